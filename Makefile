@@ -1,0 +1,37 @@
+# make venv | demo | test | test-fast | lint | constraints | clean
+# PYTHON=python3.12 chooses another interpreter than the first of 3.11, 3.12, 3.10 found.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
+  command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3,10) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: venv demo test test-fast lint constraints clean
+
+venv: $(STAMP)
+
+$(STAMP): requirements.txt requirements-test.txt constraints.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.10, 3.11 or 3.12 found: install one, or say make PYTHON=/path/to/python" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-test.txt -c constraints.txt
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/python scripts/demo.py
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+constraints:
+	$(PYTHON) scripts/lock.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo_output

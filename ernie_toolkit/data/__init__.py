@@ -1,0 +1,23 @@
+"""Data sets: what they are (`registry`), how their files are read (`readers`, `custom`), where they come
+from (`official`, `sample`), and the one call that does it all (`loading.load_dataset`)."""
+
+from ernie_toolkit.data.custom import custom_spec, read_custom, read_labels
+from ernie_toolkit.data.loading import DataSet, load_dataset
+from ernie_toolkit.data.readers import Example, read_clue_jsonl
+from ernie_toolkit.data.registry import CUSTOM, DATASETS, SPLITS, DatasetSpec, Split, get_spec
+
+__all__ = [
+    "CUSTOM",
+    "DATASETS",
+    "SPLITS",
+    "DataSet",
+    "DatasetSpec",
+    "Example",
+    "Split",
+    "custom_spec",
+    "get_spec",
+    "load_dataset",
+    "read_clue_jsonl",
+    "read_custom",
+    "read_labels",
+]

@@ -1,0 +1,200 @@
+"""A user's own classification data: tab-separated files or JSON lines.
+
+Tab-separated files have no header and no quoting: `text<TAB>label` or `text<TAB>text2<TAB>label` a line; a
+test file may leave the label column out. Files named .json or .jsonl hold one object a line with the
+text under `sentence` or `text`, or a pair under `sentence1`/`sentence2`, `text_a`/`text_b` or
+`text`/`text_pair`, and the `label`. Either way the examples come out with the official field names.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.data.lines import check_text, parse_object, read_lines, text_field
+from ernie_toolkit.data.readers import Example, check_label, parse_label
+from ernie_toolkit.data.registry import CUSTOM, SPLITS, DatasetSpec, Split
+from ernie_toolkit.errors import ConfigError, DataError
+
+_PAIR_FIELDS = (("sentence1", "sentence2"), ("text_a", "text_b"), ("text", "text_pair"))
+_SENTENCE_FIELDS = ("sentence", "text")
+_TEXT_COLUMNS = {"sentence": 1, "pair": 2}
+
+
+def custom_spec(
+    train_file: Path | None = None,
+    dev_file: Path | None = None,
+    test_file: Path | None = None,
+    label_file: Path | None = None,
+) -> DatasetSpec:
+    """Find out what a user's files hold: single sentences or pairs, and which labels.
+
+    The text format is that of the first line of the first labelled file (train, else dev, else test).
+    The labels are those of `label_file`, one a line with an optional name after a tab, in its order;
+    without it those of the training file, sorted (whole numbers by value), so that shuffled rows
+    give the same model outputs. Raises ConfigError where no file tells the labels, DataError on bad files.
+    """
+    files = {split: path for split, path in zip(SPLITS, (train_file, dev_file, test_file), strict=True) if path}
+    if not files:
+        raise ConfigError("data set 'custom' needs --train_file, --dev_file or --test_file")
+    names: tuple[str, ...] | None = None
+    if label_file is not None:
+        labels, names = read_labels(label_file)
+    elif train_file is not None:
+        labels = _collect_labels(train_file)
+    else:
+        raise ConfigError("data set 'custom' has no labels: give --label_file or --train_file")
+    split, first = next(iter(files.items()))
+    return DatasetSpec(
+        name=CUSTOM,
+        task="seq_cls",
+        labels=labels,
+        text_format=_text_format(first, split),
+        label_names=names,
+        files={split: (str(path),) for split, path in files.items()},
+    )
+
+
+def read_custom(path: Path, spec: DatasetSpec, split: Split = "train") -> Iterator[Example]:
+    """Stream the examples of a user's file, with the fields `sentence` or `sentence1` and `sentence2`.
+
+    `label` is None for the rows of a test file that has none; `id` is a JSON row's own whole-number `id`,
+    else the row's index. Raises DataError with file and line number at the first line that does not fit.
+    """
+    if _is_json(path):
+        yield from _read_json(path, spec, split)
+    else:
+        yield from _read_columns(path, spec, split)
+
+
+def read_labels(path: Path) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """Labels and, where every line has one, names from a label file: `label` or `label<TAB>name` a line.
+
+    Raises DataError on a repeated label, on fewer than two labels and on names on some lines only.
+    """
+    names: dict[str, str | None] = {}
+    for number, line in read_lines(path):
+        label, *rest = (part.strip() for part in line.split("\t"))
+        if len(rest) > 1 or not label or (rest and not rest[0]):
+            raise DataError(f"{path}:{number}: expected a label, or a label, a tab and its name: {line!r:.60}")
+        if label in names:
+            raise DataError(f"{path}:{number}: label '{label}' stands there twice: take one line out")
+        names[label] = rest[0] if rest else None
+    _check_count(len(names), path)
+    given = [name for name in names.values() if name is not None]
+    if given and len(given) != len(names):
+        missing = next(label for label, name in names.items() if name is None)
+        raise DataError(f"{path}: label '{missing}' has no name, others have: give all of them names, or none")
+    return tuple(names), tuple(given) or None
+
+
+def _check_count(count: int, path: Path) -> None:
+    if count < 2:
+        raise DataError(f"{path}: {count} label(s) found: a classifier needs at least two")
+
+
+def _is_json(path: Path) -> bool:
+    return path.suffix.lower() in (".json", ".jsonl")
+
+
+def _label_order(label: str) -> tuple[int, int, str]:
+    # Digits in files come as "10" and "9"; by text 10 would stand first.
+    if label.isascii() and label.removeprefix("-").isdigit() and len(label) < 19:
+        return 0, int(label), label
+    return 1, 0, label
+
+
+def _collect_labels(path: Path) -> tuple[str, ...]:
+    labels: set[str] = set()
+    for number, line in read_lines(path):
+        where = f"{path}:{number}"
+        if _is_json(path):
+            value = _json_label(parse_object(line, where), "train", where)
+            if value is not None:
+                labels.add(value)
+            continue
+        *texts, label = line.split("\t")
+        if len(texts) not in _TEXT_COLUMNS.values() or not label.strip():
+            raise _columns_error(where, "2 (text, label) or 3 (text, text, label)", line)
+        labels.add(label.strip())
+    _check_count(len(labels), path)
+    return tuple(sorted(labels, key=_label_order))
+
+
+def _json_label(row: dict[str, Any], split: Split, where: str) -> str | None:
+    """The label of a row before the labels are known."""
+    value = row.get("label")
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    spec = DatasetSpec(CUSTOM, "seq_cls", (str(value),), "sentence")
+    return parse_label({**row, "label": value}, spec, split, where)
+
+
+def _text_format(path: Path, split: Split) -> str:
+    """Whether the first line of a file is a sentence or a pair; a test file's columns count as texts."""
+    for number, line in read_lines(path):
+        where = f"{path}:{number}"
+        if _is_json(path):
+            return "pair" if len(_text_fields(parse_object(line, where), where)) == 2 else "sentence"
+        columns = line.count("\t") + (1 if split == "test" else 0)
+        if columns not in _TEXT_COLUMNS.values():
+            expected = "1 (text) or 2 (text, text)" if split == "test" else "2 (text, label) or 3 (text, text, label)"
+            raise _columns_error(where, expected, line)
+        return "pair" if columns == 2 else "sentence"
+    raise DataError(f"{path}: the file is empty: it needs at least one row")
+
+
+def _text_fields(row: dict[str, Any], where: str) -> tuple[str, ...]:
+    for pair in _PAIR_FIELDS:
+        if row.get(pair[1]) is not None:
+            return pair
+    for name in _SENTENCE_FIELDS:
+        if name in row:
+            return (name,)
+    found = ", ".join(map(repr, row)) or "none"
+    raise DataError(
+        f"{where}: no text: expected 'text' or 'sentence', or 'sentence1' and 'sentence2' "
+        f"(or text_a/text_b, text/text_pair); the fields are {found}"
+    )
+
+
+def _canonical(texts: list[str]) -> Example:
+    return {"sentence": texts[0]} if len(texts) == 1 else {"sentence1": texts[0], "sentence2": texts[1]}
+
+
+def _read_json(path: Path, spec: DatasetSpec, split: Split) -> Iterator[Example]:
+    for index, (number, line) in enumerate(read_lines(path)):
+        where = f"{path}:{number}"
+        row = parse_object(line, where)
+        fields = _text_fields(row, where)
+        if len(fields) != _TEXT_COLUMNS[spec.text_format]:
+            raise DataError(f"{where}: {len(fields)} text(s) in a data set of {spec.text_format}s: use one kind")
+        example = _canonical([text_field(row, name, where) for name in fields])
+        own = row.get("id")
+        example["label"] = parse_label(row, spec, split, where)
+        example["id"] = own if isinstance(own, int) and not isinstance(own, bool) else index
+        yield example
+
+
+def _read_columns(path: Path, spec: DatasetSpec, split: Split) -> Iterator[Example]:
+    texts_expected = _TEXT_COLUMNS[spec.text_format]
+    expected: int | None = None if split == "test" else texts_expected + 1
+    for index, (number, line) in enumerate(read_lines(path)):
+        where = f"{path}:{number}"
+        columns = line.split("\t")
+        if expected is None and len(columns) in (texts_expected, texts_expected + 1):
+            expected = len(columns)
+        if len(columns) != expected:
+            raise _columns_error(where, str(expected or f"{texts_expected} or {texts_expected + 1}"), line)
+        texts = [check_text(text, f"column {n}", where) for n, text in enumerate(columns[:texts_expected], 1)]
+        example = _canonical(texts)
+        label = columns[-1].strip() if expected > texts_expected else None
+        if label == "":
+            raise DataError(f"{where}: the label column is empty: fill it or take the line out")
+        example["label"] = None if label is None else check_label(label, spec, where)
+        example["id"] = index
+        yield example
+
+
+def _columns_error(where: str, expected: str, line: str) -> DataError:
+    count = line.count("\t") + 1
+    return DataError(f"{where}: {count} tab-separated column(s) where {expected} are expected: {line!r:.60}")

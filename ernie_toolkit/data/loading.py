@@ -1,0 +1,203 @@
+"""One call that finds a data set, reads it and says where it came from."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Literal, get_args
+
+from ernie_toolkit.data.custom import custom_spec, read_custom
+from ernie_toolkit.data.official import official_files
+from ernie_toolkit.data.readers import Example, parse_row, read_clue_jsonl
+from ernie_toolkit.data.registry import CUSTOM, SPLITS, DatasetSpec, Split, get_spec
+from ernie_toolkit.errors import ConfigError, DataError, DownloadError
+
+DataSource = Literal["auto", "official", "sample"]
+Source = Literal["data_dir", "official", "sample", "custom"]
+DEFAULT_SPLITS: tuple[Split, ...] = ("train", "dev")
+
+SAMPLE_WARNING = (
+    "the data is the toolkit's generated sample, not {name}: figures from it say nothing about {name}"
+)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The splits of a data set that were asked for, None for the others.
+
+    `source` is where they came from and `location` the directory (or "generated, seed N"); `left_out`
+    counts the rows without a gold label; `warnings` are lines for the caller to print.
+    """
+
+    spec: DatasetSpec
+    train: list[Example] | None
+    dev: list[Example] | None
+    test: list[Example] | None
+    source: Source
+    location: str
+    left_out: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def split(self, name: Split) -> list[Example]:
+        """The examples of one split. Raises ConfigError where it was not loaded."""
+        examples: list[Example] | None = getattr(self, name)
+        if examples is None:
+            raise ConfigError(f"data set '{self.spec.name}' was loaded without its {name} split")
+        return examples
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for, checked."""
+
+    splits: tuple[Split, ...]
+    limits: Mapping[str, int]
+
+
+def load_dataset(
+    name: str,
+    *,
+    data_dir: Path | str | None = None,
+    data_source: str = "auto",
+    splits: Sequence[str] = DEFAULT_SPLITS,
+    sample_allowed: bool = False,
+    seed: int | None = None,
+    limits: Mapping[str, int] | None = None,
+    train_file: Path | str | None = None,
+    dev_file: Path | str | None = None,
+    test_file: Path | str | None = None,
+    label_file: Path | str | None = None,
+) -> DataSet:
+    """Find and read a data set: `data_dir`, else PaddleNLP's cache and download, else the embedded sample.
+
+    The sample is taken where `data_source` is "sample", or "auto" with `sample_allowed` and nothing to be
+    had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the published
+    sample). `limits` gives, per split, how many rows are read from its start. The four files belong to
+    data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError where
+    the official files cannot be had, DataError on files that are missing or malformed.
+    """
+    request = _check_request(name, data_dir, data_source, splits, limits)
+    files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
+    given = {flag: Path(path) for flag, path in files.items() if path}
+    if name == CUSTOM:
+        return _load_custom(given, request)
+    if given:
+        raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave it out, or choose that data set")
+    spec = get_spec(name)
+    if data_dir:
+        paths = data_dir_files(spec, Path(data_dir), request.splits)
+        return _read_files(spec, paths, request, "data_dir", read_clue_jsonl)
+    if data_source == "sample":
+        return _load_sample(spec, seed, request)
+    try:
+        paths = official_files(spec, request.splits)
+    except DownloadError as error:
+        if data_source == "official" or not sample_allowed:
+            raise
+        return _load_sample(spec, seed, request, reason=str(error))
+    return _read_files(spec, paths, request, "official", read_clue_jsonl)
+
+
+def data_dir_files(spec: DatasetSpec, data_dir: Path, splits: Sequence[Split]) -> dict[Split, Path]:
+    """The files of some splits in a user's directory, or in its folder of the data set's name.
+
+    Raises DataError that names every file looked for.
+    """
+    if not data_dir.is_dir():
+        raise DataError(f"{data_dir}: no such directory: check --data_dir")
+    found = {}
+    for split in splits:
+        names = spec.files[split]
+        candidates = [folder / name for folder in (data_dir, data_dir / spec.name) for name in names]
+        path = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if path is None:
+            looked = ", ".join(map(str, candidates))
+            raise DataError(f"{data_dir}: no {split} file of '{spec.name}': looked for {looked}")
+        found[split] = path
+    return found
+
+
+def _check_request(
+    name: str,
+    data_dir: Path | str | None,
+    data_source: str,
+    splits: Sequence[str],
+    limits: Mapping[str, int] | None,
+) -> _Request:
+    if data_source not in get_args(DataSource):
+        raise ConfigError(f"data source '{data_source}' is not known: use one of {', '.join(get_args(DataSource))}")
+    if data_dir and data_source == "sample":
+        raise ConfigError("--data_source sample takes no --data_dir: leave one of them out")
+    if name == CUSTOM and (data_dir or data_source != "auto"):
+        raise ConfigError(f"--dataset {CUSTOM} reads its own files: leave --data_dir and --data_source out")
+    unknown = [split for split in (*splits, *(limits or ())) if split not in SPLITS]
+    if unknown:
+        raise ConfigError(f"split '{unknown[0]}' is not known: use one of {', '.join(SPLITS)}")
+    for split, limit in (limits or {}).items():
+        if limit < 1:
+            raise ConfigError(f"the limit of the {split} split is {limit}: it must be at least 1 row")
+    return _Request(tuple(split for split in SPLITS if split in splits), dict(limits or {}))
+
+
+Reader = Callable[[Path, DatasetSpec, Split, list[int]], Iterator[Example]]
+
+
+def _read_files(
+    spec: DatasetSpec, paths: Mapping[Split, Path], request: _Request, source: Source, reader: Reader
+) -> DataSet:
+    examples: dict[str, list[Example]] = {}
+    left_out: dict[str, int] = {}
+    for split in request.splits:
+        gaps: list[int] = []
+        rows = reader(paths[split], spec, split, gaps)
+        examples[split] = list(islice(rows, request.limits.get(split)))
+        left_out[split] = len(gaps)
+        if not examples[split]:
+            raise DataError(f"{paths[split]}: no rows to use in the {split} file: check that it is the right file")
+    warnings = tuple(
+        f"{count} row(s) without a gold label (label '-') left out of {paths[split]}"
+        for split, count in ((split, left_out[split]) for split in request.splits)
+        if count
+    )
+    folders = dict.fromkeys(str(path.parent) for path in paths.values())
+    return _data_set(spec, examples, source, ", ".join(folders), left_out, warnings)
+
+
+def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason: str | None = None) -> DataSet:
+    from ernie_toolkit.data import sample  # its grammars are needed by the runs that use them only
+
+    seed = sample.SAMPLE_SEED if seed is None else seed
+    rows = sample.generate(spec.name, seed)
+    examples: dict[str, list[Example]] = {}
+    for split in request.splits:
+        wanted = rows[split][: request.limits.get(split)]
+        parsed = (parse_row(row, spec, split, i, f"sample {split} row {i + 1}") for i, row in enumerate(wanted))
+        examples[split] = [example for example in parsed if example is not None]
+    warning = SAMPLE_WARNING.format(name=spec.name)
+    warnings = (f"{reason}; using the sample instead",) if reason else ()
+    return _data_set(spec, examples, "sample", f"generated, seed {seed}", {}, (*warnings, warning))
+
+
+def _load_custom(files: Mapping[str, Path], request: _Request) -> DataSet:
+    spec = custom_spec(**files)
+    missing = [split for split in request.splits if split not in spec.files]
+    if missing:
+        raise ConfigError(f"--dataset {CUSTOM} has no {missing[0]} data: give --{missing[0]}_file")
+    paths = {split: Path(spec.files[split][0]) for split in request.splits}
+
+    def reader(path: Path, spec: DatasetSpec, split: Split, left_out: list[int]) -> Iterator[Example]:
+        return read_custom(path, spec, split)
+
+    return _read_files(spec, paths, request, "custom", reader)
+
+
+def _data_set(
+    spec: DatasetSpec,
+    examples: Mapping[str, list[Example]],
+    source: Source,
+    location: str,
+    left_out: dict[str, int],
+    warnings: tuple[str, ...],
+) -> DataSet:
+    train, dev, test = (examples.get(split) for split in SPLITS)
+    return DataSet(spec, train, dev, test, source, location, left_out, warnings)

@@ -1,0 +1,134 @@
+"""Streaming readers of the official JSON-lines files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.data.lines import check_text, parse_object, read_lines, text_field
+from ernie_toolkit.data.registry import DatasetSpec, Split
+from ernie_toolkit.errors import DataError
+
+Example = dict[str, Any]
+"""One row in its official field names, plus `label` (str, or None where there is none) and `id` (int)."""
+
+GAP = "-"
+_SHOWN_LABELS = 20
+
+
+def read_clue_jsonl(
+    path: Path, spec: DatasetSpec, split: Split = "train", left_out: list[int] | None = None
+) -> Iterator[Example]:
+    """Stream the examples of a file in CLUE's format: one JSON object a line.
+
+    Rows of `train` and `dev` need a label; rows of `test` may have one (`label` is None where not). Rows
+    labelled "-" in a set with `has_gold_gaps` are left out of `train` and `dev`, and their line numbers
+    appended to `left_out`. `id` is the row's own `id` (`idx` in CLUEWSC2020), else its index among the
+    file's rows. Raises DataError with file and line number at the first line that does not fit.
+    """
+    for index, (number, line) in enumerate(read_lines(path)):
+        where = f"{path}:{number}"
+        example = parse_row(parse_object(line, where), spec, split, index, where)
+        if example is not None:
+            yield example
+        elif left_out is not None:
+            left_out.append(number)
+
+
+def parse_row(row: dict[str, Any], spec: DatasetSpec, split: Split, index: int, where: str) -> Example | None:
+    """Check one row and bring it into the form of an `Example`; None for a row without a gold label.
+
+    `index` becomes the `id` where the row has none. Raises DataError that begins with `where`.
+    """
+    example = {**row, **_CHECKS[spec.text_format](row, where)}
+    gap = spec.has_gold_gaps and row.get("label") == GAP
+    if gap and split != "test":
+        return None
+    example["label"] = None if gap else parse_label(row, spec, split, where)
+    example["id"] = _row_id(row, index, where)
+    return example
+
+
+def parse_label(row: dict[str, Any], spec: DatasetSpec, split: Split, where: str) -> str | None:
+    """The label as a text: numbers and truth values are spelt out as in JSON. None for an unlabelled test row."""
+    value = row.get("label")
+    if value is None or value == "":
+        if split == "test":
+            return None
+        raise DataError(f"{where}: no label: a row of the {split} file needs a field 'label'")
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    if isinstance(value, int):
+        value = str(value)
+    if not isinstance(value, str):
+        raise DataError(f"{where}: field 'label' is neither a text nor a whole number: {value!r:.60}")
+    return check_label(value, spec, where)
+
+
+def check_label(label: str, spec: DatasetSpec, where: str) -> str:
+    """`label` if the data set has it. Raises DataError that names it and the known ones."""
+    if label not in spec.labels:
+        known = ", ".join(spec.labels[:_SHOWN_LABELS])
+        if len(spec.labels) > _SHOWN_LABELS:
+            known += f" ... {spec.labels[-1]} ({len(spec.labels)} labels)"
+        raise DataError(f"{where}: label '{label}' is not one of {spec.name}'s labels: {known}")
+    return label
+
+
+def _row_id(row: dict[str, Any], index: int, where: str) -> int:
+    value = row.get("id", row.get("idx", index))
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise DataError(f"{where}: the row's id is not a whole number: {value!r:.60}")
+    return value
+
+
+def _check_sentence(row: dict[str, Any], where: str) -> Example:
+    return {"sentence": text_field(row, "sentence", where)}
+
+
+def _check_pair(row: dict[str, Any], where: str) -> Example:
+    return {name: text_field(row, name, where) for name in ("sentence1", "sentence2")}
+
+
+def _check_keywords(row: dict[str, Any], where: str) -> Example:
+    abstract = text_field(row, "abst", where)
+    keywords = row.get("keyword")
+    if not isinstance(keywords, list) or not keywords:
+        raise DataError(f"{where}: field 'keyword' must be a list of at least one keyword, not {keywords!r:.60}")
+    words = [check_text(word, f"keyword {number}", where) for number, word in enumerate(keywords, 1)]
+    return {"abst": abstract, "keyword": words}
+
+
+def _check_coreference(row: dict[str, Any], where: str) -> Example:
+    """Check that both spans lie where their offsets (in characters, from 0) say, and apart from each other."""
+    text = text_field(row, "text", where)
+    target = row.get("target")
+    if not isinstance(target, dict):
+        raise DataError(f"{where}: field 'target' must be an object with span1_text, span1_index and the same of span2")
+    ends = {}
+    for span in ("span1", "span2"):
+        words = text_field(target, f"{span}_text", f"{where}: target")
+        start = target.get(f"{span}_index")
+        if isinstance(start, bool) or not isinstance(start, int):
+            raise DataError(f"{where}: target: field '{span}_index' must be a whole number, not {start!r:.60}")
+        if start < 0 or text[start : start + len(words)] != words:
+            found = text.find(words)
+            hint = f"the text has it first at {found}" if found >= 0 else "the text does not have it at all"
+            raise DataError(
+                f"{where}: target: {span}_text {words!r:.60} is not at {span}_index {start} "
+                f"(offsets count characters from 0): {hint}"
+            )
+        ends[span] = (start, start + len(words))
+    (first, first_end), (second, second_end) = ends["span1"], ends["span2"]
+    if first < second_end and second < first_end:
+        raise DataError(f"{where}: target: span1 and span2 overlap: they must be two places of the text")
+    return {"text": text, "target": target}
+
+
+_CHECKS = {
+    "sentence": _check_sentence,
+    "pair": _check_pair,
+    "keywords": _check_keywords,
+    "coreference": _check_coreference,
+}

@@ -1,0 +1,53 @@
+"""The embedded sample: data in the official formats from grammars of the toolkit's own, and a vocabulary.
+
+Every set is drawn from a seed and is the same on every Python version. No row of one split is in another.
+The figures of a run on it show that the toolkit works, and nothing about the official set.
+"""
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+from ernie_toolkit.data.registry import DATASETS, SPLITS, get_spec
+from ernie_toolkit.data.sample.grammar import Row
+from ernie_toolkit.data.sample.vocabulary import sample_vocab
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.files import write_text
+
+__all__ = ["SAMPLE_SEED", "generate", "sample_vocab", "write_sample"]
+
+SAMPLE_SEED = 20201210
+
+_GRAMMARS = {
+    "afqmc": "questions",
+}
+
+
+def generate(name: str, seed: int = SAMPLE_SEED) -> dict[str, list[Row]]:
+    """The rows of every split of a set's sample, as the official files hold them (no labels in `test`).
+
+    Raises ConfigError where there is no sample of the set.
+    """
+    if name not in _GRAMMARS:
+        raise ConfigError(f"there is no sample of data set '{name}': use one of {', '.join(_GRAMMARS)}")
+    module = import_module(f"{__name__}.{_GRAMMARS[name]}")
+    splits: dict[str, list[Row]] = module.generate(seed)
+    hidden = ("label", "label_desc", "label_des")
+    splits["test"] = [
+        {"id": index, **{field: value for field, value in row.items() if field not in hidden}}
+        for index, row in enumerate(splits["test"])
+    ]
+    return splits
+
+
+def write_sample(name: str, directory: Path, seed: int = SAMPLE_SEED) -> dict[str, Path]:
+    """Write the sample of a set as files with the official names into `directory`; return their paths.
+
+    Each file is written whole or not at all. Raises ConfigError where there is no sample of the set.
+    """
+    spec = get_spec(name)
+    paths = {}
+    for split, rows in generate(name, seed).items():
+        paths[split] = directory / spec.files[split][0]
+        write_text(paths[split], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return paths

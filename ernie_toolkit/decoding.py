@@ -1,0 +1,46 @@
+"""Logits to answers, the same in training, evaluation and every deployment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class LabelAnswer:
+    """One label of a closed set: its index, its identifier, its readable name and its probability."""
+
+    index: int
+    label: str
+    name: str
+    confidence: float
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities along the last axis, computed in float64 with the maximum subtracted first.
+
+    `logits`: any float array of shape (..., classes). Returns float64 of the same shape.
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    exponents = np.exp(shifted)
+    return exponents / exponents.sum(axis=-1, keepdims=True)
+
+
+def decode_labels(
+    logits: np.ndarray, labels: Sequence[str], names: Sequence[str] | None = None
+) -> list[LabelAnswer]:
+    """The most probable label of each row; of equal logits the first wins.
+
+    `logits`: float array of shape (rows, len(labels)). `names`: readable names in the labels' order; the
+    labels themselves where there are none. Raises ValueError where shapes do not fit.
+    """
+    if logits.ndim != 2 or logits.shape[1] != len(labels):
+        raise ValueError(f"logits of shape {logits.shape} do not fit {len(labels)} labels: want (rows, {len(labels)})")
+    if not len(logits):
+        return []
+    shown = labels if names is None else names
+    best = logits.argmax(axis=1)
+    confidence = softmax(logits)[np.arange(len(best)), best]
+    return [
+        LabelAnswer(int(i), labels[i], shown[i], float(p)) for i, p in zip(best.tolist(), confidence, strict=True)
+    ]

@@ -1,0 +1,72 @@
+"""Paddle model to static graph to ONNX."""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ernie_toolkit.errors import ModelError
+
+if TYPE_CHECKING:
+    from paddlenlp.transformers import PretrainedModel
+
+INPUTS = ("input_ids", "token_type_ids")
+# Opset 13 is the newest that every runtime of the deployments reads (FastDeploy's OpenVINO stops there);
+# ONNX Runtime fuses its layer normalisation as well as opset 17's operator.
+OPSET = 13
+
+
+@contextlib.contextmanager
+def captured_output() -> Iterator[io.StringIO]:
+    """Keep a block's writes to the process's standard output and error, C++ ones too, and give them afterwards."""
+    import sys
+    import tempfile
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    text = io.StringIO()
+    saved = os.dup(1), os.dup(2)
+    with tempfile.TemporaryFile() as stream:
+        try:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+            yield text
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for target, source in zip((1, 2), saved, strict=True):
+                os.dup2(source, target)
+                os.close(source)
+            stream.seek(0)
+            text.write(stream.read().decode("utf-8", "replace"))
+
+
+def save_static_graph(model: "PretrainedModel", directory: Path) -> tuple[Path, Path]:
+    """Write a model's static graph (PIR) as `model.json` and `model.pdiparams`; both dimensions stay dynamic.
+
+    Puts the model into evaluation mode. Returns the two paths.
+    """
+    import paddle
+    from paddle.static import InputSpec
+
+    model.eval()
+    spec = [InputSpec([None, None], "int64", name) for name in INPUTS]
+    static = paddle.jit.to_static(model, input_spec=spec)
+    with captured_output():
+        paddle.jit.save(static, str(directory / "model"))
+    # Training goes on in dygraph afterwards: undo what to_static did to the object.
+    model.forward = model.forward.rollback()
+    return directory / "model.json", directory / "model.pdiparams"
+
+
+def convert_to_onnx(program: Path, weights: Path, target: Path) -> None:
+    """Convert a static graph to an ONNX file of opset 13; ModelError where the converter fails."""
+    import paddle2onnx
+
+    with captured_output() as output:
+        paddle2onnx.export(str(program), str(weights), str(target), opset_version=OPSET, verbose=False)
+    if not target.is_file():
+        reason = " ".join(output.getvalue().split())[-300:]
+        raise ModelError(f"paddle2onnx wrote no {target.name} for {program}: {reason}")

@@ -1,0 +1,255 @@
+"""Load and save ERNIE encoders with a task head.
+
+Paddle is imported inside the functions: the module itself loads at once.
+"""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.files import write_json, write_text
+from ernie_toolkit.tokenization import SPECIAL_TOKENS, read_vocab
+
+if TYPE_CHECKING:
+    from paddlenlp.transformers import PretrainedModel
+
+DEFAULT_MODEL = "ernie-3.0-medium-zh"
+SAMPLE_MODEL = "ernie-sample-nano"
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model_state.pdparams"
+VOCAB_FILE = "vocab.txt"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+# A small encoder, trained from scratch with the embedded sample.
+SAMPLE_SHAPE: dict[str, Any] = {
+    "hidden_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "max_position_embeddings": 512,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+_HEADS = ("classifier.", "cls.", "qa_outputs.")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens of a model in the order of their ids, and whether texts are lower-cased first."""
+
+    tokens: tuple[str, ...]
+    do_lower_case: bool = True
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A Paddle model with its vocabulary and the name or path it came from.
+
+    `fresh`: weights that were initialised because the source has none (a new task head, say).
+    """
+
+    model: "PretrainedModel"
+    vocabulary: Vocabulary
+    source: str
+    fresh: tuple[str, ...]
+
+
+def is_local(name_or_path: str) -> bool:
+    """Whether a model argument means a directory here, and not a published name."""
+    path = Path(name_or_path)
+    return path.is_dir() or path.is_absolute() or len(path.parts) > 1 or name_or_path.startswith(".")
+
+
+def check_model_directory(directory: Path) -> None:
+    """Check, without Paddle, that a directory holds every file of a trained model; ModelError names the first gap."""
+    if not directory.is_dir():
+        raise ModelError(f"{directory}: no such model directory: give a trained model, or a published name")
+    for name in (CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE):
+        if not (directory / name).is_file():
+            raise ModelError(f"{directory / name}: not found: a model directory holds {CONFIG_FILE}, {WEIGHTS_FILE} and {VOCAB_FILE}")
+    config = _read_json(directory / CONFIG_FILE)
+    if "ernie" not in str(config.get("model_type", "ernie")):
+        raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{config['model_type']}': this toolkit loads ERNIE models")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path}: not JSON ({error}): write or copy it again") from None
+    if not isinstance(value, dict):
+        raise ModelError(f"{path}: not a JSON object: write or copy it again")
+    return value
+
+
+def read_vocabulary(directory: Path) -> Vocabulary:
+    """The vocabulary of a model directory: `vocab.txt`, and `do_lower_case` of `tokenizer_config.json`."""
+    config_path = directory / TOKENIZER_CONFIG_FILE
+    config = _read_json(config_path) if config_path.is_file() else {}
+    return Vocabulary(tuple(read_vocab(directory / VOCAB_FILE)), bool(config.get("do_lower_case", True)))
+
+
+def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
+    """Write the tokenizer's files as PaddleNLP's AutoTokenizer reads them."""
+    write_text(directory / VOCAB_FILE, "".join(token + "\n" for token in vocabulary.tokens))
+    names = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS}
+    write_json(
+        directory / TOKENIZER_CONFIG_FILE,
+        {"do_lower_case": vocabulary.do_lower_case, **names, "tokenizer_class": "ErnieTokenizer"},
+    )
+    write_json(directory / SPECIAL_TOKENS_FILE, names)
+
+
+@contextlib.contextmanager
+def quiet_paddlenlp() -> Any:
+    """Silence PaddleNLP's informational log lines within a block; warnings and errors stay."""
+    from paddlenlp.utils.log import logger
+
+    before = logger.logger.level
+    logger.set_level("WARNING")
+    try:
+        yield
+    finally:
+        logger.logger.setLevel(before)
+
+
+def _label_settings(labels: Sequence[str] | None) -> dict[str, Any]:
+    if labels is None:
+        return {}
+    return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": {v: k for k, v in enumerate(labels)}}
+
+
+def _dropout_settings(hidden: float | None, attention: float | None) -> dict[str, float]:
+    settings = {"hidden_dropout_prob": hidden, "attention_probs_dropout_prob": attention}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _load_directory(directory: Path, settings: dict[str, Any]) -> LoadedModel:
+    import paddle
+    from paddlenlp.transformers import ErnieConfig, ErnieForSequenceClassification
+
+    check_model_directory(directory)
+    vocabulary = read_vocabulary(directory)
+    with quiet_paddlenlp():
+        config = ErnieConfig.from_pretrained(str(directory))
+    for name, value in settings.items():
+        setattr(config, name, value)
+    if config.vocab_size != len(vocabulary.tokens):
+        raise ModelError(
+            f"{directory / VOCAB_FILE}: {len(vocabulary.tokens):,} tokens, {CONFIG_FILE} says {config.vocab_size:,}: "
+            "the two files belong to different models"
+        )
+    model = ErnieForSequenceClassification(config)
+    path = directory / WEIGHTS_FILE
+    try:
+        state = paddle.load(str(path), return_numpy=True)
+    except Exception as error:  # paddle.load raises whatever pickle and its own parser meet
+        raise ModelError(f"{path}: not a Paddle weights file ({error!r:.100}): copy it again") from None
+    return LoadedModel(model, vocabulary, str(directory), _set_weights(model, state, path))
+
+
+def _set_weights(model: "PretrainedModel", state: dict[str, np.ndarray], path: Path) -> tuple[str, ...]:
+    """Fill a model from a state dict of its own kind, of another task's, or of the bare encoder."""
+    prefix = "" if any(key.startswith("ernie.") for key in state) else "ernie."
+    given = {prefix + key if not key.startswith(_HEADS) else key: value for key, value in state.items()}
+    own = model.state_dict()
+    fresh = []
+    for name, tensor in own.items():
+        value = given.get(name)
+        fits = value is not None and list(value.shape) == list(tensor.shape)
+        if fits:
+            tensor.set_value(value)
+        elif name.startswith(_HEADS):
+            fresh.append(name)  # another task's head, or another number of labels: starts anew
+        elif value is None:
+            missing = [key for key in own if key not in given and not key.startswith(_HEADS)]
+            raise ModelError(f"{path}: no weight '{name}' ({len(missing)} missing in all): the file is of another model")
+        else:
+            raise ModelError(
+                f"{path}: weight '{name}' has shape {list(value.shape)}, {CONFIG_FILE} makes it {list(tensor.shape)}"
+            )
+    return tuple(fresh)
+
+
+def _load_published(name: str, settings: dict[str, Any]) -> LoadedModel:
+    """A published model by PaddleNLP's own download and cache."""
+    from paddlenlp.transformers import ErnieForSequenceClassification, ErnieTokenizer
+
+    try:
+        with quiet_paddlenlp():
+            model = ErnieForSequenceClassification.from_pretrained(name, **settings)
+            tokenizer = ErnieTokenizer.from_pretrained(name)
+    except Exception as error:  # PaddleNLP raises OSError, RuntimeError and others for the one cause
+        reason = " ".join(str(error).split())[:160]
+        raise ModelError(
+            f"model '{name}' can neither be found in PaddleNLP's cache nor downloaded ({reason}): "
+            f"give the path of a model directory, or '{SAMPLE_MODEL}' to train a small one from scratch"
+        ) from None
+    tokens = tuple(tokenizer.vocab.to_tokens(list(range(len(tokenizer.vocab)))))
+    return LoadedModel(model, Vocabulary(tokens, bool(tokenizer.do_lower_case)), name, ("classifier.weight", "classifier.bias"))
+
+
+def new_model(vocabulary: Vocabulary, settings: dict[str, Any]) -> LoadedModel:
+    """An ERNIE classifier with random weights; `settings` holds ErnieConfig's own names and values."""
+    from paddlenlp.transformers import ErnieConfig, ErnieForSequenceClassification
+
+    pad_id = vocabulary.tokens.index("[PAD]")
+    config = ErnieConfig(vocab_size=len(vocabulary.tokens), pad_token_id=pad_id, use_task_id=False, **settings)
+    model = ErnieForSequenceClassification(config)
+    return LoadedModel(model, vocabulary, SAMPLE_MODEL, tuple(model.state_dict()))
+
+
+def load_model(
+    name_or_path: str,
+    labels: Sequence[str] | None = None,
+    hidden_dropout: float | None = None,
+    attention_dropout: float | None = None,
+) -> LoadedModel:
+    """An ERNIE classifier from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
+
+    `labels`: the classes in the order of the logits; the model's own where None. Dropout probabilities
+    replace the configuration's where given. The model is in training mode. Raises ModelError that names the
+    file or weight that is missing or does not fit.
+    """
+    settings = {**_label_settings(labels), **_dropout_settings(hidden_dropout, attention_dropout)}
+    if name_or_path == SAMPLE_MODEL and not is_local(name_or_path):
+        from ernie_toolkit.data.sample import sample_vocab
+
+        if labels is None:
+            raise ConfigError(f"'{SAMPLE_MODEL}' is made new and has no labels of its own: name them")
+        vocabulary = Vocabulary(tuple(sample_vocab()))
+        return new_model(vocabulary, {**SAMPLE_SHAPE, **settings})
+    if is_local(name_or_path):
+        return _load_directory(Path(name_or_path), settings)
+    return _load_published(name_or_path, settings)
+
+
+def model_labels(directory: Path) -> tuple[str, ...] | None:
+    """The labels that a trained model's `config.json` records, in the order of its logits; None where it has none."""
+    recorded = _read_json(directory / CONFIG_FILE).get("id2label")
+    if not recorded:
+        return None
+    return tuple(str(recorded[key]) for key in sorted(recorded, key=int))
+
+
+def save_model(model: "PretrainedModel", vocabulary: Vocabulary, directory: Path) -> None:
+    """Write config.json, weights and tokenizer files, each whole, so that `from_pretrained` loads them.
+
+    Other files of the directory stay. The weights go first: what is there is never a new configuration
+    over old weights for longer than a rename takes.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".model.", dir=directory) as name:
+        staging = Path(name)
+        with quiet_paddlenlp():
+            model.save_pretrained(str(staging))
+        write_vocabulary(staging, vocabulary)
+        for file in (WEIGHTS_FILE, CONFIG_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE):
+            (staging / file).replace(directory / file)

@@ -1,0 +1,127 @@
+"""The settings of a training run, as plain values: names and meaning follow PaddleNLP's TrainingArguments."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ernie_toolkit.errors import ConfigError
+
+SCHEDULERS = ("linear", "cosine", "constant", "constant_with_warmup", "polynomial")
+
+
+def option(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
+    """A dataclass field with a default, a help text and, where the values are few, their list."""
+    return field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train; sizes count rows, lengths count tokens, and 0 means automatic where the help says so."""
+
+    learning_rate: float = option(3e-5, "peak learning rate of AdamW")
+    num_train_epochs: float = option(3.0, "passes over the training set")
+    max_steps: int = option(-1, "stop after this many optimizer steps; -1: as many as the epochs give")
+    per_device_train_batch_size: int = option(32, "rows in one training batch of one process or card")
+    per_device_eval_batch_size: int = option(64, "rows in one evaluation batch")
+    gradient_accumulation_steps: int = option(1, "batches whose gradients are added up before a step")
+    max_seq_length: int = option(128, "longest sequence in tokens, [CLS] and [SEP] included; the rest is cut off")
+    weight_decay: float = option(0.0, "AdamW weight decay, not applied to biases and normalisation weights")
+    adam_beta1: float = option(0.9, "AdamW beta1")
+    adam_beta2: float = option(0.999, "AdamW beta2")
+    adam_epsilon: float = option(1e-8, "AdamW epsilon")
+    max_grad_norm: float = option(1.0, "gradients are clipped to this global norm; 0: not clipped")
+    lr_scheduler_type: str = option("linear", "course of the learning rate after warm-up", SCHEDULERS)
+    warmup_ratio: float = option(0.0, "share of all steps over which the learning rate rises from 0")
+    warmup_steps: int = option(0, "the same in steps; beats warmup_ratio when not 0")
+    hidden_dropout_prob: float = option(-1.0, "dropout of hidden states; -1: as the model's configuration says")
+    attention_probs_dropout_prob: float = option(-1.0, "dropout of attention weights; -1: as the model says")
+    logging_steps: int = option(0, "steps between two lines of the log; 0: about forty lines a run")
+    eval_steps: int = option(0, "steps between two evaluations; 0: as save_steps")
+    save_steps: int = option(0, "steps between two checkpoints; 0: each epoch, and at least four times a run")
+    save_total_limit: int = option(1, "checkpoints kept beside the best one")
+    keep_checkpoints: bool = option(False, "keep checkpoints after a run that ended well")
+    metric_for_best_model: str = option("accuracy", "dev metric that chooses the best checkpoint", ("accuracy", "loss"))
+    early_stopping: bool = option(False, "stop when the dev metric no longer gets better")
+    early_stopping_patience: int = option(4, "evaluations without gain before stopping early")
+    early_stopping_threshold: float = option(0.0, "a gain below this does not count")
+    seed: int = option(42, "seed of initialisation, row order and dropout")
+    fp16: bool = option(False, "mixed precision in float16 (GPU only)")
+    bf16: bool = option(False, "mixed precision in bfloat16 (GPU only)")
+    fp16_opt_level: str = option("O1", "O1: some operators in half precision; O2: all that can", ("O1", "O2"))
+    recompute: bool = option(False, "compute activations again in the backward pass, to save memory")
+    dataloader_num_workers: int = option(0, "processes that build batches; 0: the training process itself")
+    group_by_length: bool = option(True, "put rows of similar length into one batch")
+    fast_cpu: bool = option(True, "the CPU accelerations of ernie_toolkit.acceleration")
+    disable_tqdm: bool = option(False, "no progress bar")
+    report_to: str = option("visualdl", "where training curves are logged", ("visualdl", "none"))
+
+
+_AT_LEAST_ONE = (
+    "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps",
+    "save_total_limit", "early_stopping_patience",
+)  # fmt: skip
+_NOT_NEGATIVE = (
+    "weight_decay", "max_grad_norm", "warmup_ratio", "warmup_steps", "logging_steps", "eval_steps", "save_steps",
+    "early_stopping_threshold", "seed", "dataloader_num_workers",
+)  # fmt: skip
+
+
+def check_training_options(options: TrainingOptions) -> None:
+    """Raise ConfigError on the first setting that cannot be meant, with its name, value and what it may be."""
+    for name in _AT_LEAST_ONE:
+        if getattr(options, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(options, name)}: it must be at least 1")
+    for name in _NOT_NEGATIVE:
+        if not getattr(options, name) >= 0:
+            raise ConfigError(f"--{name} is {getattr(options, name)}: it must not be negative")
+    if not 0 < options.learning_rate < 1:
+        raise ConfigError(f"--learning_rate is {options.learning_rate}: it must lie between 0 and 1")
+    if options.max_steps == 0 or options.max_steps < -1:
+        raise ConfigError(f"--max_steps is {options.max_steps}: it must be at least 1, or -1 for all epochs")
+    if options.max_steps < 0 and not options.num_train_epochs > 0:
+        raise ConfigError(f"--num_train_epochs is {options.num_train_epochs}: it must be over 0")
+    if not 5 <= options.max_seq_length <= 2048:
+        raise ConfigError(f"--max_seq_length is {options.max_seq_length}: it must lie between 5 and 2048")
+    if options.warmup_ratio > 1:
+        raise ConfigError(f"--warmup_ratio is {options.warmup_ratio}: it must lie between 0 and 1")
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        value = getattr(options, name)
+        if value != -1 and not 0 <= value < 1:
+            raise ConfigError(f"--{name} is {value}: it must lie between 0 and 1, or be -1 for the model's own")
+    if options.fp16 and options.bf16:
+        raise ConfigError("--fp16 and --bf16 exclude each other: give one of them")
+    if options.eval_steps and options.save_steps and options.save_steps % options.eval_steps:
+        raise ConfigError(
+            f"--save_steps {options.save_steps} is not a multiple of --eval_steps {options.eval_steps}: "
+            "a checkpoint can only be the best one when it was evaluated"
+        )
+    if options.eval_steps and not options.save_steps:
+        raise ConfigError("--eval_steps without --save_steps: give both, or neither")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run_* script works on, and which parts of the journey it makes."""
+
+    model_name_or_path: str = option("", "model directory or published name (ernie-3.0-medium-zh where not given)")
+    dataset: str = option("afqmc", "data set by name, or custom")
+    data_dir: str = option("", "directory with the data set's official files")
+    data_source: str = option("auto", "auto: PaddleNLP's cache, its download, else the sample where neither model "
+                              "nor data was given; official: no sample; sample: nothing else", ("auto", "official", "sample"))  # fmt: skip
+    train_file: str = option("", "custom: labelled training rows, tab separated or JSON lines (.json, .jsonl)")
+    dev_file: str = option("", "custom: labelled dev rows")
+    test_file: str = option("", "custom: rows to predict")
+    label_file: str = option("", "custom: one label a line; otherwise the labels of train_file, sorted")
+    max_train_samples: int = option(0, "use the first rows of the training set only; 0: all")
+    max_dev_samples: int = option(0, "use the first rows of the dev set only; 0: all")
+    max_test_samples: int = option(0, "use the first rows of the test set only; 0: all")
+    output_dir: str = option("./best_models", "trained models go to a directory of the data set's name in here")
+    export_model_dir: str = option("best_models/", "bundles go to NAME/export in here")
+    do_train: bool = option(False, "fine-tune (none of do_* given: train, evaluate and export)")
+    do_eval: bool = option(False, "evaluate on the dev set")
+    do_predict: bool = option(False, "predict the test set")
+    do_export: bool = option(False, "export the bundle: static graph, ONNX, tokenizer")
+    config: str = option("configs/default.yml", "YAML file with settings per data set")
+    device: str = option("", "device to compute on; not given: a GPU where there is one, else the CPU",
+                         ("cpu", "gpu", "xpu", "npu"))  # fmt: skip
+    resume: bool = option(False, "go on from the last checkpoint of a run that was cut off")
+    overwrite_output_dir: bool = option(False, "drop the checkpoints of a run that was cut off")

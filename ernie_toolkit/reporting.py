@@ -1,0 +1,58 @@
+"""What a run leaves for people to read: metrics.json, the training curve, versions."""
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit import __version__
+from ernie_toolkit.files import replaced_file
+
+PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "paddlenlp", "paddle2onnx", "onnxruntime", "tokenizers", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the toolkit and the packages that shape a result, those that are installed."""
+    found = {"python": platform.python_version(), "ernie_toolkit": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue  # either of the CPU and the GPU build is there, not both
+    return found
+
+
+def plot_training_curve(history: Sequence[dict[str, Any]], metric: str, title: str, path: Path) -> None:
+    """Draw training loss and dev metric against steps into a PNG file.
+
+    `history`: log entries with `step` and either `loss` or `eval_<metric>`.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
+    scores = [(entry["step"], entry[f"eval_{metric}"]) for entry in history if f"eval_{metric}" in entry]
+    figure = Figure(figsize=(7.2, 4.2), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    left = figure.add_subplot()
+    left.plot(*zip(*losses, strict=True), color="#9aa5b1", linewidth=1.6, label="training loss") if losses else None
+    left.set(xlabel="step", ylabel="training loss", title=title)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.spines[["top"]].set_visible(False)
+    left.set_ylim(bottom=0)
+    right = left.twinx()
+    right.spines[["top"]].set_visible(False)
+    right.set_ylabel(f"dev {metric}", color="#1f6feb")
+    if scores:
+        steps, values = zip(*scores, strict=True)
+        right.plot(steps, values, color="#1f6feb", marker="o", markersize=4.5, linewidth=1.8, label=f"dev {metric}")
+        best = max(range(len(values)), key=values.__getitem__)
+        right.annotate(
+            f"{values[best]:.4f}", (steps[best], values[best]), textcoords="offset points", xytext=(0, 7),
+            ha="center", color="#1f6feb",
+        )  # fmt: skip
+        right.margins(y=0.2)
+    with replaced_file(path) as temporary:
+        figure.savefig(temporary, format="png")

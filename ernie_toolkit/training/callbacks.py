@@ -1,0 +1,95 @@
+"""What happens around training steps: the progress bar, the log lines, the last evaluation, stopping early.
+
+Imports Paddle; import it inside a function.
+"""
+
+from typing import Any
+
+from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from tqdm import tqdm
+
+
+class ProgressLine(TrainerCallback):
+    """A bar with steps, rate and time left, and a line for each log entry and evaluation."""
+
+    def __init__(self, show_bar: bool) -> None:
+        self.show_bar = show_bar
+        self.bar: Any = None
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Open the bar at the step where training starts or goes on."""
+        if state.is_world_process_zero:
+            self.bar = tqdm(
+                total=state.max_steps, initial=state.global_step, desc="train", unit="step",
+                disable=not self.show_bar, dynamic_ncols=True, mininterval=0.5,
+            )  # fmt: skip
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Move the bar."""
+        if self.bar is not None:
+            self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
+    ) -> None:
+        """Print a training entry or an evaluation in one line."""
+        if self.bar is None or not logs:
+            return
+        if "eval_loss" in logs:
+            figures = [f"{key[5:]} {value:.4f}" for key, value in logs.items() if key != "eval_runtime"]
+            self.bar.write(f"step {state.global_step}: dev {', '.join(figures)} ({logs['eval_runtime']:.1f} s)")
+        elif "loss" in logs:
+            rate = logs.get("interval_samples_per_second", 0.0)
+            self.bar.write(
+                f"step {state.global_step}: loss {logs['loss']:.4f}, learning rate {logs['learning_rate']:.2e}, "
+                f"{rate:.1f} rows/s"
+            )
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+class LastStep(TrainerCallback):
+    """Evaluate and save at the last step, wherever the regular steps fall."""
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Ask for log, evaluation and checkpoint when the last step is done."""
+        if state.global_step >= state.max_steps:
+            control.should_log = control.should_evaluate = control.should_save = True
+
+
+class StopEarly(TrainerCallback):
+    """Stop when the dev metric has not got better for some evaluations.
+
+    Counts in the log history, which checkpoints keep: a resumed run stops where an uninterrupted one would.
+    """
+
+    def __init__(self, metric: str, greater_is_better: bool, patience: int, threshold: float) -> None:
+        self.metric, self.sign = f"eval_{metric}", 1.0 if greater_is_better else -1.0
+        self.patience, self.threshold = patience, threshold
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Count evaluations since the last gain over the threshold."""
+        values = [self.sign * entry[self.metric] for entry in state.log_history if self.metric in entry]
+        best, since = values[0], 0
+        for value in values[1:]:
+            better = value > best and value - best > self.threshold
+            best, since = (value, 0) if better else (best, since + 1)
+        if since >= self.patience:
+            control.should_training_stop = control.should_save = True
+
+
+class RestoreRandomState(TrainerCallback):
+    """Load the random state of a checkpoint before the first batch; the Trainer itself does not at an epoch's start."""
+
+    def __init__(self, trainer: Any, checkpoint: str) -> None:
+        self.trainer, self.checkpoint = trainer, checkpoint
+        self.done = False
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Restore once."""
+        if not self.done:
+            self.done = True
+            self.trainer._load_rng_state(self.checkpoint)

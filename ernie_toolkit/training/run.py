@@ -1,0 +1,228 @@
+"""One fine-tuning run, from encoded rows to the best model."""
+
+import dataclasses
+import json
+import math
+import random
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ernie_toolkit.decoding import softmax
+from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.files import write_json
+from ernie_toolkit.metrics import accuracy
+from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.training.dataset import EncodedDataset
+
+if TYPE_CHECKING:
+    from paddlenlp.trainer import TrainingArguments
+    from paddlenlp.transformers import PretrainedModel
+
+CHECKPOINTS, LOGS, RUN_FILE = "checkpoints", "runs", "run.json"
+LOG_LINES = 40
+MIN_EVALUATIONS = 4
+# Settings that may change between a run and its resumption without changing what it computes.
+FREE_ON_RESUME = frozenset(
+    ("logging_steps", "save_total_limit", "keep_checkpoints", "disable_tqdm", "report_to", "dataloader_num_workers",
+     "per_device_eval_batch_size")
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run gave: dev metrics of the best checkpoint, the log history, and the time of this process.
+
+    `history`: the Trainer's entries, each with `step` and either `loss` or `eval_*`. `seconds`: wall clock,
+    evaluation and checkpoints included, since the start or the last resume.
+    """
+
+    metrics: dict[str, float]
+    best_step: int
+    steps: int
+    history: list[dict[str, Any]]
+    seconds: float
+    resumed_from_step: int
+
+
+def classification_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Accuracy and mean cross entropy (in nats) of a classification set."""
+    gold = softmax(logits)[np.arange(len(labels)), labels]
+    return {"accuracy": accuracy(logits, labels), "loss": float(-np.log(np.maximum(gold, 1e-300)).mean())}
+
+
+def predict_logits(model: "PretrainedModel", dataset: EncodedDataset, batch_size: int) -> np.ndarray:
+    """Logits of all rows in their own order, float32 of shape (rows, classes), by Paddle in evaluation mode."""
+    from ernie_toolkit.training.trainer import model_logits
+
+    return model_logits(model, dataset, batch_size)
+
+
+def evaluate_model(model: "PretrainedModel", dataset: EncodedDataset, batch_size: int) -> dict[str, float]:
+    """Metrics of a labelled classification set, computed with Paddle."""
+    if dataset.labels is None:
+        raise ConfigError("the set to evaluate has no labels: give a labelled one")
+    return classification_metrics(predict_logits(model, dataset, batch_size), dataset.labels)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, numpy's and Paddle's random generators."""
+    import paddle
+
+    random.seed(seed)
+    np.random.seed(seed)
+    paddle.seed(seed)
+
+
+def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> tuple[int, int]:
+    """Optimizer steps of a run, and the steps between two evaluations where the options leave that open."""
+    batches = math.ceil(rows / (options.per_device_train_batch_size * world_size))
+    per_epoch = max(1, batches // options.gradient_accumulation_steps)
+    total = options.max_steps if options.max_steps > 0 else max(1, int(per_epoch * options.num_train_epochs))
+    return total, max(1, math.ceil(total / max(MIN_EVALUATIONS, math.ceil(total / per_epoch))))
+
+
+def _arguments(options: TrainingOptions, run_dir: Path, device: str, steps: int, interval: int) -> "TrainingArguments":
+    from paddlenlp.trainer import TrainingArguments
+
+    same = (
+        "learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size", "per_device_eval_batch_size",
+        "gradient_accumulation_steps", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm",
+        "lr_scheduler_type", "warmup_ratio", "warmup_steps", "save_total_limit", "metric_for_best_model", "seed",
+        "fp16", "bf16", "fp16_opt_level", "recompute", "dataloader_num_workers",
+    )  # fmt: skip
+    save_steps = options.save_steps or interval
+    return TrainingArguments(
+        output_dir=str(run_dir / CHECKPOINTS),
+        logging_dir=str(run_dir / LOGS),
+        device=device,
+        do_train=True,
+        do_eval=True,
+        evaluation_strategy="steps",
+        save_strategy="steps",
+        eval_steps=options.eval_steps or save_steps,
+        save_steps=save_steps,
+        logging_steps=options.logging_steps or max(1, steps // LOG_LINES),
+        load_best_model_at_end=True,
+        greater_is_better=options.metric_for_best_model != "loss",
+        report_to=[options.report_to] if options.report_to != "none" else [],
+        disable_tqdm=True,
+        **{name: getattr(options, name) for name in same},
+    )
+
+
+def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwrite: bool, main: bool) -> Path | None:
+    """The checkpoint to go on from, or None for a run from the start; ConfigError where the two do not fit."""
+    from ernie_toolkit.training.trainer import STAGING, last_checkpoint, repair_best_path
+
+    checkpoints = run_dir / CHECKPOINTS
+    found = last_checkpoint(checkpoints)
+    if found is not None and not resume and not overwrite:
+        raise ConfigError(
+            f"{checkpoints} holds an unfinished run ({found.name}): go on with it by --resume, "
+            "or drop it with --overwrite_output_dir"
+        )
+    if not main:
+        return found if resume else None
+    if not resume:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
+    if found is None or not resume:
+        write_json(checkpoints / RUN_FILE, settings)
+        return None
+    before = json.loads((checkpoints / RUN_FILE).read_text(encoding="utf-8"))
+    changed = [key for key in settings if key not in FREE_ON_RESUME and before.get(key) != settings[key]]
+    if changed:
+        said = ", ".join(f"{key} was {before.get(key)} and is {settings[key]}" for key in changed)
+        raise ConfigError(f"--resume with other settings than the run in {checkpoints}: {said}")
+    repair_best_path(found)
+    return found
+
+
+def train(
+    model: "PretrainedModel",
+    train_set: EncodedDataset,
+    dev_set: EncodedDataset,
+    options: TrainingOptions,
+    run_dir: Path,
+    device: str = "cpu",
+    resume: bool = False,
+    overwrite: bool = False,
+    identity: dict[str, Any] | None = None,
+    metrics: Callable[[np.ndarray, np.ndarray], dict[str, float]] = classification_metrics,
+) -> TrainingResult:
+    """Fine-tune `model` in place; it holds the weights of the best checkpoint afterwards.
+
+    Checkpoints go to `run_dir/checkpoints`, VisualDL logs to `run_dir/runs`. `identity`: what else must be
+    the same for `resume` to be right (data set, model). Raises ConfigError on settings that do not fit a
+    run found there, ToolkitError when the loss is no longer finite.
+    """
+    from ernie_toolkit.models import quiet_paddlenlp
+
+    if train_set.labels is None or dev_set.labels is None or not len(train_set) or not len(dev_set):
+        raise ConfigError("training needs at least one labelled training row and one labelled dev row")
+    limit = model.config.max_position_embeddings
+    if max(*train_set.lengths(), *dev_set.lengths()) > limit:
+        raise ModelError(f"--max_seq_length {options.max_seq_length} is over the model's limit of {limit} positions")
+    with quiet_paddlenlp():
+        return _train(model, train_set, dev_set, options, run_dir, device, resume, overwrite, identity or {}, metrics)
+
+
+def _train(
+    model: "PretrainedModel",
+    train_set: EncodedDataset,
+    dev_set: EncodedDataset,
+    options: TrainingOptions,
+    run_dir: Path,
+    device: str,
+    resume: bool,
+    overwrite: bool,
+    identity: dict[str, Any],
+    metrics: Callable[[np.ndarray, np.ndarray], dict[str, float]],
+) -> TrainingResult:
+    import paddle
+
+    from ernie_toolkit.training.callbacks import LastStep, ProgressLine, RestoreRandomState, StopEarly
+    from ernie_toolkit.training.trainer import ToolkitTrainer
+
+    world_size = paddle.distributed.get_world_size()
+    steps, interval = planned_steps(len(train_set), world_size, options)
+    settings = {**identity, **dataclasses.asdict(options), "world_size": world_size, "rows": len(train_set)}
+    main = paddle.distributed.get_rank() == 0
+    checkpoint = _check_resume(run_dir, settings, resume, overwrite, main)
+    arguments = _arguments(options, run_dir, device, steps, interval)
+    callbacks: list[Any] = [ProgressLine(not options.disable_tqdm), LastStep()]
+    if options.early_stopping:
+        callbacks.append(
+            StopEarly(
+                options.metric_for_best_model,
+                arguments.greater_is_better,
+                options.early_stopping_patience,
+                options.early_stopping_threshold,
+            )
+        )
+    trainer = ToolkitTrainer(model, arguments, train_set, dev_set, metrics, options.group_by_length, callbacks)
+    if checkpoint is not None:
+        trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
+    started = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+    seconds = time.perf_counter() - started
+    return _result(trainer, seconds, int(checkpoint.name.rpartition("-")[2]) if checkpoint is not None else 0)
+
+
+def discard_checkpoints(run_dir: Path) -> None:
+    """Delete the checkpoints of a run whose best model has been saved."""
+    shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
+
+
+def _result(trainer: Any, seconds: float, resumed_from_step: int) -> TrainingResult:
+    state = trainer.state
+    best_step = int(Path(state.best_model_checkpoint).name.rpartition("-")[2])
+    best = next(entry for entry in state.log_history if "eval_loss" in entry and entry["step"] == best_step)
+    figures = {key[5:]: value for key, value in best.items() if key.startswith("eval_") and key != "eval_runtime"}
+    return TrainingResult(figures, best_step, state.global_step, state.log_history, seconds, resumed_from_step)

@@ -1,0 +1,180 @@
+"""PaddleNLP's Trainer with batches by length, evaluation through our own decoding, and whole checkpoints.
+
+Imports Paddle; import it inside a function.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from paddlenlp.trainer import Trainer, TrainerCallback, TrainingArguments
+from paddlenlp.trainer.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from ernie_toolkit.batching import batches_by_length, shuffled_batches_by_length
+from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.training.dataset import EncodedDataset
+
+STATE_FILE = "trainer_state.json"
+STAGING = ".partial"
+Metrics = Callable[[np.ndarray, np.ndarray], dict[str, float]]
+
+
+class EpochBatchSampler(paddle.io.DistributedBatchSampler):
+    """Batches of one process for one epoch: a function of seed and epoch alone, so that a resumed run draws the same.
+
+    It is a DistributedBatchSampler by name only, because the Trainer tells no other sampler the epoch.
+    """
+
+    def __init__(
+        self, dataset: EncodedDataset, batch_size: int, seed: int, rank: int, world_size: int, by_length: bool
+    ) -> None:
+        self.lengths = dataset.lengths() if by_length else [1] * len(dataset)
+        self.batch_size, self.seed, self.rank, self.world_size = batch_size, seed, rank, world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration draws."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // (self.batch_size * self.world_size))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = shuffled_batches_by_length(self.lengths, self.batch_size, self.seed, self.epoch, self.world_size)
+        for rows in batches:
+            # Neighbours in length go to different processes, so that none waits for a longer batch.
+            yield rows[self.rank :: self.world_size]
+
+
+def model_logits(
+    model: paddle.nn.Layer, dataset: EncodedDataset, batch_size: int, rank: int = 0, world_size: int = 1
+) -> np.ndarray:
+    """Logits of all rows in their own order, float32 of shape (rows, classes), computed in evaluation mode.
+
+    With several processes each computes its share of the batches and all get the whole.
+    """
+    was_training = model.training
+    model.eval()
+    parts: list[tuple[list[int], np.ndarray]] = []
+    with paddle.no_grad():
+        for rows in batches_by_length(dataset.lengths(), batch_size)[rank::world_size]:
+            batch = dataset.collate(rows)
+            logits = model(paddle.to_tensor(batch["input_ids"]), paddle.to_tensor(batch["token_type_ids"]))
+            parts.append((rows, logits.astype("float32").numpy()))
+    if was_training:
+        model.train()
+    if world_size > 1:
+        gathered: list[list[tuple[list[int], np.ndarray]]] = []
+        paddle.distributed.all_gather_object(gathered, parts)
+        parts = [part for share in gathered for part in share]
+    result = np.empty((len(dataset), parts[0][1].shape[1]), dtype=np.float32)
+    for rows, logits in parts:
+        result[rows] = logits
+    return result
+
+
+class ToolkitTrainer(Trainer):
+    """The Trainer of a fine-tuning run; see the module's first line for what it does its own way."""
+
+    def __init__(
+        self,
+        model: paddle.nn.Layer,
+        arguments: TrainingArguments,
+        train_set: EncodedDataset,
+        dev_set: EncodedDataset,
+        metrics: Metrics,
+        by_length: bool,
+        callbacks: list[TrainerCallback],
+    ) -> None:
+        super().__init__(model=model, args=arguments, data_collator=train_set.collate, train_dataset=train_set)
+        self.dev_set, self.metrics, self.by_length = dev_set, metrics, by_length
+        self.resumed_from: str | None = None
+        for callback in list(self.callback_handler.callbacks):
+            if type(callback).__name__ in ("ProgressCallback", "PrinterCallback"):
+                self.remove_callback(callback)
+        for callback in callbacks:
+            self.add_callback(callback)
+
+    def get_train_dataloader(self) -> paddle.io.DataLoader:
+        """Batches by length, each padded to its own longest row."""
+        sampler = EpochBatchSampler(
+            self.train_dataset,
+            self.args.per_device_train_batch_size,
+            self.args.seed,
+            self.args.dataset_rank,
+            self.args.dataset_world_size,
+            self.by_length,
+        )
+        return paddle.io.DataLoader(
+            self.train_dataset,
+            batch_sampler=sampler,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+        )
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Metrics of the dev set, logged and told to the callbacks."""
+        started = time.time()
+        logits = model_logits(
+            self.model,
+            self.dev_set,
+            self.args.per_device_eval_batch_size,
+            self.args.dataset_rank,
+            self.args.dataset_world_size,
+        )
+        assert self.dev_set.labels is not None  # train() does not take a dev set without labels
+        metrics = {f"eval_{name}": value for name, value in self.metrics(logits, self.dev_set.labels).items()}
+        metrics["eval_runtime"] = round(time.time() - started, 3)
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _check_loss_valid(self, loss: paddle.Tensor) -> None:
+        if not self.args.fp16 and not np.isfinite(loss.item()):
+            raise ToolkitError(
+                f"the training loss is not finite after step {self.state.global_step}: "
+                "lower --learning_rate, or set --max_grad_norm and --warmup_ratio"
+            )
+
+    def _save_checkpoint(self, model: paddle.nn.Layer, metrics: dict[str, float] | None = None) -> None:
+        """Save into a staging directory and rename the checkpoint when it is whole; then delete surplus ones."""
+        run_dir, limit = Path(self.args.output_dir), self.args.save_total_limit
+        staging = run_dir / STAGING
+        name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        self.args.output_dir = self.args.output_signal_dir = str(staging)
+        self.args.save_total_limit = None
+        try:
+            super()._save_checkpoint(model, metrics)
+        finally:
+            self.args.output_dir = self.args.output_signal_dir = str(run_dir)
+            self.args.save_total_limit = limit
+        if self.state.best_model_checkpoint == str(staging / name):
+            self.state.best_model_checkpoint = str(run_dir / name)
+        if self.args.should_save:
+            self.state.save_to_json(str(staging / name / STATE_FILE))
+            os.replace(staging / name, run_dir / name)
+            self._rotate_checkpoints(use_mtime=False, output_dir=str(run_dir))
+        if self.args.world_size > 1:
+            paddle.distributed.barrier()
+
+
+def last_checkpoint(run_dir: Path) -> Path | None:
+    """The whole checkpoint with the most steps, or None."""
+    whole = [path for path in run_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*") if (path / STATE_FILE).is_file()]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def repair_best_path(checkpoint: Path) -> None:
+    """Point a checkpoint's record of the best one into the directory where it lies now."""
+    path = checkpoint / STATE_FILE
+    state = json.loads(path.read_text(encoding="utf-8"))
+    if state.get("best_model_checkpoint"):
+        state["best_model_checkpoint"] = str(checkpoint.parent / Path(state["best_model_checkpoint"]).name)
+        path.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,209 @@
+"""Fine-tune, evaluate, predict and export an ERNIE model on a CLUE classification set or your own.
+
+    python run_seq_cls.py --dataset afqmc
+"""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
+from ernie_toolkit.data.registry import CUSTOM
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, check_model_directory, is_local, model_labels
+from ernie_toolkit.options import RunOptions, TrainingOptions, check_training_options
+from utils import (
+    OneLineParser,
+    add_options,
+    check_device,
+    exit_on_toolkit_error,
+    is_main_process,
+    parse,
+    print_settings,
+    read_config,
+    resolve_options,
+    say,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from ernie_toolkit.finetuning import Session
+    from ernie_toolkit.training import TrainingResult
+
+PARITY_ROWS = 64
+STAGES = ("do_train", "do_eval", "do_predict", "do_export")
+
+
+def check_run(run: RunOptions, given: argparse.Namespace) -> RunOptions:
+    """Settle which stages run and where the model comes from; ConfigError or ModelError on what cannot work."""
+    if run.dataset != CUSTOM:
+        get_spec(run.dataset)
+    if not any(getattr(run, stage) for stage in STAGES):
+        if any(stage in vars(given) for stage in STAGES):
+            raise ConfigError("nothing to do: give one of --" + ", --".join(STAGES))
+        run = dataclasses.replace(run, do_train=True, do_eval=True, do_export=True)
+    trained = Path(run.output_dir) / run.dataset
+    if not run.do_train and not run.model_name_or_path:
+        run = dataclasses.replace(run, model_name_or_path=str(trained))
+        if not trained.is_dir():
+            raise ConfigError(f"{trained}: no trained model there: give --do_train, or a model with --model_name_or_path")
+    if run.model_name_or_path and is_local(run.model_name_or_path):
+        check_model_directory(Path(run.model_name_or_path))
+    return run
+
+
+def load_data(run: RunOptions, given: argparse.Namespace) -> DataSet:
+    """Load the splits that the stages need, and print what there is to know about them."""
+    wanted = {"train": run.do_train, "dev": run.do_train or run.do_eval or run.do_export, "test": run.do_predict}
+    limits = {split: getattr(run, f"max_{split}_samples") for split in wanted}
+    if run.do_export and not run.do_train and not run.do_eval:
+        limits["dev"] = min(limits["dev"] or PARITY_ROWS, PARITY_ROWS)
+    data = load_dataset(
+        run.dataset,
+        data_dir=run.data_dir or None,
+        data_source=run.data_source,
+        splits=[split for split, needed in wanted.items() if needed],
+        sample_allowed="model_name_or_path" not in vars(given) and not run.data_dir,
+        limits={split: rows for split, rows in limits.items() if rows},
+        **{name: getattr(run, name) or None for name in ("train_file", "dev_file", "test_file", "label_file")},
+    )
+    for message in data.warnings:
+        warn(message)
+    counts = {split: len(getattr(data, split)) for split, needed in wanted.items() if needed}
+    say(f"data: {data.spec.name} from {data.source} ({data.location}), rows: {counts}")
+    return data
+
+
+def train_model(session: "Session", run: RunOptions, options: TrainingOptions, device: str) -> "TrainingResult":
+    """Fine-tune and save the best model and the training curve."""
+    from ernie_toolkit.models import save_model
+    from ernie_toolkit.reporting import plot_training_curve
+    from ernie_toolkit.training import discard_checkpoints, train
+
+    directory = Path(run.output_dir) / run.dataset
+    examples = session.data.split("train"), session.data.split("dev")
+    result = train(
+        session.loaded.model, session.encoded(examples[0]), session.encoded(examples[1]), options, directory,
+        device, run.resume, run.overwrite_output_dir,
+        identity={"dataset": run.dataset, "data_source": session.data.source, "model": session.loaded.source},
+    )  # fmt: skip
+    if is_main_process():
+        save_model(session.loaded.model, session.loaded.vocabulary, directory)
+        title = f"{session.loaded.source} on {run.dataset} ({session.data.source})"
+        plot_training_curve(result.history, "accuracy", title, directory / "training_curve.png")
+        if not options.keep_checkpoints:
+            discard_checkpoints(directory)
+    say(f"trained {result.steps} steps in {result.seconds:.1f} s; best dev accuracy at step {result.best_step}; model in {directory}")
+    return result
+
+
+def write_metrics(
+    session: "Session", run: RunOptions, options: TrainingOptions, metrics: dict[str, float], result: "TrainingResult | None"
+) -> None:
+    """Write metrics.json beside the model: figures, where they come from, settings, versions."""
+    from ernie_toolkit.files import write_json
+    from ernie_toolkit.reporting import versions
+
+    report: dict[str, Any] = {"dataset": run.dataset, "metrics": metrics}
+    if result is not None:
+        report["training"] = {
+            "steps": result.steps, "best_step": result.best_step, "seconds": round(result.seconds, 1),
+            "resumed_from_step": result.resumed_from_step,
+            "evaluations": [entry for entry in result.history if "eval_loss" in entry],
+        }  # fmt: skip
+    data = session.data
+    report |= {
+        "model": session.loaded.source, "data_source": data.source, "data_location": data.location,
+        "left_out": data.left_out, "warnings": list(data.warnings), "seed": options.seed,
+        "settings": dataclasses.asdict(run) | dataclasses.asdict(options), "versions": versions(),
+    }  # fmt: skip
+    path = Path(run.output_dir) / run.dataset / "metrics.json"
+    write_json(path, report)
+    say(f"dev: {', '.join(f'{name} {value:.4f}' for name, value in metrics.items())} ({path})")
+
+
+def export_model(session: "Session", run: RunOptions, metrics: dict[str, float]) -> None:
+    """Write the bundle and say how far ONNX and Paddle agree."""
+    from ernie_toolkit.export import TaskDescription, export_bundle
+
+    data, spec = session.data, session.spec
+    description = TaskDescription(
+        spec.name, spec.labels, spec.label_names, spec.text_format, session.max_seq_length, data.source,
+        metrics=metrics, warnings=data.warnings,
+    )  # fmt: skip
+    directory = Path(run.export_model_dir) / run.dataset / "export"
+    texts = session.texts(data.split("dev")[:PARITY_ROWS])
+    bundle = export_bundle(session.loaded.model, session.tokenizer, description, texts, directory)
+    parity = bundle.info.parity
+    say(f"bundle in {directory}: ONNX and Paddle logits differ by at most {parity['max_abs_difference']:.1e} "
+        f"on {parity['rows']:.0f} rows")  # fmt: skip
+
+
+def run_stages(run: RunOptions, options: TrainingOptions, data: DataSet) -> None:
+    """Load the model and go through the stages that were asked for."""
+    device = check_device(run.device or None)
+    import paddle
+
+    from ernie_toolkit.finetuning import open_session, require_trained_head, write_predictions
+    from ernie_toolkit.models import load_model
+    from ernie_toolkit.training import evaluate_model, seed_everything
+
+    paddle.set_device(device)
+    seed_everything(options.seed)
+    dropouts = [None if p < 0 else p for p in (options.hidden_dropout_prob, options.attention_probs_dropout_prob)]
+    loaded = load_model(run.model_name_or_path, data.spec.labels, *dropouts)
+    if not run.do_train:
+        recorded = model_labels(Path(run.model_name_or_path)) if is_local(run.model_name_or_path) else None
+        require_trained_head(loaded, data.spec.labels, recorded)
+    session = open_session(loaded, data, options.max_seq_length)
+    result = train_model(session, run, options, device) if run.do_train else None
+    if not is_main_process():
+        return
+    metrics = result.metrics if result is not None else {}
+    if run.do_eval:
+        metrics = evaluate_model(loaded.model, session.encoded(data.split("dev")), options.per_device_eval_batch_size)
+    if metrics:
+        write_metrics(session, run, options, metrics, result)
+    if run.do_predict:
+        paths = write_predictions(
+            session, Path(run.output_dir) / run.dataset, options.per_device_eval_batch_size, data.warnings
+        )
+        say("predictions: " + ", ".join(map(str, paths)))
+    if run.do_export:
+        export_model(session, run, metrics)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse arguments, settle settings, run."""
+    parser = OneLineParser(
+        prog="run_seq_cls.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"data sets: {', '.join(DATASETS)}, {CUSTOM}",
+    )  # fmt: skip
+    for options_class in (RunOptions, TrainingOptions):
+        add_options(parser, options_class)
+    given = parse(parser, argv)
+    with exit_on_toolkit_error(parser.prog):
+        run = check_run(resolve_options(RunOptions, {}, given), given)
+
+        def training_options(sample: bool) -> TrainingOptions:
+            config = read_config(Path(run.config), "SequenceClassification", run.dataset, TrainingOptions, sample)
+            options = resolve_options(TrainingOptions, config, given)
+            check_training_options(options)
+            return options
+
+        training_options(sample=False)  # a mistake in the settings is told before data is looked for
+        data = load_data(run, given)
+        if not run.model_name_or_path:
+            run = dataclasses.replace(run, model_name_or_path=SAMPLE_MODEL if data.source == "sample" else DEFAULT_MODEL)
+        options = training_options(sample=run.model_name_or_path == SAMPLE_MODEL)
+        print_settings(dataclasses.asdict(run) | dataclasses.asdict(options))
+        run_stages(run, options, data)
+        for message in data.warnings if data.source == "sample" else ():
+            warn(message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

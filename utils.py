@@ -1,0 +1,194 @@
+"""What the run_* and compress_* scripts share: arguments, the YAML overlay, device, notices, errors.
+
+Nothing here imports paddle or reads data at import time: `--help` and argument errors answer at once.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator, NoReturn, TypeVar
+
+from ernie_toolkit.errors import ConfigError, DeviceError, ToolkitError
+
+DEVICES = ("cpu", "gpu", "xpu", "npu")
+SAMPLE_SECTION = "Sample"
+Options = TypeVar("Options")
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line on standard error and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error without the usage text, and end."""
+        sys.stderr.write(f"{self.prog}: error: {message} (see --help)\n")
+        raise SystemExit(2)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in ("true", "1", "yes", "on"):
+        return True
+    if text.lower() in ("false", "0", "no", "off"):
+        return False
+    raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
+
+
+def add_options(parser: argparse.ArgumentParser, options_class: type) -> None:
+    """Add one flag for each field of a dataclass made with `option`; none is set unless it is given."""
+    group = parser.add_argument_group(options_class.__name__)
+    for item in dataclasses.fields(options_class):
+        flag, text = f"--{item.name}", f"{item.metadata['help']} (default: {item.default})"
+        if isinstance(item.default, bool):
+            group.add_argument(
+                flag, type=_boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text
+            )
+        else:
+            kind = str if item.default is None else type(item.default)
+            group.add_argument(
+                flag, type=kind, choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text.replace("%", "%%")
+            )
+
+
+def _overlay(section: Any, known: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
+    """One mapping of the YAML file, each key known and each value of its option's type."""
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: {where} is not a mapping of option names to values")
+    values = {}
+    for key, value in section.items():
+        if key not in known:
+            raise ConfigError(f"{path}: unknown key '{key}' in {where}: use one of {', '.join(sorted(known))}")
+        default = known[key].default
+        kind = type(default)
+        if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+            try:  # YAML 1.1 reads 3e-5 (no point) as a string
+                value = float(value)
+            except ValueError:
+                raise ConfigError(f"{path}: {where}.{key} is '{value}': it must be a number") from None
+        if default is not None and type(value) is not kind:
+            raise ConfigError(f"{path}: {where}.{key} is {value!r}: it must be of type {kind.__name__}")
+        choices = known[key].metadata["choices"]
+        if choices and value not in choices:
+            raise ConfigError(f"{path}: {where}.{key} is {value!r}: use one of {', '.join(choices)}")
+        values[key] = value
+    return values
+
+
+def read_config(
+    path: Path, task_section: str, dataset: str, options_class: type, sample: bool = False
+) -> dict[str, Any]:
+    """Option values that a YAML file gives for one data set.
+
+    The file has `DefaultArgs`, a section per task with one mapping per data set, and `Sample` of the same
+    form as a task section, which is laid over the others when a run trains the sample model. The whole
+    file is checked, not only the part in use. Raises ConfigError that names file and key.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file: give another with --config") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not a mapping of sections")
+    known = {item.name: item for item in dataclasses.fields(options_class)}
+    values = _overlay(content.pop("DefaultArgs", None), known, path, "DefaultArgs")
+    sections: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, section in content.items():
+        if name not in (*TASK_SECTIONS, SAMPLE_SECTION):
+            allowed = ", ".join(("DefaultArgs", *TASK_SECTIONS, SAMPLE_SECTION))
+            raise ConfigError(f"{path}: unknown key '{name}': use one of {allowed}")
+        if not isinstance(section, dict):
+            raise ConfigError(f"{path}: {name} is not a mapping of data sets")
+        sections[name] = {
+            str(key): _overlay(value, known, path, f"{name}.{key}") for key, value in section.items()
+        }
+    values.update(sections.get(task_section, {}).get(dataset, {}))
+    if sample:
+        values.update(sections.get(SAMPLE_SECTION, {}).get(dataset, {}))
+    return values
+
+
+TASK_SECTIONS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
+
+
+def resolve_options(
+    options_class: Callable[..., Options], config: dict[str, Any], given: argparse.Namespace
+) -> Options:
+    """Options with the command line over the YAML file over the defaults."""
+    names = {item.name for item in dataclasses.fields(options_class)}  # type: ignore[arg-type]
+    command_line = {key: value for key, value in vars(given).items() if key in names}
+    return options_class(**{**config, **command_line})
+
+
+def check_device(device: str | None) -> str:
+    """The device to compute on: what was asked for and is there, else a GPU where there is one, else the CPU.
+
+    Imports paddle. Raises DeviceError where a device was asked for and this PaddlePaddle has none.
+    """
+    import paddle
+
+    counts = {"gpu": paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0}
+    counts["xpu"] = paddle.device.xpu.device_count() if paddle.is_compiled_with_xpu() else 0
+    counts["npu"] = len([name for name in paddle.device.get_available_custom_device() if name.startswith("npu")])
+    if device is None:
+        if counts["gpu"]:
+            return "gpu"
+        say("notice: no GPU found, computing on the CPU (--device cpu says so on purpose)")
+        return "cpu"
+    if device != "cpu" and not counts[device]:
+        raise DeviceError(
+            f"--device {device}: this PaddlePaddle {paddle.__version__} sees no {device}; install the build for it "
+            "(README, 'GPU'), or use --device cpu"
+        )
+    return device
+
+
+def is_main_process() -> bool:
+    """Whether this process writes files and prints: the first one of a distributed launch, or the only one."""
+    return os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
+
+
+def say(message: str) -> None:
+    """Print a line from the main process."""
+    if is_main_process():
+        print(message, flush=True)
+
+
+def warn(message: str) -> None:
+    """Print a warning line to standard error from the main process."""
+    if is_main_process():
+        print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
+def print_settings(settings: dict[str, Any]) -> None:
+    """Print resolved settings as one block of aligned lines."""
+    width = max(len(key) for key in settings)
+    say("settings:\n" + "\n".join(f"  {key:<{width}}  {json.dumps(value, ensure_ascii=False)}"
+                                  for key, value in settings.items()))  # fmt: skip
+
+
+@contextmanager
+def exit_on_toolkit_error(prog: str) -> Iterator[None]:
+    """Turn an error that the user can mend into one line on standard error and exit code 2."""
+    try:
+        yield
+    except ToolkitError as error:
+        sys.stderr.write(f"{prog}: error: {' '.join(str(error).split())}\n")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{prog}: interrupted; a training run continues with --resume\n")
+        raise SystemExit(130) from None
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse arguments without guessing at abbreviations."""
+    parser.allow_abbrev = False
+    return parser.parse_args(argv)
