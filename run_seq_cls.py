@@ -10,18 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
 from ernie_toolkit.data.registry import CUSTOM
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, check_model_directory, is_local, model_labels
 from ernie_toolkit.options import RunOptions, TrainingOptions, check_training_options
 from utils import (
-    OneLineParser,
     add_options,
     check_device,
-    exit_on_toolkit_error,
     is_main_process,
-    parse,
     print_settings,
     read_config,
     resolve_options,
@@ -49,7 +47,7 @@ def check_run(run: RunOptions, given: argparse.Namespace) -> RunOptions:
     if not run.do_train and not run.model_name_or_path:
         run = dataclasses.replace(run, model_name_or_path=str(trained))
         if not trained.is_dir():
-            raise ConfigError(f"{trained}: no trained model there: give --do_train, or a model with --model_name_or_path")
+            raise ConfigError(f"{trained}: no trained model there: give --do_train, or --model_name_or_path")
     if run.model_name_or_path and is_local(run.model_name_or_path):
         check_model_directory(Path(run.model_name_or_path))
     return run
@@ -96,12 +94,16 @@ def train_model(session: "Session", run: RunOptions, options: TrainingOptions, d
         plot_training_curve(result.history, "accuracy", title, directory / "training_curve.png")
         if not options.keep_checkpoints:
             discard_checkpoints(directory)
-    say(f"trained {result.steps} steps in {result.seconds:.1f} s; best dev accuracy at step {result.best_step}; model in {directory}")
+    say(f"trained to step {result.steps} in {result.seconds:.1f} s; best on dev at step {result.best_step}: {directory}")
     return result
 
 
 def write_metrics(
-    session: "Session", run: RunOptions, options: TrainingOptions, metrics: dict[str, float], result: "TrainingResult | None"
+    session: "Session",
+    run: RunOptions,
+    options: TrainingOptions,
+    metrics: dict[str, float],
+    result: "TrainingResult | None",
 ) -> None:
     """Write metrics.json beside the model: figures, where they come from, settings, versions."""
     from ernie_toolkit.files import write_json
@@ -179,12 +181,11 @@ def run_stages(run: RunOptions, options: TrainingOptions, data: DataSet) -> None
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse arguments, settle settings, run."""
     parser = OneLineParser(
-        prog="run_seq_cls.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"data sets: {', '.join(DATASETS)}, {CUSTOM}",
-    )  # fmt: skip
+        prog="run_seq_cls.py", description=__doc__, epilog=f"data sets: {', '.join(DATASETS)}, {CUSTOM}"
+    )
     for options_class in (RunOptions, TrainingOptions):
         add_options(parser, options_class)
-    given = parse(parser, argv)
+    given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         run = check_run(resolve_options(RunOptions, {}, given), given)
 
@@ -197,7 +198,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         training_options(sample=False)  # a mistake in the settings is told before data is looked for
         data = load_data(run, given)
         if not run.model_name_or_path:
-            run = dataclasses.replace(run, model_name_or_path=SAMPLE_MODEL if data.source == "sample" else DEFAULT_MODEL)
+            model = SAMPLE_MODEL if data.source == "sample" else DEFAULT_MODEL
+            run = dataclasses.replace(run, model_name_or_path=model)
         options = training_options(sample=run.model_name_or_path == SAMPLE_MODEL)
         print_settings(dataclasses.asdict(run) | dataclasses.asdict(options))
         run_stages(run, options, data)

@@ -1,4 +1,4 @@
-"""What the run_* and compress_* scripts share: arguments, the YAML overlay, device, notices, errors.
+"""What the run_* and compress_* scripts share: arguments, the YAML overlay, device, notices.
 
 Nothing here imports paddle or reads data at import time: `--help` and argument errors answer at once.
 """
@@ -8,25 +8,16 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Iterator, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from ernie_toolkit.errors import ConfigError, DeviceError, ToolkitError
+from ernie_toolkit.errors import ConfigError, DeviceError
 
-DEVICES = ("cpu", "gpu", "xpu", "npu")
+TASK_SECTIONS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
 SAMPLE_SECTION = "Sample"
 Options = TypeVar("Options")
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line on standard error and exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the error without the usage text, and end."""
-        sys.stderr.write(f"{self.prog}: error: {message} (see --help)\n")
-        raise SystemExit(2)
 
 
 def _boolean(text: str) -> bool:
@@ -49,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser, options_class: type) -> None:
         else:
             kind = str if item.default is None else type(item.default)
             group.add_argument(
-                flag, type=kind, choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text.replace("%", "%%")
+                flag, type=kind, choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text
             )
 
 
@@ -116,9 +107,6 @@ def read_config(
     return values
 
 
-TASK_SECTIONS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
-
-
 def resolve_options(
     options_class: Callable[..., Options], config: dict[str, Any], given: argparse.Namespace
 ) -> Options:
@@ -133,6 +121,9 @@ def check_device(device: str | None) -> str:
 
     Imports paddle. Raises DeviceError where a device was asked for and this PaddlePaddle has none.
     """
+    # Two notices of the packages' own that a user can do nothing about.
+    warnings.filterwarnings("ignore", message="No ccache found")
+    warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
     import paddle
 
     counts = {"gpu": paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0}
@@ -173,22 +164,3 @@ def print_settings(settings: dict[str, Any]) -> None:
     width = max(len(key) for key in settings)
     say("settings:\n" + "\n".join(f"  {key:<{width}}  {json.dumps(value, ensure_ascii=False)}"
                                   for key, value in settings.items()))  # fmt: skip
-
-
-@contextmanager
-def exit_on_toolkit_error(prog: str) -> Iterator[None]:
-    """Turn an error that the user can mend into one line on standard error and exit code 2."""
-    try:
-        yield
-    except ToolkitError as error:
-        sys.stderr.write(f"{prog}: error: {' '.join(str(error).split())}\n")
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        sys.stderr.write(f"{prog}: interrupted; a training run continues with --resume\n")
-        raise SystemExit(130) from None
-
-
-def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse arguments without guessing at abbreviations."""
-    parser.allow_abbrev = False
-    return parser.parse_args(argv)

@@ -60,13 +60,15 @@ def open_session(loaded: LoadedModel, data: DataSet, max_seq_length: int) -> Ses
 def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: Sequence[str] | None) -> None:
     """ModelError where a model cannot answer for these labels without being trained first."""
     if loaded.fresh:
-        raise ModelError(f"{loaded.source} has no trained classifier for {len(labels)} labels: fine-tune it (--do_train)")
+        raise ModelError(f"{loaded.source} has no trained classifier for {len(labels)} labels: fine-tune it first")
     if recorded is not None and tuple(recorded) != tuple(labels):
         shown = ", ".join(recorded[:5])
-        raise ModelError(f"{loaded.source} was trained for other labels ({shown} ...): choose the data set it was trained on")
+        raise ModelError(f"{loaded.source} was trained for other labels ({shown} ...): choose its own data set")
 
 
-def write_predictions(session: Session, directory: Path, batch_size: int, warnings: Sequence[str]) -> tuple[Path, Path]:
+def write_predictions(
+    session: Session, directory: Path, batch_size: int, warnings: Sequence[str]
+) -> tuple[Path, Path]:
     """Predict the test split; write `test_results.json` and CLUE's submission file `<dataset>_predict.json`.
 
     The first is one JSON object with `predictions`: id, label, name and confidence of each row. The second
@@ -76,11 +78,17 @@ def write_predictions(session: Session, directory: Path, batch_size: int, warnin
     logits = predict_logits(session.loaded.model, session.encoded(examples), batch_size)
     answers = decode_labels(logits, spec.labels, spec.label_names)
     rows = [
-        {"id": example["id"], "label": answer.label, "label_name": answer.name, "confidence": round(answer.confidence, 6)}
+        {
+            "id": example["id"],
+            "label": answer.label,
+            "label_name": answer.name,
+            "confidence": round(answer.confidence, 6),
+        }
         for example, answer in zip(examples, answers, strict=True)
     ]
     results, submission = directory / PREDICTIONS, directory / f"{spec.name}_predict.json"
-    write_json(results, {"dataset": spec.name, "data_source": session.data.source, "warnings": list(warnings), "predictions": rows})
+    source = {"dataset": spec.name, "data_source": session.data.source, "warnings": list(warnings)}
+    write_json(results, {**source, "predictions": rows})
     name_field = {"tnews": "label_desc", "iflytek": "label_des"}.get(spec.name)
     lines = []
     for row in rows:

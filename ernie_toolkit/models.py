@@ -73,10 +73,11 @@ def check_model_directory(directory: Path) -> None:
         raise ModelError(f"{directory}: no such model directory: give a trained model, or a published name")
     for name in (CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE):
         if not (directory / name).is_file():
-            raise ModelError(f"{directory / name}: not found: a model directory holds {CONFIG_FILE}, {WEIGHTS_FILE} and {VOCAB_FILE}")
-    config = _read_json(directory / CONFIG_FILE)
-    if "ernie" not in str(config.get("model_type", "ernie")):
-        raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{config['model_type']}': this toolkit loads ERNIE models")
+            wanted = f"{CONFIG_FILE}, {WEIGHTS_FILE} and {VOCAB_FILE}"
+            raise ModelError(f"{directory / name}: not found: a model directory holds {wanted}")
+    kind = _read_json(directory / CONFIG_FILE).get("model_type", "ernie")
+    if kind != "ernie":
+        raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind}': this toolkit loads ERNIE models")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -123,7 +124,8 @@ def quiet_paddlenlp() -> Any:
 def _label_settings(labels: Sequence[str] | None) -> dict[str, Any]:
     if labels is None:
         return {}
-    return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": {v: k for k, v in enumerate(labels)}}
+    ids = {label: index for index, label in enumerate(labels)}
+    return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids}
 
 
 def _dropout_settings(hidden: float | None, attention: float | None) -> dict[str, float]:
@@ -170,7 +172,7 @@ def _set_weights(model: "PretrainedModel", state: dict[str, np.ndarray], path: P
             fresh.append(name)  # another task's head, or another number of labels: starts anew
         elif value is None:
             missing = [key for key in own if key not in given and not key.startswith(_HEADS)]
-            raise ModelError(f"{path}: no weight '{name}' ({len(missing)} missing in all): the file is of another model")
+            raise ModelError(f"{path}: no weight '{name}' ({len(missing)} missing): the file is of another model")
         else:
             raise ModelError(
                 f"{path}: weight '{name}' has shape {list(value.shape)}, {CONFIG_FILE} makes it {list(tensor.shape)}"
@@ -193,7 +195,8 @@ def _load_published(name: str, settings: dict[str, Any]) -> LoadedModel:
             f"give the path of a model directory, or '{SAMPLE_MODEL}' to train a small one from scratch"
         ) from None
     tokens = tuple(tokenizer.vocab.to_tokens(list(range(len(tokenizer.vocab)))))
-    return LoadedModel(model, Vocabulary(tokens, bool(tokenizer.do_lower_case)), name, ("classifier.weight", "classifier.bias"))
+    vocabulary = Vocabulary(tokens, bool(tokenizer.do_lower_case))
+    return LoadedModel(model, vocabulary, name, ("classifier.weight", "classifier.bias"))
 
 
 def new_model(vocabulary: Vocabulary, settings: dict[str, Any]) -> LoadedModel:

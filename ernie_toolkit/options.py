@@ -39,7 +39,7 @@ class TrainingOptions:
     save_steps: int = option(0, "steps between two checkpoints; 0: each epoch, and at least four times a run")
     save_total_limit: int = option(1, "checkpoints kept beside the best one")
     keep_checkpoints: bool = option(False, "keep checkpoints after a run that ended well")
-    metric_for_best_model: str = option("accuracy", "dev metric that chooses the best checkpoint", ("accuracy", "loss"))
+    metric_for_best_model: str = option("accuracy", "dev metric that chooses the best one", ("accuracy", "loss"))
     early_stopping: bool = option(False, "stop when the dev metric no longer gets better")
     early_stopping_patience: int = option(4, "evaluations without gain before stopping early")
     early_stopping_threshold: float = option(0.0, "a gain below this does not count")
@@ -105,8 +105,12 @@ class RunOptions:
     model_name_or_path: str = option("", "model directory or published name (ernie-3.0-medium-zh where not given)")
     dataset: str = option("afqmc", "data set by name, or custom")
     data_dir: str = option("", "directory with the data set's official files")
-    data_source: str = option("auto", "auto: PaddleNLP's cache, its download, else the sample where neither model "
-                              "nor data was given; official: no sample; sample: nothing else", ("auto", "official", "sample"))  # fmt: skip
+    data_source: str = option(
+        "auto",
+        "auto: PaddleNLP's cache, its download, else the sample where neither model nor data was given; "
+        "official: no sample; sample: nothing else",
+        ("auto", "official", "sample"),
+    )
     train_file: str = option("", "custom: labelled training rows, tab separated or JSON lines (.json, .jsonl)")
     dev_file: str = option("", "custom: labelled dev rows")
     test_file: str = option("", "custom: rows to predict")
@@ -121,7 +125,8 @@ class RunOptions:
     do_predict: bool = option(False, "predict the test set")
     do_export: bool = option(False, "export the bundle: static graph, ONNX, tokenizer")
     config: str = option("configs/default.yml", "YAML file with settings per data set")
-    device: str = option("", "device to compute on; not given: a GPU where there is one, else the CPU",
-                         ("cpu", "gpu", "xpu", "npu"))  # fmt: skip
+    device: str = option(
+        "", "device to compute on; not given: a GPU where there is one, else the CPU", ("cpu", "gpu", "xpu", "npu")
+    )
     resume: bool = option(False, "go on from the last checkpoint of a run that was cut off")
     overwrite_output_dir: bool = option(False, "drop the checkpoints of a run that was cut off")

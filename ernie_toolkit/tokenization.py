@@ -95,11 +95,13 @@ class WordPieceTokenizer:
         }
         if found := [name for name, value in extras.items() if value]:
             raise ModelError(
-                f"{source} has {' and '.join(found)} of its own, so its ids would differ from those the model was "
-                f"trained on: build one from the model's {VOCAB_FILE}"
+                f"{source} has {' and '.join(found)} of its own, so its ids could differ from those of "
+                f"training: build one from the model's {VOCAB_FILE}"
             )
         ids = [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS]
-        _check_special_tokens([token for token, id_ in zip(SPECIAL_TOKENS, ids, strict=True) if id_ is not None], source)
+        _check_special_tokens(
+            [token for token, id_ in zip(SPECIAL_TOKENS, ids, strict=True) if id_ is not None], source
+        )
         self.tokenizer = tokenizer
         self.special = SpecialIds(*ids)
         self.vocab_size: int = tokenizer.get_vocab_size()
@@ -128,7 +130,7 @@ def _encode(encode_batch: Callable[..., list[Encoding]], texts: Sequence[str]) -
     except TypeError:
         # A lone surrogate has no UTF-8 form for Rust to read. U+FFFD is dropped as a surrogate would be, and
         # takes one character as well, so offsets stay right.
-        if not any(isinstance(text, str) and _LONE_SURROGATE.search(text) for text in batch):
+        if not all(isinstance(text, str) for text in batch):
             raise
         batch = [_LONE_SURROGATE.sub(chr(_REPLACEMENT), text) for text in batch]
         return encode_batch(batch, add_special_tokens=False)
@@ -232,8 +234,8 @@ def _normalizer(do_lower_case: bool) -> normalizers.Normalizer:
         return normalizers.Replace(Regex(f"[{classes.dropped}]"), "")
     return normalizers.Sequence(
         [
-            # Marks that canonical ordering moves are dropped before it: they would be dropped after it anyway,
-            # and the ones that are newer than the tables of `tokenizers` would keep others from moving.
+            # Marks that canonical ordering moves are dropped before it as well as after it: those newer than
+            # the tables of `tokenizers` would keep other marks from moving.
             normalizers.Replace(Regex(f"[{classes.dropped}{classes.moving_marks}]"), ""),
             normalizers.Replace(*_MISSING_DECOMPOSITION),
             normalizers.Lowercase(),
@@ -271,7 +273,8 @@ def _character_classes() -> _CharacterClasses:
     dropped = major == b"C"
     dropped[list(_WHITESPACE_CONTROLS)] = False
     dropped[_REPLACEMENT] = True
-    dropped[_SURROGATES[0] : _SURROGATES[1] + 1] = False  # Rust texts have none, and its expressions refuse them
+    # Rust texts hold no surrogates, and its regular expressions refuse them.
+    dropped[_SURROGATES[0] : _SURROGATES[1] + 1] = False
 
     space = major == b"Z"
     space[list(_WHITESPACE_CONTROLS)] = True

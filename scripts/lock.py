@@ -27,8 +27,8 @@ def resolve(python: str) -> dict[str, str]:
         environment, report = Path(name) / "venv", Path(name) / "report.json"
         subprocess.run([python, "-m", "venv", str(environment)], check=True)
         subprocess.run(
-            [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--dry-run", "--report", str(report),
-             "-r", "requirements.txt", "-r", "requirements-test.txt"],
+            [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--dry-run", "--report",
+             str(report), "-r", "requirements.txt", "-r", "requirements-test.txt"],
             check=True, cwd=ROOT,
         )  # fmt: skip
         items = json.loads(report.read_text(encoding="utf-8"))["install"]
@@ -60,9 +60,8 @@ def main() -> None:
     args = parser.parse_args()
     answers = {}
     for python in args.python:
-        version = subprocess.run(
-            [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], check=True, capture_output=True, text=True
-        ).stdout.strip()
+        ask = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        version = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
         print(f"resolving for Python {version} ...", file=sys.stderr)
         answers[version] = resolve(python)
     (ROOT / "constraints.txt").write_text(HEADER + "\n".join(constraint_lines(answers)) + "\n", encoding="utf-8")

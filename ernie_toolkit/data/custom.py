@@ -60,7 +60,7 @@ def read_custom(path: Path, spec: DatasetSpec, split: Split = "train") -> Iterat
     `label` is None for the rows of a test file that has none; `id` is a JSON row's own whole-number `id`,
     else the row's index. Raises DataError with file and line number at the first line that does not fit.
     """
-    if _is_json(path):
+    if is_json(path):
         yield from _read_json(path, spec, split)
     else:
         yield from _read_columns(path, spec, split)
@@ -92,7 +92,8 @@ def _check_count(count: int, path: Path) -> None:
         raise DataError(f"{path}: {count} label(s) found: a classifier needs at least two")
 
 
-def _is_json(path: Path) -> bool:
+def is_json(path: Path) -> bool:
+    """Whether a file's name says that it holds JSON lines."""
     return path.suffix.lower() in (".json", ".jsonl")
 
 
@@ -107,7 +108,7 @@ def _collect_labels(path: Path) -> tuple[str, ...]:
     labels: set[str] = set()
     for number, line in read_lines(path):
         where = f"{path}:{number}"
-        if _is_json(path):
+        if is_json(path):
             value = _json_label(parse_object(line, where), "train", where)
             if value is not None:
                 labels.add(value)
@@ -133,7 +134,7 @@ def _text_format(path: Path, split: Split) -> str:
     """Whether the first line of a file is a sentence or a pair; a test file's columns count as texts."""
     for number, line in read_lines(path):
         where = f"{path}:{number}"
-        if _is_json(path):
+        if is_json(path):
             return "pair" if len(_text_fields(parse_object(line, where), where)) == 2 else "sentence"
         columns = line.count("\t") + (1 if split == "test" else 0)
         if columns not in _TEXT_COLUMNS.values():
@@ -157,6 +158,11 @@ def _text_fields(row: dict[str, Any], where: str) -> tuple[str, ...]:
     )
 
 
+def texts_of_row(row: dict[str, Any], where: str) -> list[str]:
+    """The text or the two texts of a JSON row, under any of the field names above. Raises DataError."""
+    return [text_field(row, name, where) for name in _text_fields(row, where)]
+
+
 def _canonical(texts: list[str]) -> Example:
     return {"sentence": texts[0]} if len(texts) == 1 else {"sentence1": texts[0], "sentence2": texts[1]}
 
@@ -165,10 +171,10 @@ def _read_json(path: Path, spec: DatasetSpec, split: Split) -> Iterator[Example]
     for index, (number, line) in enumerate(read_lines(path)):
         where = f"{path}:{number}"
         row = parse_object(line, where)
-        fields = _text_fields(row, where)
-        if len(fields) != _TEXT_COLUMNS[spec.text_format]:
-            raise DataError(f"{where}: {len(fields)} text(s) in a data set of {spec.text_format}s: use one kind")
-        example = _canonical([text_field(row, name, where) for name in fields])
+        texts = texts_of_row(row, where)
+        if len(texts) != _TEXT_COLUMNS[spec.text_format]:
+            raise DataError(f"{where}: {len(texts)} text(s) in a data set of {spec.text_format}s: use one kind")
+        example = _canonical(texts)
         own = row.get("id")
         example["label"] = parse_label(row, spec, split, where)
         example["id"] = own if isinstance(own, int) and not isinstance(own, bool) else index

@@ -169,13 +169,18 @@ def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason:
     seed = sample.SAMPLE_SEED if seed is None else seed
     rows = sample.generate(spec.name, seed)
     examples: dict[str, list[Example]] = {}
+    left_out: dict[str, int] = {}
     for split in request.splits:
-        wanted = rows[split][: request.limits.get(split)]
-        parsed = (parse_row(row, spec, split, i, f"sample {split} row {i + 1}") for i, row in enumerate(wanted))
-        examples[split] = [example for example in parsed if example is not None]
+        parsed = [
+            parse_row(row, spec, split, index, f"sample {split} row {index + 1}")
+            for index, row in enumerate(rows[split])
+        ]
+        gold = [example for example in parsed if example is not None]
+        left_out[split] = len(parsed) - len(gold)
+        examples[split] = gold[: request.limits.get(split)]
     warning = SAMPLE_WARNING.format(name=spec.name)
     warnings = (f"{reason}; using the sample instead",) if reason else ()
-    return _data_set(spec, examples, "sample", f"generated, seed {seed}", {}, (*warnings, warning))
+    return _data_set(spec, examples, "sample", f"generated, seed {seed}", left_out, (*warnings, warning))
 
 
 def _load_custom(files: Mapping[str, Path], request: _Request) -> DataSet:

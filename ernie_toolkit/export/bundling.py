@@ -52,7 +52,7 @@ def onnx_logits(path: Path, dataset: EncodedDataset, batch_size: int) -> tuple[n
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     output = session.get_outputs()[0].name
-    parts = {}
+    parts: dict[int, np.ndarray] = {}
     for rows in batches_by_length(dataset.lengths(), batch_size):
         batch = dataset.collate(rows)
         logits = session.run([output], {name: batch[name] for name in INPUTS})[0]

@@ -53,7 +53,7 @@ def save_static_graph(model: "PretrainedModel", directory: Path) -> tuple[Path, 
 
     model.eval()
     spec = [InputSpec([None, None], "int64", name) for name in INPUTS]
-    static = paddle.jit.to_static(model, input_spec=spec)
+    static = paddle.jit.to_static(model, input_spec=spec, full_graph=True)
     with captured_output():
         paddle.jit.save(static, str(directory / "model"))
     # Training goes on in dygraph afterwards: undo what to_static did to the object.

@@ -35,7 +35,7 @@ class Predictor:
         if info.task != "seq_cls":
             raise BundleError(f"{bundle_dir} is a bundle for the task '{info.task}': this version reads 'seq_cls'")
         if max_seq_length is not None and max_seq_length > info.max_seq_length:
-            raise ConfigError(f"max_seq_length {max_seq_length} is over the bundle's own limit of {info.max_seq_length}")
+            raise ConfigError(f"max_seq_length {max_seq_length} is over the bundle's own, {info.max_seq_length}")
         self.max_seq_length = info.max_seq_length if max_seq_length is None else max_seq_length
         self.tokenizer = load_tokenizer(self.bundle.path("tokenizer"))
         self.session = open_session(self.bundle, device, num_threads, precision)

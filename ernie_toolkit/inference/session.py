@@ -82,7 +82,7 @@ def open_session(
     names = tuple(item.name for item in session.get_inputs())
     if set(names) != set(bundle.info.inputs):
         raise BundleError(
-            f"{bundle.directory}: the model reads {', '.join(names)}, bundle.json says {', '.join(bundle.info.inputs)}: "
-            "export the model again"
+            f"{bundle.directory}: the model reads {', '.join(names)}, bundle.json says "
+            f"{', '.join(bundle.info.inputs)}: export the model again"
         )
     return session

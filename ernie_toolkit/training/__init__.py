@@ -4,7 +4,14 @@
 """
 
 from ernie_toolkit.training.dataset import EncodedDataset
-from ernie_toolkit.training.run import TrainingResult, discard_checkpoints, evaluate_model, predict_logits, seed_everything, train
+from ernie_toolkit.training.run import (
+    TrainingResult,
+    discard_checkpoints,
+    evaluate_model,
+    predict_logits,
+    seed_everything,
+    train,
+)
 
 __all__ = [
     "EncodedDataset",

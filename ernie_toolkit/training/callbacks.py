@@ -36,7 +36,8 @@ class ProgressLine(TrainerCallback):
         if self.bar is None or not logs:
             return
         if "eval_loss" in logs:
-            figures = [f"{key[5:]} {value:.4f}" for key, value in logs.items() if key != "eval_runtime"]
+            skipped = ("eval_runtime", "progress_or_epoch")
+            figures = [f"{key[5:]} {value:.4f}" for key, value in logs.items() if key not in skipped]
             self.bar.write(f"step {state.global_step}: dev {', '.join(figures)} ({logs['eval_runtime']:.1f} s)")
         elif "loss" in logs:
             rate = logs.get("interval_samples_per_second", 0.0)

@@ -136,6 +136,12 @@ class ToolkitTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def log(self, logs: dict[str, float], **kwargs: Any) -> None:
+        """Log, and keep the entry in the state: the Trainer empties its history, checkpoints should have it."""
+        history = self.state.log_history
+        super().log(logs, **kwargs)
+        self.state.log_history = [*history, {**logs, "step": self.state.global_step}]
+
     def _check_loss_valid(self, loss: paddle.Tensor) -> None:
         if not self.args.fp16 and not np.isfinite(loss.item()):
             raise ToolkitError(

@@ -8,7 +8,7 @@ import json
 from importlib import import_module
 from pathlib import Path
 
-from ernie_toolkit.data.registry import DATASETS, SPLITS, get_spec
+from ernie_toolkit.data.registry import get_spec
 from ernie_toolkit.data.sample.grammar import Row
 from ernie_toolkit.data.sample.vocabulary import sample_vocab
 from ernie_toolkit.errors import ConfigError
@@ -18,8 +18,15 @@ __all__ = ["SAMPLE_SEED", "generate", "sample_vocab", "write_sample"]
 
 SAMPLE_SEED = 20201210
 
+# Module and function of each set's grammar, imported when it is asked for.
 _GRAMMARS = {
-    "afqmc": "questions",
+    "afqmc": ("questions", "generate"),
+    "tnews": ("headlines", "generate"),
+    "iflytek": ("apps", "generate"),
+    "ocnli": ("entailment", "generate_ocnli"),
+    "cmnli": ("entailment", "generate_cmnli"),
+    "cluewsc2020": ("pronouns", "generate"),
+    "csl": ("abstracts", "generate"),
 }
 
 
@@ -30,11 +37,11 @@ def generate(name: str, seed: int = SAMPLE_SEED) -> dict[str, list[Row]]:
     """
     if name not in _GRAMMARS:
         raise ConfigError(f"there is no sample of data set '{name}': use one of {', '.join(_GRAMMARS)}")
-    module = import_module(f"{__name__}.{_GRAMMARS[name]}")
-    splits: dict[str, list[Row]] = module.generate(seed)
+    module, function = _GRAMMARS[name]
+    splits: dict[str, list[Row]] = getattr(import_module(f"{__name__}.{module}"), function)(seed)
     hidden = ("label", "label_desc", "label_des")
     splits["test"] = [
-        {"id": index, **{field: value for field, value in row.items() if field not in hidden}}
+        ({} if "idx" in row else {"id": index}) | {field: value for field, value in row.items() if field not in hidden}
         for index, row in enumerate(splits["test"])
     ]
     return splits

@@ -1,0 +1,151 @@
+"""Times PaddleNLP's two ERNIE tokenizers and the toolkit's own on the same texts, in one process.
+
+    python benchmarks/tokenization.py --texts train.json --vocab vocab.txt [--field sentence] [--output out.json]
+
+`--texts` is a file of JSON lines, of which `--field` is read, or of plain text lines (.txt). Each tokenizer
+encodes all texts once in every repeat, in turn, so that a machine that slows down slows them all; medians
+are printed. Needs paddlenlp.
+"""
+
+import argparse
+import json
+import logging
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.errors import DataError, ToolkitError
+from ernie_toolkit.files import write_json
+from ernie_toolkit.tokenization import build_tokenizer, load_tokenizer, read_vocab
+
+Encode = Callable[[list[str]], list[list[int]]]
+REFERENCE = "ErnieTokenizer"
+OURS = "WordPieceTokenizer"
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--texts", type=Path, required=True, help="JSON lines (.json), or one text a line (.txt)")
+    parser.add_argument("--vocab", type=Path, required=True, help="vocab.txt of an ERNIE model")
+    parser.add_argument("--field", default="sentence", help="field of the JSON lines (default: %(default)s)")
+    parser.add_argument("--limit", type=int, help="only the first so many texts (default: all)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each tokenizer (default: %(default)s)")
+    parser.add_argument("--output", type=Path, help="write the figures there as JSON")
+    args = parser.parse_args(argv)
+    if args.repeats < 1 or (args.limit is not None and args.limit < 1):
+        parser.error("--repeats and --limit must be at least 1")
+    return args
+
+
+def read_texts(path: Path, field: str, limit: int | None) -> list[str]:
+    """The texts of a file; raises DataError with file and line for a line that holds none."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            lines = [line.rstrip("\n") for line in stream]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}): give a UTF-8 file of texts") from error
+    texts = []
+    for number, line in enumerate(lines[:limit], 1):
+        if path.suffix == ".txt":
+            texts.append(line)
+            continue
+        try:
+            text = json.loads(line)[field]
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{path}:{number}: no JSON object with a field '{field}': name one with --field") from error
+        texts.append(str(text))
+    if not texts:
+        raise DataError(f"{path} holds no texts: give another file")
+    return texts
+
+
+def make_encoders(vocab_file: Path) -> dict[str, Encode]:
+    """The tokenizers by name; each encodes a list of texts without special tokens."""
+    vocab = read_vocab(vocab_file)  # first, so that a bad vocabulary is told before paddle is imported
+
+    # Both load from a model directory, as their users do.
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        (directory / "vocab.txt").write_bytes(vocab_file.read_bytes())
+        build_tokenizer(vocab).save(directory / "ours" / "tokenizer.json")
+        ours = load_tokenizer(directory / "ours")
+
+        from paddlenlp.transformers import ErnieTokenizer
+        from paddlenlp.transformers.ernie.tokenizer_fast import ErnieTokenizerFast
+
+        logging.disable(logging.WARNING)
+        theirs: dict[str, Any] = {
+            REFERENCE: ErnieTokenizer.from_pretrained(name),
+            "ErnieTokenizerFast": ErnieTokenizerFast.from_pretrained(name),
+        }
+
+    def encode_with(tokenizer: Any) -> Encode:
+        options = {"add_special_tokens": False, "return_token_type_ids": False, "return_attention_mask": False}
+        return lambda texts: tokenizer(texts, **options)["input_ids"]
+
+    return {**{key: encode_with(value) for key, value in theirs.items()}, OURS: ours.encode_ids}
+
+
+def measure(encoders: dict[str, Encode], texts: list[str], repeats: int) -> dict[str, dict[str, float]]:
+    """Seconds (median and all), texts/s, ratio to ErnieTokenizer and share of equal ids, by tokenizer."""
+    seconds: dict[str, list[float]] = {name: [] for name in encoders}
+    ids: dict[str, list[list[int]]] = {}
+    for encode in encoders.values():
+        encode(texts[:100])  # what a tokenizer builds on first use is not part of its speed
+    for _ in range(repeats):
+        for name, encode in encoders.items():
+            start = time.perf_counter()
+            ids[name] = encode(texts)
+            seconds[name].append(time.perf_counter() - start)
+    reference = statistics.median(seconds[REFERENCE])
+    return {
+        name: {
+            "seconds": statistics.median(runs),
+            "seconds_min": min(runs),
+            "seconds_max": max(runs),
+            "texts_per_second": len(texts) / statistics.median(runs),
+            "ratio": reference / statistics.median(runs),
+            "equal_ids": sum(a == b for a, b in zip(ids[name], ids[REFERENCE], strict=True)) / len(texts),
+        }
+        for name, runs in seconds.items()
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
+    try:
+        texts = read_texts(args.texts, args.field, args.limit)
+        encoders = make_encoders(args.vocab)
+    except ToolkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    results = measure(encoders, texts, args.repeats)
+    mean_length = sum(map(len, texts)) / len(texts)
+    print(f"{len(texts):,} texts of {mean_length:.1f} characters, median of {args.repeats} runs, {os.cpu_count()} CPUs")
+    print(f"{'tokenizer':<20} {'seconds':>9} {'min-max':>15} {'texts/s':>9} {'ratio':>7} {'equal ids':>10}")
+    for name, row in results.items():
+        spread = f"{row['seconds_min']:.2f}-{row['seconds_max']:.2f}"
+        print(
+            f"{name:<20} {row['seconds']:>9.2f} {spread:>15} {row['texts_per_second']:>9,.0f}"
+            f" {row['ratio']:>6.1f}x {row['equal_ids']:>10.4%}"
+        )
+    if args.output:
+        environment = {
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "cpu_count": os.cpu_count(),
+            "tokenizers_parallelism": os.environ.get("TOKENIZERS_PARALLELISM", "default"),
+        }
+        summary = {"texts": len(texts), "mean_characters": mean_length, "repeats": args.repeats}
+        write_json(args.output, {**summary, "environment": environment, "results": results})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

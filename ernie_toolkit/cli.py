@@ -1,0 +1,34 @@
+"""How every script meets a user: arguments without guessing, errors in one line, exit code 2."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from ernie_toolkit.errors import ToolkitError
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser that takes no abbreviations, and whose errors are one line on standard error."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error without the usage text, and end with exit code 2."""
+        sys.stderr.write(f"{self.prog}: error: {message} (see --help)\n")
+        raise SystemExit(2)
+
+
+@contextmanager
+def exit_on_toolkit_error(prog: str) -> Iterator[None]:
+    """Turn an error that the user can mend into one line on standard error and exit code 2."""
+    try:
+        yield
+    except ToolkitError as error:
+        sys.stderr.write(f"{prog}: error: {' '.join(str(error).split())}\n")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{prog}: interrupted\n")
+        raise SystemExit(130) from None

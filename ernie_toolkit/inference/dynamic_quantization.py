@@ -1,0 +1,430 @@
+"""Dynamic INT8 quantization of an FP32 ONNX model with numpy alone.
+
+A deployment machine has onnxruntime and not the `onnx` package that onnxruntime's quantizer imports, so the
+model is read and rewritten here in the protobuf wire format. Each matrix product with a constant weight,
+`Y = MatMul(X, W)`, becomes
+
+    Xq, x_scale, x_zero_point = DynamicQuantizeLinear(X)       per tensor, uint8, once for all readers of X
+    Y = Cast(MatMulInteger(Xq, Wq, x_zero_point, w_zero_point), float) * (x_scale * w_scale)
+
+with W quantized symmetrically to int8 per output column. Names, numbers and nodes are those of
+`onnxruntime.quantization.quantize_dynamic(op_types_to_quantize=["MatMul"], weight_type=QInt8,
+per_channel=True)`, so that ONNX Runtime fuses both alike. Only `GraphProto.node` and `GraphProto.initializer`
+are edited; every other field, known or not, stays byte for byte.
+
+Sources: the protobuf encoding specification (https://protobuf.dev/programming-guides/encoding/), the ONNX IR
+specification (onnx/onnx docs/IR.md; field numbers in onnx/onnx.proto) and the ONNX operators
+DynamicQuantizeLinear-11 and MatMulInteger-10.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ernie_toolkit.errors import BundleError
+
+Chunk = bytes | memoryview
+
+# Wire types. Groups (3 and 4) are deprecated and no ONNX message has them.
+VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
+MAX_FIELD_NUMBER = 2**29 - 1
+
+# Field numbers of onnx.proto.
+MODEL_GRAPH, MODEL_OPSET_IMPORT = 7, 8
+OPSET_DOMAIN, OPSET_VERSION = 1, 2
+GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
+VALUE_INFO_NAME = 1
+NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OP_TYPE, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 3, 4, 5, 7
+ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS, ATTRIBUTE_TYPE = (
+    1,
+    3,
+    5,
+    6,
+    11,
+    20,
+)
+TENSOR_DIMS, TENSOR_DATA_TYPE, TENSOR_FLOAT_DATA, TENSOR_NAME, TENSOR_RAW_DATA = 1, 2, 4, 8, 9
+TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 13, 14
+
+FLOAT, INT8 = 1, 3  # TensorProto.DataType
+INT_ATTRIBUTE = 2  # AttributeProto.AttributeType
+DATA_LOCATION_EXTERNAL = 1
+MIN_OPSET = 11  # DynamicQuantizeLinear's first
+DEFAULT_DOMAINS = ("", "ai.onnx")
+# DequantizeLinear is not one of them: INT8 embeddings have it, and leave the products in FP32.
+QUANTIZED_OPERATORS = frozenset(
+    "DynamicQuantizeLinear QuantizeLinear MatMulInteger QLinearMatMul DynamicQuantizeMatMul "
+    "MatMulIntegerToFloat QGemm QAttention".split()
+)
+INT8_MAX = 127
+
+
+class Field(NamedTuple):
+    """One field of a protobuf message.
+
+    `integer`: the value of a varint as an unsigned 64-bit number, else 0. `payload`: the bytes of a field of
+    another wire type, else empty. `raw`: the whole field as it stood, tag and length included.
+    """
+
+    number: int
+    wire_type: int
+    integer: int
+    payload: memoryview
+    raw: memoryview
+
+
+def _read_varint(data: memoryview, start: int) -> tuple[int, int]:
+    """A base-128 varint's value modulo 2**64 and the offset behind it."""
+    value = 0
+    for count, byte in enumerate(data[start : start + 10]):
+        value |= (byte & 0x7F) << (7 * count)
+        if byte < 0x80:
+            return value & (2**64 - 1), start + count + 1
+    raise BundleError(f"not an ONNX model: a varint at byte {start} of a message does not end")
+
+
+def parse_message(data: Chunk) -> list[Field]:
+    """The fields of a protobuf message, in order, as views of `data`: nothing is copied.
+
+    Raises BundleError where the bytes are not a message in the wire format, or hold a (deprecated) group.
+    """
+    view = memoryview(data)
+    fields = []
+    position = 0
+    while position < len(view):
+        start = position
+        tag, position = _read_varint(view, position)
+        number, wire_type = tag >> 3, tag & 7
+        if not 1 <= number <= MAX_FIELD_NUMBER:
+            raise BundleError(f"not an ONNX model: field number {number} at byte {start} of a message")
+        value = size = 0
+        if wire_type == VARINT:
+            value, position = _read_varint(view, position)
+        elif wire_type == LENGTH_DELIMITED:
+            size, position = _read_varint(view, position)
+        elif wire_type in (FIXED64, FIXED32):
+            size = 8 if wire_type == FIXED64 else 4
+        else:
+            raise BundleError(f"not an ONNX model: wire type {wire_type} at byte {start} of a message")
+        end = position + size
+        if end > len(view):
+            missing = end - len(view)
+            raise BundleError(f"the ONNX model is cut off: field {number} at byte {start} lacks {missing} bytes")
+        fields.append(Field(number, wire_type, value, view[position:end], view[start:end]))
+        position = end
+    return fields
+
+
+def serialize_message(fields: Iterable[Field]) -> bytes:
+    """The message that `parse_message` read these fields from, byte for byte."""
+    return b"".join(field.raw for field in fields)
+
+
+def _payloads(fields: Iterable[Field], number: int) -> list[memoryview]:
+    """The payloads of a repeated or optional bytes, string or message field."""
+    found = [field for field in fields if field.number == number]
+    if any(field.wire_type != LENGTH_DELIMITED for field in found):
+        raise BundleError(f"not an ONNX model: field {number} of a message has the wrong wire type")
+    return [field.payload for field in found]
+
+
+def _texts(fields: Iterable[Field], number: int) -> list[str]:
+    try:
+        return [str(payload, "utf-8") for payload in _payloads(fields, number)]
+    except UnicodeDecodeError as error:
+        raise BundleError("not an ONNX model: a name in it is not UTF-8") from error
+
+
+def _text(fields: Iterable[Field], number: int) -> str:
+    """The value of an optional string: the last one where it stands several times, as the format says."""
+    return ["", *_texts(fields, number)][-1]
+
+
+def _integers(fields: Iterable[Field], number: int) -> list[int]:
+    """The values of a repeated or optional integer field, packed or not."""
+    values = []
+    for field in fields:
+        if field.number == number and field.wire_type == VARINT:
+            values.append(field.integer)
+        elif field.number == number:
+            position = 0
+            while position < len(field.payload):
+                value, position = _read_varint(field.payload, position)
+                values.append(value)
+    return values
+
+
+def _encode_varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _encode_integer(number: int, value: int) -> bytes:
+    return _encode_varint(number << 3 | VARINT) + _encode_varint(value)
+
+
+def _encode_bytes(number: int, *chunks: Chunk) -> list[Chunk]:
+    """A length-delimited field around chunks that are joined only once, when the whole model is."""
+    length = sum(len(chunk) for chunk in chunks)
+    return [_encode_varint(number << 3 | LENGTH_DELIMITED) + _encode_varint(length), *chunks]
+
+
+def _encode_text(number: int, text: str) -> bytes:
+    return b"".join(_encode_bytes(number, text.encode()))
+
+
+def _encode_node(
+    op_type: str, inputs: Sequence[str], outputs: Sequence[str], name: str, attribute: bytes = b""
+) -> bytes:
+    """A node of the default operator set as a field of GraphProto."""
+    parts = [_encode_text(NODE_INPUT, text) for text in inputs]
+    parts += [_encode_text(NODE_OUTPUT, text) for text in outputs]
+    parts += [_encode_text(NODE_NAME, name), _encode_text(NODE_OP_TYPE, op_type), attribute]
+    return b"".join(_encode_bytes(GRAPH_NODE, *parts))
+
+
+def _encode_tensor(name: str, data_type: int, array: npt.NDArray[np.generic]) -> list[Chunk]:
+    """An initializer as a field of GraphProto; its data stays a view of `array`."""
+    data = array.astype(array.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8).data
+    parts: list[Chunk] = [_encode_integer(TENSOR_DIMS, size) for size in array.shape]
+    parts += [_encode_integer(TENSOR_DATA_TYPE, data_type), _encode_text(TENSOR_NAME, name)]
+    return _encode_bytes(GRAPH_INITIALIZER, *parts, *_encode_bytes(TENSOR_RAW_DATA, data))
+
+
+class _Node(NamedTuple):
+    name: str
+    op_type: str
+    domain: str
+    inputs: list[str]
+    outputs: list[str]
+    attributes: list[list[Field]]
+
+    def is_operator(self, op_type: str) -> bool:
+        """Whether this is an operator of the default operator set."""
+        return self.op_type == op_type and self.domain in DEFAULT_DOMAINS
+
+
+def _read_node(payload: memoryview) -> _Node:
+    """A NodeProto; BundleError where it is quantized or holds a graph, which might read any tensor of this one."""
+    fields = parse_message(payload)
+    attributes = [parse_message(attribute) for attribute in _payloads(fields, NODE_ATTRIBUTE)]
+    op_type = _text(fields, NODE_OP_TYPE)
+    if op_type in QUANTIZED_OPERATORS:
+        raise BundleError(f"the ONNX model is quantized already (it has a {op_type} node): open it as it is")
+    if any(field.number in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS) for fields in attributes for field in fields):
+        raise BundleError(f"the ONNX model has control flow (a node {op_type}): only plain graphs are quantized")
+    return _Node(
+        name=_text(fields, NODE_NAME),
+        op_type=op_type,
+        domain=_text(fields, NODE_DOMAIN),
+        inputs=_texts(fields, NODE_INPUT),
+        outputs=_texts(fields, NODE_OUTPUT),
+        attributes=attributes,
+    )
+
+
+def _value_names(graph: Sequence[Field], number: int) -> list[str]:
+    """Names of a graph's inputs or outputs."""
+    return [_text(parse_message(payload), VALUE_INFO_NAME) for payload in _payloads(graph, number)]
+
+
+def _read_constants(graph: Sequence[Field], nodes: Iterable[_Node]) -> dict[str, list[Field]]:
+    """The constant tensors of a graph by name: initializers and the values of Constant nodes.
+
+    paddle2onnx writes every weight as a Constant node, and its constant folding, where it can run, turns them
+    into initializers. An initializer that is a graph input too is only a default value (IR.md) and left out.
+    """
+    tensors = [parse_message(payload) for payload in _payloads(graph, GRAPH_INITIALIZER)]
+    named = [(_text(tensor, TENSOR_NAME), tensor) for tensor in tensors]
+    for node in nodes:
+        if node.is_operator("Constant"):
+            values = [value for attribute in node.attributes for value in _payloads(attribute, ATTRIBUTE_TENSOR)]
+            named += [(name, parse_message(value)) for name, value in zip(node.outputs, values, strict=False)]
+    for name, tensor in named:
+        external = DATA_LOCATION_EXTERNAL in _integers(tensor, TENSOR_DATA_LOCATION)
+        if external or _payloads(tensor, TENSOR_EXTERNAL_DATA):
+            raise BundleError(f"the data of '{name}' is in another file: export the model into one .onnx file")
+    constants = dict(named)
+    if len(constants) < len(named):
+        raise BundleError("the ONNX model defines a constant twice: export the model again")
+    inputs = _value_names(graph, GRAPH_INPUT)
+    return {name: tensor for name, tensor in constants.items() if name not in inputs}
+
+
+def _is_matrix(tensor: Sequence[Field]) -> bool:
+    """Whether a tensor is a float32 matrix that is not empty."""
+    dims = _integers(tensor, TENSOR_DIMS)
+    return _integers(tensor, TENSOR_DATA_TYPE)[-1:] == [FLOAT] and len(dims) == 2 and 0 not in dims
+
+
+def _read_matrix(name: str, tensor: Sequence[Field]) -> npt.NDArray[np.float32]:
+    """A float32 matrix as a copy, from raw_data (little-endian) or float_data (packed or not)."""
+    dims = _integers(tensor, TENSOR_DIMS)
+    raw = _payloads(tensor, TENSOR_RAW_DATA)
+    data = raw[-1] if raw else b"".join(field.payload for field in tensor if field.number == TENSOR_FLOAT_DATA)
+    if len(data) != 4 * math.prod(dims):
+        raise BundleError(f"weight '{name}' of shape {dims} has {len(data)} bytes of data: export the model again")
+    return np.frombuffer(data, dtype="<f4").reshape(dims).astype(np.float32)
+
+
+def _quantize_columns(
+    name: str, weight: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Symmetric int8 values of shape (rows, columns) and their float32 scales of shape (columns,).
+
+    A column's largest magnitude becomes 127. `weight` is overwritten.
+    """
+    largest = np.maximum(weight.max(axis=0), -weight.min(axis=0)).astype(np.float64)
+    if not np.isfinite(largest).all():
+        raise BundleError(f"weight '{name}' holds NaN or infinity: train or export the model again")
+    # In double precision, and 1 for columns of zeros: to the bit what onnxruntime's quantizer finds.
+    scales = 2 * largest / (2 * INT8_MAX)
+    scales = np.where(scales < np.finfo(np.float32).tiny, 1.0, scales).astype(np.float32)
+    weight /= scales
+    np.rint(weight, out=weight)
+    return weight.astype(np.int8), scales
+
+
+class _GraphQuantizer:
+    """Writes the quantized nodes and initializers of one graph; knows which names are taken."""
+
+    def __init__(self, constants: dict[str, list[Field]], taken: set[str]) -> None:
+        self._constants = constants
+        self._taken = taken
+        self._inputs: dict[str, tuple[str, str, str]] = {}
+        self._weights: dict[str, tuple[str, str, str]] = {}
+        self.initializers: list[Chunk] = []
+
+    def _new_name(self, wanted: str) -> str:
+        while wanted in self._taken:
+            wanted += "_"
+        self._taken.add(wanted)
+        return wanted
+
+    def _new_names(self, tensor: str) -> tuple[str, str, str]:
+        """Names for a tensor's quantized values, scale and zero point."""
+        values, scale, zero_point = (self._new_name(tensor + end) for end in ("_quantized", "_scale", "_zero_point"))
+        return values, scale, zero_point
+
+    def _quantize_weight(self, name: str) -> tuple[str, str, str]:
+        if name not in self._weights:
+            self._weights[name] = self._new_names(name)
+            values, scale, zero_point = self._weights[name]
+            quantized, scales = _quantize_columns(name, _read_matrix(name, self._constants[name]))
+            self.initializers += _encode_tensor(scale, FLOAT, scales)
+            self.initializers += _encode_tensor(zero_point, INT8, np.zeros(len(scales), dtype=np.int8))
+            self.initializers += _encode_tensor(values, INT8, quantized)
+        return self._weights[name]
+
+    def replace_matmul(self, node: _Node) -> list[bytes]:
+        """The nodes that take a MatMul's place, as fields of GraphProto."""
+        source, weight = node.inputs
+        label = node.name or node.outputs[0]
+        nodes = []
+        if source not in self._inputs:
+            self._inputs[source] = self._new_names(source)
+            outputs = self._inputs[source]
+            nodes.append(_encode_node("DynamicQuantizeLinear", [source], outputs, source + "_QuantizeLinear"))
+        values, scale, zero_point = self._inputs[source]
+        w_values, w_scale, w_zero_point = self._quantize_weight(weight)
+        product = self._new_name(node.outputs[0] + "_output_quantized")
+        as_float = self._new_name(product + "_cast_output")
+        scales = self._new_name(label + "_quant_scales_mul:0")
+        to_float = b"".join(
+            _encode_bytes(
+                NODE_ATTRIBUTE,
+                _encode_text(ATTRIBUTE_NAME, "to"),
+                _encode_integer(ATTRIBUTE_INT, FLOAT),
+                _encode_integer(ATTRIBUTE_TYPE, INT_ATTRIBUTE),
+            )
+        )
+        inputs = [values, w_values, zero_point, w_zero_point]
+        nodes.append(_encode_node("MatMulInteger", inputs, [product], label + "_quant"))
+        nodes.append(_encode_node("Cast", [product], [as_float], product + "_cast", to_float))
+        nodes.append(_encode_node("Mul", [scale, w_scale], [scales], label + "_quant_scales_mul"))
+        nodes.append(_encode_node("Mul", [as_float, scales], node.outputs[:1], label + "_quant_output_scale_mul"))
+        return nodes
+
+
+def _quantize_graph(graph: Sequence[Field]) -> list[Chunk]:
+    """A GraphProto's fields with its constant products quantized, as chunks to join."""
+    _payloads(graph, GRAPH_NODE)
+    nodes = {index: _read_node(field.payload) for index, field in enumerate(graph) if field.number == GRAPH_NODE}
+    constants = _read_constants(graph, nodes.values())
+    matrices = {name for name, tensor in constants.items() if _is_matrix(tensor)}
+    products = {
+        index: node
+        for index, node in nodes.items()
+        if node.is_operator("MatMul") and len(node.inputs) == 2 and node.outputs and node.inputs[1] in matrices
+    }
+    if not products:
+        raise BundleError("nothing to quantize: the ONNX model has no MatMul with a constant float32 matrix")
+    reads = Counter(_value_names(graph, GRAPH_OUTPUT))
+    reads.update(name for node in nodes.values() for name in node.inputs)
+    quantized_reads = Counter(node.inputs[1] for node in products.values())
+    # A weight that something else reads too (tied embeddings, say) stays beside its INT8 copy.
+    replaced = {name for name in quantized_reads if reads[name] == quantized_reads[name]}
+    outputs = [name for node in nodes.values() for name in node.outputs]
+    taken = {*reads, *constants, *outputs, *_value_names(graph, GRAPH_INPUT)}
+    quantizer = _GraphQuantizer(constants, taken)
+    chunks: list[Chunk] = []
+    for index, field in enumerate(graph):
+        defined = None
+        if index in nodes and nodes[index].is_operator("Constant"):
+            defined = nodes[index].outputs[0]
+        elif field.number == GRAPH_INITIALIZER:
+            defined = _text(parse_message(field.payload), TENSOR_NAME)
+        if index in products:
+            chunks += quantizer.replace_matmul(products[index])
+        elif defined not in replaced:
+            chunks.append(field.raw)
+    return chunks + quantizer.initializers
+
+
+def quantize_dynamic_bytes(model: bytes) -> bytes:
+    """Quantize an FP32 ONNX model dynamically to INT8.
+
+    `model`: a serialized ModelProto of opset 11 or later with its weights inside, as paddle2onnx writes it.
+    Returns a serialized ModelProto with the same inputs and outputs in which every MatMul by a constant float32
+    matrix (rows, columns) works on uint8 activations (one scale and zero point a tensor, found at run time) and
+    int8 weights (one scale a column, zero points 0). All other weights (embeddings, biases) stay FP32.
+
+    Raises BundleError where the bytes are no ONNX model, its weights are in another file or not finite, it is
+    quantized already, has control flow, or has nothing to quantize.
+    """
+    fields = parse_message(model)
+    graphs = _payloads(fields, MODEL_GRAPH)
+    if len(graphs) != 1:
+        raise BundleError(f"not an ONNX model: it has {len(graphs)} graphs")
+    opsets = [parse_message(payload) for payload in _payloads(fields, MODEL_OPSET_IMPORT)]
+    versions = [
+        _integers(opset, OPSET_VERSION)[-1:] for opset in opsets if _text(opset, OPSET_DOMAIN) in DEFAULT_DOMAINS
+    ]
+    if len(versions) != 1 or not versions[0] or versions[0][0] < MIN_OPSET:
+        raise BundleError(f"the ONNX model is not of opset {MIN_OPSET} or later: export the model again")
+    chunks: list[Chunk] = []
+    for field in fields:
+        if field.number == MODEL_GRAPH:
+            chunks += _encode_bytes(MODEL_GRAPH, *_quantize_graph(parse_message(field.payload)))
+        else:
+            chunks.append(field.raw)
+    return b"".join(chunks)
+
+
+def quantize_dynamic_file(src: Path) -> bytes:
+    """`quantize_dynamic_bytes` of a file. Raises BundleError, which names the file, also where it cannot be read."""
+    try:
+        return quantize_dynamic_bytes(Path(src).read_bytes())
+    except OSError as error:
+        raise BundleError(f"{src}: cannot be read ({error.strerror}): export the model again") from error
+    except BundleError as error:
+        raise BundleError(f"{src}: {error}") from error

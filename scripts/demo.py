@@ -1,0 +1,86 @@
+"""The main job in one go, on the embedded sample: fine-tune, evaluate, export, predict with ONNX Runtime.
+
+    make demo        (or: python scripts/demo.py [--output_dir demo_output])
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.data import load_dataset
+from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.features import texts_of
+from ernie_toolkit.inference import Predictor
+
+ROOT = Path(__file__).resolve().parents[1]
+DATASET = "afqmc"
+
+
+def fine_tune(output_dir: Path) -> None:
+    """Run run_seq_cls.py as a user would, on the sample."""
+    command = [
+        sys.executable, str(ROOT / "run_seq_cls.py"), "--dataset", DATASET, "--data_source", "sample",
+        "--output_dir", str(output_dir), "--export_model_dir", str(output_dir),
+        "--config", str(ROOT / "configs" / "default.yml"), "--device", "cpu", "--overwrite_output_dir",
+    ]  # fmt: skip
+    print("$ " + " ".join(command[1:]), flush=True)
+    if subprocess.run(command, check=False).returncode:
+        raise ToolkitError("the fine-tuning run failed: its own message is above")
+
+
+def main() -> None:
+    """Fine-tune, then compare Paddle with ONNX Runtime on the dev set and print the table."""
+    parser = OneLineParser(prog="demo.py", description=__doc__)
+    parser.add_argument("--output_dir", type=Path, default=Path("demo_output"))
+    args = parser.parse_args()
+    with exit_on_toolkit_error(parser.prog):
+        started = time.perf_counter()
+        fine_tune(args.output_dir)
+        compare(args.output_dir / DATASET, started)
+
+
+def compare(directory: Path, started: float) -> None:
+    """Print dev accuracy and speed of the trained model in Paddle and in ONNX Runtime."""
+    import numpy as np
+
+    from ernie_toolkit.finetuning import open_session
+    from ernie_toolkit.models import load_model
+    from ernie_toolkit.training import predict_logits
+
+    data = load_dataset(DATASET, data_source="sample", splits=("dev",))
+    examples = data.split("dev")
+    texts = [texts_of(example, data.spec.text_format) for example in examples]
+    gold = np.array([data.spec.label_ids[example["label"]] for example in examples])
+
+    predictor = Predictor(directory / "export")
+    session = open_session(load_model(str(directory)), data, predictor.max_seq_length)
+    answers, rates = {}, {}
+    for name, run in (
+        ("Paddle", lambda: predict_logits(session.loaded.model, session.encoded(examples), 32)),
+        ("ONNX Runtime", lambda: predictor.logits(texts, 32)),
+    ):
+        run()  # the first pass allocates
+        begun = time.perf_counter()
+        answers[name] = run().argmax(axis=1)
+        rates[name] = len(texts) / (time.perf_counter() - begun)
+    equal = float((answers["Paddle"] == answers["ONNX Runtime"]).mean())
+    metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
+    print(f"\n{'':14}{'dev accuracy':>14}{'sequences/s':>14}")
+    for name, answer in answers.items():
+        print(f"{name:14}{(answer == gold).mean():>14.4f}{rates[name]:>14.0f}")
+    print(f"\nequal answers  {equal:.2%} of {len(texts)} dev rows (the majority label alone: "
+          f"{max((gold == label).mean() for label in set(gold.tolist())):.4f})")  # fmt: skip
+    print(f"trained        {metrics['training']['steps']} steps in {metrics['training']['seconds']:.0f} s; "
+          f"the demo took {time.perf_counter() - started:.0f} s")  # fmt: skip
+    print(f"model          {directory}")
+    print(f"bundle         {directory / 'export'}")
+    print(f"curve          {directory / 'training_curve.png'}")
+    print(f"try            python deploy/predictor/infer_cpu.py --model_path {directory / 'export'}")
+    print("The data is the toolkit's generated sample: these figures say nothing about the real AFQMC.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Fixtures: development data where it is found, a tiny trained model, its bundle."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.data import DataSet, load_dataset
+from ernie_toolkit.models import LoadedModel, Vocabulary
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY_SHAPE = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+}
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's directory."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def dev_data() -> Path:
+    """Real data sets for development; not part of the project."""
+    directory = Path(os.environ.get("ERNIE_TOOLKIT_DEV_DATA", ROOT.parent / "shared" / "data"))
+    if not directory.is_dir():
+        pytest.skip(f"no development data in {directory} (set ERNIE_TOOLKIT_DEV_DATA)")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> Vocabulary:
+    """The sample's vocabulary."""
+    from ernie_toolkit.data.sample import sample_vocab
+
+    return Vocabulary(tuple(sample_vocab()))
+
+
+@pytest.fixture(scope="session")
+def afqmc_sample() -> DataSet:
+    """Two hundred training rows and a hundred dev rows of the AFQMC-style sample."""
+    limits = {"train": 200, "dev": 100, "test": 20}
+    return load_dataset("afqmc", data_source="sample", splits=("train", "dev", "test"), limits=limits)
+
+
+def make_tiny_model(vocabulary: Vocabulary, labels: tuple[str, ...], **settings: object) -> LoadedModel:
+    """A new model of two layers, 32 wide."""
+    from ernie_toolkit.models import new_model
+    from ernie_toolkit.training import seed_everything
+
+    seed_everything(7)
+    ids = {label: index for index, label in enumerate(labels)}
+    named = {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids}
+    return new_model(vocabulary, {**TINY_SHAPE, **named, **settings})
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> Path:
+    """A saved tiny model for two labels; read only."""
+    from ernie_toolkit.models import save_model
+
+    directory = tmp_path_factory.mktemp("model") / "tiny"
+    loaded = make_tiny_model(vocabulary, ("0", "1"), initializer_range=0.2)
+    save_model(loaded.model, loaded.vocabulary, directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, afqmc_sample: DataSet) -> Bundle:
+    """The bundle exported from `model_dir`; read only."""
+    from ernie_toolkit.export import TaskDescription, export_bundle
+    from ernie_toolkit.finetuning import open_session
+    from ernie_toolkit.models import load_model
+
+    session = open_session(load_model(str(model_dir)), afqmc_sample, 48)
+    description = TaskDescription("afqmc", ("0", "1"), ("different", "same"), "pair", 48, "sample")
+    texts = session.texts(afqmc_sample.split("dev"))
+    directory = tmp_path_factory.mktemp("bundle") / "export"
+    return export_bundle(session.loaded.model, session.tokenizer, description, texts, directory)

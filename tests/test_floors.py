@@ -1,0 +1,64 @@
+"""The floors of the house: what a deployment reads never imports Paddle, and imports only point down."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FLOORS = {
+    "errors": 1, "files": 1, "decoding": 1, "bundle": 1, "options": 1, "cli": 1, "batching": 1,
+    "tokenization": 2, "features": 2, "metrics": 2,
+    "inference": 3, "data": 3,
+    "models": 4, "acceleration": 4, "training": 4, "export": 4, "finetuning": 4, "reporting": 4,
+}  # fmt: skip
+LOW = sorted(name for name, floor in FLOORS.items() if floor <= 3)
+
+
+def modules(root: Path) -> list[Path]:
+    """Every module of the library."""
+    return sorted((root / "ernie_toolkit").rglob("*.py"))
+
+
+def floor_of(root: Path, path: Path) -> int:
+    """The floor of a module's part of the library; 0 for the package itself."""
+    part = path.relative_to(root / "ernie_toolkit").parts[0].removesuffix(".py")
+    return 0 if part == "__init__" else FLOORS[part]
+
+
+def test_every_part_stands_on_a_floor(root: Path) -> None:
+    for path in modules(root):
+        floor_of(root, path)
+
+
+def test_imports_point_down(root: Path) -> None:
+    upward = []
+    for path in modules(root):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                parts = name.split(".")
+                known = parts[0] == "ernie_toolkit" and len(parts) > 1
+                if known and FLOORS[parts[1]] > floor_of(root, path):
+                    upward.append(f"{path}:{node.lineno}: {name}")
+    assert not upward
+
+
+def test_scripts_are_on_top(root: Path) -> None:
+    for path in modules(root):
+        source = path.read_text(encoding="utf-8")
+        assert "import utils" not in source and "from utils" not in source, path
+
+
+@pytest.mark.parametrize("name", LOW)
+def test_low_floors_import_no_paddle(name: str) -> None:
+    code = (
+        f"import sys, pkgutil, importlib; m = importlib.import_module('ernie_toolkit.{name}')\n"
+        "for p in pkgutil.walk_packages(getattr(m, '__path__', []), m.__name__ + '.'): importlib.import_module(p.name)\n"
+        "heavy = sorted(n for n in sys.modules if n.split('.')[0] in "
+        "('paddle', 'paddlenlp', 'onnx', 'yaml', 'matplotlib', 'sklearn'))\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,496 @@
+"""The Rust tokenizer against PaddleNLP's Python `ErnieTokenizer`, its offsets, its files and its errors."""
+
+import itertools
+import json
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, processors
+
+from ernie_toolkit.errors import ModelError
+from ernie_toolkit.tokenization import (
+    MAX_CHARS_PER_WORD,
+    SPECIAL_TOKENS,
+    SpecialIds,
+    WordPieceTokenizer,
+    build_tokenizer,
+    load_tokenizer,
+    read_vocab,
+)
+
+Reference = Callable[[str], list[int]]
+
+SURROGATES = range(0xD800, 0xE000)
+# Python ends the lines of a vocabulary file at these two, so no vocabulary can hold them.
+LINE_ENDS = (0x0A, 0x0D)
+BMP_AND_EMOJI = [*range(0x10000), *range(0x1F000, 0x1FB00), *range(0xE0000, 0xE0200)]
+# Marks that canonical ordering moves and that stay (category Mc), of which the tables of tokenizers 0.21 do
+# not know that they move: U+1715 (since Unicode 14), U+1193D, U+11F41, U+16FF0, U+16FF1.
+MARKS_NOT_MOVED = {chr(cp) for cp in (0x1715, 0x1193D, 0x11F41, 0x16FF0, 0x16FF1) if unicodedata.combining(chr(cp))}
+LITTLE_VOCAB = [*SPECIAL_TOKENS, "你", "好", "，", "un", "##able", "##aff", "a", "##a", "b", "[", "]", "mask", "$"]
+
+
+def character_vocab(code_points: Sequence[int]) -> list[str]:
+    """A vocabulary in which no character hides behind [UNK]: every character, alone and as a continuation."""
+    texts = [chr(cp) for cp in code_points if cp not in SURROGATES and cp not in LINE_ENDS]
+    kept = [text for text in texts if unicodedata.category(text) not in ("Cn", "Co")]
+    return [*SPECIAL_TOKENS, *(prefix + text for text in kept for prefix in ("", "##"))]
+
+
+def write_vocab(path: Path, vocab: Sequence[str]) -> Path:
+    path.write_text("".join(token + "\n" for token in vocab), encoding="utf-8", newline="")
+    return path
+
+
+@pytest.fixture(scope="module")
+def ernie_reference(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Reference]:
+    """Makes the function text -> ids of PaddleNLP's Python tokenizer for one vocabulary file.
+
+    It is loaded with `from_pretrained`, as every script of PaddleNLP does: one that is constructed directly
+    does not look for special tokens in a text.
+    """
+    transformers = pytest.importorskip("paddlenlp.transformers", reason="parity needs paddlenlp: pip install .[train]")
+
+    def make(vocab_file: Path, do_lower_case: bool = True) -> Reference:
+        directory = tmp_path_factory.mktemp("reference")
+        (directory / "vocab.txt").write_bytes(vocab_file.read_bytes())
+        reference = transformers.ErnieTokenizer.from_pretrained(str(directory), do_lower_case=do_lower_case)
+        assert reference.do_lower_case is do_lower_case
+        return lambda text: reference.convert_tokens_to_ids(reference.tokenize(text))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def character_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_vocab(tmp_path_factory.mktemp("characters") / "vocab.txt", character_vocab(BMP_AND_EMOJI))
+
+
+@pytest.fixture(scope="module")
+def characters(character_file: Path) -> WordPieceTokenizer:
+    return build_tokenizer(read_vocab(character_file))
+
+
+@pytest.fixture(scope="module")
+def character_reference(ernie_reference: Callable[..., Reference], character_file: Path) -> Reference:
+    return ernie_reference(character_file)
+
+
+@pytest.fixture(scope="module")
+def little() -> WordPieceTokenizer:
+    return build_tokenizer(LITTLE_VOCAB)
+
+
+def differing(tokenizer: WordPieceTokenizer, reference: Reference, texts: Sequence[str]) -> list[str]:
+    """The texts whose ids are not those of the reference."""
+    encoded = tokenizer.encode_ids(texts)
+    return [text for text, ids in zip(texts, encoded, strict=True) if reference(text) != ids]
+
+
+def sweep(tokenizer: WordPieceTokenizer, reference: Reference, code_points: Sequence[int]) -> list[str]:
+    """The characters whose ids differ in 'a?b' or in '??', each written as its code point and category.
+
+    Words of 200 characters go through the reference at once (its fixed cost per text is high); where ids
+    differ, one by one.
+    """
+    found = []
+    for start in range(0, len(code_points), 200):
+        pairs = [(f"a{chr(cp)}b", chr(cp) * 2) for cp in code_points[start : start + 200]]
+        if differing(tokenizer, reference, [" ".join(itertools.chain(*pairs))]):
+            wrong = [pair for pair in pairs if differing(tokenizer, reference, pair)]
+            assert wrong, "the words differ together but not alone"
+            found += [f"U+{ord(twice[0]):04X} {unicodedata.category(twice[0])}" for _, twice in wrong]
+    return found
+
+
+# --- equal ids ---------------------------------------------------------------------------------------------
+
+
+def test_every_bmp_character_and_emoji_has_the_ids_of_ernie_tokenizer(
+    characters: WordPieceTokenizer, character_reference: Reference
+) -> None:
+    """Assigned or not: unassigned characters are dropped by both."""
+    assert sweep(characters, character_reference, BMP_AND_EMOJI) == []
+
+
+def test_every_bmp_character_and_emoji_without_lowercasing(
+    ernie_reference: Callable[..., Reference], character_file: Path
+) -> None:
+    tokenizer = build_tokenizer(read_vocab(character_file), do_lower_case=False)
+    assert sweep(tokenizer, ernie_reference(character_file, do_lower_case=False), BMP_AND_EMOJI) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("do_lower_case", [True, False])
+def test_every_code_point_has_the_ids_of_ernie_tokenizer(
+    ernie_reference: Callable[..., Reference], tmp_path: Path, do_lower_case: bool
+) -> None:
+    everything = range(0x110000)
+    vocab_file = write_vocab(tmp_path / "vocab.txt", character_vocab(everything))
+    tokenizer = build_tokenizer(read_vocab(vocab_file), do_lower_case)
+    assert sweep(tokenizer, ernie_reference(vocab_file, do_lower_case), everything) == []
+
+
+def test_what_differs_from_ernie_tokenizer(ernie_reference: Callable[..., Reference], tmp_path: Path) -> None:
+    """All that is known to differ; whatever joins or leaves this list fails here or in the sweeps above.
+
+    1. The five special tokens, written in a text, are text here and special there: on purpose, or a user's
+       text could move the model's [CLS] or [SEP].
+    2. Two combining marks of category Mc in a row that canonical ordering exchanges, at least one of them
+       newer than the Unicode tables of tokenizers 0.21 (`MARKS_NOT_MOVED`): they keep the order in which
+       they were written. One mark at a time has equal ids, and so has every other character of Unicode.
+    3. A tokenizer.json built by a Python of another Unicode version (3.10: 13, 3.11: 14, 3.12: 15) than the
+       ErnieTokenizer it is compared with: characters assigned between the two. Not visible in one process.
+    """
+    specials = [f"a{token}b" for token in SPECIAL_TOKENS]
+    moving = [chr(cp) for cp in range(0x110000) if unicodedata.combining(chr(cp)) and cp not in SURROGATES]
+    staying = [mark for mark in moving if unicodedata.category(mark) != "Mn"]
+    pairs = ["a" + "".join(pair) for pair in itertools.product(staying, repeat=2)]
+    # One dropped mark of each class between the two, known to the old tables or not, must change nothing.
+    dropped = {unicodedata.combining(mark): mark for mark in moving if unicodedata.category(mark) == "Mn"}
+    between = [f"a{x}{mark}{y}" for x, y in itertools.product(staying[:12], repeat=2) for mark in dropped.values()]
+    vocab = [*SPECIAL_TOKENS, *(prefix + mark for mark in [*staying, *"ab[]"] for prefix in ("", "##"))]
+    vocab_file = write_vocab(tmp_path / "vocab.txt", vocab)
+    tokenizer, reference = build_tokenizer(vocab), ernie_reference(vocab_file)
+
+    exchanged = [
+        text
+        for text in pairs
+        if unicodedata.combining(text[1]) > unicodedata.combining(text[2]) and MARKS_NOT_MOVED & set(text)
+    ]
+    assert differing(tokenizer, reference, specials) == specials
+    assert differing(tokenizer, reference, pairs) == exchanged
+    assert len(exchanged) == {"13.0.0": 45, "14.0.0": 57, "15.0.0": 68}.get(unicodedata.unidata_version, len(exchanged))
+    assert differing(tokenizer, reference, [t for t in between if not MARKS_NOT_MOVED & set(t)]) == []
+
+
+CASES = [
+    "",
+    " \t\r\n\u3000\u00a0\u2028\u2029",
+    "你好，世界！",
+    "\u3000全角\u3000空格\u00a0不换行\t制表\n换行\r\n",
+    "控\x00制\x01字\x7f符\x85号\x1f",
+    "零\u200b宽\u200d连\ufeff接\u2060\u00ad符",
+    "替换\ufffd字符",
+    "cafe\u0301 café ÅÇÑ ǅ İstanbul ΑΣ ΟΔΟΣ ẞ",
+    "한국어 각 \u1100\u1161",
+    "か\u3099が ｶﾞ ヴ",
+    "😀😀👍🏽👨‍👩‍👧🇨🇳❤️",
+    "€€¥￥$$→→←+=<>^`|~①②③ⅣⅫ㎡",
+    "²º〇µØŋƱ",
+    "\uf900\ufa0e\U0002f800\U0002b820\U0002b91f\U00030000",
+    "\u037e\u0387\u1fef\u2260\u226e\u2000\u2126\u212a\u212b",
+    "\U00011938\U0001193d\U00016ff0 \U0001d160\u302e\u302f",
+    "\ue000\U000f0000\u0378\ufdd0",
+    "a" * MAX_CHARS_PER_WORD,
+    "a" * (MAX_CHARS_PER_WORD + 1),
+    "a" * MAX_CHARS_PER_WORD + "\u0301\u200b",
+    "é" * MAX_CHARS_PER_WORD,
+    "각" * 34,
+    "[mask] [ MASK ] [unk][CLS",
+    "\ud800a\udfffb \ud83d\ude00",
+]
+
+
+@pytest.mark.parametrize("do_lower_case", [True, False])
+def test_notable_texts(ernie_reference: Callable[..., Reference], character_file: Path, do_lower_case: bool) -> None:
+    tokenizer = build_tokenizer(read_vocab(character_file), do_lower_case)
+    assert differing(tokenizer, ernie_reference(character_file, do_lower_case), CASES) == []
+
+
+def has_known_difference(text: str) -> bool:
+    """Whether a text has what `test_what_differs_from_ernie_tokenizer` lists."""
+    return bool(MARKS_NOT_MOVED & set(text)) or any(token in text for token in SPECIAL_TOKENS)
+
+
+# Half of the texts are drawn from characters that have a rule of their own, or they would hardly ever meet.
+NOTABLE = sorted({*"".join(CASES), *"aAbBzZ01[]#_中文字", "\u0302", "\u0345", "\u20dd", "\u0903", "\u0488"})
+TEXTS = st.one_of(
+    st.text(st.characters(exclude_categories=()), max_size=60),
+    st.text(st.sampled_from([char for char in NOTABLE if not MARKS_NOT_MOVED & {char}]), max_size=130),
+)
+many = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+@many
+@given(text=TEXTS.filter(lambda text: not has_known_difference(text)))
+def test_any_text_has_the_ids_of_ernie_tokenizer(
+    characters: WordPieceTokenizer, character_reference: Reference, text: str
+) -> None:
+    assert characters.encode_ids([text])[0] == character_reference(text)
+
+
+# --- development data --------------------------------------------------------------------------------------
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from strings_in(item)
+
+
+def texts_of_file(path: Path) -> list[str]:
+    """Every string of a data file: JSON, JSON lines, lines, or sentences of one character and tag a line."""
+    content = path.read_text(encoding="utf-8")
+    if path.suffix == ".json":
+        try:
+            rows = [json.loads(content)]
+        except ValueError:
+            rows = [json.loads(line) for line in content.split("\n") if line.strip()]
+        found: list[str] = list(strings_in(rows))
+    elif path.parent.name == "msra_ner":
+        sentences = content.split("\n\n")
+        found = ["".join(line.split()[0] for line in text.split("\n") if line.split()) for text in sentences]
+    else:
+        found = content.split("\n")
+    return list(dict.fromkeys(text for text in found if text))
+
+
+def data_files(dev_data: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(dev_data.glob("*/*.*"))
+        if path.suffix in (".json", ".txt") and "vocab" not in str(path.parent.name)
+    ]
+
+
+VOCABS = ["ernie-3.0-base-vocab.txt", "ernie-1.0-vocab.txt", "bert-base-chinese-vocab.txt"]
+
+
+@pytest.mark.parametrize(("name", "step"), [(VOCABS[0], 300), (VOCABS[1], 1500), (VOCABS[2], 1500)])
+def test_sample_of_the_development_data(
+    ernie_reference: Callable[..., Reference], dev_data: Path, name: str, step: int
+) -> None:
+    vocab_file = dev_data / "vocab" / name
+    texts = [text for path in data_files(dev_data) for text in texts_of_file(path)[::step]]
+    assert len(texts) > 200
+    assert differing(build_tokenizer(read_vocab(vocab_file)), ernie_reference(vocab_file), texts) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VOCABS)
+def test_all_of_the_development_data(ernie_reference: Callable[..., Reference], dev_data: Path, name: str) -> None:
+    vocab_file = dev_data / "vocab" / name
+    tokenizer, reference = build_tokenizer(read_vocab(vocab_file)), ernie_reference(vocab_file)
+    wrong = [text for path in data_files(dev_data) for text in differing(tokenizer, reference, texts_of_file(path))]
+    assert wrong == []
+
+
+def test_published_vocabularies(dev_data: Path, ernie_reference: Callable[..., Reference], capfd: Any) -> None:
+    """ERNIE 3.0's has "$" twice: lines keep their numbers, the last counts, and nothing is printed on saving."""
+    path = dev_data / "vocab" / VOCABS[0]
+    vocab = read_vocab(path)
+    assert len(vocab) == len(path.read_text(encoding="utf-8").split("\n")) - 1
+    first, last = (number for number, token in enumerate(vocab) if token == "$")
+    tokenizer = build_tokenizer(vocab)
+    assert tokenizer.vocab_size == len(vocab)
+    assert tokenizer.encode_ids(["$"]) == [[last]] == [ernie_reference(path)("$")] != [[first]]
+    tokenizer.tokenizer.to_str()
+    assert capfd.readouterr().out == ""
+
+
+# --- offsets -----------------------------------------------------------------------------------------------
+
+
+def normalized(text: str) -> str:
+    """What is left of a text for its words, spaces aside."""
+    kept = "".join(char for char in text if unicodedata.category(char)[0] not in "CZ" and char != "\ufffd")
+    return "".join(
+        c for c in unicodedata.normalize("NFD", "".join(map(str.lower, kept))) if unicodedata.category(c) != "Mn"
+    )
+
+
+@many
+@given(texts=st.lists(TEXTS, max_size=4))
+def test_offsets_of_any_text(characters: WordPieceTokenizer, texts: list[str]) -> None:
+    found = characters.encode_offsets(texts)
+    assert [ids for ids, _ in found] == characters.encode_ids(texts)
+    for text, (ids, offsets) in zip(texts, found, strict=True):
+        assert len(ids) == len(offsets)
+        assert all(0 <= start < end <= len(text) for start, end in offsets)
+        assert offsets == sorted(offsets)
+        assert [end for _, end in offsets] == sorted(end for _, end in offsets)
+        for id_, (start, end) in zip(ids, offsets, strict=True):
+            token = characters.tokenizer.id_to_token(id_)
+            if token != "[UNK]":
+                assert set(token.removeprefix("##")) <= set(normalized(text[start:end]))
+        covered = {position for start, end in offsets for position in range(start, end)}
+        left = "".join(char for position, char in enumerate(text) if position not in covered)
+        assert normalized(left) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("你好，你", [(0, 1), (1, 2), (2, 3), (3, 4)]),
+        ("  UNaffable ", [(2, 4), (4, 7), (7, 11)]),
+        ("😀你😀", [(0, 1), (1, 2), (2, 3)]),
+        ("\u200b\x00你\ufeff\u3000好", [(2, 3), (5, 6)]),
+        ("\ud83d\ude00你\ud800好", [(2, 3), (4, 5)]),
+        ("áa\u0301", [(0, 1), (1, 2)]),
+        ("[MASK]", [(0, 1), (1, 5), (5, 6)]),
+        ("", []),
+        ("\u3000", []),
+    ],
+)
+def test_offsets_point_into_the_text_as_given(
+    little: WordPieceTokenizer, text: str, expected: list[tuple[int, int]]
+) -> None:
+    assert little.encode_offsets([text])[0][1] == expected
+
+
+def test_what_is_not_a_text_is_a_type_error(little: WordPieceTokenizer) -> None:
+    with pytest.raises(TypeError):
+        little.encode_ids(["a", 1])  # type: ignore[list-item]
+    with pytest.raises(TypeError):
+        little.encode_ids(["\ud800", None])  # type: ignore[list-item]
+
+
+# --- files -------------------------------------------------------------------------------------------------
+
+
+def test_special_tokens_in_a_text_are_plain_text(little: WordPieceTokenizer) -> None:
+    ids = little.encode_ids(["a[MASK]a", "[SEP]", "[UNK]"])
+    assert [little.tokenizer.id_to_token(id_) for id_ in ids[0]] == ["a", "[", "mask", "]", "a"]
+    for special in (little.special.sep, little.special.mask, little.special.cls, little.special.pad):
+        assert all(special not in row for row in ids)
+
+
+@pytest.mark.parametrize("do_lower_case", [True, False])
+def test_tokenizer_json_alone_gives_the_same_ids(character_file: Path, tmp_path: Path, do_lower_case: bool) -> None:
+    built = build_tokenizer(read_vocab(character_file), do_lower_case)
+    built.save(tmp_path / "export" / "tokenizer.json")
+    assert [path.name for path in (tmp_path / "export").iterdir()] == ["tokenizer.json"]
+    texts = [text for text in CASES if text.isprintable() or text.isascii()]
+    for path in (tmp_path / "export", tmp_path / "export" / "tokenizer.json"):
+        loaded = load_tokenizer(path)
+        assert (loaded.special, loaded.vocab_size) == (built.special, built.vocab_size)
+        assert loaded.encode_offsets(CASES) == built.encode_offsets(CASES)
+    plain = Tokenizer.from_file(str(tmp_path / "export" / "tokenizer.json"))
+    assert [plain.encode(text).ids for text in texts] == built.encode_ids(texts)
+
+
+def test_special_ids_follow_the_vocabulary() -> None:
+    tokenizer = build_tokenizer(["a", *reversed(SPECIAL_TOKENS)])
+    assert tokenizer.special == SpecialIds(pad=5, cls=4, sep=3, mask=2, unk=1)
+    assert tokenizer.encode_ids(["a b"]) == [[0, 1]]
+
+
+def test_repeated_and_blank_lines_keep_the_numbers(tmp_path: Path, ernie_reference: Callable[..., Reference]) -> None:
+    path = write_vocab(tmp_path / "vocab.txt", [*SPECIAL_TOKENS, "a", "", "b", "a", "", "c", "", ""])
+    tokenizer = build_tokenizer(read_vocab(path))
+    assert tokenizer.vocab_size == 11
+    assert tokenizer.encode_ids(["a b c"]) == [[8, 7, 10]] == [ernie_reference(path)("a b c")]
+    saved = json.loads(tokenizer.tokenizer.to_str())["model"]["vocab"]
+    assert sorted(saved.values()) == list(range(11))
+
+
+def test_windows_line_ends_and_no_last_line_end(tmp_path: Path) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_bytes("\r\n".join([*SPECIAL_TOKENS, "\u2028", "a"]).encode())
+    assert read_vocab(path) == [*SPECIAL_TOKENS, "\u2028", "a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        (b"", "is empty"),
+        (b"\n\n", "is empty"),
+        ("\n".join(["[PAD]", "[CLS]", "a", "[UNK]"]).encode(), r"lacks \[SEP\], \[MASK\]"),
+        ("\n".join([*SPECIAL_TOKENS, "a", "[SEP]"]).encode(), r"\[SEP\] more than once"),
+        ("\ufeff" + "\n".join(SPECIAL_TOKENS), r"lacks \[PAD\]"),
+        (b"\xff\xfe[PAD]", "is not UTF-8"),
+    ],
+)
+def test_vocabularies_that_cannot_be_used(tmp_path: Path, content: bytes | str | None, message: str) -> None:
+    path = tmp_path / "vocab.txt"
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ModelError, match=message) as caught:
+        read_vocab(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_building_checks_the_special_tokens() -> None:
+    with pytest.raises(ModelError, match=r"lacks \[MASK\]"):
+        build_tokenizer([token for token in SPECIAL_TOKENS if token != "[MASK]"])
+    with pytest.raises(ModelError, match=r"\[PAD\] more than once"):
+        build_tokenizer([*SPECIAL_TOKENS, "[PAD]"])
+
+
+@pytest.mark.parametrize(
+    ("config", "lowered"),
+    [(None, True), ("{}", True), ('{"do_lower_case": true}', True), ('{"do_lower_case": false}', False)],
+)
+def test_model_directory_says_whether_to_lowercase(tmp_path: Path, config: str | None, lowered: bool) -> None:
+    write_vocab(tmp_path / "vocab.txt", [*SPECIAL_TOKENS, "a"])
+    (tmp_path / "tokenizer.json").write_text("another library's", encoding="utf-8")
+    if config is not None:
+        (tmp_path / "tokenizer_config.json").write_text(config, encoding="utf-8")
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.encode_ids(["A"]) == [[5 if lowered else tokenizer.special.unk]]
+
+
+@pytest.mark.parametrize("config", ["{", "[]", '{"do_lower_case": "false"}', '{"do_lower_case": null}'])
+def test_tokenizer_config_that_cannot_be_used(tmp_path: Path, config: str) -> None:
+    write_vocab(tmp_path / "vocab.txt", SPECIAL_TOKENS)
+    (tmp_path / "tokenizer_config.json").write_text(config, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"tokenizer_config\.json"):
+        load_tokenizer(tmp_path)
+
+
+def test_paths_without_a_tokenizer(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds neither"):
+        load_tokenizer(tmp_path)
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_tokenizer(tmp_path / "nowhere")
+    (tmp_path / "tokenizer.json").write_text('{"version": ', encoding="utf-8")
+    with pytest.raises(ModelError, match="is not a tokenizer"):
+        load_tokenizer(tmp_path)
+
+
+def test_tokenizers_of_another_kind_are_refused(tmp_path: Path, little: WordPieceTokenizer) -> None:
+    path = tmp_path / "tokenizer.json"
+    other = Tokenizer.from_str(little.tokenizer.to_str())
+    other.add_special_tokens(["[MASK]"])
+    other.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
+    other.save(str(path))
+    with pytest.raises(ModelError, match="has special tokens and a post-processor of its own"):
+        load_tokenizer(path)
+    content = json.loads(little.tokenizer.to_str())
+    del content["model"]["vocab"]["[SEP]"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"lacks \[SEP\]"):
+        load_tokenizer(path)
+    content["model"] = {"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ModelError, match="not a WordPiece tokenizer"):
+        load_tokenizer(path)
+
+
+def test_saving_replaces_the_file_whole(tmp_path: Path, little: WordPieceTokenizer, monkeypatch: Any) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text("earlier", encoding="utf-8")
+
+    def fail(*_: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", fail)
+        with pytest.raises(OSError, match="no space left"):
+            little.save(path)
+    assert path.read_text(encoding="utf-8") == "earlier"
+    assert [item.name for item in tmp_path.iterdir()] == ["tokenizer.json"]
+    little.save(path)
+    assert load_tokenizer(path).encode_ids(["你好"]) == little.encode_ids(["你好"])
