@@ -63,12 +63,18 @@ def make_tiny_model(vocabulary: Vocabulary, labels: tuple[str, ...], **settings:
 
 
 @pytest.fixture(scope="session")
-def model_dir(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> Path:
-    """A saved tiny model for two labels; read only."""
+def model_dir(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary, afqmc_sample: DataSet) -> Path:
+    """A saved tiny model for two labels, untrained but with a bias that makes it give both; read only."""
+    import numpy as np
+
+    from ernie_toolkit.finetuning import open_session
     from ernie_toolkit.models import save_model
+    from ernie_toolkit.training import predict_logits
 
     directory = tmp_path_factory.mktemp("model") / "tiny"
     loaded = make_tiny_model(vocabulary, ("0", "1"), initializer_range=0.2)
+    rows = open_session(loaded, afqmc_sample, 48).encoded(afqmc_sample.split("dev"))
+    loaded.model.classifier.bias.set_value(-np.median(predict_logits(loaded.model, rows, 32), axis=0))
     save_model(loaded.model, loaded.vocabulary, directory)
     return directory
 

@@ -32,6 +32,9 @@ BMP_AND_EMOJI = [*range(0x10000), *range(0x1F000, 0x1FB00), *range(0xE0000, 0xE0
 # Marks that canonical ordering moves and that stay (category Mc), of which the tables of tokenizers 0.21 do
 # not know that they move: U+1715 (since Unicode 14), U+1193D, U+11F41, U+16FF0, U+16FF1.
 MARKS_NOT_MOVED = {chr(cp) for cp in (0x1715, 0x1193D, 0x11F41, 0x16FF0, 0x16FF1) if unicodedata.combining(chr(cp))}
+# How many pairs of such marks keep another order than ErnieTokenizer gives them, by Unicode version: those of
+# Python 3.10, 3.11 and 3.12.
+EXCHANGED_PAIRS = {"13.0.0": 52, "14.0.0": 66, "15.0.0": 78}
 LITTLE_VOCAB = [*SPECIAL_TOKENS, "你", "好", "，", "un", "##able", "##aff", "a", "##a", "b", "[", "]", "mask", "$"]
 
 
@@ -165,7 +168,7 @@ def test_what_differs_from_ernie_tokenizer(ernie_reference: Callable[..., Refere
     ]
     assert differing(tokenizer, reference, specials) == specials
     assert differing(tokenizer, reference, pairs) == exchanged
-    assert len(exchanged) == {"13.0.0": 45, "14.0.0": 57, "15.0.0": 68}.get(unicodedata.unidata_version, len(exchanged))
+    assert len(exchanged) == EXCHANGED_PAIRS[unicodedata.unidata_version]
     assert differing(tokenizer, reference, [t for t in between if not MARKS_NOT_MOVED & set(t)]) == []
 
 
@@ -256,24 +259,25 @@ def texts_of_file(path: Path) -> list[str]:
 
 
 def data_files(dev_data: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(dev_data.glob("*/*.*"))
-        if path.suffix in (".json", ".txt") and "vocab" not in str(path.parent.name)
-    ]
+    paths = sorted(dev_data.glob("*/*.*"))
+    return [path for path in paths if path.suffix in (".json", ".txt") and path.parent.name != "vocab"]
 
 
 VOCABS = ["ernie-3.0-base-vocab.txt", "ernie-1.0-vocab.txt", "bert-base-chinese-vocab.txt"]
 
 
-@pytest.mark.parametrize(("name", "step"), [(VOCABS[0], 300), (VOCABS[1], 1500), (VOCABS[2], 1500)])
+@pytest.fixture(scope="module")
+def sample_texts(dev_data: Path) -> list[str]:
+    return [text for path in data_files(dev_data) for text in texts_of_file(path)[::300]]
+
+
+@pytest.mark.parametrize(("name", "step"), [(VOCABS[0], 1), (VOCABS[1], 5), (VOCABS[2], 5)])
 def test_sample_of_the_development_data(
-    ernie_reference: Callable[..., Reference], dev_data: Path, name: str, step: int
+    ernie_reference: Callable[..., Reference], dev_data: Path, sample_texts: list[str], name: str, step: int
 ) -> None:
     vocab_file = dev_data / "vocab" / name
-    texts = [text for path in data_files(dev_data) for text in texts_of_file(path)[::step]]
-    assert len(texts) > 200
-    assert differing(build_tokenizer(read_vocab(vocab_file)), ernie_reference(vocab_file), texts) == []
+    assert len(sample_texts) > 1000
+    assert differing(build_tokenizer(read_vocab(vocab_file)), ernie_reference(vocab_file), sample_texts[::step]) == []
 
 
 @pytest.mark.slow
@@ -366,8 +370,8 @@ def test_special_tokens_in_a_text_are_plain_text(little: WordPieceTokenizer) -> 
 
 
 @pytest.mark.parametrize("do_lower_case", [True, False])
-def test_tokenizer_json_alone_gives_the_same_ids(character_file: Path, tmp_path: Path, do_lower_case: bool) -> None:
-    built = build_tokenizer(read_vocab(character_file), do_lower_case)
+def test_tokenizer_json_alone_gives_the_same_ids(tmp_path: Path, do_lower_case: bool) -> None:
+    built = build_tokenizer(character_vocab([ord(char) for char in NOTABLE]), do_lower_case)
     built.save(tmp_path / "export" / "tokenizer.json")
     assert [path.name for path in (tmp_path / "export").iterdir()] == ["tokenizer.json"]
     texts = [text for text in CASES if text.isprintable() or text.isascii()]

@@ -18,6 +18,8 @@ from ernie_toolkit.errors import ConfigError, DataError
 _PAIR_FIELDS = (("sentence1", "sentence2"), ("text_a", "text_b"), ("text", "text_pair"))
 _SENTENCE_FIELDS = ("sentence", "text")
 _TEXT_COLUMNS = {"sentence": 1, "pair": 2}
+_LABELLED_COLUMNS = "2 (text, label) or 3 (text, text, label)"
+_TEST_COLUMNS = "1 (text) or 2 (text, text)"
 
 
 def custom_spec(
@@ -33,7 +35,8 @@ def custom_spec(
     without it those of the training file, sorted (whole numbers by value), so that shuffled rows
     give the same model outputs. Raises ConfigError where no file tells the labels, DataError on bad files.
     """
-    files = {split: path for split, path in zip(SPLITS, (train_file, dev_file, test_file), strict=True) if path}
+    paths = zip(SPLITS, (train_file, dev_file, test_file), strict=True)
+    files = {split: path for split, path in paths if path is not None}
     if not files:
         raise ConfigError("data set 'custom' needs --train_file, --dev_file or --test_file")
     names: tuple[str, ...] | None = None
@@ -75,7 +78,7 @@ def read_labels(path: Path) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     for number, line in read_lines(path):
         label, *rest = (part.strip() for part in line.split("\t"))
         if len(rest) > 1 or not label or (rest and not rest[0]):
-            raise DataError(f"{path}:{number}: expected a label, or a label, a tab and its name: {line!r:.60}")
+            raise DataError(f"{path}:{number}: expected label or label<TAB>name: {line!r:.60}")
         if label in names:
             raise DataError(f"{path}:{number}: label '{label}' stands there twice: take one line out")
         names[label] = rest[0] if rest else None
@@ -83,7 +86,7 @@ def read_labels(path: Path) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     given = [name for name in names.values() if name is not None]
     if given and len(given) != len(names):
         missing = next(label for label, name in names.items() if name is None)
-        raise DataError(f"{path}: label '{missing}' has no name, others have: give all of them names, or none")
+        raise DataError(f"{path}: label '{missing}' has no name, others have: name all or none")
     return tuple(names), tuple(given) or None
 
 
@@ -115,7 +118,7 @@ def _collect_labels(path: Path) -> tuple[str, ...]:
             continue
         *texts, label = line.split("\t")
         if len(texts) not in _TEXT_COLUMNS.values() or not label.strip():
-            raise _columns_error(where, "2 (text, label) or 3 (text, text, label)", line)
+            raise _columns_error(where, _LABELLED_COLUMNS, line)
         labels.add(label.strip())
     _check_count(len(labels), path)
     return tuple(sorted(labels, key=_label_order))
@@ -138,8 +141,7 @@ def _text_format(path: Path, split: Split) -> str:
             return "pair" if len(_text_fields(parse_object(line, where), where)) == 2 else "sentence"
         columns = line.count("\t") + (1 if split == "test" else 0)
         if columns not in _TEXT_COLUMNS.values():
-            expected = "1 (text) or 2 (text, text)" if split == "test" else "2 (text, label) or 3 (text, text, label)"
-            raise _columns_error(where, expected, line)
+            raise _columns_error(where, _TEST_COLUMNS if split == "test" else _LABELLED_COLUMNS, line)
         return "pair" if columns == 2 else "sentence"
     raise DataError(f"{path}: the file is empty: it needs at least one row")
 

@@ -38,7 +38,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     except IsADirectoryError:
         raise DataError(f"{path}: is a directory: give the path of a file") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}): check the path and its rights") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its rights") from None
 
 
 def parse_object(line: str, where: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def check_text(value: Any, what: str, where: str) -> str:
         raise DataError(f"{where}: {what} is a JSON {_json_type(value)}: it must be a text")
     if not value.strip():
         raise DataError(f"{where}: {what} is an empty text: fill it or take the line out")
-    # JSON escapes can spell half a character ("\ud83d" alone): that cannot be encoded, and no tokenizer takes it.
+    # JSON escapes can spell half a character ("\ud83d" alone), which no tokenizer takes.
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise DataError(f"{where}: {what} holds half of a surrogate pair: write the character itself")
     return value

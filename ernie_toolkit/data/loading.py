@@ -16,9 +16,7 @@ DataSource = Literal["auto", "official", "sample"]
 Source = Literal["data_dir", "official", "sample", "custom"]
 DEFAULT_SPLITS: tuple[Split, ...] = ("train", "dev")
 
-SAMPLE_WARNING = (
-    "the data is the toolkit's generated sample, not {name}: figures from it say nothing about {name}"
-)
+SAMPLE_WARNING = "the data is the toolkit's generated sample, not {name}: figures from it say nothing about {name}"
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def load_dataset(
     if name == CUSTOM:
         return _load_custom(given, request)
     if given:
-        raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave it out, or choose that data set")
+        raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
     spec = get_spec(name)
     if data_dir:
         paths = data_dir_files(spec, Path(data_dir), request.splits)
@@ -125,7 +123,8 @@ def _check_request(
     limits: Mapping[str, int] | None,
 ) -> _Request:
     if data_source not in get_args(DataSource):
-        raise ConfigError(f"data source '{data_source}' is not known: use one of {', '.join(get_args(DataSource))}")
+        known = ", ".join(get_args(DataSource))
+        raise ConfigError(f"data source '{data_source}' is not known: use one of {known}")
     if data_dir and data_source == "sample":
         raise ConfigError("--data_source sample takes no --data_dir: leave one of them out")
     if name == CUSTOM and (data_dir or data_source != "auto"):
@@ -153,7 +152,7 @@ def _read_files(
         examples[split] = list(islice(rows, request.limits.get(split)))
         left_out[split] = len(gaps)
         if not examples[split]:
-            raise DataError(f"{paths[split]}: no rows to use in the {split} file: check that it is the right file")
+            raise DataError(f"{paths[split]}: no rows to use in the {split} file: is it the right file?")
     warnings = tuple(
         f"{count} row(s) without a gold label (label '-') left out of {paths[split]}"
         for split, count in ((split, left_out[split]) for split in request.splits)

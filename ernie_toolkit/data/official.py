@@ -1,10 +1,9 @@
 """The official data sets: PaddleNLP's cache and PaddleNLP's downloads."""
 
+import hashlib
 import os
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,13 @@ from urllib.parse import urlsplit
 from ernie_toolkit.data.registry import DatasetSpec, Split
 from ernie_toolkit.errors import DownloadError
 
+_URL = "https://bj.bcebos.com/paddlenlp/datasets/{name}_public.zip"
+
 PROBE_SECONDS = 6.0
 """How long a server may take to answer at all before the network counts as missing."""
 
-_URL = "https://bj.bcebos.com/paddlenlp/datasets/{name}_public.zip"
-_EXTRACT_SECONDS = 120.0
+UNPACK_SECONDS = 120.0
+"""How long one process waits for another to unpack what was downloaded."""
 
 
 def data_home() -> Path:
@@ -57,13 +58,16 @@ def official_files(spec: DatasetSpec, splits: Sequence[Split]) -> dict[Split, Pa
     return {split: path for split, path in found.items() if path is not None}
 
 
-def _help(spec: DatasetSpec, splits_hint: str = "train.json, dev.json, test.json") -> str:
-    names = splits_hint if spec.files["train"][0] == "train.json" else f"{spec.files['train'][0]}, dev.json, test.json"
+def _help(spec: DatasetSpec) -> str:
+    names = ", ".join(names[0] for names in spec.files.values())
     return f"put {names} into {cache_directory(spec.name)} by hand, or give their folder with --data_dir"
 
 
 def _probe(spec: DatasetSpec) -> None:
     """Ask the server for the file's headers: PaddleNLP's downloader has no time limit of its own."""
+    import urllib.error  # slow to import, and needed only where something has to be downloaded
+    import urllib.request
+
     url = _URL.format(name=spec.name)
     failure: list[str] = ["no answer"]
 
@@ -83,14 +87,13 @@ def _probe(spec: DatasetSpec) -> None:
         except (OSError, ValueError) as error:
             failure[0] = str(error) or type(error).__name__
 
-    # Name resolution obeys no timeout of urllib's, so the question is asked in a thread that can be left behind.
+    # Name resolution obeys no timeout of urllib's: the question is asked in a thread that can be left behind.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PROBE_SECONDS)
     if failure:
-        raise DownloadError(
-            f"data set '{spec.name}' cannot be downloaded from {urlsplit(url).hostname} ({failure[0]}): {_help(spec)}"
-        )
+        host = urlsplit(url).hostname
+        raise DownloadError(f"data set '{spec.name}' cannot be downloaded from {host} ({failure[0]}): {_help(spec)}")
 
 
 def _builder(spec: DatasetSpec) -> Any:
@@ -106,12 +109,19 @@ def _builder(spec: DatasetSpec) -> Any:
 def _download(builder: Any, spec: DatasetSpec, split: Split) -> Path:
     try:
         path = Path(builder._get_data(split))
-    except Exception as error:  # the downloader raises RuntimeError, OSError, zipfile's and httpx's errors
+    except Exception as error:  # RuntimeError, OSError, zipfile's and httpx's own: no common class
         raise DownloadError(f"data set '{spec.name}' could not be downloaded ({error}): {_help(spec)}") from None
     # With several processes one of them downloads and unpacks, and the others come here before it is done.
-    end = time.monotonic() + _EXTRACT_SECONDS
-    while not path.is_file() and time.monotonic() < end:
+    published = builder.BUILDER_CONFIGS[spec.name]["splits"][split][1]
+    end = time.monotonic() + UNPACK_SECONDS
+    while not (path.is_file() and _md5(path) == published):
+        if time.monotonic() > end:
+            raise DownloadError(
+                f"data set '{spec.name}' was downloaded, but {path} is not the published file: {_help(spec)}"
+            )
         time.sleep(0.5)
-    if not path.is_file():
-        raise DownloadError(f"data set '{spec.name}' was downloaded but {path} is not in it: {_help(spec)}")
     return path
+
+
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

@@ -49,7 +49,10 @@ def parse_row(row: dict[str, Any], spec: DatasetSpec, split: Split, index: int, 
 
 
 def parse_label(row: dict[str, Any], spec: DatasetSpec, split: Split, where: str) -> str | None:
-    """The label as a text: numbers and truth values are spelt out as in JSON. None for an unlabelled test row."""
+    """The label as a text, numbers and truth values spelt as in JSON; None for an unlabelled test row.
+
+    Raises DataError on a label that the data set does not have, and on none in `train` and `dev`.
+    """
     value = row.get("label")
     if value is None or value == "":
         if split == "test":
@@ -95,23 +98,23 @@ def _check_keywords(row: dict[str, Any], where: str) -> Example:
     abstract = text_field(row, "abst", where)
     keywords = row.get("keyword")
     if not isinstance(keywords, list) or not keywords:
-        raise DataError(f"{where}: field 'keyword' must be a list of at least one keyword, not {keywords!r:.60}")
+        raise DataError(f"{where}: field 'keyword' must be a list with a keyword in it, not {keywords!r:.40}")
     words = [check_text(word, f"keyword {number}", where) for number, word in enumerate(keywords, 1)]
     return {"abst": abstract, "keyword": words}
 
 
 def _check_coreference(row: dict[str, Any], where: str) -> Example:
-    """Check that both spans lie where their offsets (in characters, from 0) say, and apart from each other."""
+    """Check that both spans lie where their offsets (characters, from 0) say, and apart from each other."""
     text = text_field(row, "text", where)
     target = row.get("target")
     if not isinstance(target, dict):
-        raise DataError(f"{where}: field 'target' must be an object with span1_text, span1_index and the same of span2")
+        raise DataError(f"{where}: field 'target' must be an object with the text and index of two spans")
     ends = {}
     for span in ("span1", "span2"):
         words = text_field(target, f"{span}_text", f"{where}: target")
         start = target.get(f"{span}_index")
         if isinstance(start, bool) or not isinstance(start, int):
-            raise DataError(f"{where}: target: field '{span}_index' must be a whole number, not {start!r:.60}")
+            raise DataError(f"{where}: target: field '{span}_index' must be a whole number, not {start!r:.40}")
         if start < 0 or text[start : start + len(words)] != words:
             found = text.find(words)
             hint = f"the text has it first at {found}" if found >= 0 else "the text does not have it at all"

@@ -57,6 +57,7 @@ TNEWS_NAMES = {
 }
 
 # The index in this list is the label.
+# fmt: off
 IFLYTEK_NAMES = (
     "打车", "地图导航", "免费WIFI", "租车", "同城服务", "快递物流", "婚庆", "家政", "公共交通", "政务",
     "社区服务", "薅羊毛", "魔幻", "仙侠", "卡牌", "飞行空战", "射击游戏", "休闲益智", "动作类",
@@ -72,6 +73,7 @@ IFLYTEK_NAMES = (
     "外卖", "电影票务", "社区超市", "购物咨询", "笔记", "办公", "日程管理", "女性", "经营", "收款",
     "其他",
 )
+# fmt: on
 
 # CLUE's sentence-level sets (https://arxiv.org/abs/2004.05986) and OCNLI (https://arxiv.org/abs/2010.05444);
 # labels in the order of PaddleNLP's loaders, so that its fine-tuned models keep their meaning.
@@ -101,8 +103,9 @@ def get_spec(name: str) -> DatasetSpec:
     (`custom.custom_spec`).
     """
     if name == CUSTOM:
-        raise ConfigError(f"data set '{CUSTOM}' has no fixed specification: give --train_file or --label_file")
+        raise ConfigError(f"data set '{CUSTOM}' is what its files hold: give --train_file or --label_file")
     try:
         return DATASETS[name]
     except KeyError:
-        raise ConfigError(f"data set '{name}' is not known: use one of {', '.join(DATASETS)}, {CUSTOM}") from None
+        known = ", ".join((*DATASETS, CUSTOM))
+        raise ConfigError(f"data set '{name}' is not known: use one of {known}") from None

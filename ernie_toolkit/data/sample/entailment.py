@@ -59,7 +59,10 @@ SPOKEN = Lexicon(
         "company": ("{a}是跟{v}一块儿{d}的{o}", "{v}和{a}一块儿{d}了{o}"),
         "aim": ("{a}{d}的{o}是给{v}的", "{o}是{a}替{v}{d}的"),
     },
-    frames=("{time}{a}{place}{company}{d}了{amount}{o}{aim}", "{a}{time}{company}{place}{d}了{amount}{o}{aim}"),
+    frames=(
+        "{time}{a}{place}{company}{d}了{amount}{o}{aim}",
+        "{a}{time}{company}{place}{d}了{amount}{o}{aim}",
+    ),
 )
 WRITTEN = Lexicon(
     actors=("该公司", "市政府", "研究团队", "这家基金会", "地方委员会", "行业协会"),
@@ -92,7 +95,10 @@ WRITTEN = Lexicon(
         "company": ("{v}参与了{a}的工作，{d}了{o}", "{a}与{v}合作{d}了{o}"),
         "aim": ("{a}{d}{o}是为了帮助{v}", "{v}将因{a}{d}的{o}而受益"),
     },
-    frames=("{time}{a}{place}{company}{d}了{amount}{o}{aim}。", "{time}{a}{company}{place}{d}了{amount}{o}{aim}。"),
+    frames=(
+        "{time}{a}{place}{company}{d}了{amount}{o}{aim}。",
+        "{time}{a}{company}{place}{d}了{amount}{o}{aim}。",
+    ),
 )
 
 
