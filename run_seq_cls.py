@@ -147,6 +147,8 @@ def export_model(session: "Session", run: RunOptions, metrics: dict[str, float])
 def run_stages(run: RunOptions, options: TrainingOptions, data: DataSet) -> None:
     """Load the model and go through the stages that were asked for."""
     device = check_device(run.device or None)
+    if device == "cpu" and (options.fp16 or options.bf16):
+        raise ConfigError("--fp16 and --bf16 need a GPU: Paddle computes in float32 on the CPU; leave them out")
     import paddle
 
     from ernie_toolkit.finetuning import open_session, require_trained_head, write_predictions

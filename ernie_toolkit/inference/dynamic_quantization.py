@@ -7,10 +7,9 @@ model is read and rewritten here in the protobuf wire format. Each matrix produc
     Xq, x_scale, x_zero_point = DynamicQuantizeLinear(X)       per tensor, uint8, once for all readers of X
     Y = Cast(MatMulInteger(Xq, Wq, x_zero_point, w_zero_point), float) * (x_scale * w_scale)
 
-with W quantized symmetrically to int8 per output column. Names, numbers and nodes are those of
-`onnxruntime.quantization.quantize_dynamic(op_types_to_quantize=["MatMul"], weight_type=QInt8,
-per_channel=True)`, so that ONNX Runtime fuses both alike. Only `GraphProto.node` and `GraphProto.initializer`
-are edited; every other field, known or not, stays byte for byte.
+with W quantized symmetrically to int8 per output column. Names, numbers and nodes are those of onnxruntime's
+`quantize_dynamic(op_types_to_quantize=["MatMul"], weight_type=QInt8, per_channel=True)`, so that both fuse
+alike. Only `GraphProto.node` and `.initializer` are edited; every other field stays byte for byte.
 
 Sources: the protobuf encoding specification (https://protobuf.dev/programming-guides/encoding/), the ONNX IR
 specification (onnx/onnx docs/IR.md; field numbers in onnx/onnx.proto) and the ONNX operators
@@ -29,6 +28,8 @@ import numpy.typing as npt
 from ernie_toolkit.errors import BundleError
 
 Chunk = bytes | memoryview
+Int8Array = npt.NDArray[np.int8]
+Float32Array = npt.NDArray[np.float32]
 
 # Wire types. Groups (3 and 4) are deprecated and no ONNX message has them.
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
@@ -40,27 +41,18 @@ OPSET_DOMAIN, OPSET_VERSION = 1, 2
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
 VALUE_INFO_NAME = 1
 NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OP_TYPE, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 3, 4, 5, 7
-ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS, ATTRIBUTE_TYPE = (
-    1,
-    3,
-    5,
-    6,
-    11,
-    20,
-)
+ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TENSOR, ATTRIBUTE_TYPE = 1, 3, 5, 20
+ATTRIBUTE_SUBGRAPHS = (6, 11)
 TENSOR_DIMS, TENSOR_DATA_TYPE, TENSOR_FLOAT_DATA, TENSOR_NAME, TENSOR_RAW_DATA = 1, 2, 4, 8, 9
 TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 13, 14
-
 FLOAT, INT8 = 1, 3  # TensorProto.DataType
 INT_ATTRIBUTE = 2  # AttributeProto.AttributeType
-DATA_LOCATION_EXTERNAL = 1
+EXTERNAL = 1  # TensorProto.DataLocation
 MIN_OPSET = 11  # DynamicQuantizeLinear's first
 DEFAULT_DOMAINS = ("", "ai.onnx")
 # DequantizeLinear is not one of them: INT8 embeddings have it, and leave the products in FP32.
-QUANTIZED_OPERATORS = frozenset(
-    "DynamicQuantizeLinear QuantizeLinear MatMulInteger QLinearMatMul DynamicQuantizeMatMul "
-    "MatMulIntegerToFloat QGemm QAttention".split()
-)
+QUANTIZING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulInteger", "MatMulIntegerToFloat"}
+QUANTIZING |= {"QuantizeLinear", "QLinearMatMul", "QAttention"}
 INT8_MAX = 127
 
 
@@ -113,8 +105,7 @@ def parse_message(data: Chunk) -> list[Field]:
             raise BundleError(f"not an ONNX model: wire type {wire_type} at byte {start} of a message")
         end = position + size
         if end > len(view):
-            missing = end - len(view)
-            raise BundleError(f"the ONNX model is cut off: field {number} at byte {start} lacks {missing} bytes")
+            raise BundleError(f"not an ONNX model, or cut off: field {number} at byte {start} is not whole")
         fields.append(Field(number, wire_type, value, view[position:end], view[start:end]))
         position = end
     return fields
@@ -182,13 +173,14 @@ def _encode_text(number: int, text: str) -> bytes:
     return b"".join(_encode_bytes(number, text.encode()))
 
 
-def _encode_node(
-    op_type: str, inputs: Sequence[str], outputs: Sequence[str], name: str, attribute: bytes = b""
-) -> bytes:
-    """A node of the default operator set as a field of GraphProto."""
-    parts = [_encode_text(NODE_INPUT, text) for text in inputs]
+def _encode_node(op: str, inputs: Sequence[str], outputs: Sequence[str], name: str, **integers: int) -> bytes:
+    """A node of the default operator set with integer attributes, as a field of GraphProto."""
+    parts: list[Chunk] = [_encode_text(NODE_INPUT, text) for text in inputs]
     parts += [_encode_text(NODE_OUTPUT, text) for text in outputs]
-    parts += [_encode_text(NODE_NAME, name), _encode_text(NODE_OP_TYPE, op_type), attribute]
+    parts += [_encode_text(NODE_NAME, name), _encode_text(NODE_OP_TYPE, op)]
+    for key, value in integers.items():
+        attribute = [_encode_text(ATTRIBUTE_NAME, key), _encode_integer(ATTRIBUTE_INT, value)]
+        parts += _encode_bytes(NODE_ATTRIBUTE, *attribute, _encode_integer(ATTRIBUTE_TYPE, INT_ATTRIBUTE))
     return b"".join(_encode_bytes(GRAPH_NODE, *parts))
 
 
@@ -209,27 +201,21 @@ class _Node(NamedTuple):
     attributes: list[list[Field]]
 
     def is_operator(self, op_type: str) -> bool:
-        """Whether this is an operator of the default operator set."""
-        return self.op_type == op_type and self.domain in DEFAULT_DOMAINS
+        """Whether this is a whole node of the default operator set and this type."""
+        return self.op_type == op_type and self.domain in DEFAULT_DOMAINS and len(self.outputs) == 1
 
 
 def _read_node(payload: memoryview) -> _Node:
-    """A NodeProto; BundleError where it is quantized or holds a graph, which might read any tensor of this one."""
+    """A NodeProto; BundleError where it is quantized, or holds a graph, which may read any tensor outside."""
     fields = parse_message(payload)
-    attributes = [parse_message(attribute) for attribute in _payloads(fields, NODE_ATTRIBUTE)]
     op_type = _text(fields, NODE_OP_TYPE)
-    if op_type in QUANTIZED_OPERATORS:
+    if op_type in QUANTIZING:
         raise BundleError(f"the ONNX model is quantized already (it has a {op_type} node): open it as it is")
-    if any(field.number in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS) for fields in attributes for field in fields):
-        raise BundleError(f"the ONNX model has control flow (a node {op_type}): only plain graphs are quantized")
-    return _Node(
-        name=_text(fields, NODE_NAME),
-        op_type=op_type,
-        domain=_text(fields, NODE_DOMAIN),
-        inputs=_texts(fields, NODE_INPUT),
-        outputs=_texts(fields, NODE_OUTPUT),
-        attributes=attributes,
-    )
+    attributes = [parse_message(attribute) for attribute in _payloads(fields, NODE_ATTRIBUTE)]
+    if any(field.number in ATTRIBUTE_SUBGRAPHS for attribute in attributes for field in attribute):
+        raise BundleError(f"the ONNX model has control flow ({op_type}): only plain graphs can be quantized")
+    name, domain = _text(fields, NODE_NAME), _text(fields, NODE_DOMAIN)
+    return _Node(name, op_type, domain, _texts(fields, NODE_INPUT), _texts(fields, NODE_OUTPUT), attributes)
 
 
 def _value_names(graph: Sequence[Field], number: int) -> list[str]:
@@ -246,18 +232,18 @@ def _read_constants(graph: Sequence[Field], nodes: Iterable[_Node]) -> dict[str,
     tensors = [parse_message(payload) for payload in _payloads(graph, GRAPH_INITIALIZER)]
     named = [(_text(tensor, TENSOR_NAME), tensor) for tensor in tensors]
     for node in nodes:
-        if node.is_operator("Constant"):
-            values = [value for attribute in node.attributes for value in _payloads(attribute, ATTRIBUTE_TENSOR)]
-            named += [(name, parse_message(value)) for name, value in zip(node.outputs, values, strict=False)]
+        for attribute in node.attributes if node.is_operator("Constant") else ():
+            values = _payloads(attribute, ATTRIBUTE_TENSOR)
+            named += [(node.outputs[0], parse_message(value)) for value in values]
     for name, tensor in named:
-        external = DATA_LOCATION_EXTERNAL in _integers(tensor, TENSOR_DATA_LOCATION)
+        external = EXTERNAL in _integers(tensor, TENSOR_DATA_LOCATION)
         if external or _payloads(tensor, TENSOR_EXTERNAL_DATA):
-            raise BundleError(f"the data of '{name}' is in another file: export the model into one .onnx file")
+            raise BundleError(f"the data of '{name}' is in another file: export the model into one file")
     constants = dict(named)
     if len(constants) < len(named):
         raise BundleError("the ONNX model defines a constant twice: export the model again")
-    inputs = _value_names(graph, GRAPH_INPUT)
-    return {name: tensor for name, tensor in constants.items() if name not in inputs}
+    defaults = set(_value_names(graph, GRAPH_INPUT))
+    return {name: tensor for name, tensor in constants.items() if name not in defaults}
 
 
 def _is_matrix(tensor: Sequence[Field]) -> bool:
@@ -266,28 +252,28 @@ def _is_matrix(tensor: Sequence[Field]) -> bool:
     return _integers(tensor, TENSOR_DATA_TYPE)[-1:] == [FLOAT] and len(dims) == 2 and 0 not in dims
 
 
-def _read_matrix(name: str, tensor: Sequence[Field]) -> npt.NDArray[np.float32]:
+def _read_matrix(name: str, tensor: Sequence[Field]) -> Float32Array:
     """A float32 matrix as a copy, from raw_data (little-endian) or float_data (packed or not)."""
     dims = _integers(tensor, TENSOR_DIMS)
-    raw = _payloads(tensor, TENSOR_RAW_DATA)
-    data = raw[-1] if raw else b"".join(field.payload for field in tensor if field.number == TENSOR_FLOAT_DATA)
+    # An unpacked float is a field of its own, whose payload is the same four bytes.
+    floats = [field.payload for field in tensor if field.number == TENSOR_FLOAT_DATA]
+    candidates: list[Chunk] = [b"".join(floats), *_payloads(tensor, TENSOR_RAW_DATA)]
+    data = candidates[-1]
     if len(data) != 4 * math.prod(dims):
-        raise BundleError(f"weight '{name}' of shape {dims} has {len(data)} bytes of data: export the model again")
+        raise BundleError(f"weight '{name}' of shape {dims} has {len(data)} bytes: export the model again")
     return np.frombuffer(data, dtype="<f4").reshape(dims).astype(np.float32)
 
 
-def _quantize_columns(
-    name: str, weight: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+def _quantize_columns(name: str, weight: Float32Array) -> tuple[Int8Array, Float32Array]:
     """Symmetric int8 values of shape (rows, columns) and their float32 scales of shape (columns,).
 
     A column's largest magnitude becomes 127. `weight` is overwritten.
     """
-    largest = np.maximum(weight.max(axis=0), -weight.min(axis=0)).astype(np.float64)
+    largest = np.maximum(weight.max(axis=0), -weight.min(axis=0))
     if not np.isfinite(largest).all():
         raise BundleError(f"weight '{name}' holds NaN or infinity: train or export the model again")
     # In double precision, and 1 for columns of zeros: to the bit what onnxruntime's quantizer finds.
-    scales = 2 * largest / (2 * INT8_MAX)
+    scales = 2 * largest.astype(np.float64) / (2 * INT8_MAX)
     scales = np.where(scales < np.finfo(np.float32).tiny, 1.0, scales).astype(np.float32)
     weight /= scales
     np.rint(weight, out=weight)
@@ -300,8 +286,7 @@ class _GraphQuantizer:
     def __init__(self, constants: dict[str, list[Field]], taken: set[str]) -> None:
         self._constants = constants
         self._taken = taken
-        self._inputs: dict[str, tuple[str, str, str]] = {}
-        self._weights: dict[str, tuple[str, str, str]] = {}
+        self._quantized: dict[tuple[str, str], list[str]] = {}
         self.initializers: list[Chunk] = []
 
     def _new_name(self, wanted: str) -> str:
@@ -310,72 +295,57 @@ class _GraphQuantizer:
         self._taken.add(wanted)
         return wanted
 
-    def _new_names(self, tensor: str) -> tuple[str, str, str]:
-        """Names for a tensor's quantized values, scale and zero point."""
-        values, scale, zero_point = (self._new_name(tensor + end) for end in ("_quantized", "_scale", "_zero_point"))
-        return values, scale, zero_point
-
-    def _quantize_weight(self, name: str) -> tuple[str, str, str]:
-        if name not in self._weights:
-            self._weights[name] = self._new_names(name)
-            values, scale, zero_point = self._weights[name]
-            quantized, scales = _quantize_columns(name, _read_matrix(name, self._constants[name]))
-            self.initializers += _encode_tensor(scale, FLOAT, scales)
-            self.initializers += _encode_tensor(zero_point, INT8, np.zeros(len(scales), dtype=np.int8))
-            self.initializers += _encode_tensor(values, INT8, quantized)
-        return self._weights[name]
+    def _names(self, role: str, tensor: str) -> tuple[list[str], bool]:
+        """Names for the values, scale and zero point of a tensor in a role, and whether they are new."""
+        is_new = (role, tensor) not in self._quantized
+        if is_new:
+            ends = ("_quantized", "_scale", "_zero_point")
+            self._quantized[role, tensor] = [self._new_name(tensor + end) for end in ends]
+        return self._quantized[role, tensor], is_new
 
     def replace_matmul(self, node: _Node) -> list[bytes]:
-        """The nodes that take a MatMul's place, as fields of GraphProto."""
-        source, weight = node.inputs
-        label = node.name or node.outputs[0]
+        """The nodes that take a MatMul's place, as fields of GraphProto; adds the initializers they read."""
+        (source, weight), label = node.inputs, node.name or node.outputs[0]
         nodes = []
-        if source not in self._inputs:
-            self._inputs[source] = self._new_names(source)
-            outputs = self._inputs[source]
+        (values, scale, zero_point), is_new = self._names("input", source)
+        if is_new:
+            outputs = [values, scale, zero_point]
             nodes.append(_encode_node("DynamicQuantizeLinear", [source], outputs, source + "_QuantizeLinear"))
-        values, scale, zero_point = self._inputs[source]
-        w_values, w_scale, w_zero_point = self._quantize_weight(weight)
+        (w_values, w_scale, w_zero_point), is_new = self._names("weight", weight)
+        if is_new:
+            quantized, scales = _quantize_columns(weight, _read_matrix(weight, self._constants[weight]))
+            self.initializers += _encode_tensor(w_scale, FLOAT, scales)
+            self.initializers += _encode_tensor(w_zero_point, INT8, np.zeros(len(scales), dtype=np.int8))
+            self.initializers += _encode_tensor(w_values, INT8, quantized)
         product = self._new_name(node.outputs[0] + "_output_quantized")
         as_float = self._new_name(product + "_cast_output")
-        scales = self._new_name(label + "_quant_scales_mul:0")
-        to_float = b"".join(
-            _encode_bytes(
-                NODE_ATTRIBUTE,
-                _encode_text(ATTRIBUTE_NAME, "to"),
-                _encode_integer(ATTRIBUTE_INT, FLOAT),
-                _encode_integer(ATTRIBUTE_TYPE, INT_ATTRIBUTE),
-            )
-        )
+        scale_product = self._new_name(label + "_quant_scales_mul:0")
         inputs = [values, w_values, zero_point, w_zero_point]
         nodes.append(_encode_node("MatMulInteger", inputs, [product], label + "_quant"))
-        nodes.append(_encode_node("Cast", [product], [as_float], product + "_cast", to_float))
-        nodes.append(_encode_node("Mul", [scale, w_scale], [scales], label + "_quant_scales_mul"))
-        nodes.append(_encode_node("Mul", [as_float, scales], node.outputs[:1], label + "_quant_output_scale_mul"))
+        nodes.append(_encode_node("Cast", [product], [as_float], product + "_cast", to=FLOAT))
+        nodes.append(_encode_node("Mul", [scale, w_scale], [scale_product], label + "_quant_scales_mul"))
+        inputs = [as_float, scale_product]
+        nodes.append(_encode_node("Mul", inputs, node.outputs, label + "_quant_output_scale_mul"))
         return nodes
 
 
 def _quantize_graph(graph: Sequence[Field]) -> list[Chunk]:
     """A GraphProto's fields with its constant products quantized, as chunks to join."""
-    _payloads(graph, GRAPH_NODE)
-    nodes = {index: _read_node(field.payload) for index, field in enumerate(graph) if field.number == GRAPH_NODE}
+    positions = [index for index, field in enumerate(graph) if field.number == GRAPH_NODE]
+    nodes = dict(zip(positions, map(_read_node, _payloads(graph, GRAPH_NODE)), strict=True))
     constants = _read_constants(graph, nodes.values())
     matrices = {name for name, tensor in constants.items() if _is_matrix(tensor)}
-    products = {
-        index: node
-        for index, node in nodes.items()
-        if node.is_operator("MatMul") and len(node.inputs) == 2 and node.outputs and node.inputs[1] in matrices
-    }
+    matmuls = {i: node for i, node in nodes.items() if node.is_operator("MatMul") and len(node.inputs) == 2}
+    products = {i: node for i, node in matmuls.items() if node.inputs[1] in matrices}
     if not products:
         raise BundleError("nothing to quantize: the ONNX model has no MatMul with a constant float32 matrix")
     reads = Counter(_value_names(graph, GRAPH_OUTPUT))
     reads.update(name for node in nodes.values() for name in node.inputs)
     quantized_reads = Counter(node.inputs[1] for node in products.values())
     # A weight that something else reads too (tied embeddings, say) stays beside its INT8 copy.
-    replaced = {name for name in quantized_reads if reads[name] == quantized_reads[name]}
-    outputs = [name for node in nodes.values() for name in node.outputs]
-    taken = {*reads, *constants, *outputs, *_value_names(graph, GRAPH_INPUT)}
-    quantizer = _GraphQuantizer(constants, taken)
+    replaced = {name for name, count in quantized_reads.items() if count == reads[name]}
+    outputs = {name for node in nodes.values() for name in node.outputs}
+    quantizer = _GraphQuantizer(constants, {*reads, *constants, *outputs, *_value_names(graph, GRAPH_INPUT)})
     chunks: list[Chunk] = []
     for index, field in enumerate(graph):
         defined = None
@@ -394,9 +364,9 @@ def quantize_dynamic_bytes(model: bytes) -> bytes:
     """Quantize an FP32 ONNX model dynamically to INT8.
 
     `model`: a serialized ModelProto of opset 11 or later with its weights inside, as paddle2onnx writes it.
-    Returns a serialized ModelProto with the same inputs and outputs in which every MatMul by a constant float32
-    matrix (rows, columns) works on uint8 activations (one scale and zero point a tensor, found at run time) and
-    int8 weights (one scale a column, zero points 0). All other weights (embeddings, biases) stay FP32.
+    Returns a serialized ModelProto with the same inputs and outputs in which every MatMul by a constant
+    float32 matrix (rows, columns) has uint8 activations (one scale and zero point a tensor, found in the run)
+    and int8 weights (one scale a column, zero points 0). All other weights (embeddings, biases) stay FP32.
 
     Raises BundleError where the bytes are no ONNX model, its weights are in another file or not finite, it is
     quantized already, has control flow, or has nothing to quantize.
@@ -406,10 +376,9 @@ def quantize_dynamic_bytes(model: bytes) -> bytes:
     if len(graphs) != 1:
         raise BundleError(f"not an ONNX model: it has {len(graphs)} graphs")
     opsets = [parse_message(payload) for payload in _payloads(fields, MODEL_OPSET_IMPORT)]
-    versions = [
-        _integers(opset, OPSET_VERSION)[-1:] for opset in opsets if _text(opset, OPSET_DOMAIN) in DEFAULT_DOMAINS
-    ]
-    if len(versions) != 1 or not versions[0] or versions[0][0] < MIN_OPSET:
+    default = [opset for opset in opsets if _text(opset, OPSET_DOMAIN) in DEFAULT_DOMAINS]
+    versions = [version for opset in default for version in _integers(opset, OPSET_VERSION)]
+    if max(versions, default=0) < MIN_OPSET:
         raise BundleError(f"the ONNX model is not of opset {MIN_OPSET} or later: export the model again")
     chunks: list[Chunk] = []
     for field in fields:
@@ -421,7 +390,7 @@ def quantize_dynamic_bytes(model: bytes) -> bytes:
 
 
 def quantize_dynamic_file(src: Path) -> bytes:
-    """`quantize_dynamic_bytes` of a file. Raises BundleError, which names the file, also where it cannot be read."""
+    """`quantize_dynamic_bytes` of a file. Raises BundleError naming the file, also where it is unreadable."""
     try:
         return quantize_dynamic_bytes(Path(src).read_bytes())
     except OSError as error:

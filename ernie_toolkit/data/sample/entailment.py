@@ -138,7 +138,7 @@ def _row(draw: Draw, lexicon: Lexicon, label: str) -> Row:
     value = told.get(kind) or draw.choice(values)
     if label == "contradiction":
         value = draw.other(values, value)
-    circumstances = {slot: "" for slot in lexicon.slots}
+    circumstances = dict.fromkeys(lexicon.slots, "")
     for slot, words in told.items():
         circumstances[slot] = lexicon.told[slot].format(v=words) + (measure if slot == "amount" else "")
     first = draw.choice(lexicon.frames).format(a=actor, d=verb, o=thing, **circumstances)

@@ -8,8 +8,9 @@ from ernie_toolkit.data.sample.grammar import Draw, Row, Sizes, draw_splits
 
 SIZES: Sizes = {"train": 2400, "dev": 400, "test": 200}
 
-NAMES = "建国 志强 晓东 海涛 文斌 立新 国华 永康 少平 大为 玉梅 秀英 丽华 桂兰 小芳 雪琴 春燕 美玲 红霞 静怡".split()
-THINGS = "自行车 词典 雨伞 相机 帐篷 工具箱 望远镜 电脑 吉他 羽毛球拍".split()
+MEN = ("建国", "志强", "晓东", "海涛", "文斌", "立新", "国华", "永康", "少平", "大为")
+WOMEN = ("玉梅", "秀英", "丽华", "桂兰", "小芳", "雪琴", "春燕", "美玲", "红霞", "静怡")
+THINGS = ("自行车", "词典", "雨伞", "相机", "帐篷", "工具箱", "望远镜", "电脑", "吉他", "羽毛球拍")
 
 # A deed of {a} towards {b} with the thing {x}; reasons that fit a; reasons that fit b. {p} is the pronoun.
 SCHEMAS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -54,9 +55,8 @@ def generate(seed: int) -> dict[str, list[Row]]:
 
 
 def _row(draw: Draw, index: int) -> Row:
-    half = len(NAMES) // 2
     men = draw.chance(0.5)
-    first, second = draw.sample(NAMES[:half] if men else NAMES[half:], 2)
+    first, second = draw.sample(MEN if men else WOMEN, 2)
     pronoun = "他" if men else "她"
     deed, for_first, for_second = draw.choice(SCHEMAS)
     means_first = draw.chance(0.5)

@@ -10,7 +10,7 @@ from ernie_toolkit.data.sample.grammar import Draw, Row, Sizes, draw_splits
 
 SIZES: Sizes = {"train": 4000, "dev": 500, "test": 200}
 
-CARDS = ("信用卡", "会员卡", "购物卡", "校园卡", "公交卡")
+CARDS = ("信用卡", "会员卡", "购物卡", "校园卡")
 
 # Every list holds ways to say one concern; {} is the card.
 CONCERNS: tuple[tuple[str, ...], ...] = (
@@ -19,7 +19,6 @@ CONCERNS: tuple[tuple[str, ...], ...] = (
     ("怎么查{}余额", "{}里还剩多少钱", "我的{}还有多少余额", "在哪里看{}剩的钱"),
     ("怎么改{}密码", "{}密码忘了", "我想换{}密码", "在哪里重设{}密码"),
     ("怎么给{}充值", "{}没钱了如何存", "我想往{}里充钱", "在哪里给{}存钱"),
-    ("{}丢了怎么办", "如何挂失{}", "我的{}找不到了", "在哪里挂失{}"),
 )
 OPENINGS = ("", "", "", "", "你好，")
 ENDINGS = ("", "", "？", "呢")

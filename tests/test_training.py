@@ -1,0 +1,164 @@
+"""Training for real: best checkpoint, resuming, stopping early, refusing what cannot be right."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import make_tiny_model
+
+from ernie_toolkit.data import DataSet
+from ernie_toolkit.errors import ConfigError, ToolkitError
+from ernie_toolkit.finetuning import Session, open_session
+from ernie_toolkit.models import Vocabulary
+from ernie_toolkit.options import TrainingOptions, check_training_options
+from ernie_toolkit.training import EncodedDataset, discard_checkpoints, evaluate_model, train
+from ernie_toolkit.training.run import planned_steps
+
+OPTIONS = TrainingOptions(
+    learning_rate=5e-3, max_steps=12, per_device_train_batch_size=16, save_steps=4, max_seq_length=48,
+    disable_tqdm=True, report_to="none", logging_steps=2,
+)  # fmt: skip
+
+
+@pytest.fixture
+def session(vocabulary: Vocabulary, afqmc_sample: DataSet) -> Session:
+    """A new tiny model on the sample."""
+    return open_session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, 48)
+
+
+def run(session: Session, run_dir: Path, options: TrainingOptions = OPTIONS, **more: Any) -> Any:
+    """Train on the sample."""
+    rows = session.encoded(session.data.split("train")), session.encoded(session.data.split("dev"))
+    return train(session.loaded.model, *rows, options, run_dir, **more)
+
+
+def test_the_model_returned_is_the_best_one(session: Session, tmp_path: Path) -> None:
+    result = run(session, tmp_path)
+    evaluations = [entry for entry in result.history if "eval_loss" in entry]
+    assert [entry["step"] for entry in evaluations] == [4, 8, 12]
+    best = max(evaluations, key=lambda entry: entry["eval_accuracy"])
+    assert (result.best_step, result.metrics["accuracy"]) == (best["step"], best["eval_accuracy"])
+    dev = session.encoded(session.data.split("dev"))
+    assert evaluate_model(session.loaded.model, dev, 64) == pytest.approx(result.metrics, abs=1e-6)
+    checkpoints = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert set(checkpoints) == {"run.json", ".partial", f"checkpoint-{best['step']}", "checkpoint-12"}
+    discard_checkpoints(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_step_is_evaluated_wherever_it_falls(session: Session, tmp_path: Path) -> None:
+    options = dataclasses.replace(OPTIONS, max_steps=5, save_steps=3)
+    result = run(session, tmp_path, options)
+    assert [entry["step"] for entry in result.history if "eval_loss" in entry] == [3, 5]
+
+
+def test_stopping_early(session: Session, tmp_path: Path) -> None:
+    options = dataclasses.replace(
+        OPTIONS, max_steps=40, save_steps=2, early_stopping=True, early_stopping_patience=2, early_stopping_threshold=0.9
+    )
+    result = run(session, tmp_path, options)
+    assert result.steps == 6  # the first evaluation and two without a gain of 0.9
+
+
+def test_an_interrupted_run_is_not_overwritten_unasked(session: Session, tmp_path: Path) -> None:
+    run(session, tmp_path)
+    with pytest.raises(ConfigError, match=r"unfinished run \(checkpoint-12\)"):
+        run(session, tmp_path)
+    with pytest.raises(ConfigError, match="learning_rate was 0.005 and is 0.001"):
+        run(session, tmp_path, dataclasses.replace(OPTIONS, learning_rate=1e-3), resume=True)
+    with pytest.raises(ConfigError, match="dataset was None and is tnews"):
+        run(session, tmp_path, resume=True, identity={"dataset": "tnews"})
+    result = run(session, tmp_path, dataclasses.replace(OPTIONS, max_steps=2), overwrite=True)
+    assert result.steps == 2
+
+
+def test_resuming_with_nothing_to_resume_starts(session: Session, tmp_path: Path) -> None:
+    assert run(session, tmp_path, resume=True).resumed_from_step == 0
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(session: Session, tmp_path: Path) -> None:
+    session.loaded.model.classifier.bias.set_value(np.full(2, np.inf, dtype=np.float32))
+    with pytest.raises(ToolkitError, match="not finite after step 0"):
+        run(session, tmp_path)
+
+
+def test_sets_that_cannot_be_trained_on(session: Session, tmp_path: Path) -> None:
+    rows = session.encoded(session.data.split("dev"))
+    unlabelled = EncodedDataset(rows.features, None, rows.pad_id)
+    with pytest.raises(ConfigError, match="one labelled dev row"):
+        train(session.loaded.model, rows, unlabelled, OPTIONS, tmp_path)
+    with pytest.raises(ConfigError, match="has no labels"):
+        evaluate_model(session.loaded.model, unlabelled, 8)
+
+
+def test_steps_of_a_run() -> None:
+    options = dataclasses.replace(OPTIONS, max_steps=-1, num_train_epochs=3.0)
+    assert planned_steps(160, 1, options) == (30, 8)
+    assert planned_steps(161, 1, options) == (33, 9)
+    assert planned_steps(160, 2, options) == (15, 4)
+    assert planned_steps(160, 1, dataclasses.replace(options, gradient_accumulation_steps=2)) == (15, 4)
+    assert planned_steps(160, 1, dataclasses.replace(options, num_train_epochs=50.0)) == (500, 10)
+
+
+def test_processes_share_the_rows_of_an_epoch(session: Session) -> None:
+    from ernie_toolkit.training.trainer import EpochBatchSampler
+
+    rows = session.encoded(session.data.split("train"))
+    shares = []
+    for rank in (0, 1):
+        sampler = EpochBatchSampler(rows, 16, 42, rank, 2, True)
+        sampler.set_epoch(3)
+        batches = list(sampler)
+        assert len(batches) == len(sampler) == 7
+        assert all(len(batch) == 16 for batch in batches)
+        shares.append([row for batch in batches for row in batch])
+    assert set(shares[0]) | set(shares[1]) == set(range(200))
+
+
+def test_checkpoints_move_with_their_directory(session: Session, tmp_path: Path) -> None:
+    from ernie_toolkit.training.trainer import last_checkpoint, repair_best_path
+
+    run(session, tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    (tmp_path / "moved" / "checkpoints" / "checkpoint-99").mkdir()  # not whole: it has no state
+    found = last_checkpoint(tmp_path / "moved" / "checkpoints")
+    assert found is not None and found.name == "checkpoint-12"
+    repair_best_path(found)
+    state = json.loads((found / "trainer_state.json").read_text(encoding="utf-8"))
+    assert Path(state["best_model_checkpoint"]).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("per_device_train_batch_size", 0, "at least 1"),
+        ("weight_decay", -0.1, "not be negative"),
+        ("learning_rate", 0.0, "between 0 and 1"),
+        ("learning_rate", float("nan"), "between 0 and 1"),
+        ("max_steps", 0, "at least 1, or -1"),
+        ("num_train_epochs", 0.0, "over 0"),
+        ("max_seq_length", 4, "between 5 and 2048"),
+        ("warmup_ratio", 1.5, "between 0 and 1"),
+        ("warmup_ratio", float("nan"), "not be negative"),
+        ("hidden_dropout_prob", 1.0, "between 0 and 1"),
+    ],
+)
+def test_settings_that_cannot_be_meant(name: str, value: float, message: str) -> None:
+    options = dataclasses.replace(TrainingOptions(), **{name: value})
+    with pytest.raises(ConfigError, match=message) as caught:
+        check_training_options(options)
+    assert f"--{name}" in str(caught.value)
+
+
+def test_settings_that_exclude_each_other() -> None:
+    for settings, message in (
+        ({"fp16": True, "bf16": True}, "exclude each other"),
+        ({"eval_steps": 4, "save_steps": 6}, "not a multiple"),
+        ({"eval_steps": 4}, "without --save_steps"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            check_training_options(dataclasses.replace(TrainingOptions(), **settings))
+    check_training_options(TrainingOptions())
