@@ -91,7 +91,7 @@ def test_bad_label_file(tmp_path: Path, content: str, message: str) -> None:
         ("甲\t乙\ta\n丙\tb\n", "2: 2 tab-separated column(s) where 3 are expected"),
         ("甲\t乙\t丙\ta\n", "1: 4 tab-separated column(s) where 2 (text, label) or 3 (text, text, label)"),
         ("甲\ta\n \tb\n", "2: column 1 is an empty text"),
-        ("甲\ta\n乙\t \n", "2: "),
+        ("甲\ta\n乙\t \n", "2: the label column is empty"),
         ("甲\ta\n乙\ta\n", "1 label(s) found"),
         ("", "0 label(s) found"),
     ],

@@ -352,6 +352,14 @@ def test_offsets_point_into_the_text_as_given(
     assert little.encode_offsets([text])[0][1] == expected
 
 
+def test_many_texts_keep_their_order(little: WordPieceTokenizer) -> None:
+    texts = ["你" * (number % 7) + ("\ud800" if number == 600 else "") for number in range(1000)]
+    expected = [[little.tokenizer.token_to_id("你")] * (number % 7) for number in range(1000)]
+    assert little.encode_ids(texts) == expected
+    assert [ids for ids, _ in little.encode_offsets(texts)] == expected
+    assert little.encode_ids([]) == little.encode_offsets([]) == []
+
+
 def test_what_is_not_a_text_is_a_type_error(little: WordPieceTokenizer) -> None:
     with pytest.raises(TypeError):
         little.encode_ids(["a", 1])  # type: ignore[list-item]

@@ -117,9 +117,9 @@ def _collect_labels(path: Path) -> tuple[str, ...]:
                 labels.add(value)
             continue
         *texts, label = line.split("\t")
-        if len(texts) not in _TEXT_COLUMNS.values() or not label.strip():
+        if len(texts) not in _TEXT_COLUMNS.values():
             raise _columns_error(where, _LABELLED_COLUMNS, line)
-        labels.add(label.strip())
+        labels.add(_filled(label, where))
     _check_count(len(labels), path)
     return tuple(sorted(labels, key=_label_order))
 
@@ -195,12 +195,18 @@ def _read_columns(path: Path, spec: DatasetSpec, split: Split) -> Iterator[Examp
             raise _columns_error(where, str(expected or f"{texts_expected} or {texts_expected + 1}"), line)
         texts = [check_text(text, f"column {n}", where) for n, text in enumerate(columns[:texts_expected], 1)]
         example = _canonical(texts)
-        label = columns[-1].strip() if expected > texts_expected else None
-        if label == "":
-            raise DataError(f"{where}: the label column is empty: fill it or take the line out")
-        example["label"] = None if label is None else check_label(label, spec, where)
+        example["label"] = None
+        if expected > texts_expected:
+            example["label"] = check_label(_filled(columns[-1], where), spec, where)
         example["id"] = index
         yield example
+
+
+def _filled(label: str, where: str) -> str:
+    label = label.strip()
+    if not label:
+        raise DataError(f"{where}: the label column is empty: fill it or take the line out")
+    return label
 
 
 def _columns_error(where: str, expected: str, line: str) -> DataError:

@@ -61,12 +61,40 @@ def save_static_graph(model: "PretrainedModel", directory: Path) -> tuple[Path, 
     return directory / "model.json", directory / "model.pdiparams"
 
 
+@contextlib.contextmanager
+def _no_installing() -> Iterator[None]:
+    """Keep polygraphy, which paddle2onnx folds constants with, from calling pip for packages it misses."""
+    import polygraphy.config
+
+    variable = "POLYGRAPHY_AUTOINSTALL_DEPS"
+    before = polygraphy.config.AUTOINSTALL_DEPS, os.environ.get(variable)
+    polygraphy.config.AUTOINSTALL_DEPS = False
+    try:
+        yield
+    finally:
+        polygraphy.config.AUTOINSTALL_DEPS = before[0]
+        os.environ.pop(variable, None)  # paddle2onnx.export sets it
+        if before[1] is not None:
+            os.environ[variable] = before[1]
+
+
 def convert_to_onnx(program: Path, weights: Path, target: Path) -> None:
-    """Convert a static graph to an ONNX file of opset 13; ModelError where the converter fails."""
+    """Convert a static graph to an ONNX file of opset 13 with its weights as initializers.
+
+    Raises ModelError where the converter fails, or leaves weights as Constant nodes: such a file is a third
+    larger, and quantizers find nothing in it.
+    """
+    import onnx
     import paddle2onnx
 
-    with captured_output() as output:
+    with captured_output() as output, _no_installing():
         paddle2onnx.export(str(program), str(weights), str(target), opset_version=OPSET, verbose=False)
     if not target.is_file():
         reason = " ".join(output.getvalue().split())[-300:]
         raise ModelError(f"paddle2onnx wrote no {target.name} for {program}: {reason}")
+    if not onnx.load(str(target)).graph.initializer:
+        reason = " ".join(output.getvalue().split())[-300:]
+        raise ModelError(
+            f"paddle2onnx did not fold the constants of {program}: install onnx-graphsurgeon and sympy as "
+            f"requirements.txt pins them ({reason})"
+        )

@@ -6,6 +6,7 @@ import math
 import random
 import shutil
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,15 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     paddle.seed(seed)
+
+
+def fingerprint(dataset: EncodedDataset) -> str:
+    """Number of rows and a checksum of what the model reads of them, to tell a changed data set on resuming."""
+    checksum = 0
+    for row, item in enumerate(dataset.features):
+        label = -1 if dataset.labels is None else int(dataset.labels[row])
+        checksum = zlib.crc32(np.array([label, *item.input_ids], dtype=np.int64).tobytes(), checksum)
+    return f"{len(dataset)}:{checksum:08x}"
 
 
 def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> tuple[int, int]:
@@ -192,7 +202,8 @@ def _train(
 
     world_size = paddle.distributed.get_world_size()
     steps, interval = planned_steps(len(train_set), world_size, options)
-    settings = {**identity, **dataclasses.asdict(options), "world_size": world_size, "rows": len(train_set)}
+    sets = {"training rows": fingerprint(train_set), "dev rows": fingerprint(dev_set)}
+    settings = {**identity, **dataclasses.asdict(options), "world_size": world_size, **sets}
     main = paddle.distributed.get_rank() == 0
     checkpoint = _check_resume(run_dir, settings, resume, overwrite, main)
     arguments = _arguments(options, run_dir, device, steps, interval)

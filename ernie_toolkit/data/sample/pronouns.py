@@ -1,16 +1,17 @@
 """Sample for CLUEWSC2020: does the pronoun mean the marked person?
 
 Two people and a deed, then a reason that only fits one of them; each deed comes with reasons for either, so
-neither the deed nor the order of the names decides.
+neither the deed nor the order of the names decides: which of the names is marked and what the reason says have
+to be brought together. Names and things are few, so that a small model from scratch sees each often.
 """
 
 from ernie_toolkit.data.sample.grammar import Draw, Row, Sizes, draw_splits
 
-SIZES: Sizes = {"train": 2400, "dev": 400, "test": 200}
+SIZES: Sizes = {"train": 3200, "dev": 400, "test": 200}
 
-MEN = ("建国", "志强", "晓东", "海涛", "文斌", "立新", "国华", "永康", "少平", "大为")
-WOMEN = ("玉梅", "秀英", "丽华", "桂兰", "小芳", "雪琴", "春燕", "美玲", "红霞", "静怡")
-THINGS = ("自行车", "词典", "雨伞", "相机", "帐篷", "工具箱", "望远镜", "电脑", "吉他", "羽毛球拍")
+MEN = ("建国", "志强", "海涛", "文斌")
+WOMEN = ("玉梅", "秀英", "丽华", "春燕")
+THINGS = ("自行车", "雨伞", "相机", "帐篷", "电脑", "吉他")
 
 # A deed of {a} towards {b} with the thing {x}; reasons that fit a; reasons that fit b. {p} is the pronoun.
 SCHEMAS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -39,8 +40,8 @@ SCHEMAS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         ("{p}高兴地领了奖", "{p}成了全场的冠军"),
     ),
 )
-PLACES = ("", "", "放学后，", "在单位里，", "听邻居说，", "上个月，")
-ENDINGS = ("。", "。", "，大家都知道这件事。", "，后来两人成了好朋友。")
+PLACES = ("", "", "", "听说")
+ENDINGS = ("", "。")
 
 
 def generate(seed: int) -> dict[str, list[Row]]:
