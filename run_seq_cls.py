@@ -17,6 +17,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, check_model_directory, is_local, model_labels
 from ernie_toolkit.options import RunOptions, TrainingOptions, check_training_options
 from utils import (
+    accelerate_cpu,
     add_options,
     check_device,
     is_main_process,
@@ -146,6 +147,8 @@ def export_model(session: "Session", run: RunOptions, metrics: dict[str, float])
 
 def run_stages(run: RunOptions, options: TrainingOptions, data: DataSet) -> None:
     """Load the model and go through the stages that were asked for."""
+    if options.fast_cpu:
+        accelerate_cpu(run.device or None)
     device = check_device(run.device or None)
     if device == "cpu" and (options.fp16 or options.bf16):
         raise ConfigError("--fp16 and --bf16 need a GPU: Paddle computes in float32 on the CPU; leave them out")

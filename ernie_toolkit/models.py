@@ -194,8 +194,10 @@ def _load_published(name: str, settings: dict[str, Any]) -> LoadedModel:
             f"model '{name}' can neither be found in PaddleNLP's cache nor downloaded ({reason}): "
             f"give the path of a model directory, or '{SAMPLE_MODEL}' to train a small one from scratch"
         ) from None
-    tokens = tuple(tokenizer.vocab.to_tokens(list(range(len(tokenizer.vocab)))))
-    vocabulary = Vocabulary(tokens, bool(tokenizer.do_lower_case))
+    with tempfile.TemporaryDirectory() as directory, quiet_paddlenlp():
+        # The vocabulary file itself, not the tokenizer's own mapping: that holds a token listed twice once.
+        tokenizer.save_pretrained(directory)
+        vocabulary = read_vocabulary(Path(directory))
     return LoadedModel(model, vocabulary, name, ("classifier.weight", "classifier.bias"))
 
 

@@ -24,6 +24,12 @@ def fill(directory: Path, *names: str, rows: int = 1) -> Path:
     return directory
 
 
+@pytest.fixture(scope="module")
+def clue() -> Any:
+    """PaddleNLP's loader of CLUE; a wide scope, so that its import does not see the home of one test."""
+    return pytest.importorskip("paddlenlp.datasets.clue")
+
+
 @pytest.fixture(autouse=True)
 def no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty PaddleNLP home, and names that cannot be resolved. Returns the home."""
@@ -152,8 +158,7 @@ def test_rows_left_out_are_counted_in_a_warning(tmp_path: Path) -> None:
     assert "40 row(s) without a gold label" in data.warnings[0]
 
 
-def test_downloads_go_through_paddlenlp(no_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clue = pytest.importorskip("paddlenlp.datasets.clue")
+def test_downloads_go_through_paddlenlp(clue: Any, no_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clue, "DATA_HOME", str(no_network / "datasets"))
     monkeypatch.setattr(official, "_probe", lambda spec: None)
     asked = []
@@ -177,10 +182,9 @@ def test_downloads_go_through_paddlenlp(no_network: Path, monkeypatch: pytest.Mo
         load_dataset("afqmc", splits=("test",))
 
 
-def test_specifications_agree_with_paddlenlp() -> None:
-    clue = pytest.importorskip("paddlenlp.datasets.clue").Clue
+def test_specifications_agree_with_paddlenlp(clue: Any) -> None:
     for name, spec in DATASETS.items():
-        published = clue.BUILDER_CONFIGS[name]
+        published = clue.Clue.BUILDER_CONFIGS[name]
         assert published["url"] == official._URL.format(name=name)
         assert tuple(published["labels"]) == get_spec(name).labels
         for split, names in spec.files.items():
