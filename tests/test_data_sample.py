@@ -16,13 +16,13 @@ from ernie_toolkit.files import sha256_of
 
 TEXT_FIELDS = ("sentence", "sentence1", "sentence2", "abst", "keyword", "text", "target")
 DIGESTS: dict[str, str] = {
-    "afqmc": "285585d9728c66e13f626b9041559d14e4a5f274c7ceb1382682160319711228",
+    "afqmc": "b8c713439a531fb9b239d0a3c93d01abead4acf5d37fd820d41e81c75198f3af",
     "cluewsc2020": "d582920f9308666029bd1000856bfda4db50734a14504f5070562208f2531ec9",
     "cmnli": "db03713871efcd9d0ec337cf2b48212f1216f3aedd9474199b735bd9ccc426c6",
     "csl": "077dc4a85ff7903f498c70bb64c9cefa249c620e1fe77c425efb1b4165eff327",
-    "iflytek": "3e1866030e62466c4bfa5f742aa7942794b13b1139c7a42e901d93f22c51be23",
+    "iflytek": "85809d62f917dfcc146d4b1903dc87ac8222fd0c35978bfd84bfc4558d2d60d7",
     "ocnli": "b991b7dc14cd4c63ee8ccb691ad895ab4eb5f1722cc85fce56b2c0a22f1569d8",
-    "tnews": "6673d9677d0a8bdce0f5e3db135dc6bbd9eb6933f1b51863cc26700738ea9b19",
+    "tnews": "7891731cf381ac852a661c54f18140e50314051b7b05871f1468519cb1b0a3f6",
 }
 
 

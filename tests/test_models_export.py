@@ -1,7 +1,10 @@
 """Model directories and export."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +110,41 @@ def test_names_that_cannot_be_had() -> None:
         load_model("ernie-3.0-nowhere-zh", ("0", "1"))
     with pytest.raises(ConfigError, match="has no labels of its own"):
         load_model("ernie-sample-nano")
+
+
+PUBLISHED = """
+import shutil, sys
+from pathlib import Path
+import paddle
+from paddlenlp.transformers import ErnieConfig, ErnieModel
+from paddlenlp.transformers.ernie.configuration import ERNIE_PRETRAINED_INIT_CONFIGURATION as configurations
+from paddlenlp.utils.env import MODEL_HOME
+from ernie_toolkit.models import load_model, save_model
+
+cache = Path(MODEL_HOME) / "ernie-3.0-nano-zh"
+cache.mkdir(parents=True)
+encoder = ErnieModel(ErnieConfig(**configurations["ernie-3.0-nano-zh"]))
+paddle.save(encoder.state_dict(), str(cache / "model_state.pdparams"))
+shutil.copy(sys.argv[1], cache / "ernie_3.0_nano_zh_vocab.txt")
+loaded = load_model("ernie-3.0-nano-zh", ("a", "b", "c"))
+assert loaded.fresh == ("classifier.weight", "classifier.bias"), loaded.fresh
+weights = [model.embeddings.word_embeddings.weight for model in (loaded.model.ernie, encoder)]
+assert bool((weights[0] == weights[1]).all())
+save_model(loaded.model, loaded.vocabulary, Path(sys.argv[2]))
+again = load_model(sys.argv[2])
+assert again.fresh == () and again.vocabulary == loaded.vocabulary
+print(len(loaded.vocabulary.tokens), loaded.model.config.vocab_size)
+"""
+
+
+def test_a_published_name_loads_from_paddlenlps_cache(model_dir: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    """In the published shape, whose table has more rows (40,000) than the vocabulary has tokens."""
+    result = subprocess.run(
+        [sys.executable, "-c", PUBLISHED, str(model_dir / "vocab.txt"), str(tmp_path / "saved")],
+        env={**os.environ, "PPNLP_HOME": str(tmp_path / "home")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[-2:] == [str(len(vocabulary.tokens)), "40000"]
 
 
 def description(max_seq_length: int = 48) -> TaskDescription:

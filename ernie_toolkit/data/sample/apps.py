@@ -1,7 +1,8 @@
 """Sample for IFLYTEK: descriptions of apps of 119 kinds.
 
 A description is several sentences: what the app is for, two or three of its functions, and general praise
-that says nothing about the kind. One in five names the function of another kind in passing.
+that says nothing about the kind. Many name the function of another kind in passing, and some have none but
+common functions beside their main one: then only the construction tells which function is theirs.
 """
 
 from ernie_toolkit.data.registry import DATASETS
@@ -91,6 +92,7 @@ PRAISE = (
     "如有意见请联系客服，我们会及时回复。",
     "数据安全保存，换了手机也不会丢失。",
 )
+COMMON = ("个性设置", "一键分享", "消息推送", "夜间模式", "收藏内容", "多端同步")
 ASIDES = ("与普通的{d}软件不同，", "这里没有{d}，只有您需要的内容。", "以前只做{d}，如今全面改版。")
 
 
@@ -112,9 +114,11 @@ def generate(seed: int) -> dict[str, list[Row]]:
 
 def _row(draw: Draw, label: int) -> Row:
     first, second, third = draw.shuffled(KINDS[label])
+    if draw.chance(0.4):
+        second, third = draw.sample(COMMON, 2)
     name = draw.choice(NAMES) + draw.choice(TAILS)
     parts = [draw.choice(OPENINGS).format(n=name, a=first), draw.choice(BODIES).format(b=second, c=third)]
-    if draw.chance(0.2):
+    if draw.chance(0.4):
         stranger = draw.choice(draw.other(KINDS, KINDS[label]))
         parts.insert(draw.below(2), draw.choice(ASIDES).format(d=stranger))
     parts.extend(draw.sample(PRAISE, 1 + draw.below(3)))

@@ -1,7 +1,7 @@
 """Sample for TNEWS: titles of 15 kinds of news.
 
-A title has a subject and an event of its topic; every fourth also mentions the subject of another topic, so
-that the most telling word may be the wrong one. Some subjects and events are at home in two topics.
+A title has a subject of its topic and an event, of the topic or of none; many also mention the subject of
+another topic. Where the event is of none, only the construction tells which subject the news is about.
 """
 
 from ernie_toolkit.data.registry import TNEWS_NAMES
@@ -72,6 +72,7 @@ TOPICS: dict[str, tuple[str, str]] = {
         "上线新皮肤 版本更新后被削弱 决赛三比零横扫 抽卡概率引吐槽 通关攻略出炉 内测资格开始发放",
     ),
 }
+EVENTS = ("引发热议", "登上热搜", "有了新消息", "迎来转机", "备受关注", "出现新变化")
 FRAMES = (
     "{s}{e}",
     "{s}{e}，你怎么看？",
@@ -95,8 +96,8 @@ def generate(seed: int) -> dict[str, list[Row]]:
 
 def _row(draw: Draw, label: str) -> Row:
     subjects, events = (words.split() for words in TOPICS[label])
-    subject, event = draw.choice(subjects), draw.choice(events)
-    if draw.chance(0.25):
+    subject, event = draw.choice(subjects), draw.choice(EVENTS if draw.chance(0.4) else events)
+    if draw.chance(0.4):
         stranger = draw.choice(TOPICS[draw.other(tuple(TOPICS), label)][0].split())
         sentence = draw.choice(CROSSED).format(s=subject, e=event, d=stranger)
     else:

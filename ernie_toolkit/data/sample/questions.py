@@ -39,7 +39,7 @@ CONCERNS: tuple[Concern, ...] = (
         ("给{}续费", "转两百到{}", "{}太空了得添点", "{}如何打款进去"),
     ),
 )
-RARE_SHARE = 0.08
+RARE_SHARE = 0.05
 OPENINGS = ("", "", "", "", "你好，")
 ENDINGS = ("", "", "。", "，谢谢")
 
