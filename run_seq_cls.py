@@ -1,6 +1,6 @@
 """Fine-tune, evaluate, predict and export an ERNIE model on a CLUE classification set or your own.
 
-    python run_seq_cls.py --dataset afqmc
+python run_seq_cls.py --dataset afqmc
 """
 
 import argparse
@@ -95,7 +95,9 @@ def train_model(session: "Session", run: RunOptions, options: TrainingOptions, d
         plot_training_curve(result.history, "accuracy", title, directory / "training_curve.png")
         if not options.keep_checkpoints:
             discard_checkpoints(directory)
-    say(f"trained to step {result.steps} in {result.seconds:.1f} s; best on dev at step {result.best_step}: {directory}")
+    say(
+        f"trained to step {result.steps} in {result.seconds:.1f} s; best on dev at step {result.best_step}: {directory}"
+    )
     return result
 
 

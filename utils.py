@@ -8,7 +8,6 @@ import dataclasses
 import json
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -41,9 +40,7 @@ def add_options(parser: argparse.ArgumentParser, options_class: type) -> None:
             )
         else:
             kind = str if item.default is None else type(item.default)
-            group.add_argument(
-                flag, type=kind, choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text
-            )
+            group.add_argument(flag, type=kind, choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text)
 
 
 def _overlay(section: Any, known: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
@@ -100,9 +97,7 @@ def read_config(
             raise ConfigError(f"{path}: unknown key '{name}': use one of {allowed}")
         if not isinstance(section, dict):
             raise ConfigError(f"{path}: {name} is not a mapping of data sets")
-        sections[name] = {
-            str(key): _overlay(value, known, path, f"{name}.{key}") for key, value in section.items()
-        }
+        sections[name] = {str(key): _overlay(value, known, path, f"{name}.{key}") for key, value in section.items()}
     values.update(sections.get(task_section, {}).get(dataset, {}))
     if sample:
         values.update(sections.get(SAMPLE_SECTION, {}).get(dataset, {}))
@@ -136,9 +131,6 @@ def check_device(device: str | None) -> str:
 
     Imports paddle. Raises DeviceError where a device was asked for and this PaddlePaddle has none.
     """
-    # Two notices of the packages' own that a user can do nothing about.
-    warnings.filterwarnings("ignore", message="No ccache found")
-    warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
     import paddle
 
     counts = {"gpu": paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0}

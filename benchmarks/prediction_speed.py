@@ -73,9 +73,7 @@ def main() -> None:
         rows = list(range(len(features)))
         arrival = [rows[start : start + args.batch_size] for start in range(0, len(rows), args.batch_size)]
         ways: dict[str, Callable[[], np.ndarray]] = {
-            "by length": lambda: run_batches(
-                predictor, features, batches_by_length(lengths, args.batch_size), None
-            ),
+            "by length": lambda: run_batches(predictor, features, batches_by_length(lengths, args.batch_size), None),
             "arrival order": lambda: run_batches(predictor, features, arrival, None),
             f"padded to {args.padded_length}": lambda: run_batches(predictor, features, arrival, args.padded_length),
         }

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -21,9 +22,16 @@ class OneLineParser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+def hide_packages_notices() -> None:
+    """Hide two notices that importing PaddlePaddle prints and a user can do nothing about."""
+    warnings.filterwarnings("ignore", message="No ccache found")
+    warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
+
+
 @contextmanager
 def exit_on_toolkit_error(prog: str) -> Iterator[None]:
     """Turn an error that the user can mend into one line on standard error and exit code 2."""
+    hide_packages_notices()
     try:
         yield
     except ToolkitError as error:

@@ -26,9 +26,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exponents / exponents.sum(axis=-1, keepdims=True)
 
 
-def decode_labels(
-    logits: np.ndarray, labels: Sequence[str], names: Sequence[str] | None = None
-) -> list[LabelAnswer]:
+def decode_labels(logits: np.ndarray, labels: Sequence[str], names: Sequence[str] | None = None) -> list[LabelAnswer]:
     """The most probable label of each row; of equal logits the first wins.
 
     `logits`: float array of shape (rows, len(labels)). `names`: readable names in the labels' order; the
@@ -41,6 +39,4 @@ def decode_labels(
     shown = labels if names is None else names
     best = logits.argmax(axis=1)
     confidence = softmax(logits)[np.arange(len(best)), best]
-    return [
-        LabelAnswer(int(i), labels[i], shown[i], float(p)) for i, p in zip(best.tolist(), confidence, strict=True)
-    ]
+    return [LabelAnswer(int(i), labels[i], shown[i], float(p)) for i, p in zip(best.tolist(), confidence, strict=True)]

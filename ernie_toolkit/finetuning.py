@@ -66,9 +66,7 @@ def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: S
         raise ModelError(f"{loaded.source} was trained for other labels ({shown} ...): choose its own data set")
 
 
-def write_predictions(
-    session: Session, directory: Path, batch_size: int, warnings: Sequence[str]
-) -> tuple[Path, Path]:
+def write_predictions(session: Session, directory: Path, batch_size: int, warnings: Sequence[str]) -> tuple[Path, Path]:
     """Predict the test split; write `test_results.json` and CLUE's submission file `<dataset>_predict.json`.
 
     The first is one JSON object with `predictions`: id, label, name and confidence of each row. The second

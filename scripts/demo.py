@@ -1,6 +1,6 @@
 """The main job in one go, on the embedded sample: fine-tune, evaluate, export, predict with ONNX Runtime.
 
-    make demo        (or: python scripts/demo.py [--output_dir demo_output])
+make demo        (or: python scripts/demo.py [--output_dir demo_output])
 """
 
 import json
@@ -46,6 +46,9 @@ def compare(directory: Path, started: float) -> None:
     """Print dev accuracy and speed of the trained model in Paddle and in ONNX Runtime."""
     import numpy as np
 
+    from ernie_toolkit.acceleration import apply_cpu_settings
+
+    apply_cpu_settings()  # before Paddle is imported
     from ernie_toolkit.finetuning import open_session
     from ernie_toolkit.models import load_model
     from ernie_toolkit.training import predict_logits

@@ -118,9 +118,15 @@ def test_prediction_on_a_machine_without_paddle(root: Path, bundle, tmp_path: Pa
     shutil.copytree(root, source, ignore=shutil.ignore_patterns(".venv", ".venvs", ".git", "*.egg-info", "build"))
     requirements = "deploy/predictor/requirements_cpu.txt"
     subprocess.run(
-        [python, "-m", "pip", "install", "-q", "-r", requirements], cwd=source, check=True, env=clean, capture_output=True
+        [python, "-m", "pip", "install", "-q", "-r", requirements],
+        cwd=source,
+        check=True,
+        env=clean,
+        capture_output=True,
     )
-    listed = subprocess.run([python, "-m", "pip", "list", "--format=freeze"], check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        [python, "-m", "pip", "list", "--format=freeze"], check=True, capture_output=True, text=True
+    )
     names = {line.split("==")[0].lower() for line in listed.stdout.splitlines()}
     assert {"numpy", "tokenizers", "onnxruntime", "ernie_toolkit"} <= names
     assert not names & {"paddlepaddle", "paddlenlp", "onnx", "pyyaml", "scikit-learn"}

@@ -62,9 +62,7 @@ def test_int8_is_close_and_other(bundle: Bundle, predictor: Predictor, texts: li
 def test_several_threads_on_one_predictor(predictor: Predictor, texts: list[TextInput]) -> None:
     expected = predictor.logits(texts, 8)
     found: dict[int, np.ndarray] = {}
-    workers = [
-        threading.Thread(target=lambda n=n: found.update({n: predictor.logits(texts, 8)})) for n in range(4)
-    ]
+    workers = [threading.Thread(target=lambda n=n: found.update({n: predictor.logits(texts, 8)})) for n in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -118,7 +116,10 @@ def test_ready_without_paddle(bundle: Bundle) -> None:
         f"print(Predictor({str(bundle.directory)!r}).predict([('甲', '乙')])[0].label)\n"
         "assert not [n for n in sys.modules if n.split('.')[0] in ('paddle', 'paddlenlp', 'onnx')]"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout in ("0\n", "1\n")
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout in (
+        "0\n",
+        "1\n",
+    )
 
 
 class TestInferCpu:

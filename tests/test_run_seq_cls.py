@@ -178,7 +178,9 @@ def test_custom_data_from_start_to_answer(root: Path, tmp_path: Path) -> None:
     """A user's own tab-separated files: train, evaluate, predict, export, and read the bundle."""
     rows = {"train": 40, "dev": 12, "test": 5}
     for split, count in rows.items():
-        labelled = [f"{'好' * (i % 5 + 1)}评价{i % 7}\t正面\n{'坏' * (i % 5 + 1)}评价{i % 7}\t负面\n" for i in range(count)]
+        labelled = [
+            f"{'好' * (i % 5 + 1)}评价{i % 7}\t正面\n{'坏' * (i % 5 + 1)}评价{i % 7}\t负面\n" for i in range(count)
+        ]
         content = "".join(labelled)
         if split == "test":
             content = "".join(line.split("\t")[0] + "\n" for line in content.splitlines())

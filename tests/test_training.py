@@ -57,7 +57,12 @@ def test_the_last_step_is_evaluated_wherever_it_falls(session: Session, tmp_path
 
 def test_stopping_early(session: Session, tmp_path: Path) -> None:
     options = dataclasses.replace(
-        OPTIONS, max_steps=40, save_steps=2, early_stopping=True, early_stopping_patience=2, early_stopping_threshold=0.9
+        OPTIONS,
+        max_steps=40,
+        save_steps=2,
+        early_stopping=True,
+        early_stopping_patience=2,
+        early_stopping_threshold=0.9,
     )
     result = run(session, tmp_path, options)
     assert result.steps == 6  # the first evaluation and two without a gain of 0.9
@@ -67,7 +72,7 @@ def test_an_interrupted_run_is_not_overwritten_unasked(session: Session, tmp_pat
     run(session, tmp_path)
     with pytest.raises(ConfigError, match=r"unfinished run \(checkpoint-12\)"):
         run(session, tmp_path)
-    with pytest.raises(ConfigError, match="learning_rate was 0.005 and is 0.001"):
+    with pytest.raises(ConfigError, match=r"learning_rate was 0\.005 and is 0\.001"):
         run(session, tmp_path, dataclasses.replace(OPTIONS, learning_rate=1e-3), resume=True)
     with pytest.raises(ConfigError, match="dataset was None and is tnews"):
         run(session, tmp_path, resume=True, identity={"dataset": "tnews"})

@@ -1,6 +1,6 @@
 """Predict with an exported model on the CPU: ONNX Runtime, numpy and tokenizers, no Paddle.
 
-    python deploy/predictor/infer_cpu.py --model_path best_models/afqmc/export
+python deploy/predictor/infer_cpu.py --model_path best_models/afqmc/export
 """
 
 import argparse

@@ -73,9 +73,7 @@ def export_bundle(
     `parity_texts`: real inputs on which Paddle's and ONNX Runtime's logits are compared; a largest absolute
     difference over `max_difference` raises BundleError and leaves an earlier bundle as it was.
     """
-    dataset = EncodedDataset(
-        encode(tokenizer, parity_texts, description.max_seq_length), None, tokenizer.special.pad
-    )
+    dataset = EncodedDataset(encode(tokenizer, parity_texts, description.max_seq_length), None, tokenizer.special.pad)
     expected = predict_logits(model, dataset, batch_size=16)
     with replaced_directory(directory) as staging:
         program, weights = save_static_graph(model, staging)

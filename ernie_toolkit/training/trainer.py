@@ -81,6 +81,8 @@ def model_logits(
 class ToolkitTrainer(Trainer):
     """The Trainer of a fine-tuning run; see the module's first line for what it does its own way."""
 
+    control: Any  # the callbacks' TrainerControl
+
     def __init__(
         self,
         model: paddle.nn.Layer,
