@@ -114,8 +114,11 @@ def show(report: dict[str, object]) -> None:
           f"tokenizing all of them {report['tokenizing_seconds']:.3f} s")  # fmt: skip
     for name, rate in rates.items():
         print(f"  {name:<16}{rate:>9.1f} sequences/s{rate / slowest:>8.2f}x")
-    print(f"accuracy: Paddle {report['accuracy_paddle']:.4f}, ONNX Runtime {report['accuracy_onnx']:.4f}; "
-          f"equal answers {report['equal_answers']:.2%}; largest logit difference {report['max_abs_difference']:.1e}")  # fmt: skip
+    print(
+        f"accuracy: Paddle {report['accuracy_paddle']:.4f}, ONNX Runtime {report['accuracy_onnx']:.4f}; "
+        f"equal answers {report['equal_answers']:.2%}; "
+        f"largest logit difference {report['max_abs_difference']:.1e}"
+    )
 
 
 if __name__ == "__main__":

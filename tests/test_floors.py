@@ -56,7 +56,8 @@ def test_scripts_are_on_top(root: Path) -> None:
 def test_low_floors_import_no_paddle(name: str) -> None:
     code = (
         f"import sys, pkgutil, importlib; m = importlib.import_module('ernie_toolkit.{name}')\n"
-        "for p in pkgutil.walk_packages(getattr(m, '__path__', []), m.__name__ + '.'):\n importlib.import_module(p.name)\n"
+        "for p in pkgutil.walk_packages(getattr(m, '__path__', []), m.__name__ + '.'):\n"
+        "    importlib.import_module(p.name)\n"
         "heavy = sorted(n for n in sys.modules if n.split('.')[0] in "
         "('paddle', 'paddlenlp', 'onnx', 'yaml', 'matplotlib', 'sklearn'))\n"
         "assert not heavy, heavy"
