@@ -3,7 +3,6 @@
 python run_seq_cls.py --dataset afqmc
 """
 
-import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
@@ -11,16 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
-from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
+from ernie_toolkit.data import DATASETS, DataSet
 from ernie_toolkit.data.registry import CUSTOM
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, check_model_directory, is_local, model_labels
+from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, is_local, model_labels
 from ernie_toolkit.options import RunOptions, TrainingOptions, check_training_options
 from utils import (
+    PARITY_ROWS,
     accelerate_cpu,
     add_options,
     check_device,
+    check_run,
     is_main_process,
+    load_data,
     print_settings,
     read_config,
     resolve_options,
@@ -31,49 +33,6 @@ from utils import (
 if TYPE_CHECKING:
     from ernie_toolkit.finetuning import Session
     from ernie_toolkit.training import TrainingResult
-
-PARITY_ROWS = 64
-STAGES = ("do_train", "do_eval", "do_predict", "do_export")
-
-
-def check_run(run: RunOptions, given: argparse.Namespace) -> RunOptions:
-    """Settle which stages run and where the model comes from; ConfigError or ModelError on what cannot work."""
-    if run.dataset != CUSTOM:
-        get_spec(run.dataset)
-    if not any(getattr(run, stage) for stage in STAGES):
-        if any(stage in vars(given) for stage in STAGES):
-            raise ConfigError("nothing to do: give one of --" + ", --".join(STAGES))
-        run = dataclasses.replace(run, do_train=True, do_eval=True, do_export=True)
-    trained = Path(run.output_dir) / run.dataset
-    if not run.do_train and not run.model_name_or_path:
-        run = dataclasses.replace(run, model_name_or_path=str(trained))
-        if not trained.is_dir():
-            raise ConfigError(f"{trained}: no trained model there: give --do_train, or --model_name_or_path")
-    if run.model_name_or_path and is_local(run.model_name_or_path):
-        check_model_directory(Path(run.model_name_or_path))
-    return run
-
-
-def load_data(run: RunOptions, given: argparse.Namespace) -> DataSet:
-    """Load the splits that the stages need, and print what there is to know about them."""
-    wanted = {"train": run.do_train, "dev": run.do_train or run.do_eval or run.do_export, "test": run.do_predict}
-    limits = {split: getattr(run, f"max_{split}_samples") for split in wanted}
-    if run.do_export and not run.do_train and not run.do_eval:
-        limits["dev"] = min(limits["dev"] or PARITY_ROWS, PARITY_ROWS)
-    data = load_dataset(
-        run.dataset,
-        data_dir=run.data_dir or None,
-        data_source=run.data_source,
-        splits=[split for split, needed in wanted.items() if needed],
-        sample_allowed="model_name_or_path" not in vars(given) and not run.data_dir,
-        limits={split: rows for split, rows in limits.items() if rows},
-        **{name: getattr(run, name) or None for name in ("train_file", "dev_file", "test_file", "label_file")},
-    )
-    for message in data.warnings:
-        warn(message)
-    counts = {split: len(getattr(data, split)) for split, needed in wanted.items() if needed}
-    say(f"data: {data.spec.name} from {data.source} ({data.location}), rows: {counts}")
-    return data
 
 
 def train_model(session: "Session", run: RunOptions, options: TrainingOptions, device: str) -> "TrainingResult":
@@ -108,9 +67,12 @@ def write_metrics(
     metrics: dict[str, float],
     result: "TrainingResult | None",
 ) -> None:
-    """Write metrics.json beside the model: figures, where they come from, settings, versions."""
+    """Write figures, where they come from, settings and versions: metrics.json of a training run.
+
+    An evaluation alone goes to eval_results.json, and leaves what training wrote as it is.
+    """
     from ernie_toolkit.files import write_json
-    from ernie_toolkit.reporting import versions
+    from ernie_toolkit.reporting import EVALUATION_FILE, METRICS_FILE, versions
 
     report: dict[str, Any] = {"dataset": run.dataset, "metrics": metrics}
     if result is not None:
@@ -125,7 +87,7 @@ def write_metrics(
         "left_out": data.left_out, "warnings": list(data.warnings), "seed": options.seed,
         "settings": dataclasses.asdict(run) | dataclasses.asdict(options), "versions": versions(),
     }  # fmt: skip
-    path = Path(run.output_dir) / run.dataset / "metrics.json"
+    path = Path(run.output_dir) / run.dataset / (METRICS_FILE if result is not None else EVALUATION_FILE)
     write_json(path, report)
     say(f"dev: {', '.join(f'{name} {value:.4f}' for name, value in metrics.items())} ({path})")
 
@@ -133,11 +95,16 @@ def write_metrics(
 def export_model(session: "Session", run: RunOptions, metrics: dict[str, float]) -> None:
     """Write the bundle and say how far ONNX and Paddle agree."""
     from ernie_toolkit.export import TaskDescription, export_bundle
+    from ernie_toolkit.reporting import read_metrics
 
     data, spec = session.data, session.spec
+    # The bundle tells what the model was trained on, which an export alone knows from the model's own record only.
+    record: dict[str, Any] = {"data_source": data.source, "warnings": data.warnings}
+    if not run.do_train:
+        record = {"data_source": "unknown", "warnings": [], "metrics": {}} | read_metrics(Path(run.model_name_or_path))
     description = TaskDescription(
-        spec.name, spec.labels, spec.label_names, spec.text_format, session.max_seq_length, data.source,
-        metrics=metrics, warnings=data.warnings,
+        spec.name, spec.labels, spec.label_names, spec.text_format, session.max_seq_length, record["data_source"],
+        metrics=metrics or record.get("metrics", {}), warnings=tuple(record["warnings"]),
     )  # fmt: skip
     directory = Path(run.export_model_dir) / run.dataset / "export"
     texts = session.texts(data.split("dev")[:PARITY_ROWS])

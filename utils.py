@@ -14,10 +14,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ernie_toolkit.acceleration import apply_cpu_settings, keep_freed_memory
+from ernie_toolkit.data import DataSet, get_spec, load_dataset
+from ernie_toolkit.data.registry import CUSTOM
 from ernie_toolkit.errors import ConfigError, DeviceError
+from ernie_toolkit.models import check_model_directory, is_local
+from ernie_toolkit.options import RunOptions
 
 TASK_SECTIONS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
 SAMPLE_SECTION = "Sample"
+STAGES = ("do_train", "do_eval", "do_predict", "do_export")
+# Real rows on which an exported model is compared with Paddle's.
+PARITY_ROWS = 64
 Options = TypeVar("Options")
 
 
@@ -171,3 +178,45 @@ def print_settings(settings: dict[str, Any]) -> None:
     width = max(len(key) for key in settings)
     say("settings:\n" + "\n".join(f"  {key:<{width}}  {json.dumps(value, ensure_ascii=False)}"
                                   for key, value in settings.items()))  # fmt: skip
+
+
+def check_run(run: RunOptions, given: argparse.Namespace) -> RunOptions:
+    """Settle which stages run and where the model comes from; ConfigError or ModelError on what cannot work."""
+    if run.dataset != CUSTOM:
+        get_spec(run.dataset)
+    if not any(getattr(run, stage) for stage in STAGES):
+        if any(stage in vars(given) for stage in STAGES):
+            raise ConfigError("nothing to do: give one of --" + ", --".join(STAGES))
+        run = dataclasses.replace(run, do_train=True, do_eval=True, do_export=True)
+    if "config" not in vars(given) and not Path(run.config).exists():
+        run = dataclasses.replace(run, config=str(Path(__file__).resolve().parent / run.config))
+    trained = Path(run.output_dir) / run.dataset
+    if not run.do_train and not run.model_name_or_path:
+        run = dataclasses.replace(run, model_name_or_path=str(trained))
+        if not trained.is_dir():
+            raise ConfigError(f"{trained}: no trained model there: give --do_train, or --model_name_or_path")
+    if run.model_name_or_path and is_local(run.model_name_or_path):
+        check_model_directory(Path(run.model_name_or_path))
+    return run
+
+
+def load_data(run: RunOptions, given: argparse.Namespace) -> DataSet:
+    """Load the splits that the stages need, and print what there is to know about them."""
+    wanted = {"train": run.do_train, "dev": run.do_train or run.do_eval or run.do_export, "test": run.do_predict}
+    limits = {split: getattr(run, f"max_{split}_samples") for split in wanted}
+    if run.do_export and not run.do_train and not run.do_eval:
+        limits["dev"] = min(limits["dev"] or PARITY_ROWS, PARITY_ROWS)
+    data = load_dataset(
+        run.dataset,
+        data_dir=run.data_dir or None,
+        data_source=run.data_source,
+        splits=[split for split, needed in wanted.items() if needed],
+        sample_allowed="model_name_or_path" not in vars(given) and not run.data_dir,
+        limits={split: rows for split, rows in limits.items() if rows},
+        **{name: getattr(run, name) or None for name in ("train_file", "dev_file", "test_file", "label_file")},
+    )
+    for message in data.warnings:
+        warn(message)
+    counts = {split: len(getattr(data, split)) for split, needed in wanted.items() if needed}
+    say(f"data: {data.spec.name} from {data.source} ({data.location}), rows: {counts}")
+    return data

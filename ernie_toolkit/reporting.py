@@ -1,5 +1,6 @@
 """What a run leaves for people to read: metrics.json, the training curve, versions."""
 
+import json
 import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -7,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit import __version__
+from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files import replaced_file
 
+METRICS_FILE, EVALUATION_FILE = "metrics.json", "eval_results.json"
 PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "paddlenlp", "paddle2onnx", "onnxruntime", "tokenizers", "numpy")
 
 
@@ -21,6 +24,18 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue  # either of the CPU and the GPU build is there, not both
     return found
+
+
+def read_metrics(directory: Path) -> dict[str, Any]:
+    """What a run wrote into a model's `metrics.json`; empty where there is none."""
+    path = directory / METRICS_FILE
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path}: not JSON ({error}): delete it, or evaluate the model again") from None
+    return dict(value)
 
 
 def plot_training_curve(history: Sequence[dict[str, Any]], metric: str, title: str, path: Path) -> None:
