@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ernie_toolkit.acceleration import apply_cpu_settings, keep_freed_memory
+from ernie_toolkit.acceleration import apply_cpu_settings
 from ernie_toolkit.data import DataSet, get_spec, load_dataset
 from ernie_toolkit.data.registry import CUSTOM
 from ernie_toolkit.errors import ConfigError, DeviceError
@@ -129,7 +129,6 @@ def accelerate_cpu(device: str | None) -> None:
         gpu_build = False
     if device == "cpu" or (device is None and not gpu_build):
         settings = apply_cpu_settings()
-        keep_freed_memory()
         say("CPU settings: " + " ".join(f"{name}={value}" for name, value in settings.items()))
 
 

@@ -7,7 +7,6 @@ worker twice, stock and accelerated, in alternating rounds, and reports medians 
 """
 
 import argparse
-import contextlib
 import itertools
 import json
 import os
@@ -74,7 +73,6 @@ def run_worker(arguments: argparse.Namespace, variant: str) -> dict[str, Any]:
     settings: dict[str, str] = {}
     if variant == "accelerated":
         settings = acceleration.apply_cpu_settings()
-        acceleration.keep_freed_memory()
     import paddle
     from paddlenlp.transformers import ErnieConfig, ErnieForSequenceClassification
 
@@ -101,12 +99,11 @@ def run_worker(arguments: argparse.Namespace, variant: str) -> dict[str, Any]:
         1e-5, parameters=model.parameters(), grad_clip=paddle.nn.ClipGradByGlobalNorm(1.0)
     )
     result: dict[str, Any] = {"settings": settings}
-    with acceleration.fast_dropout_layers(model) if variant == "accelerated" else contextlib.nullcontext():
-        for layout in LAYOUTS:
-            count = arguments.steps if layout == LAYOUTS[0] else arguments.padded_steps or arguments.steps
-            batches = make_batches(ids, tokenizer.special.cls, tokenizer.special.sep, count, layout == LAYOUTS[0])
-            timings = [time_step(paddle, model, optimizer, batch) for batch in [batches[0], *batches]][1:]
-            result[layout] = summarize(timings)
+    for layout in LAYOUTS:
+        count = arguments.steps if layout == LAYOUTS[0] else arguments.padded_steps or arguments.steps
+        batches = make_batches(ids, tokenizer.special.cls, tokenizer.special.sep, count, layout == LAYOUTS[0])
+        timings = [time_step(paddle, model, optimizer, batch) for batch in [batches[0], *batches]][1:]
+        result[layout] = summarize(timings)
     return result
 
 

@@ -50,7 +50,7 @@ class TrainingOptions:
     recompute: bool = option(False, "compute activations again in the backward pass, to save memory")
     dataloader_num_workers: int = option(0, "processes that build batches; 0: the training process itself")
     group_by_length: bool = option(True, "put rows of similar length into one batch")
-    fast_cpu: bool = option(True, "the CPU accelerations of ernie_toolkit.acceleration")
+    fast_cpu: bool = option(True, "the CPU settings of ernie_toolkit.acceleration")
     disable_tqdm: bool = option(False, "no progress bar")
     report_to: str = option("visualdl", "where training curves are logged", ("visualdl", "none"))
 

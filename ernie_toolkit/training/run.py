@@ -1,6 +1,5 @@
 """One fine-tuning run, from encoded rows to the best model."""
 
-import contextlib
 import dataclasses
 import json
 import math
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.acceleration import fast_dropout_layers
 from ernie_toolkit.decoding import softmax
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json
@@ -223,8 +221,7 @@ def _train(
     if checkpoint is not None:
         trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
     started = time.perf_counter()
-    with fast_dropout_layers(model) if options.fast_cpu and device == "cpu" else contextlib.nullcontext():
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
     seconds = time.perf_counter() - started
     return _result(trainer, seconds, int(checkpoint.name.rpartition("-")[2]) if checkpoint is not None else 0)
 
