@@ -76,6 +76,9 @@ def test_an_interrupted_run_is_not_overwritten_unasked(session: Session, tmp_pat
         run(session, tmp_path, dataclasses.replace(OPTIONS, learning_rate=1e-3), resume=True)
     with pytest.raises(ConfigError, match="dataset was None and is tnews"):
         run(session, tmp_path, resume=True, identity={"dataset": "tnews"})
+    (tmp_path / "checkpoints" / "run.json").unlink()
+    with pytest.raises(ConfigError, match=r"run\.json is missing"):
+        run(session, tmp_path, resume=True)
     result = run(session, tmp_path, dataclasses.replace(OPTIONS, max_steps=2), overwrite=True)
     assert result.steps == 2
 

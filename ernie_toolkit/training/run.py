@@ -145,6 +145,11 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
     if found is None or not resume:
         write_json(checkpoints / RUN_FILE, settings)
         return None
+    if not (checkpoints / RUN_FILE).is_file():
+        raise ConfigError(
+            f"{checkpoints / RUN_FILE} is missing: nothing tells what the run there was; drop it with "
+            "--overwrite_output_dir"
+        )
     before = json.loads((checkpoints / RUN_FILE).read_text(encoding="utf-8"))
     changed = [key for key in settings if key not in FREE_ON_RESUME and before.get(key) != settings[key]]
     if changed:
@@ -172,58 +177,42 @@ def train(
     the same for `resume` to be right (data set, model). Raises ConfigError on settings that do not fit a
     run found there, ToolkitError when the loss is no longer finite.
     """
+    import paddle
+
     from ernie_toolkit.models import quiet_paddlenlp
+    from ernie_toolkit.training.callbacks import RestoreRandomState
+    from ernie_toolkit.training.trainer import ToolkitTrainer
 
     if train_set.labels is None or dev_set.labels is None or not len(train_set) or not len(dev_set):
         raise ConfigError("training needs at least one labelled training row and one labelled dev row")
     limit = model.config.max_position_embeddings
     if max(*train_set.lengths(), *dev_set.lengths()) > limit:
         raise ModelError(f"--max_seq_length {options.max_seq_length} is over the model's limit of {limit} positions")
-    with quiet_paddlenlp():
-        return _train(model, train_set, dev_set, options, run_dir, device, resume, overwrite, identity or {}, metrics)
-
-
-def _train(
-    model: "PretrainedModel",
-    train_set: EncodedDataset,
-    dev_set: EncodedDataset,
-    options: TrainingOptions,
-    run_dir: Path,
-    device: str,
-    resume: bool,
-    overwrite: bool,
-    identity: dict[str, Any],
-    metrics: Callable[[np.ndarray, np.ndarray], dict[str, float]],
-) -> TrainingResult:
-    import paddle
-
-    from ernie_toolkit.training.callbacks import LastStep, ProgressLine, RestoreRandomState, StopEarly
-    from ernie_toolkit.training.trainer import ToolkitTrainer
-
     world_size = paddle.distributed.get_world_size()
-    steps, interval = planned_steps(len(train_set), world_size, options)
     sets = {"training rows": fingerprint(train_set), "dev rows": fingerprint(dev_set)}
-    settings = {**identity, **dataclasses.asdict(options), "world_size": world_size, **sets}
-    main = paddle.distributed.get_rank() == 0
-    checkpoint = _check_resume(run_dir, settings, resume, overwrite, main)
-    arguments = _arguments(options, run_dir, device, steps, interval)
+    settings = {**(identity or {}), **dataclasses.asdict(options), "world_size": world_size, **sets}
+    with quiet_paddlenlp():
+        checkpoint = _check_resume(run_dir, settings, resume, overwrite, main=paddle.distributed.get_rank() == 0)
+        arguments = _arguments(options, run_dir, device, *planned_steps(len(train_set), world_size, options))
+        trainer = ToolkitTrainer(
+            model, arguments, train_set, dev_set, metrics, options.group_by_length, _callbacks(options)
+        )
+        if checkpoint is not None:
+            trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
+        started = time.perf_counter()
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+        seconds = time.perf_counter() - started
+    return _result(trainer, seconds, int(checkpoint.name.rpartition("-")[2]) if checkpoint is not None else 0)
+
+
+def _callbacks(options: TrainingOptions) -> list[Any]:
+    from ernie_toolkit.training.callbacks import LastStep, ProgressLine, StopEarly
+
     callbacks: list[Any] = [ProgressLine(not options.disable_tqdm), LastStep()]
     if options.early_stopping:
-        callbacks.append(
-            StopEarly(
-                options.metric_for_best_model,
-                arguments.greater_is_better,
-                options.early_stopping_patience,
-                options.early_stopping_threshold,
-            )
-        )
-    trainer = ToolkitTrainer(model, arguments, train_set, dev_set, metrics, options.group_by_length, callbacks)
-    if checkpoint is not None:
-        trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
-    started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
-    seconds = time.perf_counter() - started
-    return _result(trainer, seconds, int(checkpoint.name.rpartition("-")[2]) if checkpoint is not None else 0)
+        metric, greater = options.metric_for_best_model, options.metric_for_best_model != "loss"
+        callbacks.append(StopEarly(metric, greater, options.early_stopping_patience, options.early_stopping_threshold))
+    return callbacks
 
 
 def discard_checkpoints(run_dir: Path) -> None:
