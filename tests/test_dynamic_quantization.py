@@ -349,7 +349,8 @@ def test_weights_in_float_data(packed: bool) -> None:
     assert all(arrays[name].tobytes() == expected[name].tobytes() for name in expected)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([1e-45, 1e-38, 1e-20, 1.0, 1e20, 3e38]))
+# From half of float32's range on, the quantizer of onnxruntime 1.23 (Python 3.10) overflows where later ones do not.
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1e-45, 1e-38, 1e-20, 1.0, 1e20, 1.5e38]))
 @settings(max_examples=60, deadline=None)
 def test_columns_are_quantized_as_the_quantizer_does(seed: int, size: float) -> None:
     quant_utils = pytest.importorskip("onnxruntime.quantization.quant_utils")
