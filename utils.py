@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ernie_toolkit.acceleration import apply_cpu_settings
+from ernie_toolkit.acceleration import apply_cpu_settings, import_paddle
 from ernie_toolkit.data import DataSet, get_spec, load_dataset
 from ernie_toolkit.data.registry import CUSTOM
 from ernie_toolkit.errors import ConfigError, DeviceError
@@ -137,6 +137,7 @@ def check_device(device: str | None) -> str:
 
     Imports paddle. Raises DeviceError where a device was asked for and this PaddlePaddle has none.
     """
+    import_paddle()
     import paddle
 
     counts = {"gpu": paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0}

@@ -4,6 +4,8 @@ They are environment variables that Paddle and the libraries in its wheel read o
 call `apply_cpu_settings` before Paddle is imported. `benchmarks/training_speed.py` measures what they gain.
 """
 
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -44,13 +46,15 @@ def cpu_settings(cpu: CpuFeatures, environ: Mapping[str, str]) -> dict[str, str]
     gives other makers' processors slow ones; 5 names the AVX2 kernels, right wherever AVX2 and FMA exist.
     FLAGS_use_stride_kernel=0: a transposition is done once by a fast kernel instead of later by a slow copy.
     OMP_NUM_THREADS: Paddle sets it to 1 where nobody has; the cores are shared by the processes of a launch.
+    Only on x86 processors: the wheels for others carry OpenBLAS, with which Paddle allows one thread.
     """
     settings: dict[str, str] = {}
     if cpu.vendor not in ("", "GenuineIntel") and {"avx2", "fma"} <= cpu.flags:
         settings["MKL_DEBUG_CPU_TYPE"] = "5"
     settings["FLAGS_use_stride_kernel"] = "0"
-    processes = int(environ.get("PADDLE_TRAINERS_NUM", "1"))
-    settings["OMP_NUM_THREADS"] = str(max(1, min(cpu.cores // processes, MAX_THREADS)))
+    if "avx2" in cpu.flags:
+        processes = int(environ.get("PADDLE_TRAINERS_NUM", "1"))
+        settings["OMP_NUM_THREADS"] = str(max(1, min(cpu.cores // processes, MAX_THREADS)))
     return {name: value for name, value in settings.items() if name not in environ}
 
 
@@ -65,3 +69,12 @@ def apply_cpu_settings(environ: MutableMapping[str, str] | None = None) -> dict[
     settings = cpu_settings(read_cpu_features(), target)
     target.update(settings)
     return settings
+
+
+def import_paddle() -> None:
+    """Import Paddle without its warning of any OMP_NUM_THREADS but 1; what else it prints goes to standard error."""
+    with contextlib.redirect_stderr(io.StringIO()) as notices:
+        import paddle  # noqa: F401
+    for line in notices.getvalue().splitlines():
+        if line.strip() and "OMP_NUM_THREADS" not in line:
+            sys.stderr.write(line + "\n")

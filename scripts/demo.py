@@ -46,9 +46,10 @@ def compare(directory: Path, started: float) -> None:
     """Print dev accuracy and speed of the trained model in Paddle and in ONNX Runtime."""
     import numpy as np
 
-    from ernie_toolkit.acceleration import apply_cpu_settings
+    from ernie_toolkit.acceleration import apply_cpu_settings, import_paddle
 
     apply_cpu_settings()  # before Paddle is imported
+    import_paddle()
     from ernie_toolkit.finetuning import open_session
     from ernie_toolkit.models import load_model
     from ernie_toolkit.training import predict_logits

@@ -18,9 +18,9 @@ def test_settings_follow_the_processor() -> None:
     everywhere = {"FLAGS_use_stride_kernel": "0", "OMP_NUM_THREADS": "4"}
     assert cpu_settings(CpuFeatures("AuthenticAMD", FLAGS, 4), {}) == {"MKL_DEBUG_CPU_TYPE": "5", **everywhere}
     assert cpu_settings(CpuFeatures("GenuineIntel", FLAGS, 4), {}) == everywhere
-    assert cpu_settings(CpuFeatures("AuthenticAMD", frozenset({"avx"}), 4), {}) == everywhere
-    assert cpu_settings(CpuFeatures("", frozenset(), 4), {}) == everywhere
-    assert cpu_settings(CpuFeatures("", frozenset(), 64), {})["OMP_NUM_THREADS"] == "8"
+    assert cpu_settings(CpuFeatures("AuthenticAMD", frozenset({"avx2"}), 4), {}) == everywhere
+    assert cpu_settings(CpuFeatures("", frozenset(), 4), {}) == {"FLAGS_use_stride_kernel": "0"}
+    assert cpu_settings(CpuFeatures("GenuineIntel", FLAGS, 64), {})["OMP_NUM_THREADS"] == "8"
 
 
 def test_the_users_own_settings_stay() -> None:
