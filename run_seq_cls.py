@@ -139,7 +139,7 @@ def run_stages(run: RunOptions, options: TrainingOptions, data: DataSet) -> None
     if not is_main_process():
         return
     metrics = result.metrics if result is not None else {}
-    if run.do_eval:
+    if run.do_eval and result is None:  # training has evaluated the checkpoint it kept
         metrics = evaluate_model(loaded.model, session.encoded(data.split("dev")), options.per_device_eval_batch_size)
     if metrics:
         write_metrics(session, run, options, metrics, result)

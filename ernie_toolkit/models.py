@@ -15,7 +15,8 @@ import numpy as np
 
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json, write_text
-from ernie_toolkit.tokenization import SPECIAL_TOKENS, read_vocab
+from ernie_toolkit.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
+from ernie_toolkit.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedModel
@@ -24,8 +25,6 @@ DEFAULT_MODEL = "ernie-3.0-medium-zh"
 SAMPLE_MODEL = "ernie-sample-nano"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model_state.pdparams"
-VOCAB_FILE = "vocab.txt"
-TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 # A small encoder, to be trained from scratch on the embedded sample.
 SAMPLE_SHAPE: dict[str, Any] = {
@@ -94,9 +93,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def read_vocabulary(directory: Path) -> Vocabulary:
     """The vocabulary of a model directory: `vocab.txt`, and `do_lower_case` of `tokenizer_config.json`."""
-    config_path = directory / TOKENIZER_CONFIG_FILE
-    config = _read_json(config_path) if config_path.is_file() else {}
-    return Vocabulary(tuple(read_vocab(directory / VOCAB_FILE)), bool(config.get("do_lower_case", True)))
+    do_lower_case = read_do_lower_case(directory / TOKENIZER_CONFIG_FILE)
+    return Vocabulary(tuple(read_vocab(directory / VOCAB_FILE)), do_lower_case)
 
 
 def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:

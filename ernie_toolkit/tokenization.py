@@ -206,7 +206,7 @@ def load_tokenizer(path: Path) -> WordPieceTokenizer:
     path = Path(path)
     if path.is_dir():
         if (path / VOCAB_FILE).is_file():
-            return build_tokenizer(read_vocab(path / VOCAB_FILE), _read_do_lower_case(path / CONFIG_FILE))
+            return build_tokenizer(read_vocab(path / VOCAB_FILE), read_do_lower_case(path / CONFIG_FILE))
         if not (path / TOKENIZER_FILE).is_file():
             raise ModelError(f"{path} holds neither {VOCAB_FILE} nor {TOKENIZER_FILE}: is it a model directory?")
         path = path / TOKENIZER_FILE
@@ -221,7 +221,8 @@ def load_tokenizer(path: Path) -> WordPieceTokenizer:
     return WordPieceTokenizer(tokenizer, str(path))
 
 
-def _read_do_lower_case(path: Path) -> bool:
+def read_do_lower_case(path: Path) -> bool:
+    """Whether a tokenizer_config.json asks for lower case (absent: true). Raises ModelError where it cannot be read."""
     if not path.is_file():
         return True
     try:

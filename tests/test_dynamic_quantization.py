@@ -1,7 +1,6 @@
 """Dynamic quantization without the onnx package, held against onnxruntime's own quantizer."""
 
 import ast
-import importlib.util
 from collections import Counter
 from pathlib import Path
 
@@ -24,15 +23,8 @@ ort = pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 CPU, DISABLED = ["CPUExecutionProvider"], ["SkipLayerNormFusion"]
-# paddle2onnx leaves weights in Constant nodes; its folding (polygraphy), where it has what it needs, makes
-# initializers of them.
-FOLDED = pytest.param(
-    "polygraphy",
-    marks=pytest.mark.skipif(
-        importlib.util.find_spec("onnx_graphsurgeon") is None or importlib.util.find_spec("sympy") is None,
-        reason="polygraphy's folding needs onnx_graphsurgeon and sympy",
-    ),
-)
+# paddle2onnx leaves weights in Constant nodes; its folding (polygraphy) makes initializers of them.
+FOLDED = "polygraphy"
 
 
 @pytest.fixture(scope="module")

@@ -30,9 +30,9 @@ class EncodedDataset:
         """Tokens of each row."""
         return [len(item) for item in self.features]
 
-    def collate(self, rows: Sequence[int], length: int | None = None) -> dict[str, np.ndarray]:
+    def collate(self, rows: Sequence[int]) -> dict[str, np.ndarray]:
         """The batch of these rows: `input_ids`, `token_type_ids`, and `labels` where the set has them."""
-        batch = pad_batch([self.features[row] for row in rows], self.pad_id, length)
+        batch = pad_batch([self.features[row] for row in rows], self.pad_id)
         if self.labels is not None:
             batch["labels"] = self.labels[np.asarray(rows)]
         return batch
