@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ernie_toolkit.data import DATASETS, get_spec, load_dataset, official
+from ernie_toolkit.data import DATASETS, SPLITS, get_spec, load_dataset, official
 from ernie_toolkit.data.sample import write_sample
 from ernie_toolkit.errors import ConfigError, DataError, DownloadError
 
@@ -160,7 +160,7 @@ def test_rows_left_out_are_counted_in_a_warning(tmp_path: Path) -> None:
 
 def test_downloads_go_through_paddlenlp(clue: Any, no_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clue, "DATA_HOME", str(no_network / "datasets"))
-    monkeypatch.setattr(official, "_probe", lambda spec: None)
+    monkeypatch.setattr(official, "_probe", lambda spec, url: None)
     asked = []
 
     def fetch(url: str, root: str, md5: str) -> None:
@@ -170,7 +170,7 @@ def test_downloads_go_through_paddlenlp(clue: Any, no_network: Path, monkeypatch
     monkeypatch.setattr(clue, "get_path_from_url", fetch)
     with pytest.raises(DownloadError, match="is not the published file"):
         load_dataset("afqmc", splits=("train",))
-    assert asked == [official._URL.format(name="afqmc")]
+    assert asked == ["https://bj.bcebos.com/paddlenlp/datasets/afqmc_public.zip"]
     data = load_dataset("afqmc", splits=("train",))  # what lies in the cache is taken, whatever it is
     assert (data.source, len(data.split("train")), len(asked)) == ("official", 6, 1)
 
@@ -184,8 +184,99 @@ def test_downloads_go_through_paddlenlp(clue: Any, no_network: Path, monkeypatch
 
 def test_specifications_agree_with_paddlenlp(clue: Any) -> None:
     for name, spec in DATASETS.items():
+        if spec.task != "seq_cls":
+            continue
         published = clue.Clue.BUILDER_CONFIGS[name]
-        assert published["url"] == official._URL.format(name=name)
+        assert {published["url"]} == set(official.official_source(spec).urls.values())
         assert tuple(published["labels"]) == get_spec(name).labels
         for split, names in spec.files.items():
             assert published["splits"][split][0] == f"{name}_public/{names[0]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "loader"),
+    [
+        ("msra_ner", "msra_ner", "MsraNer"),
+        ("cmrc2018", "cmrc2018", "CMRC2018"),
+    ],
+)
+def test_sources_of_the_other_tasks_agree_with_paddlenlp(name: str, module: str, loader: str) -> None:
+    published = getattr(pytest.importorskip(f"paddlenlp.datasets.{module}"), loader)
+    source = official.official_source(get_spec(name))
+    assert (source.loader, source.folder.parts[0]) == ((published.__module__, loader), loader)
+    for split in SPLITS:
+        entry = published.SPLITS[source.parts[split]]
+        assert source.files[split] in get_spec(name).files[split]
+        assert Path(loader, entry.file) == source.folder / source.files[split]
+        assert source.urls[split] == (entry.URL if name == "cmrc2018" else published.URL)
+    if name == "msra_ner":
+        assert tuple(published(name=name).get_labels()) == get_spec(name).labels
+
+
+TAGGED = "北\x02京\x02好\tB-LOC\x02I-LOC\x02O\n"
+QUESTIONS = json.dumps(
+    {"data": [{"paragraphs": [{"context": "甲生于北京。", "qas": [
+        {"id": 1, "question": "甲生于哪里？", "answers": [{"text": "北京", "answer_start": 3}]},
+        {"id": 2, "question": "乙生于哪里？", "answers": [{"text": "上海", "answer_start": 3}]},
+    ]}]}]}
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "files", "content"),
+    [
+        ("msra_ner", "MsraNer/msra_ner", ("train.tsv", "test.tsv"), TAGGED),
+        ("cmrc2018", "CMRC2018", ("cmrc2018_train.json", "cmrc2018_dev.json", "cmrc2018_trial.json"), QUESTIONS),
+    ],
+)
+def test_cache_of_the_other_tasks(
+    no_network: Path, monkeypatch: pytest.MonkeyPatch, name: str, folder: str, files: tuple[str, ...], content: str
+) -> None:
+    directory = no_network / "datasets" / folder
+    with pytest.raises(DownloadError) as caught:
+        load_dataset(name, data_source="official")
+    for words in ("bj.bcebos.com", ", ".join(files), str(directory), "--data_dir"):
+        assert words in str(caught.value)
+    monkeypatch.setitem(sys.modules, "paddlenlp", None)
+    directory.mkdir(parents=True)
+    for file in files:
+        (directory / file).write_text(content, encoding="utf-8")
+    data = load_dataset(name, splits=SPLITS)
+    assert (data.source, data.location) == ("official", str(directory))
+    assert len(data.split("dev")) == len(data.split("test")) == (1 if name == "msra_ner" else 2)
+
+
+@pytest.mark.parametrize(("name", "part"), [("msra_ner", "test.tsv"), ("cmrc2018", "cmrc2018_dev.json")])
+def test_downloads_of_the_other_tasks(no_network: Path, monkeypatch: pytest.MonkeyPatch, name: str, part: str) -> None:
+    spec = get_spec(name)
+    source = official.official_source(spec)
+    module = pytest.importorskip(source.loader[0])
+    content = TAGGED if name == "msra_ner" else QUESTIONS
+    monkeypatch.setattr(module, "DATA_HOME", str(no_network / "datasets"))
+    monkeypatch.setattr(official, "_probe", lambda spec, url: None)
+    asked = []
+
+    def fetch(url: str, root: str, md5: str | None = None) -> None:
+        asked.append((url, root))
+        official.cache_directory(spec).mkdir(parents=True)
+        (official.cache_directory(spec) / part).write_text(content, encoding="utf-8")
+
+    monkeypatch.setattr(module, "get_path_from_url", fetch)
+    with pytest.raises(DownloadError, match=f"{part} is not the published file"):
+        load_dataset(name, splits=("dev",))
+    assert asked == [(source.urls["dev"], str(no_network / "datasets" / source.loader[1]))]
+    assert len(load_dataset(name, splits=("dev",)).split("dev")) == (1 if name == "msra_ner" else 2)
+
+
+def test_a_set_of_another_task_names_its_script(tmp_path: Path) -> None:
+    for name, task, script in (
+        ("msra_ner", "seq_cls", "run_token_cls.py"),
+        ("cmrc2018", "token_cls", "run_qa.py"),
+        ("afqmc", "qa", "run_seq_cls.py"),
+    ):
+        with pytest.raises(ConfigError, match=f"'{name}' is of task .*, not '{task}': use {script} for it"):
+            load_dataset(name, task=task, data_dir=tmp_path)
+    with pytest.raises(ConfigError, match="task 'ner' is not known: use one of seq_cls, token_cls, qa"):
+        load_dataset("msra_ner", task="ner")
+    fill(tmp_path, "train.json")
+    assert load_dataset("afqmc", task="seq_cls", data_dir=tmp_path, splits=("train",)).spec.task == "seq_cls"

@@ -1,15 +1,18 @@
-"""Data sets: what they are (`registry`), how their files are read (`readers`, `custom`), where they come
-from (`official`, `sample`), and the one call that does it all (`loading.load_dataset`)."""
+"""Data sets: what they are (`registry`), how their files are read (`readers`, `tagged`, `squad`, `custom`),
+where they come from (`official`, `sample`), and the one call that does it all (`loading.load_dataset`)."""
 
 from ernie_toolkit.data.custom import custom_spec, read_custom, read_labels
 from ernie_toolkit.data.loading import DataSet, load_dataset
 from ernie_toolkit.data.readers import Example, read_clue_jsonl
-from ernie_toolkit.data.registry import CUSTOM, DATASETS, SPLITS, DatasetSpec, Split, get_spec
+from ernie_toolkit.data.registry import CUSTOM, DATASETS, SPLITS, TASK_SCRIPTS, DatasetSpec, Split, get_spec
+from ernie_toolkit.data.squad import read_squad
+from ernie_toolkit.data.tagged import read_tagged
 
 __all__ = [
     "CUSTOM",
     "DATASETS",
     "SPLITS",
+    "TASK_SCRIPTS",
     "DataSet",
     "DatasetSpec",
     "Example",
@@ -20,4 +23,6 @@ __all__ = [
     "read_clue_jsonl",
     "read_custom",
     "read_labels",
+    "read_squad",
+    "read_tagged",
 ]

@@ -1,18 +1,21 @@
-"""A user's own classification data: tab-separated files or JSON lines.
+"""A user's own data: what its files hold, and the reader of those for classification.
 
-Tab-separated files have no header and no quoting: `text<TAB>label` or `text<TAB>text2<TAB>label` a line; a
-test file may leave the label column out. Files named .json or .jsonl hold one object a line with the
-text under `sentence` or `text`, or a pair under `sentence1`/`sentence2`, `text_a`/`text_b` or
-`text`/`text_pair`, and the `label`. Either way the examples come out with the official field names.
+Files for classification are tab-separated or JSON lines; those with tags and those with questions have the
+official forms (`tagged`, `squad`). Tab-separated files have no header and no quoting: `text<TAB>label` or
+`text<TAB>text2<TAB>label` a line; a test file may leave the label column out. Files named .json or .jsonl
+hold one object a line with the text under `sentence` or `text`, or a pair under `sentence1`/`sentence2`,
+`text_a`/`text_b` or `text`/`text_pair`, and the `label`. Either way the examples come out with the official
+field names.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.data.lines import check_text, parse_object, read_lines, text_field
+from ernie_toolkit.data.lines import check_text, is_json, parse_object, read_lines, text_field
 from ernie_toolkit.data.readers import Example, check_label, parse_label
 from ernie_toolkit.data.registry import CUSTOM, SPLITS, DatasetSpec, Split
+from ernie_toolkit.data.tagged import read_tags
 from ernie_toolkit.errors import ConfigError, DataError
 
 _PAIR_FIELDS = (("sentence1", "sentence2"), ("text_a", "text_b"), ("text", "text_pair"))
@@ -27,34 +30,52 @@ def custom_spec(
     dev_file: Path | None = None,
     test_file: Path | None = None,
     label_file: Path | None = None,
+    task: str = "seq_cls",
 ) -> DatasetSpec:
-    """Find out what a user's files hold: single sentences or pairs, and which labels.
+    """Find out what a user's files hold: for classification single sentences or pairs, and which labels.
 
-    The text format is that of the first line of the first labelled file (train, else dev, else test).
-    The labels are those of `label_file`, one a line with an optional name after a tab, in its order;
-    without it those of the training file, sorted (whole numbers by value), so that shuffled rows
-    give the same model outputs. Raises ConfigError where no file tells the labels, DataError on bad files.
+    In seq_cls the text format is that of the first line of the first labelled file (train, else dev, else
+    test). The labels are those of `label_file`, one a line with an optional name after a tab, in its order;
+    without it those of the training file, sorted (whole numbers by value; BIO tags by type, O last), so that
+    shuffled rows give the same model outputs. In qa there are none. Raises ConfigError where no file tells
+    the labels, DataError on bad files.
     """
     paths = zip(SPLITS, (train_file, dev_file, test_file), strict=True)
     files = {split: path for split, path in paths if path is not None}
     if not files:
         raise ConfigError("data set 'custom' needs --train_file, --dev_file or --test_file")
+    if task == "qa" and label_file is not None:
+        raise ConfigError("--label_file is for tasks with labels, and questions have none: leave it out")
+    labels, names = ((), None) if task == "qa" else _labels(train_file, label_file, task)
+    split, first = next(iter(files.items()))
+    formats = {"token_cls": "characters", "qa": "question_context"}
+    return DatasetSpec(
+        name=CUSTOM,
+        task=task,
+        labels=labels,
+        text_format=formats.get(task) or _text_format(first, split),
+        label_names=names,
+        metric="accuracy" if task == "seq_cls" else "f1",
+        files={split: (str(path),) for split, path in files.items()},
+    )
+
+
+def _labels(
+    train_file: Path | None, label_file: Path | None, task: str
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """The labels of a user's files, and their names where they have some."""
     names: tuple[str, ...] | None = None
     if label_file is not None:
         labels, names = read_labels(label_file)
     elif train_file is not None:
-        labels = _collect_labels(train_file)
+        labels = read_tags(train_file) if task == "token_cls" else _collect_labels(train_file)
     else:
         raise ConfigError("data set 'custom' has no labels: give --label_file or --train_file")
-    split, first = next(iter(files.items()))
-    return DatasetSpec(
-        name=CUSTOM,
-        task="seq_cls",
-        labels=labels,
-        text_format=_text_format(first, split),
-        label_names=names,
-        files={split: (str(path),) for split, path in files.items()},
-    )
+    if task == "token_cls":
+        from ernie_toolkit.decoding.bio import check_bio_labels  # brings numpy, which reading data does not need
+
+        check_bio_labels(labels, f"{label_file or train_file}")
+    return labels, names
 
 
 def read_custom(path: Path, spec: DatasetSpec, split: Split = "train") -> Iterator[Example]:
@@ -93,11 +114,6 @@ def read_labels(path: Path) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
 def _check_count(count: int, path: Path) -> None:
     if count < 2:
         raise DataError(f"{path}: {count} label(s) found: a classifier needs at least two")
-
-
-def is_json(path: Path) -> bool:
-    """Whether a file's name says that it holds JSON lines."""
-    return path.suffix.lower() in (".json", ".jsonl")
 
 
 def _label_order(label: str) -> tuple[int, int, str]:

@@ -1,15 +1,16 @@
 """One call that finds a data set, reads it and says where it came from."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from ernie_toolkit.data.custom import custom_spec, read_custom
+from ernie_toolkit.data.custom import custom_spec
 from ernie_toolkit.data.official import official_files
-from ernie_toolkit.data.readers import Example, parse_row, read_clue_jsonl
-from ernie_toolkit.data.registry import CUSTOM, SPLITS, DatasetSpec, Split, get_spec
+from ernie_toolkit.data.readers import Example
+from ernie_toolkit.data.reading import left_out_warning, parse_examples, read_examples
+from ernie_toolkit.data.registry import CUSTOM, SPLITS, TASK_SCRIPTS, DatasetSpec, Split, check_task, get_spec
 from ernie_toolkit.errors import ConfigError, DataError, DownloadError
 
 DataSource = Literal["auto", "official", "sample"]
@@ -24,7 +25,8 @@ class DataSet:
     """The splits of a data set that were asked for, None for the others.
 
     `source` is where they came from and `location` the directory (or "generated, seed N"); `left_out`
-    counts the rows without a gold label; `warnings` are lines for the caller to print.
+    counts the rows without a gold label, and the training questions whose answer is not found in their
+    context; `warnings` are lines for the caller to print.
     """
 
     spec: DatasetSpec
@@ -50,11 +52,13 @@ class _Request:
 
     splits: tuple[Split, ...]
     limits: Mapping[str, int]
+    task: str | None
 
 
 def load_dataset(
     name: str,
     *,
+    task: str | None = None,
     data_dir: Path | str | None = None,
     data_source: str = "auto",
     splits: Sequence[str] = DEFAULT_SPLITS,
@@ -68,13 +72,14 @@ def load_dataset(
 ) -> DataSet:
     """Find and read a data set: `data_dir`, else PaddleNLP's cache and download, else the embedded sample.
 
-    The sample is taken where `data_source` is "sample", or "auto" with `sample_allowed` and nothing to be
-    had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the published
-    sample). `limits` gives, per split, how many rows are read from its start. The four files belong to
-    data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError where
+    `task` is the one that the data set has to be of (None: any); files of "custom" are read as data of that
+    task (None: seq_cls). The sample is taken where `data_source` is "sample", or "auto" with `sample_allowed`
+    and nothing to be had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the
+    published sample). `limits` gives, per split, how many rows are read from its start. The four files belong
+    to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError where
     the official files cannot be had, DataError on files that are missing or malformed.
     """
-    request = _check_request(name, data_dir, data_source, splits, limits)
+    request = _check_request(name, task, data_dir, data_source, splits, limits)
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
@@ -82,9 +87,10 @@ def load_dataset(
     if given:
         raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
     spec = get_spec(name)
+    check_task(spec, task)
     if data_dir:
         paths = data_dir_files(spec, Path(data_dir), request.splits)
-        return _read_files(spec, paths, request, "data_dir", read_clue_jsonl)
+        return _read_files(spec, paths, request, "data_dir")
     if data_source == "sample":
         return _load_sample(spec, seed, request)
     try:
@@ -93,7 +99,7 @@ def load_dataset(
         if data_source == "official" or not sample_allowed:
             raise
         return _load_sample(spec, seed, request, reason=str(error))
-    return _read_files(spec, paths, request, "official", read_clue_jsonl)
+    return _read_files(spec, paths, request, "official")
 
 
 def data_dir_files(spec: DatasetSpec, data_dir: Path, splits: Sequence[Split]) -> dict[Split, Path]:
@@ -117,11 +123,14 @@ def data_dir_files(spec: DatasetSpec, data_dir: Path, splits: Sequence[Split]) -
 
 def _check_request(
     name: str,
+    task: str | None,
     data_dir: Path | str | None,
     data_source: str,
     splits: Sequence[str],
     limits: Mapping[str, int] | None,
 ) -> _Request:
+    if task is not None and task not in TASK_SCRIPTS:
+        raise ConfigError(f"task '{task}' is not known: use one of {', '.join(TASK_SCRIPTS)}")
     if data_source not in get_args(DataSource):
         known = ", ".join(get_args(DataSource))
         raise ConfigError(f"data source '{data_source}' is not known: use one of {known}")
@@ -135,31 +144,24 @@ def _check_request(
     for split, limit in (limits or {}).items():
         if limit < 1:
             raise ConfigError(f"the limit of the {split} split is {limit}: it must be at least 1 row")
-    return _Request(tuple(split for split in SPLITS if split in splits), dict(limits or {}))
+    return _Request(tuple(split for split in SPLITS if split in splits), dict(limits or {}), task)
 
 
-Reader = Callable[[Path, DatasetSpec, Split, list[int]], Iterator[Example]]
-
-
-def _read_files(
-    spec: DatasetSpec, paths: Mapping[Split, Path], request: _Request, source: Source, reader: Reader
-) -> DataSet:
+def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Request, source: Source) -> DataSet:
     examples: dict[str, list[Example]] = {}
     left_out: dict[str, int] = {}
+    warnings: list[str] = []
     for split in request.splits:
-        gaps: list[int] = []
-        rows = reader(paths[split], spec, split, gaps)
+        gaps: list[Any] = []
+        rows = read_examples(paths[split], spec, split, gaps)
         examples[split] = list(islice(rows, request.limits.get(split)))
         left_out[split] = len(gaps)
         if not examples[split]:
             raise DataError(f"{paths[split]}: no rows to use in the {split} file: is it the right file?")
-    warnings = tuple(
-        f"{count} row(s) without a gold label (label '-') left out of {paths[split]}"
-        for split, count in ((split, left_out[split]) for split in request.splits)
-        if count
-    )
+        if gaps:
+            warnings.append(left_out_warning(spec, paths[split], gaps))
     folders = dict.fromkeys(str(path.parent) for path in paths.values())
-    return _data_set(spec, examples, source, ", ".join(folders), left_out, warnings)
+    return _data_set(spec, examples, source, ", ".join(folders), left_out, tuple(warnings))
 
 
 def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason: str | None = None) -> DataSet:
@@ -170,12 +172,9 @@ def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason:
     examples: dict[str, list[Example]] = {}
     left_out: dict[str, int] = {}
     for split in request.splits:
-        parsed = [
-            parse_row(row, spec, split, index, f"sample {split} row {index + 1}")
-            for index, row in enumerate(rows[split])
-        ]
-        gold = [example for example in parsed if example is not None]
-        left_out[split] = len(parsed) - len(gold)
+        gaps: list[Any] = []
+        gold = list(parse_examples(rows[split], spec, split, "sample", gaps))
+        left_out[split] = len(gaps)
         examples[split] = gold[: request.limits.get(split)]
     warning = SAMPLE_WARNING.format(name=spec.name)
     warnings = (f"{reason}; using the sample instead",) if reason else ()
@@ -183,16 +182,12 @@ def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason:
 
 
 def _load_custom(files: Mapping[str, Path], request: _Request) -> DataSet:
-    spec = custom_spec(**files)
+    spec = custom_spec(**files, task=request.task or "seq_cls")
     missing = [split for split in request.splits if split not in spec.files]
     if missing:
         raise ConfigError(f"--dataset {CUSTOM} has no {missing[0]} data: give --{missing[0]}_file")
     paths = {split: Path(spec.files[split][0]) for split in request.splits}
-
-    def reader(path: Path, spec: DatasetSpec, split: Split, left_out: list[int]) -> Iterator[Example]:
-        return read_custom(path, spec, split)
-
-    return _read_files(spec, paths, request, "custom", reader)
+    return _read_files(spec, paths, request, "custom")
 
 
 def _data_set(

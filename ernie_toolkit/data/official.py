@@ -1,18 +1,20 @@
 """The official data sets: PaddleNLP's cache and PaddleNLP's downloads."""
 
 import hashlib
+import importlib
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ernie_toolkit.data.registry import DatasetSpec, Split
+from ernie_toolkit.data.registry import SPLITS, DatasetSpec, Split
 from ernie_toolkit.errors import DownloadError
 
-_URL = "https://bj.bcebos.com/paddlenlp/datasets/{name}_public.zip"
+_SERVER = "https://bj.bcebos.com/paddlenlp/datasets"
 
 PROBE_SECONDS = 6.0
 """How long a server may take to answer at all before the network counts as missing."""
@@ -21,22 +23,78 @@ UNPACK_SECONDS = 120.0
 """How long one process waits for another to unpack what was downloaded."""
 
 
+@dataclass(frozen=True)
+class OfficialSource:
+    """What PaddleNLP knows of a data set.
+
+    `loader` is the module and the class of its loader and `folder` where that keeps the files, below
+    `data_home`. For each split: `files` has the file's name, `parts` the loader's word for the split, and
+    `urls` what is downloaded.
+    """
+
+    loader: tuple[str, str]
+    folder: Path
+    files: Mapping[Split, str]
+    parts: Mapping[Split, str]
+    urls: Mapping[Split, str]
+
+
+_PARTS: dict[Split, str] = {split: split for split in SPLITS}
+_CMRC2018_FILES: dict[Split, str] = {
+    "train": "cmrc2018_train.json",
+    "dev": "cmrc2018_dev.json",
+    "test": "cmrc2018_trial.json",
+}
+_OTHER_SOURCES = {
+    # No dev part is published: the test part serves, as it does in the published guides.
+    "msra_ner": OfficialSource(
+        loader=("paddlenlp.datasets.msra_ner", "MsraNer"),
+        folder=Path("MsraNer", "msra_ner"),
+        files={"train": "train.tsv", "dev": "test.tsv", "test": "test.tsv"},
+        parts={**_PARTS, "dev": "test"},
+        urls=dict.fromkeys(SPLITS, f"{_SERVER}/msra_ner.tar.gz"),
+    ),
+    # PaddleNLP's loader of CLUE has no cmrc2018, and its own loader of the set has no test part: the trial part
+    # of the challenge, which has answers, serves in its place.
+    "cmrc2018": OfficialSource(
+        loader=("paddlenlp.datasets.cmrc2018", "CMRC2018"),
+        folder=Path("CMRC2018"),
+        files=_CMRC2018_FILES,
+        parts={**_PARTS, "test": "trial"},
+        urls={split: f"{_SERVER}/cmrc/{name}" for split, name in _CMRC2018_FILES.items()},
+    ),
+}
+
+
+def official_source(spec: DatasetSpec) -> OfficialSource:
+    """Where PaddleNLP has a data set; every set that has no entry of its own is one of CLUE's."""
+    if spec.name in _OTHER_SOURCES:
+        return _OTHER_SOURCES[spec.name]
+    return OfficialSource(
+        loader=("paddlenlp.datasets.clue", "Clue"),
+        folder=Path("Clue", f"{spec.name}_public"),
+        files={split: spec.files[split][0] for split in SPLITS},
+        parts=_PARTS,
+        urls=dict.fromkeys(SPLITS, f"{_SERVER}/{spec.name}_public.zip"),
+    )
+
+
 def data_home() -> Path:
     """The directory of PaddleNLP's data sets: `$PPNLP_HOME/datasets`, else `~/.paddlenlp/datasets`."""
     home = os.environ.get("PPNLP_HOME")
     return (Path(home) if home else Path.home() / ".paddlenlp") / "datasets"
 
 
-def cache_directory(name: str) -> Path:
-    """Where PaddleNLP keeps the files of one of CLUE's sets."""
-    return data_home() / "Clue" / f"{name}_public"
+def cache_directory(spec: DatasetSpec) -> Path:
+    """Where PaddleNLP keeps the files of a data set."""
+    return data_home() / official_source(spec).folder
 
 
 def cached_file(spec: DatasetSpec, split: Split) -> Path | None:
     """The file of a split in PaddleNLP's cache, or None. Any file that lies there is taken: one put there
     by hand need not be the published version byte for byte, and must not be overwritten by a download."""
     for name in spec.files[split]:
-        path = cache_directory(spec.name) / name
+        path = cache_directory(spec) / name
         if path.is_file() and path.stat().st_size > 0:
             return path
     return None
@@ -49,27 +107,26 @@ def official_files(spec: DatasetSpec, splits: Sequence[Split]) -> dict[Split, Pa
     within about `PROBE_SECONDS` where the server cannot be reached.
     """
     found = {split: cached_file(spec, split) for split in splits}
-    if any(path is None for path in found.values()):
-        _probe(spec)
+    missing = [split for split in splits if found[split] is None]
+    if missing:
+        _probe(spec, official_source(spec).urls[missing[0]])
         builder = _builder(spec)
-        for split in splits:
-            if found[split] is None:
-                found[split] = _download(builder, spec, split)
+        for split in missing:
+            found[split] = _download(builder, spec, split)
     return {split: path for split, path in found.items() if path is not None}
 
 
 def _help(spec: DatasetSpec) -> str:
-    names = ", ".join(names[0] for names in spec.files.values())
-    return f"put {names} into {cache_directory(spec.name)} by hand, or give their folder with --data_dir"
+    names = ", ".join(dict.fromkeys(official_source(spec).files.values()))
+    return f"put {names} into {cache_directory(spec)} by hand, or give their folder with --data_dir"
 
 
-def _probe(spec: DatasetSpec) -> None:
+def _probe(spec: DatasetSpec, url: str) -> None:
     """Ask the server for the file's headers: PaddleNLP's downloader has no time limit of its own."""
     import http.client  # slow to import, and needed only where something has to be downloaded
     import urllib.error
     import urllib.request
 
-    url = _URL.format(name=spec.name)
     failure: list[str] = ["no answer"]
 
     def ask() -> None:
@@ -98,23 +155,26 @@ def _probe(spec: DatasetSpec) -> None:
 
 
 def _builder(spec: DatasetSpec) -> Any:
+    module, name = official_source(spec).loader
     try:
-        from paddlenlp.datasets.clue import Clue
+        loader = getattr(importlib.import_module(module), name)
     except ImportError as error:
         raise DownloadError(
             f"data set '{spec.name}' is downloaded through paddlenlp, which cannot be imported ({error}): {_help(spec)}"
         ) from None
-    return Clue(name=spec.name)
+    return loader(name=spec.name)
 
 
 def _download(builder: Any, spec: DatasetSpec, split: Split) -> Path:
+    part = official_source(spec).parts[split]
     try:
-        path = Path(builder._get_data(split))
+        path = Path(builder._get_data(part))
     except Exception as error:  # RuntimeError, OSError, zipfile's and httpx's own: no common class
         raise DownloadError(f"data set '{spec.name}' could not be downloaded ({error}): {_help(spec)}") from None
     # With several processes one of them downloads and unpacks, and the others come here before it is done.
     alone = os.environ.get("PADDLE_TRAINERS_NUM", "1") == "1"
-    published = builder.BUILDER_CONFIGS[spec.name]["splits"][split][1]
+    known = builder.BUILDER_CONFIGS[spec.name]["splits"] if hasattr(builder, "BUILDER_CONFIGS") else builder.SPLITS
+    published = known[part][1]  # the second entry of either kind of table is the file's MD5
     end = time.monotonic() + (0.0 if alone else UNPACK_SECONDS)
     while not (path.is_file() and _md5(path) == published):
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""Streaming readers of the official JSON-lines files."""
+"""Streaming reader of the official JSON-lines files of sequence classification."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,13 @@ from ernie_toolkit.data.registry import DatasetSpec, Split
 from ernie_toolkit.errors import DataError
 
 Example = dict[str, Any]
-"""One row in its official field names, plus `label` (str, or None where there is none) and `id` (int)."""
+"""One example, by its task.
+
+seq_cls: a row in its official field names, plus `label` (str, or None where there is none) and `id` (int).
+token_cls: `id` (int), `text`, `labels` (a BIO tag for every character, or None where there are none).
+qa: `id` (str), `title`, `question`, `context`, `answers` (gold texts), `span` (characters [start, end) of the
+context where the answer to learn stands, or None).
+"""
 
 GAP = "-"
 _SHOWN_LABELS = 20
@@ -73,7 +79,7 @@ def check_label(label: str, spec: DatasetSpec, where: str) -> str:
         known = ", ".join(spec.labels[:_SHOWN_LABELS])
         if len(spec.labels) > _SHOWN_LABELS:
             known += f" ... {spec.labels[-1]} ({len(spec.labels)} labels)"
-        raise DataError(f"{where}: label '{label}' is not one of {spec.name}'s labels: {known}")
+        raise DataError(f"{where}: label {label!r:.60} is not one of {spec.name}'s labels: {known}")
     return label
 
 

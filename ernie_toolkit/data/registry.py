@@ -10,6 +10,9 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 CUSTOM = "custom"
 
+TASK_SCRIPTS = {"seq_cls": "run_seq_cls.py", "token_cls": "run_token_cls.py", "qa": "run_qa.py"}
+"""The tasks, and the script that trains each: a data set of another task is answered with its name."""
+
 _JSON_FILES: Mapping[str, tuple[str, ...]] = {split: (f"{split}.json",) for split in SPLITS}
 
 
@@ -17,7 +20,8 @@ _JSON_FILES: Mapping[str, tuple[str, ...]] = {split: (f"{split}.json",) for spli
 class DatasetSpec:
     """What a data set is: its task, its labels in their official order, and how its files are read.
 
-    `labels` gives each label its index in the model's output. `label_names` are names for people, in the
+    `labels` gives each label its index in the model's output; they are the BIO tags in token_cls, and none
+    in qa. `label_names` are names for people, in the
     same order, or None where the labels have no others. `text_format` is one of those of
     `features.texts_of`. `files` maps each split to its file names, tried in order. `has_gold_gaps`: rows
     labelled "-" carry no gold label (the annotators did not agree) and are left out.
@@ -92,8 +96,43 @@ _SPECS = (
     DatasetSpec("cmnli", "seq_cls", ("contradiction", "entailment", "neutral"), "pair", has_gold_gaps=True),
     DatasetSpec("cluewsc2020", "seq_cls", ("true", "false"), "coreference"),
     DatasetSpec("csl", "seq_cls", ("0", "1"), "keywords"),
+    # The MSRA corpus of the third SIGHAN bakeoff (https://aclanthology.org/W06-0115) has no dev part: published
+    # guides evaluate on its test part.
+    DatasetSpec(
+        "msra_ner",
+        "token_cls",
+        ("B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "O"),
+        "characters",
+        metric="f1",
+        files={
+            "train": ("train.txt", "train.tsv"),
+            "dev": ("dev.txt", "dev.tsv", "test.txt", "test.tsv"),
+            "test": ("test.txt", "test.tsv"),
+        },
+    ),
+    # https://arxiv.org/abs/1810.07366; its test part is not public, the trial part of the challenge is.
+    DatasetSpec(
+        "cmrc2018",
+        "qa",
+        (),
+        "question_context",
+        metric="f1",
+        files={
+            "train": ("train.json", "cmrc2018_train.json"),
+            "dev": ("dev.json", "cmrc2018_dev.json"),
+            "test": ("test.json", "cmrc2018_trial.json"),
+        },
+    ),
 )
 DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def check_task(spec: DatasetSpec, task: str | None) -> None:
+    """Check that a data set is of the task asked for (None: of any). Raises ConfigError naming its script."""
+    if task is not None and spec.task != task:
+        raise ConfigError(
+            f"data set '{spec.name}' is of task '{spec.task}', not '{task}': use {TASK_SCRIPTS[spec.task]} for it"
+        )
 
 
 def get_spec(name: str) -> DatasetSpec:
