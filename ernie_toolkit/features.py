@@ -9,7 +9,7 @@ import numpy as np
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.tokenization import WordPieceTokenizer
 
-TextFormat = Literal["sentence", "pair", "keywords", "coreference"]
+TextFormat = Literal["sentence", "pair", "keywords", "coreference", "characters", "question_context"]
 TEXT_FORMATS: tuple[str, ...] = get_args(TextFormat)
 TextInput = str | tuple[str, str]
 """What a caller gives: one text, or a pair of texts."""
@@ -48,6 +48,7 @@ def texts_of(example: Mapping[str, Any], text_format: str) -> TextInput:
 
     `sentence`: the field `sentence`. `pair`: `sentence1` and `sentence2`. `keywords` (CSL): the keywords
     joined by spaces, and `abst`. `coreference` (CLUEWSC2020): `text` with both target spans marked.
+    `characters`: `text`, of which every character gets a tag. `question_context`: `question` and `context`.
     """
     if text_format == "sentence":
         return str(example["sentence"])
@@ -55,6 +56,10 @@ def texts_of(example: Mapping[str, Any], text_format: str) -> TextInput:
         return str(example["sentence1"]), str(example["sentence2"])
     if text_format == "keywords":
         return " ".join(example["keyword"]), str(example["abst"])
+    if text_format == "characters":
+        return str(example["text"])
+    if text_format == "question_context":
+        return str(example["question"]), str(example["context"])
     if text_format == "coreference":
         target = example["target"]
         first, second = (
@@ -82,11 +87,14 @@ def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
     return first - excess // 2, second - (excess + 1) // 2
 
 
-def check_inputs(texts: Sequence[TextInput]) -> bool:
+def check_inputs(texts: Sequence[TextInput], pairs: bool | None = None) -> bool:
     """Check that every input is a non-empty text or a pair of them; say whether they are pairs.
 
-    Raises DataError that names the first input that is neither, or that differs in kind from the first.
+    `pairs`: which of the two the model reads; None where it reads both. Raises DataError that names the
+    first input that is neither, or that is not what the model reads, or differs in kind from the first.
     """
+    if pairs is not None and texts and pairs is isinstance(texts[0], str):
+        raise DataError(f"this model reads {'pairs of texts' if pairs else 'single texts'}: {texts[0]!r:.80}")
     pairs = bool(texts) and not isinstance(texts[0], str)
     for number, item in enumerate(texts, 1):
         parts = (item,) if isinstance(item, str) else item

@@ -1,4 +1,4 @@
-"""Metrics of the tasks, on plain numpy arrays."""
+"""Accuracy of classification."""
 
 import numpy as np
 

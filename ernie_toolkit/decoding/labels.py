@@ -1,4 +1,4 @@
-"""Logits to answers, the same in training, evaluation and every deployment."""
+"""One label of a closed set for each row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,0 +1,25 @@
+"""Logits to answers, the same in training, evaluation and every deployment: labels, entities, spans."""
+
+from ernie_toolkit.decoding.answers import Answer, answer_fields
+from ernie_toolkit.decoding.bio import EntitySpan, entity_spans
+from ernie_toolkit.decoding.labels import LabelAnswer, decode_labels, softmax
+from ernie_toolkit.decoding.spans import SpanAnswer, SpanCandidate, WindowLogits, decode_spans
+from ernie_toolkit.decoding.tags import Entity, TaggedText, character_tags, decode_tags
+
+__all__ = [
+    "Answer",
+    "Entity",
+    "EntitySpan",
+    "LabelAnswer",
+    "SpanAnswer",
+    "SpanCandidate",
+    "TaggedText",
+    "WindowLogits",
+    "answer_fields",
+    "character_tags",
+    "decode_labels",
+    "decode_spans",
+    "decode_tags",
+    "entity_spans",
+    "softmax",
+]

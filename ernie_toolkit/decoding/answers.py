@@ -1,0 +1,36 @@
+"""Answers of every task as JSON, for files and servers."""
+
+from typing import Any
+
+from ernie_toolkit.decoding.labels import LabelAnswer
+from ernie_toolkit.decoding.spans import SpanAnswer
+from ernie_toolkit.decoding.tags import TaggedText
+
+Answer = LabelAnswer | TaggedText | SpanAnswer
+
+
+def answer_fields(answer: Answer) -> dict[str, Any]:
+    """An answer as JSON fields, confidences rounded to six places.
+
+    A label: `label`, `label_name`, `confidence`. A tagged text: `entities`, each with `text`, `type`,
+    `start`, `end` (characters, end exclusive) and `confidence`, and `tags`, one for each character. A span:
+    `answer`, `start`, `end`, `confidence` and `n_best`.
+    """
+    if isinstance(answer, LabelAnswer):
+        return {"label": answer.label, "label_name": answer.name, "confidence": round(answer.confidence, 6)}
+    if isinstance(answer, TaggedText):
+        entities = [
+            {"text": item.text, "type": item.type, "start": item.start, "end": item.end,
+             "confidence": round(item.confidence, 6)}
+            for item in answer.entities
+        ]  # fmt: skip
+        return {"entities": entities, "tags": list(answer.tags)}
+    candidates = [
+        {"text": item.text, "start": item.start, "end": item.end, "score": round(item.score, 4),
+         "confidence": round(item.confidence, 6)}
+        for item in answer.candidates
+    ]  # fmt: skip
+    return {
+        "answer": answer.text, "start": answer.start, "end": answer.end, "confidence": round(answer.confidence, 6),
+        "n_best": candidates,
+    }  # fmt: skip

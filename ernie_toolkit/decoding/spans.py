@@ -1,0 +1,98 @@
+"""Start and end logits of a context's windows to the answer of a question."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ernie_toolkit.decoding.labels import softmax
+
+
+@dataclass(frozen=True)
+class SpanCandidate:
+    """A possible answer: its text, its characters [start, end) in the context, its score and its confidence.
+
+    `score` is the sum of its start and its end logit. `confidence` is the softmax of the scores over the
+    candidates of one question.
+    """
+
+    text: str
+    start: int
+    end: int
+    score: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class SpanAnswer:
+    """The best candidate's text, place and confidence, and all candidates from the best down.
+
+    Where a context has no token at all, the text is empty, the place [0, 0) and the confidence 0.
+    """
+
+    text: str
+    start: int
+    end: int
+    confidence: float
+    candidates: tuple[SpanCandidate, ...]
+
+
+@dataclass(frozen=True)
+class WindowLogits:
+    """The logits of one window's context tokens, and their places in the context.
+
+    `start` and `end`: float of shape (tokens,). `offsets`: integers of shape (tokens, 2), characters
+    [start, end) of the context. Tokens of the question are not in it, so no answer reaches into one.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    offsets: np.ndarray
+
+
+def best_spans(window: WindowLogits, n_best_size: int, max_answer_length: int) -> list[tuple[float, int, int]]:
+    """The `n_best_size` best (score, start, end) of one window, start and end being characters of the context.
+
+    All pairs of a start and an end token at most `max_answer_length` tokens apart are compared, not only
+    those of the best starts with the best ends.
+    """
+    tokens = len(window.start)
+    reach = min(max_answer_length, tokens)
+    if not reach:
+        return []
+    ends = np.concatenate([window.end.astype(np.float64), np.full(reach - 1, -np.inf)])
+    scores = window.start.astype(np.float64)[:, None] + np.lib.stride_tricks.sliding_window_view(ends, reach)
+    flat = scores.ravel()
+    count = min(n_best_size, len(flat))
+    best = np.argpartition(-flat, count - 1)[:count]
+    spans = []
+    for index in best.tolist():
+        first, length = divmod(index, reach)
+        if first + length < tokens:
+            start, end = int(window.offsets[first, 0]), int(window.offsets[first + length, 1])
+            spans.append((float(flat[index]), start, end))
+    return spans
+
+
+def decode_spans(
+    windows: Sequence[WindowLogits], context: str, n_best_size: int = 20, max_answer_length: int = 50
+) -> SpanAnswer:
+    """The answer to a question from all windows of its context, by n-best search.
+
+    `max_answer_length` counts tokens. A place that several windows offer counts with its best score; of
+    equal scores the earlier and then the shorter place wins. `context[start:end]` is a candidate's text.
+    """
+    scores: dict[tuple[int, int], float] = {}
+    for window in windows:
+        for score, start, end in best_spans(window, n_best_size, max_answer_length):
+            scores[start, end] = max(score, scores.get((start, end), -np.inf))
+    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:n_best_size]
+    if not ranked:
+        return SpanAnswer("", 0, 0, 0.0, ())
+    confidences = softmax(np.array([score for _, score in ranked])).tolist()
+    candidates = tuple(
+        SpanCandidate(context[start:end], start, end, score, confidence)
+        for ((start, end), score), confidence in zip(ranked, confidences, strict=True)
+    )
+    best = candidates[0]
+    return SpanAnswer(best.text, best.start, best.end, best.confidence, candidates)

@@ -1,0 +1,83 @@
+"""Tag logits of tokens to a tag for every character, and to entities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ernie_toolkit.decoding.bio import entity_spans
+from ernie_toolkit.decoding.labels import softmax
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An entity: its text, its type, its characters [start, end), and its confidence.
+
+    The confidence is the mean probability of the tags of its tokens, between 0 and 1.
+    """
+
+    text: str
+    type: str
+    start: int
+    end: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class TaggedText:
+    """A text with one BIO tag for each of its characters, and the entities that these tags make."""
+
+    text: str
+    tags: tuple[str, ...]
+    entities: tuple[Entity, ...]
+
+
+def _inside(tag: str) -> str:
+    return "I" + tag[1:] if tag.startswith("B-") else tag
+
+
+def character_tags(token_tags: Sequence[str], offsets: np.ndarray, length: int) -> list[str]:
+    """A BIO tag for each of `length` characters, from those of the tokens that were made of them.
+
+    `offsets`: integers of shape (tokens, 2), the characters [start, end) of each token. The first character
+    of a token has the token's tag, the others go on with it. Of several tokens made of one character the
+    first one counts. A character of no token (white space, zero width) is inside an entity where the token
+    after it goes on with the entity before it, and "O" everywhere else.
+    """
+    tags = ["O"] * length
+    done = 0
+    for tag, (start, end) in zip(token_tags, offsets.tolist(), strict=True):
+        if start < done:
+            continue
+        if done and tag.startswith("I-") and _inside(tags[done - 1]) == tag:
+            tags[done:start] = [tag] * (start - done)
+        tags[start] = tag
+        tags[start + 1 : end] = [_inside(tag)] * (end - start - 1)
+        done = end
+    return tags
+
+
+def decode_tags(logits: np.ndarray, offsets: np.ndarray, text: str, labels: Sequence[str]) -> TaggedText:
+    """The most probable tag of each token, the tags of all characters, and the entities in them.
+
+    `logits`: float array of shape (tokens, len(labels)); `offsets`: integers of shape (tokens, 2), the
+    characters [start, end) of `text` that each token was made of. An entity is what strict BIO makes one
+    (see `entity_spans`): it begins at a B tag, and a tag that goes on with nothing is no part of any. So
+    entities never overlap, and `text[start:end]` is an entity's text. Raises ValueError where shapes do
+    not fit.
+    """
+    if logits.ndim != 2 or logits.shape[1] != len(labels) or offsets.shape != (len(logits), 2):
+        raise ValueError(
+            f"logits of shape {logits.shape} and offsets of shape {offsets.shape} do not fit {len(labels)} labels: "
+            f"want (tokens, {len(labels)}) and (tokens, 2)"
+        )
+    if not len(logits):
+        return TaggedText(text, ("O",) * len(text), ())
+    best = logits.argmax(axis=1)
+    confidence = softmax(logits)[np.arange(len(best)), best]
+    tags = character_tags([labels[index] for index in best.tolist()], offsets, len(text))
+    entities = []
+    for kind, start, end in entity_spans(tags):
+        tokens = (offsets[:, 0] < end) & (offsets[:, 1] > start)
+        entities.append(Entity(text[start:end], kind, start, end, float(confidence[tokens].mean())))
+    return TaggedText(text, tuple(tags), tuple(entities))
