@@ -1,4 +1,4 @@
-"""What the run_* and compress_* scripts share: arguments, the YAML overlay, device, notices.
+"""What the run_* and compress_* scripts share: the journey from arguments to a bundle, device, notices.
 
 Nothing here imports paddle or reads data at import time: `--help` and argument errors answer at once.
 """
@@ -8,116 +8,60 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ernie_toolkit.acceleration import apply_cpu_settings, import_paddle
-from ernie_toolkit.data import DataSet, get_spec, load_dataset
-from ernie_toolkit.data.registry import CUSTOM
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
+from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.errors import ConfigError, DeviceError
-from ernie_toolkit.models import check_model_directory, is_local
-from ernie_toolkit.options import RunOptions
+from ernie_toolkit.models import (
+    DEFAULT_MODEL,
+    SAMPLE_MODEL,
+    check_model_directory,
+    is_local,
+    model_labels,
+)
+from ernie_toolkit.options import (
+    ReadingOptions,
+    RunOptions,
+    TrainingOptions,
+    check_reading_options,
+    check_training_options,
+)
+from ernie_toolkit.settings import add_options, read_config, resolve_options
+from ernie_toolkit.tasks import TASKS, Task, make_task
 
-TASK_SECTIONS = ("SequenceClassification", "TokenClassification", "QuestionAnswering")
-SAMPLE_SECTION = "Sample"
+if TYPE_CHECKING:
+    from ernie_toolkit.finetuning import Session
+    from ernie_toolkit.training import TrainingResult
+
 STAGES = ("do_train", "do_eval", "do_predict", "do_export")
 # Real rows on which an exported model is compared with Paddle's.
 PARITY_ROWS = 64
-Options = TypeVar("Options")
+# Every option that the YAML file may set: it is one file for all tasks.
+CONFIG_OPTIONS = (TrainingOptions, ReadingOptions)
 
 
-def _boolean(text: str) -> bool:
-    if text.lower() in ("true", "1", "yes", "on"):
-        return True
-    if text.lower() in ("false", "0", "no", "off"):
-        return False
-    raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
+@dataclass(frozen=True)
+class Settings:
+    """The settled options of a run."""
 
+    run: RunOptions
+    training: TrainingOptions
+    reading: ReadingOptions
 
-def add_options(parser: argparse.ArgumentParser, options_class: type) -> None:
-    """Add one flag for each field of a dataclass made with `option`; none is set unless it is given."""
-    group = parser.add_argument_group(options_class.__name__)
-    for item in dataclasses.fields(options_class):
-        flag, text = f"--{item.name}", f"{item.metadata['help']} (default: {item.default})"
-        if isinstance(item.default, bool):
-            group.add_argument(
-                flag, type=_boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text
-            )
-        else:
-            kind = str if item.default is None else type(item.default)
-            group.add_argument(flag, type=kind, choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text)
+    def limits(self, task: str) -> dict[str, int]:
+        """The task's own settings beside the length."""
+        return dataclasses.asdict(self.reading) if task == "qa" else {}
 
-
-def _overlay(section: Any, known: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
-    """One mapping of the YAML file, each key known and each value of its option's type."""
-    if section is None:
-        return {}
-    if not isinstance(section, dict):
-        raise ConfigError(f"{path}: {where} is not a mapping of option names to values")
-    values = {}
-    for key, value in section.items():
-        if key not in known:
-            raise ConfigError(f"{path}: unknown key '{key}' in {where}: use one of {', '.join(sorted(known))}")
-        default = known[key].default
-        kind = type(default)
-        if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-            try:  # YAML 1.1 reads 3e-5 (no point) as a string
-                value = float(value)
-            except ValueError:
-                raise ConfigError(f"{path}: {where}.{key} is '{value}': it must be a number") from None
-        if default is not None and type(value) is not kind:
-            raise ConfigError(f"{path}: {where}.{key} is {value!r}: it must be of type {kind.__name__}")
-        choices = known[key].metadata["choices"]
-        if choices and value not in choices:
-            raise ConfigError(f"{path}: {where}.{key} is {value!r}: use one of {', '.join(choices)}")
-        values[key] = value
-    return values
-
-
-def read_config(
-    path: Path, task_section: str, dataset: str, options_class: type, sample: bool = False
-) -> dict[str, Any]:
-    """Option values that a YAML file gives for one data set.
-
-    The file has `DefaultArgs`, a section per task with one mapping per data set, and `Sample` of the same
-    form as a task section, which is laid over the others when a run trains the sample model. The whole
-    file is checked, not only the part in use. Raises ConfigError that names file and key.
-    """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file: give another with --config") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: not a mapping of sections")
-    known = {item.name: item for item in dataclasses.fields(options_class)}
-    values = _overlay(content.pop("DefaultArgs", None), known, path, "DefaultArgs")
-    sections: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, section in content.items():
-        if name not in (*TASK_SECTIONS, SAMPLE_SECTION):
-            allowed = ", ".join(("DefaultArgs", *TASK_SECTIONS, SAMPLE_SECTION))
-            raise ConfigError(f"{path}: unknown key '{name}': use one of {allowed}")
-        if not isinstance(section, dict):
-            raise ConfigError(f"{path}: {name} is not a mapping of data sets")
-        sections[name] = {str(key): _overlay(value, known, path, f"{name}.{key}") for key, value in section.items()}
-    values.update(sections.get(task_section, {}).get(dataset, {}))
-    if sample:
-        values.update(sections.get(SAMPLE_SECTION, {}).get(dataset, {}))
-    return values
-
-
-def resolve_options(
-    options_class: Callable[..., Options], config: dict[str, Any], given: argparse.Namespace
-) -> Options:
-    """Options with the command line over the YAML file over the defaults."""
-    names = {item.name for item in dataclasses.fields(options_class)}  # type: ignore[arg-type]
-    command_line = {key: value for key, value in vars(given).items() if key in names}
-    return options_class(**{**config, **command_line})
+    def shown(self, task: str) -> dict[str, Any]:
+        """Every option by name, for the log and metrics.json."""
+        return dataclasses.asdict(self.run) | dataclasses.asdict(self.training) | self.limits(task)
 
 
 def accelerate_cpu(device: str | None) -> None:
@@ -180,10 +124,10 @@ def print_settings(settings: dict[str, Any]) -> None:
                                   for key, value in settings.items()))  # fmt: skip
 
 
-def check_run(run: RunOptions, given: argparse.Namespace) -> RunOptions:
+def check_run(run: RunOptions, given: argparse.Namespace, task: str) -> RunOptions:
     """Settle which stages run and where the model comes from; ConfigError or ModelError on what cannot work."""
     if run.dataset != CUSTOM:
-        get_spec(run.dataset)
+        check_task(get_spec(run.dataset), task)
     if not any(getattr(run, stage) for stage in STAGES):
         if any(stage in vars(given) for stage in STAGES):
             raise ConfigError("nothing to do: give one of --" + ", --".join(STAGES))
@@ -200,7 +144,7 @@ def check_run(run: RunOptions, given: argparse.Namespace) -> RunOptions:
     return run
 
 
-def load_data(run: RunOptions, given: argparse.Namespace) -> DataSet:
+def load_data(run: RunOptions, given: argparse.Namespace, task: str) -> DataSet:
     """Load the splits that the stages need, and print what there is to know about them."""
     wanted = {"train": run.do_train, "dev": run.do_train or run.do_eval or run.do_export, "test": run.do_predict}
     limits = {split: getattr(run, f"max_{split}_samples") for split in wanted}
@@ -208,6 +152,7 @@ def load_data(run: RunOptions, given: argparse.Namespace) -> DataSet:
         limits["dev"] = min(limits["dev"] or PARITY_ROWS, PARITY_ROWS)
     data = load_dataset(
         run.dataset,
+        task=task,
         data_dir=run.data_dir or None,
         data_source=run.data_source,
         splits=[split for split, needed in wanted.items() if needed],
@@ -220,3 +165,162 @@ def load_data(run: RunOptions, given: argparse.Namespace) -> DataSet:
     counts = {split: len(getattr(data, split)) for split, needed in wanted.items() if needed}
     say(f"data: {data.spec.name} from {data.source} ({data.location}), rows: {counts}")
     return data
+
+
+def load_session(settings: Settings, data: DataSet, task: Task, device: str) -> "Session":
+    """Load the model for a data set's labels; without training it needs a head that was trained for them."""
+    import paddle
+
+    from ernie_toolkit.finetuning import open_session, require_trained_head
+    from ernie_toolkit.models import load_model
+    from ernie_toolkit.training import seed_everything
+
+    name, options = settings.run.model_name_or_path, settings.training
+    paddle.set_device(device)
+    seed_everything(options.seed)
+    dropouts = [None if p < 0 else p for p in (options.hidden_dropout_prob, options.attention_probs_dropout_prob)]
+    loaded = load_model(name, task.labels, *dropouts, task=task.name)
+    if not settings.run.do_train:
+        require_trained_head(loaded, task.labels, model_labels(Path(name)) if is_local(name) else None)
+    return open_session(loaded, data, task)
+
+
+def train_model(session: "Session", settings: Settings, directory: Path, device: str) -> "TrainingResult":
+    """Fine-tune, save the best model and draw the training curve."""
+    from ernie_toolkit.models import save_model
+    from ernie_toolkit.reporting import plot_training_curve
+    from ernie_toolkit.training import discard_checkpoints
+
+    run = settings.run
+    result = session.train(settings.training, directory, device, run.resume, run.overwrite_output_dir)
+    if is_main_process():
+        save_model(session.loaded.model, session.loaded.vocabulary, directory)
+        title = f"{session.loaded.source} on {run.dataset} ({session.data.source})"
+        plot_training_curve(result.history, session.task.metrics[0], title, directory / "training_curve.png")
+        if not settings.training.keep_checkpoints:
+            discard_checkpoints(directory)
+    say(
+        f"trained to step {result.steps} in {result.seconds:.1f} s; best on dev at step {result.best_step}: {directory}"
+    )
+    return result
+
+
+def print_metrics(metrics: Mapping[str, float], path: Path) -> None:
+    """Print the figures of the dev set in one line, and details ("PER/f1") as a table below it."""
+    say(f"dev: {', '.join(f'{name} {value:.4f}' for name, value in metrics.items() if '/' not in name)} ({path})")
+    rows: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        if "/" in name:
+            row, _, column = name.rpartition("/")
+            rows.setdefault(row, {})[column] = value
+    if rows:
+        columns = list(next(iter(rows.values())))
+        width = max(map(len, rows))
+        say("  " + " " * width + "".join(f"{column:>11}" for column in columns))
+        for row, values in rows.items():
+            cells = (f"{value:>11.0f}" if column == "support" else f"{value:>11.4f}"
+                     for column, value in values.items())  # fmt: skip
+            say(f"  {row:<{width}}" + "".join(cells))
+
+
+def write_metrics(
+    session: "Session", settings: Settings, metrics: dict[str, float], result: "TrainingResult | None"
+) -> None:
+    """Write figures, where they come from, settings and versions: metrics.json of a training run.
+
+    An evaluation alone goes to eval_results.json, and leaves what training wrote as it is.
+    """
+    from ernie_toolkit.files import write_json
+    from ernie_toolkit.reporting import EVALUATION_FILE, METRICS_FILE, versions
+
+    run, data = settings.run, session.data
+    report: dict[str, Any] = {"dataset": run.dataset, "task": session.task.name, "metrics": metrics}
+    if result is not None:
+        report["training"] = {
+            "steps": result.steps, "best_step": result.best_step, "seconds": round(result.seconds, 1),
+            "resumed_from_step": result.resumed_from_step,
+            "evaluations": [entry for entry in result.history if "eval_loss" in entry],
+        }  # fmt: skip
+    report |= {
+        "model": session.loaded.source, "data_source": data.source, "data_location": data.location,
+        "left_out": data.left_out, "warnings": list(data.warnings), "seed": settings.training.seed,
+        "settings": settings.shown(session.task.name), "versions": versions(),
+    }  # fmt: skip
+    path = Path(run.output_dir) / run.dataset / (METRICS_FILE if result is not None else EVALUATION_FILE)
+    write_json(path, report)
+    print_metrics(metrics, path)
+
+
+def run_stages(settings: Settings, data: DataSet, task: Task) -> None:
+    """Load the model and go through the stages that were asked for."""
+    run, options = settings.run, settings.training
+    if options.fast_cpu:
+        accelerate_cpu(run.device or None)
+    device = check_device(run.device or None)
+    if device == "cpu" and (options.fp16 or options.bf16):
+        raise ConfigError("--fp16 and --bf16 need a GPU: Paddle computes in float32 on the CPU; leave them out")
+    from ernie_toolkit.predictions import write_predictions
+
+    session = load_session(settings, data, task, device)
+    directory = Path(run.output_dir) / run.dataset
+    result = train_model(session, settings, directory, device) if run.do_train else None
+    if not is_main_process():
+        return
+    metrics = result.metrics if result is not None else {}
+    if run.do_eval and result is None:  # training has evaluated the checkpoint it kept
+        metrics = session.evaluate(options.per_device_eval_batch_size)
+    if metrics:
+        write_metrics(session, settings, metrics, result)
+    if run.do_predict:
+        examples = data.split("test")
+        answers = session.predict(examples, options.per_device_eval_batch_size)
+        paths = write_predictions(data, examples, answers, directory)
+        say("predictions: " + ", ".join(map(str, paths)))
+    if run.do_export:
+        target = Path(run.export_model_dir) / run.dataset / "export"
+        parity = session.export(target, PARITY_ROWS, metrics, trained=run.do_train).info.parity
+        say(
+            f"bundle in {target}: ONNX and Paddle logits differ by at most {parity['max_abs_difference']:.1e} "
+            f"on {parity['rows']:.0f} rows"
+        )
+
+
+def settle(run: RunOptions, given: argparse.Namespace, task: str, sample: bool) -> Settings:
+    """All options of a run, checked; `sample`: the sample's own model is trained, which has settings of its own."""
+    config = read_config(Path(run.config), task, run.dataset, CONFIG_OPTIONS, sample)
+    training, reading = (resolve_options(options, config, given) for options in CONFIG_OPTIONS)
+    metrics = TASKS[task].metrics
+    training = dataclasses.replace(training, metric_for_best_model=training.metric_for_best_model or metrics[0])
+    check_training_options(training, metrics)
+    check_reading_options(reading)
+    return Settings(run, training, reading)
+
+
+def run_script(task: str, dataset: str, description: str, argv: Sequence[str]) -> None:
+    """Parse the arguments of a run_* script, settle settings, run; `dataset` is worked on where none is named."""
+    names = [name for name, spec in DATASETS.items() if spec.task == task]
+    parser = OneLineParser(
+        prog=TASK_SCRIPTS[task], description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
+    )
+    defaults = {"dataset": dataset}
+    for options_class in (RunOptions, TrainingOptions, *((ReadingOptions,) if task == "qa" else ())):
+        add_options(parser, options_class, defaults)
+    given = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        run = check_run(resolve_options(RunOptions, defaults, given), given, task)
+        settle(run, given, task, sample=False)  # a mistake in the settings is told before data is looked for
+        data = load_data(run, given, task)
+        if not run.model_name_or_path:
+            model = SAMPLE_MODEL if data.source == "sample" else DEFAULT_MODEL
+            run = dataclasses.replace(run, model_name_or_path=model)
+        settings = settle(run, given, task, sample=run.model_name_or_path == SAMPLE_MODEL)
+        print_settings(settings.shown(task))
+        spec = data.spec
+        length = settings.training.max_seq_length
+        run_stages(
+            settings,
+            data,
+            make_task(task, spec.labels, length, spec.text_format, spec.label_names, settings.limits(task)),
+        )
+        for message in data.warnings if data.source == "sample" else ():
+            warn(message)

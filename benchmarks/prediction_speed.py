@@ -19,7 +19,7 @@ import numpy as np
 from ernie_toolkit.batching import batches_by_length
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import load_dataset
-from ernie_toolkit.features import Features, encode, pad_batch, texts_of
+from ernie_toolkit.features import Features, TextInput, pad_batch
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.session import PRECISIONS
 
@@ -64,10 +64,10 @@ def main() -> None:
         source = {"data_dir": args.data_dir} if args.data_dir else {"data_source": "sample"}
         data = load_dataset(args.dataset, splits=("dev",), limits={"dev": args.max_rows}, **source)
         examples = data.split("dev")
-        texts = [texts_of(example, data.spec.text_format) for example in examples]
         predictor = Predictor(args.model_dir / "export", num_threads=args.num_threads, precision=args.precision)
+        texts = predictor.task.inputs(examples)
         started = time.perf_counter()
-        features = encode(predictor.tokenizer, texts, predictor.max_seq_length)
+        features = predictor.task.encode(predictor.tokenizer, texts).features
         tokenizing = time.perf_counter() - started
         lengths = [len(item) for item in features]
         rows = list(range(len(features)))
@@ -87,16 +87,15 @@ def main() -> None:
 
 
 def agreement(
-    model_dir: Path, predictor: Predictor, texts: Sequence[object], labels: Sequence[str], gold: Sequence[str]
+    model_dir: Path, predictor: Predictor, texts: Sequence[TextInput], labels: Sequence[str], gold: Sequence[str]
 ) -> dict[str, object]:
     """Accuracy of Predictor and of Paddle, and the share of rows with the same answer."""
     from ernie_toolkit.models import load_model
-    from ernie_toolkit.training import EncodedDataset, predict_logits
+    from ernie_toolkit.training import predict_logits
 
-    features = encode(predictor.tokenizer, texts, predictor.max_seq_length)  # type: ignore[arg-type]
-    dataset = EncodedDataset(features, None, predictor.tokenizer.special.pad)
-    expected = predict_logits(load_model(str(model_dir)).model, dataset, 32)
-    got = predictor.logits(texts)  # type: ignore[arg-type]
+    rows = predictor.task.encode(predictor.tokenizer, texts)
+    expected = np.asarray(predict_logits(load_model(str(model_dir)).model, rows, 32))
+    got = np.asarray(predictor.run(rows))
     right = np.array([labels.index(label) for label in gold])
     return {
         "accuracy_paddle": float((expected.argmax(axis=1) == right).mean()),

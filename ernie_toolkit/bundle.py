@@ -35,9 +35,10 @@ class FileEntry:
 class BundleInfo:
     """What `bundle.json` says.
 
-    `labels`: identifiers in the order of the logits; `label_names`: readable names in the same order, or
-    None. `files`: role ("tokenizer", "onnx", "onnx_int8", "paddle_program", "paddle_weights") to entry.
-    `parity`: rows compared and largest absolute difference between Paddle's and ONNX Runtime's logits.
+    `labels`: identifiers in the order of the logits (none for "qa"); `label_names`: readable names in the
+    same order, or None. `limits`: further settings of the task by name (windows, search). `files`: role
+    ("tokenizer", "onnx", "onnx_int8", "paddle_program", "paddle_weights") to entry. `parity`: rows compared
+    and largest absolute difference between Paddle's and ONNX Runtime's logits.
     """
 
     task: str
@@ -50,6 +51,7 @@ class BundleInfo:
     outputs: tuple[str, ...]
     files: dict[str, FileEntry]
     data_source: str
+    limits: dict[str, int] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     parity: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -113,6 +115,7 @@ def _parse(raw: dict[str, Any], where: Path) -> BundleInfo:
             outputs=_strings(raw["outputs"]),
             files=files,
             data_source=str(raw["data_source"]),
+            limits={str(name): int(value) for name, value in raw.get("limits", {}).items()},
             metrics=dict(raw["metrics"]),
             parity=dict(raw["parity"]),
             warnings=_strings(raw["warnings"]),

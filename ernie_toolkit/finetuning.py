@@ -1,98 +1,105 @@
-"""The journey of a classification run: data to model, model to metrics, predictions and a bundle."""
+"""The journey of a fine-tuning run: model and data joined, trained, measured, exported."""
 
-import json
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.data import DataSet
-from ernie_toolkit.data.registry import DatasetSpec
-from ernie_toolkit.decoding import decode_labels
+from ernie_toolkit.decoding import Answer
+from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.errors import ModelError
-from ernie_toolkit.features import TextInput, encode, texts_of
-from ernie_toolkit.files import write_json, write_text
+from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.models import LoadedModel
+from ernie_toolkit.options import TrainingOptions, check_training_options
+from ernie_toolkit.reporting import read_metrics
+from ernie_toolkit.tasks import Task
 from ernie_toolkit.tokenization import WordPieceTokenizer, build_tokenizer
-from ernie_toolkit.training import EncodedDataset, predict_logits
+from ernie_toolkit.training import TrainingResult, predict_logits, train
 
-PREDICTIONS = "test_results.json"
+Examples = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Session:
-    """A model with the tokenizer of its vocabulary, and the data set it works on."""
+    """A model with the tokenizer of its vocabulary, the data set it works on, and the task between the two."""
 
     loaded: LoadedModel
     tokenizer: WordPieceTokenizer
     data: DataSet
-    max_seq_length: int
+    task: Task
 
-    @property
-    def spec(self) -> DatasetSpec:
-        """The data set's description."""
-        return self.data.spec
+    def encoded(self, examples: Examples) -> EncodedDataset:
+        """Model inputs of some labelled examples, with training targets."""
+        return self.task.with_targets(self.task.encode(self.tokenizer, self.task.inputs(examples)), examples)
 
-    def texts(self, examples: Sequence[dict[str, Any]]) -> list[TextInput]:
-        """What the model reads of some examples."""
-        return [texts_of(example, self.spec.text_format) for example in examples]
+    def train(
+        self, options: TrainingOptions, directory: Path, device: str, resume: bool = False, overwrite: bool = False
+    ) -> TrainingResult:
+        """Fine-tune on the train split; the model holds the weights of the best checkpoint on dev afterwards.
 
-    def encoded(self, examples: Sequence[dict[str, Any]]) -> EncodedDataset:
-        """Model inputs of some examples, with labels where all of them have one."""
-        features = encode(self.tokenizer, self.texts(examples), self.max_seq_length)
-        ids = self.spec.label_ids
-        labelled = all(example["label"] is not None for example in examples)
-        labels = np.array([ids[example["label"]] for example in examples], dtype=np.int64) if labelled else None
-        return EncodedDataset(features, labels, self.tokenizer.special.pad)
+        Raises as `check_training_options` and `training.train` do.
+        """
+        metric = options.metric_for_best_model or self.task.metrics[0]
+        options = dataclasses.replace(options, metric_for_best_model=metric)
+        check_training_options(options, self.task.metrics)
+        dev = self.data.split("dev")
+        rows = self.encoded(dev)
+        identity = {
+            "dataset": self.data.spec.name, "data_source": self.data.source, "model": self.loaded.source,
+            "task": self.task.name, "limits": self.task.limits,
+        }  # fmt: skip
+        return train(
+            self.loaded.model, self.encoded(self.data.split("train")), rows,
+            lambda logits: self.task.score(rows, logits, dev),
+            options, directory, device, resume, overwrite, identity,
+        )  # fmt: skip
+
+    def evaluate(self, batch_size: int) -> dict[str, float]:
+        """Figures of the dev split, computed with Paddle (see `Task.score`)."""
+        examples = self.data.split("dev")
+        rows = self.encoded(examples)
+        return self.task.score(rows, predict_logits(self.loaded.model, rows, batch_size), examples)
+
+    def predict(self, examples: Examples, batch_size: int) -> Sequence[Answer]:
+        """Answers to some examples, computed with Paddle."""
+        inputs = self.task.inputs(examples)
+        rows = self.task.encode(self.tokenizer, inputs)
+        return self.task.decode(rows, predict_logits(self.loaded.model, rows, batch_size), inputs)
+
+    def export(self, directory: Path, parity_rows: int, metrics: dict[str, float], trained: bool) -> Bundle:
+        """Write the bundle, after comparing ONNX with Paddle on the first rows of the dev split.
+
+        `trained`: whether the model was trained on this session's data; if not, where its weights come from
+        is read from the record in its own directory.
+        """
+        record: dict[str, Any] = {"data_source": self.data.source, "warnings": self.data.warnings}
+        if not trained:
+            own = read_metrics(Path(self.loaded.source))
+            record = {"data_source": "unknown", "warnings": [], "metrics": {}} | own
+        origin = Origin(
+            self.data.spec.name, record["data_source"], metrics or record.get("metrics", {}), tuple(record["warnings"])
+        )
+        texts = self.task.inputs(self.data.split("dev")[:parity_rows])
+        return export_bundle(self.loaded.model, self.tokenizer, self.task, origin, texts, directory)
 
 
-def open_session(loaded: LoadedModel, data: DataSet, max_seq_length: int) -> Session:
-    """Join model and data; ModelError where the model has fewer positions than `max_seq_length`."""
+def open_session(loaded: LoadedModel, data: DataSet, task: Task) -> Session:
+    """Join model, data and task; ModelError where the model has fewer positions than the task's longest sequence."""
     limit = loaded.model.config.max_position_embeddings
-    if max_seq_length > limit:
-        raise ModelError(f"--max_seq_length {max_seq_length} is over the {limit} positions of {loaded.source}")
+    if task.max_seq_length > limit:
+        raise ModelError(f"--max_seq_length {task.max_seq_length} is over the {limit} positions of {loaded.source}")
     tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
-    return Session(loaded, tokenizer, data, max_seq_length)
+    return Session(loaded, tokenizer, data, task)
 
 
 def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: Sequence[str] | None) -> None:
-    """ModelError where a model cannot answer for these labels without being trained first."""
+    """ModelError where a model cannot answer for this task and these labels without being trained first."""
     if loaded.fresh:
-        raise ModelError(f"{loaded.source} has no trained classifier for {len(labels)} labels: fine-tune it first")
-    if recorded is not None and tuple(recorded) != tuple(labels):
+        wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
+        raise ModelError(f"{loaded.source} has no trained {wanted}: fine-tune it first")
+    if labels and recorded is not None and tuple(recorded) != tuple(labels):
         shown = ", ".join(recorded[:5])
         raise ModelError(f"{loaded.source} was trained for other labels ({shown} ...): choose its own data set")
-
-
-def write_predictions(session: Session, directory: Path, batch_size: int, warnings: Sequence[str]) -> tuple[Path, Path]:
-    """Predict the test split; write `test_results.json` and CLUE's submission file `<dataset>_predict.json`.
-
-    The first is one JSON object with `predictions`: id, label, name and confidence of each row. The second
-    has one JSON object a line, id and label, for tnews and iflytek with the label's name, as CLUE asks.
-    """
-    spec, examples = session.spec, session.data.split("test")
-    logits = predict_logits(session.loaded.model, session.encoded(examples), batch_size)
-    answers = decode_labels(logits, spec.labels, spec.label_names)
-    rows = [
-        {
-            "id": example["id"],
-            "label": answer.label,
-            "label_name": answer.name,
-            "confidence": round(answer.confidence, 6),
-        }
-        for example, answer in zip(examples, answers, strict=True)
-    ]
-    results, submission = directory / PREDICTIONS, directory / f"{spec.name}_predict.json"
-    source = {"dataset": spec.name, "data_source": session.data.source, "warnings": list(warnings)}
-    write_json(results, {**source, "predictions": rows})
-    name_field = {"tnews": "label_desc", "iflytek": "label_des"}.get(spec.name)
-    lines = []
-    for row in rows:
-        line = {"id": row["id"], "label": row["label"]}
-        if name_field:
-            line[name_field] = row["label_name"]
-        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
-    write_text(submission, "".join(lines))
-    return results, submission

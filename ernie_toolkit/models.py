@@ -39,6 +39,12 @@ SAMPLE_SHAPE: dict[str, Any] = {
     "attention_probs_dropout_prob": 0.0,
 }
 _HEADS = ("classifier.", "cls.", "qa_outputs.")
+# The class of PaddleNLP for each task; `config.json` names it under "architectures".
+ARCHITECTURES = {
+    "seq_cls": "ErnieForSequenceClassification",
+    "token_cls": "ErnieForTokenClassification",
+    "qa": "ErnieForQuestionAnswering",
+}
 
 
 @dataclass(frozen=True)
@@ -133,9 +139,18 @@ def _dropout_settings(hidden: float | None, attention: float | None) -> dict[str
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _load_directory(directory: Path, settings: dict[str, Any]) -> LoadedModel:
+def _model_class(task: str) -> "type[PretrainedModel]":
+    import paddlenlp.transformers
+
+    if task not in ARCHITECTURES:
+        raise ConfigError(f"task '{task}' is not known: use one of {', '.join(ARCHITECTURES)}")
+    found: type[PretrainedModel] = getattr(paddlenlp.transformers, ARCHITECTURES[task])
+    return found
+
+
+def _load_directory(directory: Path, task: str, settings: dict[str, Any]) -> LoadedModel:
     import paddle
-    from paddlenlp.transformers import ErnieConfig, ErnieForSequenceClassification
+    from paddlenlp.transformers import ErnieConfig
 
     check_model_directory(directory)
     vocabulary = read_vocabulary(directory)
@@ -149,17 +164,20 @@ def _load_directory(directory: Path, settings: dict[str, Any]) -> LoadedModel:
             f"{directory / VOCAB_FILE}: {len(vocabulary.tokens):,} tokens, {CONFIG_FILE} has room for "
             f"{config.vocab_size:,}: the two files belong to different models"
         )
-    model = ErnieForSequenceClassification(config)
+    model = _model_class(task)(config)
     path = directory / WEIGHTS_FILE
     try:
         state = paddle.load(str(path), return_numpy=True)
     except Exception as error:  # paddle.load raises whatever pickle and its own parser meet
         raise ModelError(f"{path}: not a Paddle weights file ({error!r:.100}): copy it again") from None
+    if model_task(directory) not in (None, task):
+        # Heads of different tasks can have the same names and shapes and mean different things.
+        state = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
     return LoadedModel(model, vocabulary, str(directory), _set_weights(model, state, path))
 
 
 def _set_weights(model: "PretrainedModel", state: dict[str, np.ndarray], path: Path) -> tuple[str, ...]:
-    """Fill a model from a state dict of its own kind, of another task's, or of the bare encoder."""
+    """Fill a model from a state dict of its own kind, of another number of labels, or of the bare encoder."""
     prefix = "" if any(key.startswith("ernie.") for key in state) else "ernie."
     given = {prefix + key if not key.startswith(_HEADS) else key: value for key, value in state.items()}
     own = model.state_dict()
@@ -181,13 +199,14 @@ def _set_weights(model: "PretrainedModel", state: dict[str, np.ndarray], path: P
     return tuple(fresh)
 
 
-def _load_published(name: str, settings: dict[str, Any]) -> LoadedModel:
+def _load_published(name: str, task: str, settings: dict[str, Any]) -> LoadedModel:
     """A published model by PaddleNLP's own download and cache."""
-    from paddlenlp.transformers import ErnieForSequenceClassification, ErnieTokenizer
+    from paddlenlp.transformers import ErnieTokenizer
 
+    model_class = _model_class(task)
     try:
         with quiet_paddlenlp():
-            model = ErnieForSequenceClassification.from_pretrained(name, **settings)
+            model = model_class.from_pretrained(name, **settings)
             tokenizer = ErnieTokenizer.from_pretrained(name)
     except Exception as error:  # PaddleNLP raises OSError, RuntimeError and others for the one cause
         reason = " ".join(str(error).split())[:160]
@@ -202,13 +221,13 @@ def _load_published(name: str, settings: dict[str, Any]) -> LoadedModel:
     return LoadedModel(model, vocabulary, name, ("classifier.weight", "classifier.bias"))
 
 
-def new_model(vocabulary: Vocabulary, settings: dict[str, Any]) -> LoadedModel:
-    """An ERNIE classifier with random weights; `settings` holds ErnieConfig's own names and values."""
-    from paddlenlp.transformers import ErnieConfig, ErnieForSequenceClassification
+def new_model(vocabulary: Vocabulary, settings: dict[str, Any], task: str = "seq_cls") -> LoadedModel:
+    """An ERNIE model with random weights; `settings` holds ErnieConfig's own names and values."""
+    from paddlenlp.transformers import ErnieConfig
 
     pad_id = vocabulary.tokens.index("[PAD]")
     config = ErnieConfig(vocab_size=len(vocabulary.tokens), pad_token_id=pad_id, use_task_id=False, **settings)
-    model = ErnieForSequenceClassification(config)
+    model = _model_class(task)(config)
     return LoadedModel(model, vocabulary, SAMPLE_MODEL, tuple(model.state_dict()))
 
 
@@ -217,24 +236,34 @@ def load_model(
     labels: Sequence[str] | None = None,
     hidden_dropout: float | None = None,
     attention_dropout: float | None = None,
+    task: str = "seq_cls",
 ) -> LoadedModel:
-    """An ERNIE classifier from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
+    """An ERNIE model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
 
-    `labels`: the classes in the order of the logits; the model's own where None. Dropout probabilities
+    `labels`: the classes in the order of the logits; the model's own where None. `task`: "seq_cls",
+    "token_cls" or "qa"; a head trained for another task is left behind, and a new one is `fresh`. Dropout probabilities
     replace the configuration's where given. The model is in training mode. Raises ModelError that names the
     file or weight that is missing or does not fit.
     """
+    if task == "qa":
+        labels = None  # its two outputs are no labels
     settings = {**_label_settings(labels), **_dropout_settings(hidden_dropout, attention_dropout)}
     if name_or_path == SAMPLE_MODEL and not is_local(name_or_path):
         from ernie_toolkit.data.sample import sample_vocab
 
-        if labels is None:
+        if labels is None and task != "qa":
             raise ConfigError(f"'{SAMPLE_MODEL}' is made new and has no labels of its own: name them")
         vocabulary = Vocabulary(tuple(sample_vocab()))
-        return new_model(vocabulary, {**SAMPLE_SHAPE, **settings})
+        return new_model(vocabulary, {**SAMPLE_SHAPE, **settings}, task)
     if is_local(name_or_path):
-        return _load_directory(Path(name_or_path), settings)
-    return _load_published(name_or_path, settings)
+        return _load_directory(Path(name_or_path), task, settings)
+    return _load_published(name_or_path, task, settings)
+
+
+def model_task(directory: Path) -> str | None:
+    """The task that the head of a model directory was made for; None where it names no such head."""
+    named = _read_json(directory / CONFIG_FILE).get("architectures") or []
+    return next((task for task, architecture in ARCHITECTURES.items() if architecture in named), None)
 
 
 def model_labels(directory: Path) -> tuple[str, ...] | None:

@@ -1,10 +1,12 @@
 """The settings of a training run, as plain values: names and meaning follow PaddleNLP's TrainingArguments."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ernie_toolkit.errors import ConfigError
 
+BEST_METRICS = ("accuracy", "f1", "precision", "recall", "exact_match", "loss")
 SCHEDULERS = ("linear", "cosine", "constant", "constant_with_warmup", "polynomial")
 
 
@@ -39,7 +41,9 @@ class TrainingOptions:
     save_steps: int = option(0, "steps between two checkpoints; 0: each epoch, and at least four times a run")
     save_total_limit: int = option(1, "checkpoints kept beside the best one")
     keep_checkpoints: bool = option(False, "keep checkpoints after a run that ended well")
-    metric_for_best_model: str = option("accuracy", "dev metric that chooses the best one", ("accuracy", "loss"))
+    metric_for_best_model: str = option(
+        "", "dev metric that chooses the best one; not given: the task's own (accuracy, or F1)", BEST_METRICS
+    )
     early_stopping: bool = option(False, "stop when the dev metric no longer gets better")
     early_stopping_patience: int = option(4, "evaluations without gain before stopping early")
     early_stopping_threshold: float = option(0.0, "a gain below this does not count")
@@ -65,8 +69,14 @@ _NOT_NEGATIVE = (
 )  # fmt: skip
 
 
-def check_training_options(options: TrainingOptions) -> None:
-    """Raise ConfigError on the first setting that cannot be meant, with its name, value and what it may be."""
+def check_training_options(options: TrainingOptions, metrics: Sequence[str]) -> None:
+    """Raise ConfigError on the first setting that cannot be meant, with its name, value and what it may be.
+
+    `metrics`: the figures that the task has; none chosen means its own.
+    """
+    if options.metric_for_best_model not in ("", *metrics):
+        known = ", ".join(metrics)
+        raise ConfigError(f"--metric_for_best_model {options.metric_for_best_model}: this task is measured by {known}")
     for name in _AT_LEAST_ONE:
         if getattr(options, name) < 1:
             raise ConfigError(f"--{name} is {getattr(options, name)}: it must be at least 1")
@@ -99,11 +109,29 @@ def check_training_options(options: TrainingOptions) -> None:
 
 
 @dataclass(frozen=True)
+class ReadingOptions:
+    """How a context is read, and how an answer is searched in it."""
+
+    doc_stride: int = option(128, "tokens that neighbouring windows of a context share, at most half of a window")
+    n_best_size: int = option(20, "candidates kept for a question")
+    max_answer_length: int = option(50, "tokens of the longest answer")
+
+
+def check_reading_options(options: ReadingOptions) -> None:
+    """Raise ConfigError on the first setting that cannot be meant."""
+    if options.doc_stride < 0:
+        raise ConfigError(f"--doc_stride is {options.doc_stride}: it must not be negative")
+    for name in ("n_best_size", "max_answer_length"):
+        if getattr(options, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(options, name)}: it must be at least 1")
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """What a run_* script works on, and which parts of the journey it makes."""
 
     model_name_or_path: str = option("", "model directory or published name (ernie-3.0-medium-zh where not given)")
-    dataset: str = option("afqmc", "data set by name, or custom")
+    dataset: str = option("", "data set by name, or custom")
     data_dir: str = option("", "directory with the data set's official files")
     data_source: str = option(
         "auto",
@@ -111,7 +139,7 @@ class RunOptions:
         "official: no sample; sample: nothing else",
         ("auto", "official", "sample"),
     )
-    train_file: str = option("", "custom: labelled training rows, tab separated or JSON lines (.json, .jsonl)")
+    train_file: str = option("", "custom: labelled training rows (README tells the formats)")
     dev_file: str = option("", "custom: labelled dev rows")
     test_file: str = option("", "custom: rows to predict")
     label_file: str = option("", "custom: one label a line; otherwise the labels of train_file, sorted")

@@ -12,7 +12,6 @@ from pathlib import Path
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import load_dataset
 from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.features import texts_of
 from ernie_toolkit.inference import Predictor
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,11 +55,11 @@ def compare(directory: Path, started: float) -> None:
 
     data = load_dataset(DATASET, data_source="sample", splits=("dev",))
     examples = data.split("dev")
-    texts = [texts_of(example, data.spec.text_format) for example in examples]
     gold = np.array([data.spec.label_ids[example["label"]] for example in examples])
 
     predictor = Predictor(directory / "export")
-    session = open_session(load_model(str(directory)), data, predictor.max_seq_length)
+    texts = predictor.task.inputs(examples)
+    session = open_session(load_model(str(directory)), data, predictor.task)
     answers, rates = {}, {}
     for name, run in (
         ("Paddle", lambda: predict_logits(session.loaded.model, session.encoded(examples), 32)),
@@ -68,7 +67,7 @@ def compare(directory: Path, started: float) -> None:
     ):
         run()  # the first pass allocates
         begun = time.perf_counter()
-        answers[name] = run().argmax(axis=1)
+        answers[name] = np.asarray(run()).argmax(axis=1)
         rates[name] = len(texts) / (time.perf_counter() - begun)
     equal = float((answers["Paddle"] == answers["ONNX Runtime"]).mean())
     metrics = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))

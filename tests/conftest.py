@@ -8,8 +8,10 @@ import pytest
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.models import LoadedModel, Vocabulary
+from ernie_toolkit.tasks import SequenceClassification
 
 ROOT = Path(__file__).resolve().parents[1]
+PAIRS = SequenceClassification(("0", "1"), 48, ("different", "same"), "pair")
 TINY_SHAPE = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -51,7 +53,9 @@ def afqmc_sample() -> DataSet:
     return load_dataset("afqmc", data_source="sample", splits=("train", "dev", "test"), limits=limits)
 
 
-def make_tiny_model(vocabulary: Vocabulary, labels: tuple[str, ...], **settings: object) -> LoadedModel:
+def make_tiny_model(
+    vocabulary: Vocabulary, labels: tuple[str, ...], task: str = "seq_cls", **settings: object
+) -> LoadedModel:
     """A new model of two layers, 32 wide."""
     from ernie_toolkit.models import new_model
     from ernie_toolkit.training import seed_everything
@@ -59,7 +63,7 @@ def make_tiny_model(vocabulary: Vocabulary, labels: tuple[str, ...], **settings:
     seed_everything(7)
     ids = {label: index for index, label in enumerate(labels)}
     named = {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids}
-    return new_model(vocabulary, {**TINY_SHAPE, **named, **settings})
+    return new_model(vocabulary, {**TINY_SHAPE, **named, **settings}, task)
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +77,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary, 
 
     directory = tmp_path_factory.mktemp("model") / "tiny"
     loaded = make_tiny_model(vocabulary, ("0", "1"), initializer_range=0.2)
-    rows = open_session(loaded, afqmc_sample, 48).encoded(afqmc_sample.split("dev"))
+    rows = open_session(loaded, afqmc_sample, PAIRS).encoded(afqmc_sample.split("dev"))
     loaded.model.classifier.bias.set_value(-np.median(predict_logits(loaded.model, rows, 32), axis=0))
     save_model(loaded.model, loaded.vocabulary, directory)
     return directory
@@ -82,12 +86,8 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary, 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, afqmc_sample: DataSet) -> Bundle:
     """The bundle exported from `model_dir`; read only."""
-    from ernie_toolkit.export import TaskDescription, export_bundle
     from ernie_toolkit.finetuning import open_session
     from ernie_toolkit.models import load_model
 
-    session = open_session(load_model(str(model_dir)), afqmc_sample, 48)
-    description = TaskDescription("afqmc", ("0", "1"), ("different", "same"), "pair", 48, "sample")
-    texts = session.texts(afqmc_sample.split("dev"))
-    directory = tmp_path_factory.mktemp("bundle") / "export"
-    return export_bundle(session.loaded.model, session.tokenizer, description, texts, directory)
+    session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
+    return session.export(tmp_path_factory.mktemp("bundle") / "export", 100, {}, trained=True)

@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 
 from ernie_toolkit.data import DATASETS, get_spec
+from ernie_toolkit.data.registry import TASK_SCRIPTS
 from ernie_toolkit.inference import Predictor
 
 pytestmark = pytest.mark.slow
 
 
-def command(root: Path, output: Path, *arguments: str) -> list[str]:
-    """A run on the sample that writes below `output`."""
+def command(root: Path, output: Path, dataset: str, *arguments: str) -> list[str]:
+    """A run of a data set's script on the sample that writes below `output`."""
+    script = str(root / TASK_SCRIPTS[get_spec(dataset).task])
     return [
-        sys.executable, str(root / "run_seq_cls.py"), "--data_source", "sample", "--device", "cpu", "--disable_tqdm",
+        sys.executable, script, "--dataset", dataset, "--data_source", "sample", "--device", "cpu", "--disable_tqdm",
         "--output_dir", str(output), "--export_model_dir", str(output), *arguments,
     ]  # fmt: skip
 
@@ -31,7 +33,7 @@ def command(root: Path, output: Path, *arguments: str) -> list[str]:
 def test_each_data_set_makes_the_whole_journey(root: Path, tmp_path: Path, dataset: str) -> None:
     stages = ("--do_train", "--do_eval", "--do_predict", "--do_export")
     result = subprocess.run(
-        command(root, tmp_path, "--dataset", dataset, "--max_steps", "30", *stages),
+        command(root, tmp_path, dataset, "--max_steps", "30", *stages),
         cwd=root, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -42,26 +44,38 @@ def test_each_data_set_makes_the_whole_journey(root: Path, tmp_path: Path, datas
     assert metrics["training"]["steps"] == 30
     predictor = Predictor(directory / "export")
     assert predictor.labels == spec.labels and predictor.bundle.info.warnings
-    assert predictor.bundle.info.metrics["accuracy"] == metrics["metrics"]["accuracy"]
+    assert predictor.bundle.info.metrics == metrics["metrics"]
     predictions = json.loads((directory / "test_results.json").read_text(encoding="utf-8"))
-    assert predictions["warnings"] and all(row["label"] in spec.labels for row in predictions["predictions"])
-    submission = [json.loads(line) for line in (directory / f"{dataset}_predict.json").read_text("utf-8").splitlines()]
-    assert [row["id"] for row in submission] == [row["id"] for row in predictions["predictions"]]
+    rows = predictions["predictions"]
+    assert predictions["warnings"] and rows
+    if spec.task == "token_cls":
+        for row in rows:
+            assert len(row["tags"]) == len(row["text"]) and set(row["tags"]) <= set(spec.labels)
+            assert all(row["text"][item["start"] : item["end"]] == item["text"] for item in row["entities"])
+        return
+    submission = (directory / f"{dataset}_predict.json").read_text("utf-8")
+    if spec.task == "qa":
+        assert json.loads(submission) == {row["id"]: row["answer"] for row in rows}
+        assert all(row["n_best"][0]["text"] == row["answer"] and len(row["n_best"]) <= 20 for row in rows)
+        return
+    assert all(row["label"] in spec.labels for row in rows)
+    assert [json.loads(line)["id"] for line in submission.splitlines()] == [row["id"] for row in rows]
 
 
-def test_a_killed_run_resumes_to_the_same_end(root: Path, tmp_path: Path) -> None:
-    """kill -9 in mid-run; the resumed run's evaluations, metrics and weights are those of a run left alone."""
+@pytest.mark.parametrize(("dataset", "metric"), [("afqmc", "accuracy"), ("msra_ner", "f1"), ("cmrc2018", "f1")])
+def test_a_killed_run_resumes_to_the_same_end(root: Path, tmp_path: Path, dataset: str, metric: str) -> None:
+    """kill -9 in mid-run; the resumed run's evaluations and metrics are those of a run left alone."""
     settings = (
-        "--dataset", "afqmc", "--max_train_samples", "640", "--max_dev_samples", "100", "--num_train_epochs", "6",
+        dataset, "--max_train_samples", "640", "--max_dev_samples", "100", "--max_steps", "120",
         "--per_device_train_batch_size", "32", "--save_steps", "10", "--do_train", "--do_eval", "--report_to", "none",
-        "--hidden_dropout_prob", "0.1", "--attention_probs_dropout_prob", "0.1",
+        "--hidden_dropout_prob", "0.1", "--attention_probs_dropout_prob", "0.1", "--max_seq_length", "128",
     )  # fmt: skip
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     subprocess.run(command(root, whole, *settings), cwd=root, check=True, capture_output=True)
     process = subprocess.Popen(
         command(root, cut, *settings), cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    checkpoints = cut / "afqmc" / "checkpoints"
+    checkpoints = cut / dataset / "checkpoints"
     deadline = time.monotonic() + 300
     while process.poll() is None and not (checkpoints / "checkpoint-40").exists():
         assert time.monotonic() < deadline, "no checkpoint within five minutes"
@@ -73,9 +87,9 @@ def test_a_killed_run_resumes_to_the_same_end(root: Path, tmp_path: Path) -> Non
     subprocess.run(command(root, cut, *settings, "--resume"), cwd=root, check=True, capture_output=True)
 
     def figures(output: Path) -> tuple[dict[str, float], list[tuple[int, float, float]], int]:
-        report = json.loads((output / "afqmc" / "metrics.json").read_text(encoding="utf-8"))
+        report = json.loads((output / dataset / "metrics.json").read_text(encoding="utf-8"))
         training = report["training"]
-        seen = [(entry["step"], entry["eval_accuracy"], entry["eval_loss"]) for entry in training["evaluations"]]
+        seen = [(entry["step"], entry[f"eval_{metric}"], entry["eval_loss"]) for entry in training["evaluations"]]
         return report["metrics"], seen, training["resumed_from_step"]
 
     metrics, evaluations, start = figures(whole)
@@ -88,7 +102,7 @@ def test_a_killed_run_resumes_to_the_same_end(root: Path, tmp_path: Path) -> Non
 
 def test_two_processes_train_together(root: Path, tmp_path: Path) -> None:
     run = command(
-        root, tmp_path, "--dataset", "afqmc", "--max_train_samples", "256", "--max_dev_samples", "100",
+        root, tmp_path, "afqmc", "--max_train_samples", "256", "--max_dev_samples", "100",
         "--num_train_epochs", "1", "--per_device_train_batch_size", "16", "--do_train", "--do_eval",
     )  # fmt: skip
     launch = [
@@ -157,7 +171,7 @@ def test_the_demo(root: Path, tmp_path: Path) -> None:
 
 def test_stages_one_by_one_from_another_directory(root: Path, tmp_path: Path) -> None:
     """Train, then evaluate, predict and export what is there, each in a process of its own, outside the project."""
-    settings = ("--dataset", "tnews", "--max_train_samples", "200", "--max_dev_samples", "100")
+    settings = ("tnews", "--max_train_samples", "200", "--max_dev_samples", "100")
     run = [*command(root, Path("out"), *settings), "--max_steps", "20"]
 
     def stage(name: str, *more: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import PAIRS
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.data import DataSet
@@ -34,7 +35,7 @@ def test_logits_equal_paddles(
     from ernie_toolkit.models import load_model
     from ernie_toolkit.training import predict_logits
 
-    session = open_session(load_model(str(model_dir)), afqmc_sample, 48)
+    session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
     expected = predict_logits(session.loaded.model, session.encoded(afqmc_sample.split("dev")), 7)
     assert expected.std() > 1e-2  # else equality would say nothing
     assert np.abs(predictor.logits(texts) - expected).max() < 1e-5
@@ -74,7 +75,7 @@ def test_several_threads_on_one_predictor(predictor: Predictor, texts: list[Text
 def test_limits_and_bad_arguments(bundle: Bundle, predictor: Predictor) -> None:
     assert predictor.predict([]) == []
     short = Predictor(bundle.directory, max_seq_length=16)
-    assert short.max_seq_length == 16
+    assert short.task.max_seq_length == 16
     with pytest.raises(ConfigError, match="batch_size is 0"):
         predictor.predict([("a", "b")], batch_size=0)
     with pytest.raises(DataError, match="input 1 is an empty text"):

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_tiny_model
+from conftest import PAIRS, make_tiny_model
 
 from ernie_toolkit.bundle import read_bundle
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import BundleError, ConfigError, ModelError
-from ernie_toolkit.export import TaskDescription, export_bundle
+from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.models import Vocabulary, load_model, model_labels, save_model
+from ernie_toolkit.tasks import SequenceClassification
 from ernie_toolkit.training import predict_logits
 
 
@@ -29,12 +30,12 @@ def copy(model_dir: Path, tmp_path: Path) -> Path:
 def test_a_saved_model_loads_with_from_pretrained(model_dir: Path, afqmc_sample: DataSet) -> None:
     from paddlenlp.transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    session = open_session(load_model(str(model_dir)), afqmc_sample, 48)
+    session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
     rows = session.encoded(afqmc_sample.split("dev"))
     theirs = AutoModelForSequenceClassification.from_pretrained(str(model_dir))
     assert np.array_equal(predict_logits(session.loaded.model, rows, 16), predict_logits(theirs, rows, 16))
     tokenizer = AutoTokenizer.from_pretrained(str(model_dir))
-    first, second = session.texts(afqmc_sample.split("dev")[:1])[0]
+    first, second = PAIRS.inputs(afqmc_sample.split("dev")[:1])[0]
     assert tokenizer(first, second)["input_ids"] == rows.features[0].input_ids
     assert model_labels(model_dir) == ("0", "1")
 
@@ -147,21 +148,20 @@ def test_a_published_name_loads_from_paddlenlps_cache(model_dir: Path, vocabular
     assert result.stdout.split()[-2:] == [str(len(vocabulary.tokens)), "40000"]
 
 
-def description(max_seq_length: int = 48) -> TaskDescription:
-    return TaskDescription("afqmc", ("0", "1"), None, "pair", max_seq_length, "sample")
+ORIGIN = Origin("afqmc", "sample")
 
 
 @pytest.fixture
 def session(model_dir: Path, afqmc_sample: DataSet) -> Session:
-    return open_session(load_model(str(model_dir)), afqmc_sample, 48)
+    return open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
 
 
 def test_a_large_difference_refuses_the_bundle_and_keeps_the_earlier(session: Session, tmp_path: Path) -> None:
-    texts = session.texts(session.data.split("dev")[:8])
+    texts = PAIRS.inputs(session.data.split("dev")[:8])
     target = tmp_path / "export"
-    earlier = export_bundle(session.loaded.model, session.tokenizer, description(), texts, target)
+    earlier = export_bundle(session.loaded.model, session.tokenizer, PAIRS, ORIGIN, texts, target)
     with pytest.raises(BundleError, match=r"differ from Paddle's by up to .*over 0e\+00|over 1e-12"):
-        export_bundle(session.loaded.model, session.tokenizer, description(), texts, target, max_difference=1e-12)
+        export_bundle(session.loaded.model, session.tokenizer, PAIRS, ORIGIN, texts, target, max_difference=1e-12)
     assert read_bundle(target, verify=True).info == earlier.info
     assert list(tmp_path.iterdir()) == [target]
 
@@ -169,10 +169,10 @@ def test_a_large_difference_refuses_the_bundle_and_keeps_the_earlier(session: Se
 def test_a_model_can_be_trained_on_after_export(session: Session, tmp_path: Path) -> None:
     rows = session.encoded(session.data.split("dev"))
     before = predict_logits(session.loaded.model, rows, 16)
-    texts = session.texts(session.data.split("dev")[:8])
-    export_bundle(session.loaded.model, session.tokenizer, description(), texts, tmp_path / "export")
+    texts = PAIRS.inputs(session.data.split("dev")[:8])
+    export_bundle(session.loaded.model, session.tokenizer, PAIRS, ORIGIN, texts, tmp_path / "export")
     assert np.array_equal(predict_logits(session.loaded.model, rows, 16), before)
-    export_bundle(session.loaded.model, session.tokenizer, description(), texts, tmp_path / "again")
+    export_bundle(session.loaded.model, session.tokenizer, PAIRS, ORIGIN, texts, tmp_path / "again")
 
 
 def test_models_with_task_ids_export(vocabulary: Vocabulary, afqmc_sample: DataSet, tmp_path: Path) -> None:
@@ -184,12 +184,12 @@ def test_models_with_task_ids_export(vocabulary: Vocabulary, afqmc_sample: DataS
     plain = make_tiny_model(vocabulary, ("0", "1"))
     config = ErnieConfig(**{**plain.model.config.to_dict(), "use_task_id": True, "task_type_vocab_size": 3})
     loaded = LoadedModel(ErnieForSequenceClassification(config), vocabulary, "tiny", ())
-    session = open_session(loaded, afqmc_sample, 48)
-    texts = session.texts(afqmc_sample.split("dev")[:8])
-    bundle = export_bundle(loaded.model, session.tokenizer, description(), texts, tmp_path / "export")
+    session = open_session(loaded, afqmc_sample, PAIRS)
+    texts = PAIRS.inputs(afqmc_sample.split("dev")[:8])
+    bundle = export_bundle(loaded.model, session.tokenizer, PAIRS, ORIGIN, texts, tmp_path / "export")
     assert bundle.info.inputs == ("input_ids", "token_type_ids")
 
 
 def test_more_tokens_than_positions(model_dir: Path, afqmc_sample: DataSet) -> None:
     with pytest.raises(ModelError, match="over the 64 positions"):
-        open_session(load_model(str(model_dir)), afqmc_sample, 65)
+        open_session(load_model(str(model_dir)), afqmc_sample, SequenceClassification(("0", "1"), 65))

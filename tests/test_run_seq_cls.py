@@ -1,5 +1,6 @@
 """run_seq_cls.py as a user runs it: what is refused, and how fast."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -10,11 +11,10 @@ import pytest
 import yaml
 
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.options import ReadingOptions, TrainingOptions
+from ernie_toolkit.settings import add_options, read_config, resolve_options
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import utils
-
+OPTIONS = (TrainingOptions, ReadingOptions)
 PUBLISHED = {
     "afqmc": (1, 3e-5, 32, 128), "tnews": (3, 5e-5, 32, 128), "iflytek": (3, 5e-5, 16, 128),
     "ocnli": (6, 5e-5, 64, 128), "cmnli": (4, 2e-5, 32, 128), "cluewsc2020": (50, 3e-5, 16, 128),
@@ -133,20 +133,20 @@ def test_configurations_that_are_refused(tmp_path: Path, name: str, content: obj
     path = tmp_path / "c.yml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(ConfigError, match=message) as caught:
-        utils.read_config(path, "SequenceClassification", "afqmc", TrainingOptions)
+        read_config(path, "seq_cls", "afqmc", OPTIONS)
     assert str(path) in str(caught.value)
 
 
 def test_broken_yaml(tmp_path: Path) -> None:
     (tmp_path / "c.yml").write_text("a: [", encoding="utf-8")
     with pytest.raises(ConfigError, match="cannot be read"):
-        utils.read_config(tmp_path / "c.yml", "SequenceClassification", "afqmc", TrainingOptions)
+        read_config(tmp_path / "c.yml", "seq_cls", "afqmc", OPTIONS)
 
 
 @pytest.mark.parametrize("dataset", list(PUBLISHED))
 def test_published_starting_points(root: Path, dataset: str) -> None:
-    config = utils.read_config(root / "configs" / "default.yml", "SequenceClassification", dataset, TrainingOptions)
-    options = TrainingOptions(**config)
+    config = read_config(root / "configs" / "default.yml", "seq_cls", dataset, OPTIONS)
+    options = resolve_options(TrainingOptions, config, argparse.Namespace())
     epochs, rate, batch, length = PUBLISHED[dataset]
     assert (options.num_train_epochs, options.learning_rate) == (epochs, rate)
     assert (options.per_device_train_batch_size, options.max_seq_length) == (batch, length)
@@ -160,13 +160,13 @@ def test_command_line_beats_yaml_beats_defaults(root: Path, tmp_path: Path) -> N
         "Sample: {tnews: {max_steps: 6}}\n",
         encoding="utf-8",
     )
-    parser = utils.argparse.ArgumentParser()
-    utils.add_options(parser, TrainingOptions)
+    parser = argparse.ArgumentParser()
+    add_options(parser, TrainingOptions)
     given = parser.parse_args(["--max_seq_length", "64"])
 
     def resolved(sample: bool) -> TrainingOptions:
-        config = utils.read_config(path, "SequenceClassification", "tnews", TrainingOptions, sample)
-        options: TrainingOptions = utils.resolve_options(TrainingOptions, config, given)
+        config = read_config(path, "seq_cls", "tnews", OPTIONS, sample)
+        options: TrainingOptions = resolve_options(TrainingOptions, config, given)
         return options
 
     assert (resolved(False).seed, resolved(False).max_steps, resolved(False).max_seq_length) == (2, 5, 64)

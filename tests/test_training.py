@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import make_tiny_model
+from conftest import PAIRS, make_tiny_model
 
 from ernie_toolkit.data import DataSet
+from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.models import Vocabulary
 from ernie_toolkit.options import TrainingOptions, check_training_options
-from ernie_toolkit.training import EncodedDataset, discard_checkpoints, evaluate_model, train
+from ernie_toolkit.training import discard_checkpoints, train
 from ernie_toolkit.training.run import planned_steps
 
 OPTIONS = TrainingOptions(
@@ -22,17 +23,18 @@ OPTIONS = TrainingOptions(
     disable_tqdm=True, report_to="none", logging_steps=2,
 )  # fmt: skip
 
+METRICS = ("accuracy", "loss")
+
 
 @pytest.fixture
 def session(vocabulary: Vocabulary, afqmc_sample: DataSet) -> Session:
     """A new tiny model on the sample."""
-    return open_session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, 48)
+    return open_session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
 
 
 def run(session: Session, run_dir: Path, options: TrainingOptions = OPTIONS, **more: Any) -> Any:
     """Train on the sample."""
-    rows = session.encoded(session.data.split("train")), session.encoded(session.data.split("dev"))
-    return train(session.loaded.model, *rows, options, run_dir, **more)
+    return session.train(options, run_dir, "cpu", **more)
 
 
 def test_the_model_returned_is_the_best_one(session: Session, tmp_path: Path) -> None:
@@ -41,8 +43,7 @@ def test_the_model_returned_is_the_best_one(session: Session, tmp_path: Path) ->
     assert [entry["step"] for entry in evaluations] == [4, 8, 12]
     best = max(evaluations, key=lambda entry: entry["eval_accuracy"])
     assert (result.best_step, result.metrics["accuracy"]) == (best["step"], best["eval_accuracy"])
-    dev = session.encoded(session.data.split("dev"))
-    assert evaluate_model(session.loaded.model, dev, 64) == pytest.approx(result.metrics, abs=1e-6)
+    assert session.evaluate(64) == pytest.approx(result.metrics, abs=1e-6)
     checkpoints = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert set(checkpoints) == {"run.json", ".partial", f"checkpoint-{best['step']}", "checkpoint-12"}
     discard_checkpoints(tmp_path)
@@ -74,8 +75,9 @@ def test_an_interrupted_run_is_not_overwritten_unasked(session: Session, tmp_pat
         run(session, tmp_path)
     with pytest.raises(ConfigError, match=r"learning_rate was 0\.005 and is 0\.001"):
         run(session, tmp_path, dataclasses.replace(OPTIONS, learning_rate=1e-3), resume=True)
-    with pytest.raises(ConfigError, match="dataset was None and is tnews"):
-        run(session, tmp_path, resume=True, identity={"dataset": "tnews"})
+    elsewhere = dataclasses.replace(session, data=dataclasses.replace(session.data, source="official"))
+    with pytest.raises(ConfigError, match="data_source was sample and is official"):
+        run(elsewhere, tmp_path, resume=True)
     (tmp_path / "checkpoints" / "run.json").unlink()
     with pytest.raises(ConfigError, match=r"run\.json is missing"):
         run(session, tmp_path, resume=True)
@@ -95,11 +97,11 @@ def test_a_loss_that_is_not_finite_stops_the_run(session: Session, tmp_path: Pat
 
 def test_sets_that_cannot_be_trained_on(session: Session, tmp_path: Path) -> None:
     rows = session.encoded(session.data.split("dev"))
-    unlabelled = EncodedDataset(rows.features, None, rows.pad_id)
+    unlabelled = EncodedDataset(rows.features, rows.pad_id)
     with pytest.raises(ConfigError, match="one labelled dev row"):
-        train(session.loaded.model, rows, unlabelled, OPTIONS, tmp_path)
-    with pytest.raises(ConfigError, match="has no labels"):
-        evaluate_model(session.loaded.model, unlabelled, 8)
+        train(session.loaded.model, rows, unlabelled, lambda logits: {}, OPTIONS, tmp_path)
+    with pytest.raises(ConfigError, match="--metric_for_best_model f1: this task is measured by accuracy, loss"):
+        run(session, tmp_path, dataclasses.replace(OPTIONS, metric_for_best_model="f1"))
 
 
 def test_steps_of_a_run() -> None:
@@ -157,7 +159,7 @@ def test_checkpoints_move_with_their_directory(session: Session, tmp_path: Path)
 def test_settings_that_cannot_be_meant(name: str, value: float, message: str) -> None:
     options = dataclasses.replace(TrainingOptions(), **{name: value})
     with pytest.raises(ConfigError, match=message) as caught:
-        check_training_options(options)
+        check_training_options(options, METRICS)
     assert f"--{name}" in str(caught.value)
 
 
@@ -168,5 +170,5 @@ def test_settings_that_exclude_each_other() -> None:
         ({"eval_steps": 4}, "without --save_steps"),
     ):
         with pytest.raises(ConfigError, match=message):
-            check_training_options(dataclasses.replace(TrainingOptions(), **settings))
-    check_training_options(TrainingOptions())
+            check_training_options(dataclasses.replace(TrainingOptions(), **settings), METRICS)
+    check_training_options(TrainingOptions(), METRICS)

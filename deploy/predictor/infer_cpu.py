@@ -1,41 +1,57 @@
 """Predict with an exported model on the CPU: ONNX Runtime, numpy and tokenizers, no Paddle.
 
 python deploy/predictor/infer_cpu.py --model_path best_models/afqmc/export
+python deploy/predictor/infer_cpu.py --task_name token_cls --text 小李昨天到了临江市
+python deploy/predictor/infer_cpu.py --task_name qa --question 桥有多长？ --context 这座桥长三百米。
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.bundle import BundleInfo
+from ernie_toolkit.bundle import BundleInfo, read_bundle
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data.inputs import read_inputs
-from ernie_toolkit.decoding import LabelAnswer
+from ernie_toolkit.decoding import Answer, LabelAnswer, TaggedText, answer_fields
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.files import write_text
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.session import PRECISIONS
 
-EXAMPLES: dict[bool, list[TextInput]] = {
-    False: ["国产电动车上半年出口量再创新高", "球队主场逆转取胜，小组赛提前出线"],
-    True: [("还款日可以改到下个月吗", "下个月再还款行不行"), ("怎么注销账户", "怎么更换绑定的手机号")],
+# Where the run_* scripts put the bundle of each task's first data set.
+MODEL_PATHS = {
+    "seq_cls": "best_models/afqmc/export",
+    "token_cls": "best_models/msra_ner/export",
+    "qa": "best_models/cmrc2018/export",
+}
+PAIR_FORMATS = ("pair", "keywords")
+BRIDGE = "临江大桥于1998年动工，2003年建成通车，全长一千二百米，是临江市第二座跨江大桥。"
+EXAMPLES: dict[str, list[TextInput]] = {
+    "single": ["国产电动车上半年出口量再创新高", "球队主场逆转取胜，小组赛提前出线"],
+    "pair": [("还款日可以改到下个月吗", "下个月再还款行不行"), ("怎么注销账户", "怎么更换绑定的手机号")],
+    "characters": ["李明远上周从北京到了临江市，在临江大学附属医院工作。", "本届展会由中国贸易促进会主办。"],
+    "question_context": [("临江大桥是哪一年建成的？", BRIDGE), ("临江大桥有多长？", BRIDGE)],
 }
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The arguments."""
     parser = OneLineParser(prog="infer_cpu.py", description=__doc__)
-    parser.add_argument("--task_name", default="seq_cls", choices=("seq_cls",), help="must be the bundle's own task")
-    parser.add_argument("--model_path", default="best_models/afqmc/export", help="bundle (default: %(default)s)")
+    parser.add_argument(
+        "--task_name", choices=tuple(MODEL_PATHS), help="must be the bundle's own, which is the default"
+    )
+    parser.add_argument("--model_path", help="bundle (default: best_models/NAME/export, NAME as run_*.py makes it)")
     parser.add_argument("--text", nargs="+", default=[], help="texts to predict")
     parser.add_argument("--text_pair", nargs="+", default=[], help="second texts, where the model reads pairs")
+    parser.add_argument("--question", nargs="+", default=[], help="questions, for a model that answers them")
+    parser.add_argument("--context", nargs="+", default=[], help="one context for all questions, or one for each")
     parser.add_argument(
-        "--input_file", help="texts to predict: one a line (pairs separated by a tab), or JSON lines (.json, .jsonl)"
+        "--input_file", help="inputs: one a line (pairs separated by a tab), or JSON lines (.json, .jsonl)"
     )
     parser.add_argument("--output_file", help="write one JSON object a line here instead of printing answers")
     parser.add_argument("--batch_size", type=int, default=32, help="(default: %(default)s)")
@@ -46,16 +62,21 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
-    """What to predict: the command line's texts, the file's, or the two built-in examples."""
-    pairs = info.text_format in ("pair", "keywords")
-    if args.input_file and args.text:
-        raise ConfigError("--text and --input_file exclude each other: give one of them")
+    """What to predict: the command line's texts, the file's, or the built-in examples."""
+    given = [name for name in ("input_file", "text", "question") if getattr(args, name)]
+    if len(given) > 1:
+        raise ConfigError(f"--{given[0]} and --{given[1]} exclude each other: give one of them")
     if args.input_file:
         return read_inputs(Path(args.input_file), info.text_format)
+    if info.task == "qa":
+        return _questions(args)
+    if args.question or args.context:
+        raise ConfigError("this model answers no questions: give --text in place of --question and --context")
+    pairs = info.text_format in PAIR_FORMATS
     if not args.text:
         if args.text_pair:
             raise ConfigError("--text_pair without --text: give both")
-        return EXAMPLES[pairs]
+        return EXAMPLES.get(info.text_format, EXAMPLES["pair" if pairs else "single"])
     if pairs and len(args.text_pair) != len(args.text):
         raise ConfigError(
             f"this model reads pairs: {len(args.text)} --text and {len(args.text_pair)} --text_pair do not make pairs"
@@ -65,21 +86,50 @@ def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
     return list(zip(args.text, args.text_pair, strict=True)) if pairs else list(args.text)
 
 
-def rows_of(texts: Sequence[TextInput], answers: Sequence[LabelAnswer]) -> Iterator[dict[str, Any]]:
-    """One JSON object for each text."""
-    for text, answer in zip(texts, answers, strict=True):
-        yield {
-            "text": text if isinstance(text, str) else list(text),
-            "label": answer.label,
-            "label_name": answer.name,
-            "confidence": round(answer.confidence, 6),
-        }
+def _questions(args: argparse.Namespace) -> list[TextInput]:
+    if args.text or args.text_pair:
+        raise ConfigError("this model answers questions: give --question and --context in place of --text")
+    if not args.question and not args.context:
+        return EXAMPLES["question_context"]
+    contexts = args.context * len(args.question) if len(args.context) == 1 else args.context
+    if not args.question or len(contexts) != len(args.question):
+        raise ConfigError(
+            f"{len(args.question)} --question and {len(args.context)} --context do not fit: "
+            "give one context for all questions, or one for each"
+        )
+    return list(zip(args.question, contexts, strict=True))
+
+
+def fields_of(text: TextInput, answer: Answer) -> dict[str, Any]:
+    """One line of the output file."""
+    return {"text": text if isinstance(text, str) else list(text), **answer_fields(answer)}
+
+
+def show(text: TextInput, answer: Answer) -> str:
+    """An input and its answer for people; positions of entities are their first and last character."""
+    lines = [f"input: {text if isinstance(text, str) else ' | '.join(text)}"]
+    if isinstance(answer, LabelAnswer):
+        lines.append(f"label: {answer.label} ({answer.name})  confidence: {answer.confidence:.4f}")
+    elif isinstance(answer, TaggedText):
+        lines += [
+            f"entity: {item.text}  label: {item.type}  pos: [{item.start}, {item.end - 1}]  "
+            f"confidence: {item.confidence:.4f}"
+            for item in answer.entities
+        ] or ["no entity"]
+    else:
+        lines.append(f"answer: {answer.text}  pos: [{answer.start}, {answer.end - 1}]  "
+                     f"confidence: {answer.confidence:.4f}")  # fmt: skip
+    return "\n".join(lines) + "\n"
 
 
 def run(args: argparse.Namespace) -> None:
     """Open the bundle, predict, print or write."""
     started = time.perf_counter()
-    predictor = Predictor(args.model_path, "cpu", args.num_threads, args.precision_mode, args.max_seq_length)
+    path = args.model_path or MODEL_PATHS[args.task_name or "seq_cls"]
+    task = read_bundle(path).info.task
+    if args.task_name not in (None, task):
+        raise ConfigError(f"{path} is a bundle for the task '{task}', not '{args.task_name}': change one of the two")
+    predictor = Predictor(path, "cpu", args.num_threads, args.precision_mode, args.max_seq_length)
     ready = time.perf_counter() - started
     texts = inputs_of(args, predictor.bundle.info)
     started = time.perf_counter()
@@ -88,13 +138,12 @@ def run(args: argparse.Namespace) -> None:
     for warning in predictor.bundle.info.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     if args.output_file:
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows_of(texts, answers))
-        write_text(Path(args.output_file), "".join(lines))
+        rows = map(fields_of, texts, answers)
+        write_text(Path(args.output_file), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         print(f"{len(answers)} answers in {args.output_file}")
     else:
-        for row in rows_of(texts, answers):
-            shown = row["text"] if isinstance(row["text"], str) else " | ".join(row["text"])
-            print(f"input: {shown}\nlabel: {row['label']} ({row['label_name']})  confidence: {row['confidence']:.4f}\n")
+        for text, answer in zip(texts, answers, strict=True):
+            print(show(text, answer))
     print(f"ready in {ready:.2f} s; {len(texts)} input(s) in {seconds:.3f} s, {len(texts) / seconds:.1f} a second")
 
 

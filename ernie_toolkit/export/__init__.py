@@ -1,5 +1,5 @@
 """Export: a trained Paddle model becomes a bundle of a static graph, ONNX, tokenizer and description."""
 
-from ernie_toolkit.export.bundling import MAX_DIFFERENCE, TaskDescription, export_bundle
+from ernie_toolkit.export.bundling import MAX_DIFFERENCE, Origin, export_bundle
 
-__all__ = ["MAX_DIFFERENCE", "TaskDescription", "export_bundle"]
+__all__ = ["MAX_DIFFERENCE", "Origin", "export_bundle"]

@@ -37,7 +37,8 @@ class ProgressLine(TrainerCallback):
             return
         if "eval_loss" in logs:
             skipped = ("eval_runtime", "progress_or_epoch")
-            figures = [f"{key[5:]} {value:.4f}" for key, value in logs.items() if key not in skipped]
+            shown = [key for key in logs if key not in skipped and "/" not in key]  # details are a table at the end
+            figures = [f"{key[5:]} {logs[key]:.4f}" for key in shown]
             self.bar.write(f"step {state.global_step}: dev {', '.join(figures)} ({logs['eval_runtime']:.1f} s)")
         elif "loss" in logs:
             rate = logs.get("interval_samples_per_second", 0.0)

@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.decoding import softmax
+from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json
-from ernie_toolkit.metrics import accuracy
 from ernie_toolkit.options import TrainingOptions
-from ernie_toolkit.training.dataset import EncodedDataset
 
 if TYPE_CHECKING:
     from paddlenlp.trainer import TrainingArguments
@@ -51,24 +49,11 @@ class TrainingResult:
     resumed_from_step: int
 
 
-def classification_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Accuracy and mean cross entropy (in nats) of a classification set."""
-    gold = softmax(logits)[np.arange(len(labels)), labels]
-    return {"accuracy": accuracy(logits, labels), "loss": float(-np.log(np.maximum(gold, 1e-300)).mean())}
-
-
-def predict_logits(model: "PretrainedModel", dataset: EncodedDataset, batch_size: int) -> np.ndarray:
-    """Logits of all rows in their own order, float32 of shape (rows, classes), by Paddle in evaluation mode."""
+def predict_logits(model: "PretrainedModel", dataset: EncodedDataset, batch_size: int) -> Outputs:
+    """Logits of all rows in their own order (see `Outputs`), by Paddle in evaluation mode."""
     from ernie_toolkit.training.trainer import model_logits
 
     return model_logits(model, dataset, batch_size)
-
-
-def evaluate_model(model: "PretrainedModel", dataset: EncodedDataset, batch_size: int) -> dict[str, float]:
-    """Metrics of a labelled classification set, computed with Paddle."""
-    if dataset.labels is None:
-        raise ConfigError("the set to evaluate has no labels: give a labelled one")
-    return classification_metrics(predict_logits(model, dataset, batch_size), dataset.labels)
 
 
 def seed_everything(seed: int) -> None:
@@ -84,8 +69,9 @@ def fingerprint(dataset: EncodedDataset) -> str:
     """Number of rows and a checksum of what the model reads of them, to tell a changed data set on resuming."""
     checksum = 0
     for row, item in enumerate(dataset.features):
-        label = -1 if dataset.labels is None else int(dataset.labels[row])
-        checksum = zlib.crc32(np.array([label, *item.input_ids], dtype=np.int64).tobytes(), checksum)
+        targets = [np.atleast_1d(values[row]) for values in dataset.targets.values()]
+        content = np.concatenate([*targets, item.input_ids])
+        checksum = zlib.crc32(content.astype(np.int64).tobytes(), checksum)
     return f"{len(dataset)}:{checksum:08x}"
 
 
@@ -163,16 +149,17 @@ def train(
     model: "PretrainedModel",
     train_set: EncodedDataset,
     dev_set: EncodedDataset,
+    score: Callable[[Outputs], dict[str, float]],
     options: TrainingOptions,
     run_dir: Path,
     device: str = "cpu",
     resume: bool = False,
     overwrite: bool = False,
     identity: dict[str, Any] | None = None,
-    metrics: Callable[[np.ndarray, np.ndarray], dict[str, float]] = classification_metrics,
 ) -> TrainingResult:
     """Fine-tune `model` in place; it holds the weights of the best checkpoint afterwards.
 
+    `score` gives the figures of the dev set's logits, `loss` and `options.metric_for_best_model` among them.
     Checkpoints go to `run_dir/checkpoints`, VisualDL logs to `run_dir/runs`. `identity`: what else must be
     the same for `resume` to be right (data set, model). Raises ConfigError on settings that do not fit a
     run found there, ToolkitError when the loss is no longer finite.
@@ -183,7 +170,7 @@ def train(
     from ernie_toolkit.training.callbacks import RestoreRandomState
     from ernie_toolkit.training.trainer import ToolkitTrainer
 
-    if train_set.labels is None or dev_set.labels is None or not len(train_set) or not len(dev_set):
+    if not (train_set.targets and dev_set.targets and len(train_set) and len(dev_set)):
         raise ConfigError("training needs at least one labelled training row and one labelled dev row")
     limit = model.config.max_position_embeddings
     if max(*train_set.lengths(), *dev_set.lengths()) > limit:
@@ -195,7 +182,7 @@ def train(
         checkpoint = _check_resume(run_dir, settings, resume, overwrite, main=paddle.distributed.get_rank() == 0)
         arguments = _arguments(options, run_dir, device, *planned_steps(len(train_set), world_size, options))
         trainer = ToolkitTrainer(
-            model, arguments, train_set, dev_set, metrics, options.group_by_length, _callbacks(options)
+            model, arguments, train_set, dev_set, score, options.group_by_length, _callbacks(options)
         )
         if checkpoint is not None:
             trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))

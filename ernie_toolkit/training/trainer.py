@@ -16,12 +16,13 @@ from paddlenlp.trainer import Trainer, TrainerCallback, TrainingArguments
 from paddlenlp.trainer.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ernie_toolkit.batching import batches_by_length, shuffled_batches_by_length
+from ernie_toolkit.encoded import EncodedDataset, Outputs, in_order, row_logits
 from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.training.dataset import EncodedDataset
+from ernie_toolkit.features import pad_batch
 
 STATE_FILE = "trainer_state.json"
 STAGING = ".partial"
-Metrics = Callable[[np.ndarray, np.ndarray], dict[str, float]]
+Score = Callable[[Outputs], dict[str, float]]
 
 
 class EpochBatchSampler(paddle.io.DistributedBatchSampler):
@@ -53,29 +54,28 @@ class EpochBatchSampler(paddle.io.DistributedBatchSampler):
 
 def model_logits(
     model: paddle.nn.Layer, dataset: EncodedDataset, batch_size: int, rank: int = 0, world_size: int = 1
-) -> np.ndarray:
-    """Logits of all rows in their own order, float32 of shape (rows, classes), computed in evaluation mode.
+) -> Outputs:
+    """Logits of all rows in their own order (see `Outputs`), computed in evaluation mode.
 
     With several processes each computes its share of the batches and all get the whole.
     """
-    was_training = model.training
+    was_training, lengths = model.training, dataset.lengths()
     model.eval()
-    parts: list[tuple[list[int], np.ndarray]] = []
+    parts: dict[int, np.ndarray] = {}
     with paddle.no_grad():
-        for rows in batches_by_length(dataset.lengths(), batch_size)[rank::world_size]:
-            batch = dataset.collate(rows)
-            logits = model(paddle.to_tensor(batch["input_ids"]), paddle.to_tensor(batch["token_type_ids"]))
-            parts.append((rows, logits.astype("float32").numpy()))
+        for rows in batches_by_length(lengths, batch_size)[rank::world_size]:
+            batch = pad_batch([dataset.features[row] for row in rows], dataset.pad_id)
+            outputs = model(*(paddle.to_tensor(batch[name]) for name in ("input_ids", "token_type_ids")))
+            tensors = outputs if isinstance(outputs, tuple) else (outputs,)
+            arrays = [tensor.astype("float32").numpy() for tensor in tensors]
+            parts.update(zip(rows, row_logits(arrays, [lengths[row] for row in rows]), strict=True))
     if was_training:
         model.train()
     if world_size > 1:
-        gathered: list[list[tuple[list[int], np.ndarray]]] = []
+        gathered: list[dict[int, np.ndarray]] = []
         paddle.distributed.all_gather_object(gathered, parts)
-        parts = [part for share in gathered for part in share]
-    result = np.empty((len(dataset), parts[0][1].shape[1]), dtype=np.float32)
-    for rows, logits in parts:
-        result[rows] = logits
-    return result
+        parts = {row: logits for share in gathered for row, logits in share.items()}
+    return in_order(parts, len(dataset))
 
 
 class ToolkitTrainer(Trainer):
@@ -89,12 +89,12 @@ class ToolkitTrainer(Trainer):
         arguments: TrainingArguments,
         train_set: EncodedDataset,
         dev_set: EncodedDataset,
-        metrics: Metrics,
+        score: Score,
         by_length: bool,
         callbacks: list[TrainerCallback],
     ) -> None:
         super().__init__(model=model, args=arguments, data_collator=train_set.collate, train_dataset=train_set)
-        self.dev_set, self.metrics, self.by_length = dev_set, metrics, by_length
+        self.dev_set, self.score, self.by_length = dev_set, score, by_length
         self.resumed_from: str | None = None
         for callback in list(self.callback_handler.callbacks):
             if type(callback).__name__ in ("ProgressCallback", "PrinterCallback"):
@@ -131,8 +131,7 @@ class ToolkitTrainer(Trainer):
             self.args.dataset_rank,
             self.args.dataset_world_size,
         )
-        assert self.dev_set.labels is not None  # train() does not take a dev set without labels
-        metrics = {f"eval_{name}": value for name, value in self.metrics(logits, self.dev_set.labels).items()}
+        metrics = {f"eval_{name}": value for name, value in self.score(logits).items()}
         metrics["eval_runtime"] = round(time.time() - started, 3)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

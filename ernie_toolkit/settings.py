@@ -1,0 +1,111 @@
+"""Options from the command line over a YAML file over defaults."""
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ernie_toolkit.errors import ConfigError
+
+TASK_SECTIONS = {"seq_cls": "SequenceClassification", "token_cls": "TokenClassification", "qa": "QuestionAnswering"}
+SAMPLE_SECTION = "Sample"
+Options = TypeVar("Options")
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in ("true", "1", "yes", "on"):
+        return True
+    if text.lower() in ("false", "0", "no", "off"):
+        return False
+    raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
+
+
+def add_options(
+    parser: argparse.ArgumentParser, options_class: type, defaults: Mapping[str, Any] | None = None
+) -> None:
+    """Add one flag for each field of a dataclass made with `option`; none is set unless it is given.
+
+    `defaults`: values that the help shows in place of the dataclass's own.
+    """
+    group = parser.add_argument_group(options_class.__name__)
+    for item in dataclasses.fields(options_class):
+        default = (defaults or {}).get(item.name, item.default)
+        flag, text = f"--{item.name}", item.metadata["help"] + ("" if default == "" else f" (default: {default})")
+        if isinstance(item.default, bool):
+            group.add_argument(
+                flag, type=_boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text
+            )
+        else:
+            kind = str if item.default is None else type(item.default)
+            group.add_argument(flag, type=kind, choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text)
+
+
+def _overlay(section: Any, known: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
+    """One mapping of the YAML file, each key known and each value of its option's type."""
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: {where} is not a mapping of option names to values")
+    values = {}
+    for key, value in section.items():
+        if key not in known:
+            raise ConfigError(f"{path}: unknown key '{key}' in {where}: use one of {', '.join(sorted(known))}")
+        default = known[key].default
+        kind = type(default)
+        if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+            try:  # YAML 1.1 reads 3e-5 (no point) as a string
+                value = float(value)
+            except ValueError:
+                raise ConfigError(f"{path}: {where}.{key} is '{value}': it must be a number") from None
+        if default is not None and type(value) is not kind:
+            raise ConfigError(f"{path}: {where}.{key} is {value!r}: it must be of type {kind.__name__}")
+        choices = known[key].metadata["choices"]
+        if choices and value not in choices:
+            raise ConfigError(f"{path}: {where}.{key} is {value!r}: use one of {', '.join(choices)}")
+        values[key] = value
+    return values
+
+
+def read_config(
+    path: Path, task: str, dataset: str, options_classes: Sequence[type], sample: bool = False
+) -> dict[str, Any]:
+    """Option values that a YAML file gives for one data set of a task, for the fields of some dataclasses.
+
+    The file has `DefaultArgs`, a section per task with one mapping per data set, and `Sample` of the same
+    form as a task section, which is laid over the others when a run trains the sample model. The whole
+    file is checked, not only the part in use. Raises ConfigError that names file and key.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file: give another with --config") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not a mapping of sections")
+    known = {item.name: item for options_class in options_classes for item in dataclasses.fields(options_class)}
+    values = _overlay(content.pop("DefaultArgs", None), known, path, "DefaultArgs")
+    sections: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, section in content.items():
+        if name not in (*TASK_SECTIONS.values(), SAMPLE_SECTION):
+            allowed = ", ".join(("DefaultArgs", *TASK_SECTIONS.values(), SAMPLE_SECTION))
+            raise ConfigError(f"{path}: unknown key '{name}': use one of {allowed}")
+        if not isinstance(section, dict):
+            raise ConfigError(f"{path}: {name} is not a mapping of data sets")
+        sections[name] = {str(key): _overlay(value, known, path, f"{name}.{key}") for key, value in section.items()}
+    values.update(sections.get(TASK_SECTIONS[task], {}).get(dataset, {}))
+    if sample:
+        values.update(sections.get(SAMPLE_SECTION, {}).get(dataset, {}))
+    return values
+
+
+def resolve_options(
+    options_class: Callable[..., Options], config: Mapping[str, Any], given: argparse.Namespace
+) -> Options:
+    """Options with the command line over the YAML file over the defaults; each class takes the fields it has."""
+    names = {item.name for item in dataclasses.fields(options_class)}  # type: ignore[arg-type]
+    values = {**config, **vars(given)}
+    return options_class(**{key: value for key, value in values.items() if key in names})
