@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +140,59 @@ def test_training_lowers_the_loss(session: Session, tmp_path: Path) -> None:
     result = session.train(options, tmp_path, "cpu")
     assert result.metrics["loss"] < before["loss"]
     assert session.evaluate(32) == pytest.approx(result.metrics, abs=1e-6)
+
+
+def infer(root: Path, bundle: Bundle, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """deploy/predictor/infer_cpu.py as a user runs it."""
+    script = root / "deploy" / "predictor" / "infer_cpu.py"
+    command = [sys.executable, str(script), "--model_path", str(bundle.directory), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_infer_cpu_prints_and_writes_answers(root: Path, session: Session, bundle: Bundle, tmp_path: Path) -> None:
+    task, out = session.task, tmp_path / "out.jsonl"
+    inputs = session.task.inputs(session.data.split("test"))
+    result = infer(root, bundle, "--task_name", task.name)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("input: ") == 2
+    if task.name == "qa":
+        assert result.stdout.count("answer: ") == 2
+        question, context = inputs[0]
+        one = infer(root, bundle, "--question", question, "也问这个？", "--context", context)
+        assert one.returncode == 0 and f"input: {question} | {context}" in one.stdout, one.stderr
+        (tmp_path / "in.tsv").write_text(f"{question}\t{context}\n", encoding="utf-8")
+        written = infer(root, bundle, "--input_file", str(tmp_path / "in.tsv"), "--output_file", str(out))
+    else:
+        text = str(inputs[0])
+        [answer] = Predictor(bundle.directory).predict([text])
+        assert isinstance(answer, TaggedText)
+        one = infer(root, bundle, "--text", text, "--precision_mode", "fp32")
+        shown = [line for line in one.stdout.splitlines() if line.startswith("entity: ")]
+        assert [line.split("  ")[:3] for line in shown] == [
+            [f"entity: {item.text}", f"label: {item.type}", f"pos: [{item.start}, {item.end - 1}]"]
+            for item in answer.entities
+        ]
+        (tmp_path / "in.txt").write_text(text + "\n", encoding="utf-8")
+        written = infer(root, bundle, "--input_file", str(tmp_path / "in.txt"), "--output_file", str(out))
+    assert written.returncode == 0, written.stderr
+    [row] = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    if task.name == "qa":
+        assert row["text"] == list(inputs[0]) and row["answer"] == inputs[0][1][row["start"] : row["end"]]
+    else:
+        assert len(row["tags"]) == len(row["text"])
+
+
+def test_infer_cpu_refuses_what_does_not_fit(root: Path, session: Session, bundle: Bundle) -> None:
+    qa = session.task.name == "qa"
+    cases = {
+        ("--task_name", "seq_cls"): f"is a bundle for the task '{session.task.name}', not 'seq_cls'",
+        (("--text", "x") if qa else ("--question", "x")): "answers questions" if qa else "answers no questions",
+        ("--text", "x", "--question", "y"): "exclude each other",
+    }
+    if qa:
+        cases["--question", "a", "b", "--context", "c", "d", "e"] = "give one context for all questions"
+        cases["--context", "c"] = "0 --question and 1 --context"
+    for arguments, message in cases.items():
+        result = infer(root, bundle, *arguments)
+        assert result.returncode == 2 and message in result.stderr, result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1

@@ -50,28 +50,32 @@ class WindowLogits:
     offsets: np.ndarray
 
 
-def best_spans(window: WindowLogits, n_best_size: int, max_answer_length: int) -> list[tuple[float, int, int]]:
-    """The `n_best_size` best (score, start, end) of one window, start and end being characters of the context.
+def best_spans(window: WindowLogits, n_best_size: int, max_answer_length: int) -> dict[tuple[int, int], float]:
+    """The `n_best_size` best places of one window with their scores; a place is characters [start, end).
 
     All pairs of a start and an end token at most `max_answer_length` tokens apart are compared, not only
-    those of the best starts with the best ends.
+    those of the best starts with the best ends. Of several pairs for one place (tokens can be made of the
+    same character) the best counts.
     """
     tokens = len(window.start)
     reach = min(max_answer_length, tokens)
     if not reach:
-        return []
+        return {}
     ends = np.concatenate([window.end.astype(np.float64), np.full(reach - 1, -np.inf)])
     scores = window.start.astype(np.float64)[:, None] + np.lib.stride_tricks.sliding_window_view(ends, reach)
     flat = scores.ravel()
-    count = min(n_best_size, len(flat))
-    best = np.argpartition(-flat, count - 1)[:count]
-    spans = []
-    for index in best.tolist():
-        first, length = divmod(index, reach)
-        if first + length < tokens:
-            start, end = int(window.offsets[first, 0]), int(window.offsets[first + length, 1])
-            spans.append((float(flat[index]), start, end))
-    return spans
+    count = n_best_size
+    while True:
+        count = min(count, len(flat))
+        best = np.argpartition(-flat, count - 1)[:count]
+        spans: dict[tuple[int, int], float] = {}
+        for index in best[np.isfinite(flat[best])].tolist():
+            first, more = divmod(index, reach)
+            place = int(window.offsets[first, 0]), int(window.offsets[first + more, 1])
+            spans[place] = max(float(flat[index]), spans.get(place, -np.inf))
+        if len(spans) >= n_best_size or count == len(flat):
+            return spans
+        count *= 2
 
 
 def decode_spans(
@@ -84,8 +88,8 @@ def decode_spans(
     """
     scores: dict[tuple[int, int], float] = {}
     for window in windows:
-        for score, start, end in best_spans(window, n_best_size, max_answer_length):
-            scores[start, end] = max(score, scores.get((start, end), -np.inf))
+        for place, score in best_spans(window, n_best_size, max_answer_length).items():
+            scores[place] = max(score, scores.get(place, -np.inf))
     ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:n_best_size]
     if not ranked:
         return SpanAnswer("", 0, 0, 0.0, ())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,6 +33,38 @@ class TaggedText:
     entities: tuple[Entity, ...]
 
 
+@lru_cache(maxsize=8)
+def _forbidden(labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """What strict BIO forbids: (from, to) pairs of tags, bool of shape (labels, labels), and tags at the start."""
+    inside = np.array([label.startswith("I-") for label in labels])
+    same = np.array([[before != "O" and before[2:] == label[2:] for label in labels] for before in labels])
+    return inside[None, :] & ~same, inside
+
+
+def best_tags(logits: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """The most probable sequence of tags that is whole BIO: an I tag only after a B or I tag of its type.
+
+    `logits`: float array of shape (tokens, len(labels)), one token at least. Returns int64 of shape
+    (tokens,). Where the most probable tag of each token makes such a sequence, that is the answer; else the
+    best one is found by dynamic programming (Viterbi, 1967).
+    """
+    forbidden, forbidden_first = _forbidden(tuple(labels))
+    best = logits.argmax(axis=1)
+    if not (forbidden_first[best[0]] or forbidden[best[:-1], best[1:]].any()):
+        return best
+    penalty = np.where(forbidden, -np.inf, 0.0)
+    scores = logits[0].astype(np.float64) + np.where(forbidden_first, -np.inf, 0.0)
+    before = np.zeros(logits.shape, dtype=np.int64)
+    for token in range(1, len(logits)):
+        paths = scores[:, None] + penalty
+        before[token] = paths.argmax(axis=0)
+        scores = paths.max(axis=0) + logits[token]
+    best[-1] = scores.argmax()
+    for token in range(len(logits) - 1, 0, -1):
+        best[token - 1] = before[token, best[token]]
+    return best
+
+
 def _inside(tag: str) -> str:
     return "I" + tag[1:] if tag.startswith("B-") else tag
 
@@ -58,13 +91,12 @@ def character_tags(token_tags: Sequence[str], offsets: np.ndarray, length: int) 
 
 
 def decode_tags(logits: np.ndarray, offsets: np.ndarray, text: str, labels: Sequence[str]) -> TaggedText:
-    """The most probable tag of each token, the tags of all characters, and the entities in them.
+    """The most probable tags of all tokens, those of all characters, and the entities that they make.
 
     `logits`: float array of shape (tokens, len(labels)); `offsets`: integers of shape (tokens, 2), the
-    characters [start, end) of `text` that each token was made of. An entity is what strict BIO makes one
-    (see `entity_spans`): it begins at a B tag, and a tag that goes on with nothing is no part of any. So
-    entities never overlap, and `text[start:end]` is an entity's text. Raises ValueError where shapes do
-    not fit.
+    characters [start, end) of `text` that each token was made of. The tags are those of `best_tags`, so
+    every I tag goes on with an entity that a B tag began: runs are never broken, entities never overlap,
+    and `text[start:end]` is an entity's text. Raises ValueError where shapes do not fit.
     """
     if logits.ndim != 2 or logits.shape[1] != len(labels) or offsets.shape != (len(logits), 2):
         raise ValueError(
@@ -73,7 +105,7 @@ def decode_tags(logits: np.ndarray, offsets: np.ndarray, text: str, labels: Sequ
         )
     if not len(logits):
         return TaggedText(text, ("O",) * len(text), ())
-    best = logits.argmax(axis=1)
+    best = best_tags(logits, labels)
     confidence = softmax(logits)[np.arange(len(best)), best]
     tags = character_tags([labels[index] for index in best.tolist()], offsets, len(text))
     entities = []
