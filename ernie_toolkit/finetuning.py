@@ -31,6 +31,14 @@ class Session:
     data: DataSet
     task: Task
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What has to be the same for an unfinished run to be gone on with."""
+        return {
+            "dataset": self.data.spec.name, "data_source": self.data.source, "model": self.loaded.source,
+            "task": self.task.name, "limits": self.task.limits,
+        }  # fmt: skip
+
     def encoded(self, examples: Examples) -> EncodedDataset:
         """Model inputs of some labelled examples, with training targets."""
         return self.task.with_targets(self.task.encode(self.tokenizer, self.task.inputs(examples)), examples)
@@ -47,14 +55,10 @@ class Session:
         check_training_options(options, self.task.metrics)
         dev = self.data.split("dev")
         rows = self.encoded(dev)
-        identity = {
-            "dataset": self.data.spec.name, "data_source": self.data.source, "model": self.loaded.source,
-            "task": self.task.name, "limits": self.task.limits,
-        }  # fmt: skip
         return train(
             self.loaded.model, self.encoded(self.data.split("train")), rows,
             lambda logits: self.task.score(rows, logits, dev),
-            options, directory, device, resume, overwrite, identity,
+            options, directory, device, resume, overwrite, self.identity,
         )  # fmt: skip
 
     def evaluate(self, batch_size: int) -> dict[str, float]:

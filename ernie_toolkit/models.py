@@ -19,7 +19,7 @@ from ernie_toolkit.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 from ernie_toolkit.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
 
 if TYPE_CHECKING:
-    from paddlenlp.transformers import PretrainedModel
+    from paddlenlp.transformers import PretrainedConfig, PretrainedModel
 
 DEFAULT_MODEL = "ernie-3.0-medium-zh"
 SAMPLE_MODEL = "ernie-sample-nano"
@@ -148,6 +148,18 @@ def _model_class(task: str) -> "type[PretrainedModel]":
     return found
 
 
+def build_model(model_class: "type[PretrainedModel]", config: "PretrainedConfig") -> "PretrainedModel":
+    """A model with random weights in the shape of its configuration: layers of a pruned one have its size."""
+    from ernie_toolkit.compression.widths import model_size
+
+    model = model_class(config)
+    if getattr(config, "pruned_num_attention_heads", None):
+        from ernie_toolkit.compression.structure import resize
+
+        resize(model, model_size(config))
+    return model
+
+
 def _load_directory(directory: Path, task: str, settings: dict[str, Any]) -> LoadedModel:
     import paddle
     from paddlenlp.transformers import ErnieConfig
@@ -164,7 +176,7 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any]) -> Loa
             f"{directory / VOCAB_FILE}: {len(vocabulary.tokens):,} tokens, {CONFIG_FILE} has room for "
             f"{config.vocab_size:,}: the two files belong to different models"
         )
-    model = _model_class(task)(config)
+    model = build_model(_model_class(task), config)
     path = directory / WEIGHTS_FILE
     try:
         state = paddle.load(str(path), return_numpy=True)

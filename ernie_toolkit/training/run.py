@@ -156,13 +156,15 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     identity: dict[str, Any] | None = None,
+    make_trainer: Callable[..., Any] | None = None,
 ) -> TrainingResult:
     """Fine-tune `model` in place; it holds the weights of the best checkpoint afterwards.
 
     `score` gives the figures of the dev set's logits, `loss` and `options.metric_for_best_model` among them.
     Checkpoints go to `run_dir/checkpoints`, VisualDL logs to `run_dir/runs`. `identity`: what else must be
-    the same for `resume` to be right (data set, model). Raises ConfigError on settings that do not fit a
-    run found there, ToolkitError when the loss is no longer finite.
+    the same for `resume` to be right (data set, model). `make_trainer` takes the arguments of
+    `ToolkitTrainer`, which trains where it is None. Raises ConfigError on settings that do not fit a run
+    found there, ToolkitError when the loss is no longer finite.
     """
     import paddle
 
@@ -181,7 +183,7 @@ def train(
     with quiet_paddlenlp():
         checkpoint = _check_resume(run_dir, settings, resume, overwrite, main=paddle.distributed.get_rank() == 0)
         arguments = _arguments(options, run_dir, device, *planned_steps(len(train_set), world_size, options))
-        trainer = ToolkitTrainer(
+        trainer = (make_trainer or ToolkitTrainer)(
             model, arguments, train_set, dev_set, score, options.group_by_length, _callbacks(options)
         )
         if checkpoint is not None:

@@ -1,0 +1,83 @@
+"""Width-adaptive training: one run teaches every width of a model, and keeps the best weights of each.
+
+Imports Paddle; import it inside a function.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from ernie_toolkit.compression.distillation import distillation_loss, observe
+from ernie_toolkit.compression.elastic import cut_out, use_size
+from ernie_toolkit.compression.structure import current_size
+from ernie_toolkit.compression.widths import LayerSize
+from ernie_toolkit.models import Vocabulary, save_model
+from ernie_toolkit.training.trainer import ToolkitTrainer, model_logits
+
+
+class WidthTrainer(ToolkitTrainer):
+    """Trains an elastic model at several sizes in each step, to answer as its teacher does.
+
+    `sizes`: name of each width to its size. The best weights of each are cut out and saved in
+    `best_dir/<name>` as a model of its own, by the dev figure `metric`. Logged are "eval_<name>/<figure>" for
+    each width, and their means over widths under the figures' own names.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        teacher: nn.Layer,
+        sizes: Mapping[str, LayerSize],
+        vocabulary: Vocabulary,
+        best_dir: Path,
+        metric: str,
+    ) -> None:
+        super().__init__(*arguments)
+        self.teacher, self.sizes, self.vocabulary, self.best_dir = teacher, dict(sizes), vocabulary, best_dir
+        self.metric, self.sign = metric, -1.0 if metric == "loss" else 1.0
+        self.full = current_size(self.model)
+
+    def compute_loss(self, model: nn.Layer, inputs: Any, return_outputs: bool = False) -> Any:
+        """The mean over widths of the distillation loss."""
+        mask = inputs["input_ids"] != self.model.config.pad_token_id
+        with paddle.no_grad():
+            taught = observe(self.teacher, inputs)
+        losses = []
+        for size in self.sizes.values():
+            use_size(self.model, size)
+            losses.append(distillation_loss(observe(model, inputs), taught, mask))
+        use_size(self.model, self.full)
+        loss = paddle.add_n(losses) / len(losses)
+        return (loss, (loss,)) if return_outputs else loss
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Figures of the dev set at each width; a width that is better than ever before is saved."""
+        started = time.time()
+        metrics: dict[str, float] = {}
+        for name, size in self.sizes.items():
+            use_size(self.model, size)
+            figures = self.score(
+                model_logits(
+                    self.model, self.dev_set, self.args.per_device_eval_batch_size, self.args.dataset_rank,
+                    self.args.dataset_world_size,
+                )
+            )  # fmt: skip
+            key = f"eval_{name}/{self.metric}"
+            earlier = [entry[key] for entry in self.state.log_history if key in entry]
+            if all(self.sign * figures[self.metric] > self.sign * value for value in earlier) and self.args.should_save:
+                save_model(cut_out(self.model, size), self.vocabulary, self.best_dir / name)
+            metrics |= {f"eval_{name}/{figure}": value for figure, value in figures.items() if "/" not in figure}
+        use_size(self.model, self.full)
+        for figure in {key.rpartition("/")[2] for key in metrics}:
+            metrics[f"eval_{figure}"] = float(np.mean([metrics[f"eval_{name}/{figure}"] for name in self.sizes]))
+        metrics["eval_runtime"] = round(time.time() - started, 3)
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
