@@ -1,0 +1,110 @@
+"""INT8 embedding tables in an ONNX graph: a quarter of the size, one scale for each row."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ernie_toolkit.errors import ModelError
+from ernie_toolkit.files import replaced_file
+
+if TYPE_CHECKING:
+    import onnx
+
+INT8_MAX = 127
+# Smaller tables (positions, token types) save next to nothing.
+MIN_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class QuantizedTable:
+    """A table that was quantized: its name, its shape (rows, columns), and the largest relative error of a row.
+
+    The error of a row is the L2 norm of its difference over its own L2 norm.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    max_row_error: float
+
+
+def quantize_rows(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Symmetric INT8 values and one scale for each row, so that `values * scales` is near the table.
+
+    `table`: float32 of shape (rows, columns). Returns int8 of the same shape and float32 of shape (rows, 1).
+    A row of zeros has scale 1. Raises ValueError on a table with values that are not finite.
+    """
+    if not np.isfinite(table).all():
+        raise ValueError("the table has values that are not finite")
+    largest = np.abs(table).max(axis=1, keepdims=True)
+    # A subnormal scale would lose the row: values that small are zero for all a model computes.
+    scales = np.where(largest > INT8_MAX * np.finfo(np.float32).tiny, largest / INT8_MAX, 1.0).astype(np.float32)
+    values = np.clip(np.rint(table / scales), -INT8_MAX, INT8_MAX).astype(np.int8)
+    return values, scales
+
+
+def quantize_embeddings(source: Path, target: Path, min_rows: int = MIN_ROWS) -> list[QuantizedTable]:
+    """Write an ONNX model with its embedding tables in INT8 to `target`, whole or not at all.
+
+    A table is a constant float32 matrix of at least `min_rows` rows that `Gather` nodes, and nothing else,
+    read rows of. Each of these nodes becomes Gather, Cast and Mul with the rows' scales. Everything else
+    stays as it is, so that matrix products can be quantized before or after. Raises ModelError where the
+    graph has no such table.
+    """
+    import onnx
+
+    model = onnx.load(str(source))
+    tables = [
+        _quantize_table(model.graph, initializer)
+        for initializer in list(model.graph.initializer)
+        if _is_table(model.graph, initializer, min_rows)
+    ]
+    if not tables:
+        raise ModelError(
+            f"{source}: no FP32 embedding table of {min_rows:,} rows or more in it: was it quantized before?"
+        )
+    with replaced_file(target) as temporary:
+        onnx.save(model, str(temporary))
+    return tables
+
+
+def _is_table(graph: "onnx.GraphProto", initializer: "onnx.TensorProto", min_rows: int) -> bool:
+    import onnx
+
+    if initializer.data_type != onnx.TensorProto.FLOAT or len(initializer.dims) != 2:
+        return False
+    if initializer.dims[0] < min_rows or initializer.dims[1] == 1:  # one column: the scales of a quantized table
+        return False
+    readers = [node for node in graph.node if initializer.name in node.input]
+    if not readers or initializer.name in {output.name for output in graph.output}:
+        return False
+    axes = [attribute.i for node in readers for attribute in node.attribute if attribute.name == "axis"]
+    return all(node.op_type == "Gather" and node.input[0] == initializer.name for node in readers) and not any(axes)
+
+
+def _quantize_table(graph: "onnx.GraphProto", initializer: "onnx.TensorProto") -> QuantizedTable:
+    from onnx import TensorProto, helper, numpy_helper
+
+    name = initializer.name
+    table = numpy_helper.to_array(initializer)
+    values, scales = quantize_rows(table)
+    norms = np.linalg.norm(table, axis=1)
+    errors = np.linalg.norm(values * scales - table, axis=1) / np.where(norms > 0, norms, 1.0)
+    graph.initializer.remove(initializer)
+    graph.initializer.append(numpy_helper.from_array(values, f"{name}_int8"))
+    graph.initializer.append(numpy_helper.from_array(scales, f"{name}_scales"))
+    for node in [node for node in graph.node if name in node.input]:
+        place, ids, output = list(graph.node).index(node), node.input[1], node.output[0]
+        graph.node.remove(node)
+        replacement = [
+            helper.make_node("Gather", [f"{name}_int8", ids], [f"{output}_int8"], name=f"{output}_rows", axis=0),
+            helper.make_node(
+                "Cast", [f"{output}_int8"], [f"{output}_cast"], name=f"{output}_to_float", to=TensorProto.FLOAT
+            ),
+            helper.make_node("Gather", [f"{name}_scales", ids], [f"{output}_scale"], name=f"{output}_scales", axis=0),
+            helper.make_node("Mul", [f"{output}_cast", f"{output}_scale"], [output], name=f"{output}_scaled"),
+        ]
+        for offset, made in enumerate(replacement):
+            graph.node.insert(place + offset, made)
+    return QuantizedTable(name, (int(table.shape[0]), int(table.shape[1])), float(errors.max()))
