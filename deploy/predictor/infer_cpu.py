@@ -1,8 +1,8 @@
 """Predict with an exported model on the CPU: ONNX Runtime, numpy and tokenizers, no Paddle.
 
 python deploy/predictor/infer_cpu.py --model_path best_models/afqmc/export
-python deploy/predictor/infer_cpu.py --task_name token_cls --text 小李昨天到了临江市
-python deploy/predictor/infer_cpu.py --task_name qa --question 桥有多长？ --context 这座桥长三百米。
+python deploy/predictor/infer_cpu.py --task_name token_cls --text 记者在枫坪村见到了教师秦昭岫。
+python deploy/predictor/infer_cpu.py --task_name qa --question 总部在哪里？ --context 临江公司的总部设在白埠市东部。
 """
 
 import argparse
@@ -30,12 +30,12 @@ MODEL_PATHS = {
     "qa": "best_models/cmrc2018/export",
 }
 PAIR_FORMATS = ("pair", "keywords")
-BRIDGE = "临江大桥于1998年动工，2003年建成通车，全长一千二百米，是临江市第二座跨江大桥。"
+COMPANY = "临江公司成立于1998年5月。临江公司生产全棉毛巾。临江公司的总部设在白埠市东部。"
 EXAMPLES: dict[str, list[TextInput]] = {
     "single": ["国产电动车上半年出口量再创新高", "球队主场逆转取胜，小组赛提前出线"],
     "pair": [("还款日可以改到下个月吗", "下个月再还款行不行"), ("怎么注销账户", "怎么更换绑定的手机号")],
-    "characters": ["李明远上周从北京到了临江市，在临江大学附属医院工作。", "本届展会由中国贸易促进会主办。"],
-    "question_context": [("临江大桥是哪一年建成的？", BRIDGE), ("临江大桥有多长？", BRIDGE)],
+    "characters": ["记者在枫坪村见到了56岁的教师秦昭岫。", "白埠市师范学院聘请凯鑫科技公司的叶明舟担任顾问。"],
+    "question_context": [("临江公司成立于哪一年？", COMPANY), ("临江公司的总部在哪里？", COMPANY)],
 }
 
 
