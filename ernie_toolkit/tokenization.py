@@ -114,10 +114,12 @@ class WordPieceTokenizer:
         return [encoding.ids for encoding in _encode(self.tokenizer.encode_batch_fast, texts)]
 
     def encode_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], Offsets]]:
-        """Token ids of each text, as `encode_ids`, and where in the text each token stands.
+        r"""Token ids of each text, as `encode_ids`, and where in the text each token stands.
 
         Offsets are [start, end) in characters of the text as given: `text[start:end]` is what the token was
-        made of. Tokens made of one character (a Hangul syllable, say) have the same offsets.
+        made of. Tokens made of one character (a Hangul syllable, say) have the same offsets. Only where a
+        spacing mark that canonical ordering moves (U+302E, say) follows "\u0130", the token's end is one
+        character early: mending that would cost every text four percent.
         """
         return [(encoding.ids, encoding.offsets) for encoding in _encode(self.tokenizer.encode_batch, texts)]
 

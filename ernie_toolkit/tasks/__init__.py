@@ -33,6 +33,8 @@ def make_task(
     `limits`: further settings of the task, by the names of its own fields; its defaults where left out.
     Raises ConfigError on a task or a limit that is not known.
     """
+    if name not in TASKS:
+        raise ConfigError(f"task '{name}' is not known: use one of {', '.join(TASKS)}")
     given = dict(limits or {})
     known = {"token_cls": ("window_overlap",), "qa": ("doc_stride", "n_best_size", "max_answer_length")}
     for key in given:
@@ -43,6 +45,4 @@ def make_task(
         return SequenceClassification(tuple(labels), max_seq_length, names, text_format)
     if name == TokenClassification.name:
         return TokenClassification(tuple(labels), max_seq_length, text_format=text_format, **given)
-    if name == QuestionAnswering.name:
-        return QuestionAnswering(max_seq_length, text_format=text_format, **given)
-    raise ConfigError(f"task '{name}' is not known: use one of {', '.join(TASKS)}")
+    return QuestionAnswering(max_seq_length, text_format=text_format, **given)
