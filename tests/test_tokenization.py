@@ -281,11 +281,13 @@ def test_sample_of_the_development_data(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", VOCABS)
-def test_all_of_the_development_data(ernie_reference: Callable[..., Reference], dev_data: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "step"), [(VOCABS[0], 1), (VOCABS[1], 4), (VOCABS[2], 4)])
+def test_the_development_data(ernie_reference: Callable[..., Reference], dev_data: Path, name: str, step: int) -> None:
+    """Every text with ERNIE 3.0's vocabulary; a part with the others, which differ in the last step only."""
     vocab_file = dev_data / "vocab" / name
     tokenizer, reference = build_tokenizer(read_vocab(vocab_file)), ernie_reference(vocab_file)
-    wrong = [text for path in data_files(dev_data) for text in differing(tokenizer, reference, texts_of_file(path))]
+    files = (texts_of_file(path)[::step] for path in data_files(dev_data))
+    wrong = [text for texts in files for text in differing(tokenizer, reference, texts)]
     assert wrong == []
 
 
