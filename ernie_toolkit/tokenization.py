@@ -237,6 +237,11 @@ def read_do_lower_case(path: Path) -> bool:
     return value
 
 
+def is_ideograph(character: str) -> bool:
+    """Whether a character is of the blocks that BERT calls Chinese characters: each is a word of its own."""
+    return any(start <= ord(character) <= end for start, end in _IDEOGRAPHS)
+
+
 def _normalizer(do_lower_case: bool) -> normalizers.Normalizer:
     classes = _character_classes()
     if not do_lower_case:
