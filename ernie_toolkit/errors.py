@@ -1,7 +1,7 @@
 """Errors that a user can cause, and that a user can mend.
 
 Every message is one line that says what is wrong, where, and what to do about it. Scripts print that line
-to standard error and exit with code 2 (see `exit_on_toolkit_error` in utils.py); a server answers it with
+to standard error and exit with code 2 (see `exit_on_toolkit_error` in cli.py); a server answers it with
 a 4xx status. Anything that is not a `ToolkitError` is a defect of the toolkit and keeps its traceback.
 """
 
