@@ -22,8 +22,9 @@ class DatasetSpec:
 
     `labels` gives each label its index in the model's output; they are the BIO tags in token_cls, and none
     in qa. `label_names` are names for people, in the same order, or None where the labels have no others.
-    `text_format` is one of those of `features.texts_of`. `files` maps each split to its file names, tried in order. `has_gold_gaps`: rows
-    labelled "-" carry no gold label (the annotators did not agree) and are left out.
+    `text_format` is one of those of `features.texts_of`. `files` maps each split to its file names, tried in
+    order. `has_gold_gaps`: rows labelled "-" carry no gold label (the annotators did not agree) and are left
+    out.
     """
 
     name: str
