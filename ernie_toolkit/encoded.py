@@ -77,15 +77,26 @@ def in_order(parts: Mapping[int, np.ndarray], rows: int) -> Outputs:
     return np.stack(ordered) if ordered and ordered[0].ndim == 1 else ordered
 
 
-def run_rows(dataset: EncodedDataset, batch_size: int, compute: Callable[[Batch], Sequence[np.ndarray]]) -> Outputs:
-    """The logits of all rows in their own order, computed in batches by length.
+def run_share(
+    dataset: EncodedDataset,
+    batch_size: int,
+    compute: Callable[[Batch], Sequence[np.ndarray]],
+    rank: int = 0,
+    world_size: int = 1,
+) -> dict[int, np.ndarray]:
+    """The logits of the rows that fall to one of several processes, by row number, computed in batches by length.
 
     `compute` gets `input_ids` and `token_type_ids`, int64 of shape (batch_size, tokens), and gives the
     model's outputs as `row_logits` takes them.
     """
     parts: dict[int, np.ndarray] = {}
     lengths = dataset.lengths()
-    for rows in batches_by_length(lengths, batch_size):
+    for rows in batches_by_length(lengths, batch_size)[rank::world_size]:
         batch = pad_batch([dataset.features[row] for row in rows], dataset.pad_id)
         parts.update(zip(rows, row_logits(compute(batch), [lengths[row] for row in rows]), strict=True))
-    return in_order(parts, len(dataset))
+    return parts
+
+
+def run_rows(dataset: EncodedDataset, batch_size: int, compute: Callable[[Batch], Sequence[np.ndarray]]) -> Outputs:
+    """The logits of all rows in their own order (see `run_share`)."""
+    return in_order(run_share(dataset, batch_size, compute), len(dataset))

@@ -39,6 +39,11 @@ class Session:
             "task": self.task.name, "limits": self.task.limits,
         }  # fmt: skip
 
+    def settled(self, options: TrainingOptions) -> TrainingOptions:
+        """Checked options, with the task's own metric where they choose none (see `check_training_options`)."""
+        check_training_options(options, self.task.metrics)
+        return dataclasses.replace(options, metric_for_best_model=options.metric_for_best_model or self.task.metrics[0])
+
     def encoded(self, examples: Examples) -> EncodedDataset:
         """Model inputs of some labelled examples, with training targets."""
         return self.task.with_targets(self.task.encode(self.tokenizer, self.task.inputs(examples)), examples)
@@ -50,9 +55,7 @@ class Session:
 
         Raises as `check_training_options` and `training.train` do.
         """
-        metric = options.metric_for_best_model or self.task.metrics[0]
-        options = dataclasses.replace(options, metric_for_best_model=metric)
-        check_training_options(options, self.task.metrics)
+        options = self.settled(options)
         dev = self.data.split("dev")
         rows = self.encoded(dev)
         return train(

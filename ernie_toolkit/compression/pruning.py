@@ -3,7 +3,6 @@
 Hou et al., 2020 (https://arxiv.org/abs/2004.04037). Paddle is imported inside the functions.
 """
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,7 +75,7 @@ def prune(
     if not widths or len(set(widths)) != len(widths):
         raise ConfigError("give one width at least, and each of them once")
     sizes = {width_name(width): layer_size(full.num_attention_heads, full.intermediate_size, width) for width in widths}
-    options = dataclasses.replace(options, metric_for_best_model=options.metric_for_best_model or task.metrics[0])
+    options = session.settled(options)
     rows, dev = session.encoded(session.data.split("train")), session.data.split("dev")
     dev_rows = session.encoded(dev)
     teacher = copy_model(model)

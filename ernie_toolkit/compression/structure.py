@@ -29,13 +29,6 @@ def head_columns(heads: np.ndarray, head_size: int) -> np.ndarray:
     return (heads[:, None] * head_size + np.arange(head_size)).ravel()
 
 
-def _linear(weight: np.ndarray, bias: np.ndarray) -> nn.Linear:
-    layer = nn.Linear(*weight.shape)
-    layer.weight.set_value(weight)
-    layer.bias.set_value(bias)
-    return layer
-
-
 def _chosen(layer: nn.Linear, rows: np.ndarray | None = None, columns: np.ndarray | None = None) -> nn.Linear:
     """A linear layer with some of another one's inputs (rows of its weight) or outputs (columns, and bias)."""
     weight, bias = layer.weight.numpy(), layer.bias.numpy()
@@ -43,7 +36,10 @@ def _chosen(layer: nn.Linear, rows: np.ndarray | None = None, columns: np.ndarra
         weight = weight[rows]
     if columns is not None:
         weight, bias = weight[:, columns], bias[columns]
-    return _linear(weight, bias)
+    chosen = nn.Linear(*weight.shape)
+    chosen.weight.set_value(weight)
+    chosen.bias.set_value(bias)
+    return chosen
 
 
 def select(model: nn.Layer, heads: Sequence[np.ndarray], neurons: Sequence[np.ndarray]) -> None:

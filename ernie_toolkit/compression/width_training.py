@@ -3,7 +3,6 @@
 Imports Paddle; import it inside a function.
 """
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ernie_toolkit.compression.elastic import cut_out, use_size
 from ernie_toolkit.compression.structure import current_size
 from ernie_toolkit.compression.widths import LayerSize
 from ernie_toolkit.models import Vocabulary, save_model
-from ernie_toolkit.training.trainer import ToolkitTrainer, model_logits
+from ernie_toolkit.training.trainer import ToolkitTrainer
 
 
 class WidthTrainer(ToolkitTrainer):
@@ -55,29 +54,18 @@ class WidthTrainer(ToolkitTrainer):
         loss = paddle.add_n(losses) / len(losses)
         return (loss, (loss,)) if return_outputs else loss
 
-    def evaluate(
-        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
-    ) -> dict[str, float]:
+    def dev_figures(self) -> dict[str, float]:
         """Figures of the dev set at each width; a width that is better than ever before is saved."""
-        started = time.time()
-        metrics: dict[str, float] = {}
+        found: dict[str, float] = {}
         for name, size in self.sizes.items():
             use_size(self.model, size)
-            figures = self.score(
-                model_logits(
-                    self.model, self.dev_set, self.args.per_device_eval_batch_size, self.args.dataset_rank,
-                    self.args.dataset_world_size,
-                )
-            )  # fmt: skip
+            figures = super().dev_figures()
             key = f"eval_{name}/{self.metric}"
             earlier = [entry[key] for entry in self.state.log_history if key in entry]
             if all(self.sign * figures[self.metric] > self.sign * value for value in earlier) and self.args.should_save:
                 save_model(cut_out(self.model, size), self.vocabulary, self.best_dir / name)
-            metrics |= {f"eval_{name}/{figure}": value for figure, value in figures.items() if "/" not in figure}
+            found |= {f"{name}/{figure}": value for figure, value in figures.items() if "/" not in figure}
         use_size(self.model, self.full)
-        for figure in {key.rpartition("/")[2] for key in metrics}:
-            metrics[f"eval_{figure}"] = float(np.mean([metrics[f"eval_{name}/{figure}"] for name in self.sizes]))
-        metrics["eval_runtime"] = round(time.time() - started, 3)
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
+        for figure in {key.rpartition("/")[2] for key in found}:
+            found[figure] = float(np.mean([found[f"{name}/{figure}"] for name in self.sizes]))
+        return found

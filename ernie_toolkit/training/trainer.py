@@ -15,10 +15,9 @@ import paddle
 from paddlenlp.trainer import Trainer, TrainerCallback, TrainingArguments
 from paddlenlp.trainer.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from ernie_toolkit.batching import batches_by_length, shuffled_batches_by_length
-from ernie_toolkit.encoded import EncodedDataset, Outputs, in_order, row_logits
+from ernie_toolkit.batching import shuffled_batches_by_length
+from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, in_order, run_share
 from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.features import pad_batch
 
 STATE_FILE = "trainer_state.json"
 STAGING = ".partial"
@@ -59,16 +58,16 @@ def model_logits(
 
     With several processes each computes its share of the batches and all get the whole.
     """
-    was_training, lengths = model.training, dataset.lengths()
+
+    def compute(batch: Batch) -> list[np.ndarray]:
+        outputs = model(*(paddle.to_tensor(batch[name]) for name in ("input_ids", "token_type_ids")))
+        tensors = outputs if isinstance(outputs, tuple) else (outputs,)
+        return [tensor.astype("float32").numpy() for tensor in tensors]
+
+    was_training = model.training
     model.eval()
-    parts: dict[int, np.ndarray] = {}
     with paddle.no_grad():
-        for rows in batches_by_length(lengths, batch_size)[rank::world_size]:
-            batch = pad_batch([dataset.features[row] for row in rows], dataset.pad_id)
-            outputs = model(*(paddle.to_tensor(batch[name]) for name in ("input_ids", "token_type_ids")))
-            tensors = outputs if isinstance(outputs, tuple) else (outputs,)
-            arrays = [tensor.astype("float32").numpy() for tensor in tensors]
-            parts.update(zip(rows, row_logits(arrays, [lengths[row] for row in rows]), strict=True))
+        parts = run_share(dataset, batch_size, compute, rank, world_size)
     if was_training:
         model.train()
     if world_size > 1:
@@ -124,6 +123,14 @@ class ToolkitTrainer(Trainer):
     ) -> dict[str, float]:
         """Metrics of the dev set, logged and told to the callbacks."""
         started = time.time()
+        metrics = {f"eval_{name}": value for name, value in self.dev_figures().items()}
+        metrics["eval_runtime"] = round(time.time() - started, 3)
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def dev_figures(self) -> dict[str, float]:
+        """The score of the dev set with the model as it is now; several processes share the work."""
         logits = model_logits(
             self.model,
             self.dev_set,
@@ -131,11 +138,7 @@ class ToolkitTrainer(Trainer):
             self.args.dataset_rank,
             self.args.dataset_world_size,
         )
-        metrics = {f"eval_{name}": value for name, value in self.score(logits).items()}
-        metrics["eval_runtime"] = round(time.time() - started, 3)
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
+        return self.score(logits)
 
     def log(self, logs: dict[str, float], **kwargs: Any) -> None:
         """Log, and keep the entry in the state: the Trainer empties its history, checkpoints should have it."""
