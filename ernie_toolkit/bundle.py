@@ -6,19 +6,22 @@ lists. `bundle.json` is written last, so a directory without it is not a bundle.
 
 import dataclasses
 import json
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ernie_toolkit import __version__
 from ernie_toolkit.errors import BundleError
-from ernie_toolkit.files import sha256_of, write_json
+from ernie_toolkit.files import replaced_file, sha256_of, write_json
 
 FORMAT_VERSION = 1
 BUNDLE_FILE = "bundle.json"
 # role -> file name; an exporter may leave out roles, but the first two are in every bundle.
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FILE = "model.onnx"
+COMPRESSED_FILES = {"onnx_int8": "model_int8.onnx", "onnx_fp16": "model_fp16.onnx"}
 REQUIRED_ROLES = ("tokenizer", "onnx")
 
 
@@ -37,8 +40,9 @@ class BundleInfo:
 
     `labels`: identifiers in the order of the logits (none for "qa"); `label_names`: readable names in the
     same order, or None. `limits`: further settings of the task by name (windows, search). `files`: role
-    ("tokenizer", "onnx", "onnx_int8", "paddle_program", "paddle_weights") to entry. `parity`: rows compared
-    and largest absolute difference between Paddle's and ONNX Runtime's logits.
+    ("tokenizer", "onnx", "onnx_int8", "onnx_fp16", "paddle_program", "paddle_weights") to entry. `parity`: rows
+    compared and largest absolute difference between Paddle's and ONNX Runtime's logits. `compression`: for
+    the role of a compressed model, how it was made and its dev metrics.
     """
 
     task: str
@@ -55,6 +59,7 @@ class BundleInfo:
     metrics: dict[str, float] = field(default_factory=dict)
     parity: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    compression: dict[str, dict[str, Any]] = field(default_factory=dict)
     toolkit_version: str = __version__
     format_version: int = FORMAT_VERSION
 
@@ -84,6 +89,24 @@ def file_entry(path: Path) -> FileEntry:
 def write_bundle_info(directory: Path, info: BundleInfo) -> None:
     """Write `bundle.json` into a directory that already holds every file it lists."""
     write_json(directory / BUNDLE_FILE, dataclasses.asdict(info))
+
+
+def add_compressed(bundle: Bundle, role: str, source: Path, description: Mapping[str, Any]) -> Bundle:
+    """Copy a compressed model into a bundle, under a role of `COMPRESSED_FILES`; gives the bundle as it is then.
+
+    `description` is what `bundle.json` tells about it under "compression". An earlier one of this role is
+    replaced.
+    """
+    path = bundle.directory / COMPRESSED_FILES[role]
+    with replaced_file(path) as temporary:
+        shutil.copyfile(source, temporary)
+    info = dataclasses.replace(
+        bundle.info,
+        files={**bundle.info.files, role: file_entry(path)},
+        compression={**bundle.info.compression, role: dict(description)},
+    )
+    write_bundle_info(bundle.directory, info)
+    return read_bundle(bundle.directory)
 
 
 def _strings(value: Any) -> tuple[str, ...]:
@@ -119,6 +142,7 @@ def _parse(raw: dict[str, Any], where: Path) -> BundleInfo:
             metrics=dict(raw["metrics"]),
             parity=dict(raw["parity"]),
             warnings=_strings(raw["warnings"]),
+            compression={str(role): dict(value) for role, value in raw.get("compression", {}).items()},
             toolkit_version=str(raw["toolkit_version"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -42,6 +42,16 @@ class EncodedDataset:
         """Tokens of each row."""
         return [len(item) for item in self.features]
 
+    def subset(self, rows: Sequence[int]) -> "EncodedDataset":
+        """Some of the rows, with their targets."""
+        targets = {
+            name: values[np.asarray(rows, dtype=np.int64)]
+            if isinstance(values, np.ndarray)
+            else [values[row] for row in rows]
+            for name, values in self.targets.items()
+        }
+        return EncodedDataset([self.features[row] for row in rows], self.pad_id, targets)
+
     def collate(self, rows: Sequence[int]) -> Batch:
         """The batch of these rows: `input_ids`, `token_type_ids`, and the targets, padded with `IGNORED`."""
         batch = pad_batch([self.features[row] for row in rows], self.pad_id)

@@ -15,7 +15,8 @@ from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.models import LoadedModel
 from ernie_toolkit.options import TrainingOptions, check_training_options
 from ernie_toolkit.reporting import read_metrics
-from ernie_toolkit.tasks import Task
+from ernie_toolkit.tasks import QuestionAnswering, Task
+from ernie_toolkit.tasks.question_answering import thin_negatives
 from ernie_toolkit.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.training import TrainingResult, predict_logits, train
 
@@ -48,6 +49,13 @@ class Session:
         """Model inputs of some labelled examples, with training targets."""
         return self.task.with_targets(self.task.encode(self.tokenizer, self.task.inputs(examples)), examples)
 
+    def training_rows(self, options: TrainingOptions) -> EncodedDataset:
+        """The train split as a run with these options sees it."""
+        rows = self.encoded(self.data.split("train"))
+        if self.task.name == QuestionAnswering.name:
+            return thin_negatives(rows, options.negative_window_ratio, options.seed)
+        return rows
+
     def train(
         self, options: TrainingOptions, directory: Path, device: str, resume: bool = False, overwrite: bool = False
     ) -> TrainingResult:
@@ -59,7 +67,7 @@ class Session:
         dev = self.data.split("dev")
         rows = self.encoded(dev)
         return train(
-            self.loaded.model, self.encoded(self.data.split("train")), rows,
+            self.loaded.model, self.training_rows(options), rows,
             lambda logits: self.task.score(rows, logits, dev),
             options, directory, device, resume, overwrite, self.identity,
         )  # fmt: skip

@@ -53,6 +53,9 @@ class TrainingOptions:
     fp16_opt_level: str = option("O1", "O1: some operators in half precision; O2: all that can", ("O1", "O2"))
     recompute: bool = option(False, "compute activations again in the backward pass, to save memory")
     dataloader_num_workers: int = option(0, "processes that build batches; 0: the training process itself")
+    negative_window_ratio: float = option(
+        -1.0, "question answering: windows without the answer to train on for each one with it; -1: all"
+    )
     group_by_length: bool = option(True, "put rows of similar length into one batch")
     fast_cpu: bool = option(True, "the CPU settings of ernie_toolkit.acceleration")
     disable_tqdm: bool = option(False, "no progress bar")
@@ -97,6 +100,10 @@ def check_training_options(options: TrainingOptions, metrics: Sequence[str]) -> 
         value = getattr(options, name)
         if value != -1 and not 0 <= value < 1:
             raise ConfigError(f"--{name} is {value}: it must lie between 0 and 1, or be -1 for the model's own")
+    if options.negative_window_ratio != -1 and not options.negative_window_ratio >= 0:
+        raise ConfigError(
+            f"--negative_window_ratio is {options.negative_window_ratio}: it must not be negative, or be -1 for all"
+        )
     if options.fp16 and options.bf16:
         raise ConfigError("--fp16 and --bf16 exclude each other: give one of them")
     if options.eval_steps and options.save_steps and options.save_steps % options.eval_steps:
@@ -127,8 +134,8 @@ def check_reading_options(options: ReadingOptions) -> None:
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """What a run_* script works on, and which parts of the journey it makes."""
+class SourceOptions:
+    """Which model and which data a script works on, where it writes, and on what it computes."""
 
     model_name_or_path: str = option("", "model directory or published name (ernie-3.0-medium-zh where not given)")
     dataset: str = option("", "data set by name, or custom")
@@ -141,20 +148,26 @@ class RunOptions:
     )
     train_file: str = option("", "custom: labelled training rows (README tells the formats)")
     dev_file: str = option("", "custom: labelled dev rows")
-    test_file: str = option("", "custom: rows to predict")
     label_file: str = option("", "custom: one label a line; otherwise the labels of train_file, sorted")
     max_train_samples: int = option(0, "use the first rows of the training set only; 0: all")
     max_dev_samples: int = option(0, "use the first rows of the dev set only; 0: all")
-    max_test_samples: int = option(0, "use the first rows of the test set only; 0: all")
     output_dir: str = option("./best_models", "trained models go to a directory of the data set's name in here")
-    export_model_dir: str = option("best_models/", "bundles go to NAME/export in here")
-    do_train: bool = option(False, "fine-tune (none of do_* given: train, evaluate and export)")
-    do_eval: bool = option(False, "evaluate on the dev set")
-    do_predict: bool = option(False, "predict the test set")
-    do_export: bool = option(False, "export the bundle: static graph, ONNX, tokenizer")
     config: str = option("configs/default.yml", "YAML file with settings per data set")
     device: str = option(
         "", "device to compute on; not given: a GPU where there is one, else the CPU", ("cpu", "gpu", "xpu", "npu")
     )
     resume: bool = option(False, "go on from the last checkpoint of a run that was cut off")
-    overwrite_output_dir: bool = option(False, "drop the checkpoints of a run that was cut off")
+    overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
+
+
+@dataclass(frozen=True)
+class RunOptions(SourceOptions):
+    """What a run_* script works on, and which parts of the journey it makes."""
+
+    test_file: str = option("", "custom: rows to predict")
+    max_test_samples: int = option(0, "use the first rows of the test set only; 0: all")
+    export_model_dir: str = option("best_models/", "bundles go to NAME/export in here")
+    do_train: bool = option(False, "fine-tune (none of do_* given: train, evaluate and export)")
+    do_eval: bool = option(False, "evaluate on the dev set")
+    do_predict: bool = option(False, "predict the test set")
+    do_export: bool = option(False, "export the bundle: static graph, ONNX, tokenizer")

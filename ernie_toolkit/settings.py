@@ -22,23 +22,38 @@ def _boolean(text: str) -> bool:
 
 
 def add_options(
-    parser: argparse.ArgumentParser, options_class: type, defaults: Mapping[str, Any] | None = None
+    parser: argparse.ArgumentParser,
+    options_class: type,
+    defaults: Mapping[str, Any] | None = None,
+    without: Sequence[str] = (),
 ) -> None:
     """Add one flag for each field of a dataclass made with `option`; none is set unless it is given.
 
-    `defaults`: values that the help shows in place of the dataclass's own.
+    `defaults`: values that the help shows in place of the dataclass's own. `without`: fields that get none. A
+    field with a tuple takes several values.
     """
     group = parser.add_argument_group(options_class.__name__)
-    for item in dataclasses.fields(options_class):
+    for item in (item for item in dataclasses.fields(options_class) if item.name not in without):
         default = (defaults or {}).get(item.name, item.default)
-        flag, text = f"--{item.name}", item.metadata["help"] + ("" if default == "" else f" (default: {default})")
+        shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+        flag, text = f"--{item.name}", item.metadata["help"] + ("" if shown == "" else f" (default: {shown})")
         if isinstance(item.default, bool):
             group.add_argument(
                 flag, type=_boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text
             )
         else:
-            kind = str if item.default is None else type(item.default)
-            group.add_argument(flag, type=kind, choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text)
+            many = isinstance(item.default, tuple)
+            group.add_argument(
+                flag, type=_element_type(item.default), nargs="+" if many else None, choices=item.metadata["choices"],
+                default=argparse.SUPPRESS, help=text,
+            )  # fmt: skip
+
+
+def _element_type(default: Any) -> type:
+    """The type of one value of an option; that of a list of values is the first one's, text where it is empty."""
+    if isinstance(default, tuple):
+        return type(default[0]) if default else str
+    return type(default)
 
 
 def _overlay(section: Any, known: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
@@ -51,20 +66,30 @@ def _overlay(section: Any, known: dict[str, Any], path: Path, where: str) -> dic
     for key, value in section.items():
         if key not in known:
             raise ConfigError(f"{path}: unknown key '{key}' in {where}: use one of {', '.join(sorted(known))}")
-        default = known[key].default
-        kind = type(default)
-        if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-            try:  # YAML 1.1 reads 3e-5 (no point) as a string
-                value = float(value)
-            except ValueError:
-                raise ConfigError(f"{path}: {where}.{key} is '{value}': it must be a number") from None
-        if default is not None and type(value) is not kind:
-            raise ConfigError(f"{path}: {where}.{key} is {value!r}: it must be of type {kind.__name__}")
-        choices = known[key].metadata["choices"]
-        if choices and value not in choices:
-            raise ConfigError(f"{path}: {where}.{key} is {value!r}: use one of {', '.join(choices)}")
-        values[key] = value
+        default, choices = known[key].default, known[key].metadata["choices"]
+        if isinstance(default, tuple):
+            items = value if isinstance(value, list) else [value]
+            values[key] = tuple(
+                _checked(item, _element_type(default), choices, f"{path}: {where}.{key}") for item in items
+            )
+        else:
+            values[key] = _checked(value, type(default), choices, f"{path}: {where}.{key}")
     return values
+
+
+def _checked(value: Any, kind: type, choices: Sequence[str] | None, where: str) -> Any:
+    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        try:  # YAML 1.1 reads 3e-5 (no point) as a string
+            value = float(value)
+        except ValueError:
+            raise ConfigError(f"{where} is '{value}': it must be a number") from None
+    if kind is str and type(value) in (int, float):  # a width, a path: what looks like a number is text too
+        value = str(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{where} is {value!r}: it must be of type {kind.__name__}")
+    if choices and value not in choices:
+        raise ConfigError(f"{where} is {value!r}: use one of {', '.join(choices)}")
+    return value
 
 
 def read_config(
@@ -107,5 +132,5 @@ def resolve_options(
 ) -> Options:
     """Options with the command line over the YAML file over the defaults; each class takes the fields it has."""
     names = {item.name for item in dataclasses.fields(options_class)}  # type: ignore[arg-type]
-    values = {**config, **vars(given)}
+    values = {**config, **{key: tuple(v) if isinstance(v, list) else v for key, v in vars(given).items()}}
     return options_class(**{key: value for key, value in values.items() if key in names})

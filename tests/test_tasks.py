@@ -12,6 +12,7 @@ from ernie_toolkit.decoding import SpanAnswer, TaggedText
 from ernie_toolkit.encoded import IGNORED, EncodedDataset, run_rows
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.tasks import QuestionAnswering, TokenClassification, make_task
+from ernie_toolkit.tasks.question_answering import thin_negatives
 from ernie_toolkit.tokenization import build_tokenizer
 
 TOKENIZER = build_tokenizer(sample_vocab())
@@ -210,3 +211,25 @@ def test_tasks_by_name() -> None:
         make_task("seq_cls", ("a", "b"), 64, "sentence", limits={"doc_stride": 5})
     with pytest.raises(DataError, match="reads pairs of texts"):
         make_task("qa", (), 64, "question_context").encode(TOKENIZER, ["only a text"])
+
+
+def test_training_windows_without_the_answer_are_thinned() -> None:
+    task = QuestionAnswering(24, doc_stride=4)
+    context = "临江公司的总部设在白埠市东部。" + "那里的人都说话很慢。" * 12
+    examples: list[dict[str, Any]] = [
+        {"question": "总部在哪里？", "context": context, "answers": ["白埠市"], "span": (9, 12)},
+        {"question": "谁说话很慢？", "context": context, "answers": ["谁"], "span": None},
+    ]
+    rows = task.with_targets(task.encode(TOKENIZER, task.inputs(examples)), examples)
+    starts = np.asarray(rows.targets["start_positions"])
+    positives, negatives = int((starts > 0).sum()), int((starts == 0).sum())
+    assert positives and negatives > 3 * positives and (starts == IGNORED).any()
+    assert thin_negatives(rows, -1, 0) is rows
+    assert len(thin_negatives(rows, 0, 0)) == positives
+    two = thin_negatives(rows, 2, 0)
+    assert len(two) == 3 * positives and len(thin_negatives(rows, 1000, 0)) == positives + negatives
+    assert (np.asarray(two.targets["start_positions"]) != IGNORED).all()
+    for place, features in enumerate(two.features):
+        before = next(row for row, item in enumerate(rows.features) if item is features)
+        for name in rows.targets:
+            assert two.targets[name][place] == rows.targets[name][before]

@@ -76,7 +76,7 @@ def prune(
         raise ConfigError("give one width at least, and each of them once")
     sizes = {width_name(width): layer_size(full.num_attention_heads, full.intermediate_size, width) for width in widths}
     options = session.settled(options)
-    rows, dev = session.encoded(session.data.split("train")), session.data.split("dev")
+    rows, dev = session.training_rows(options), session.data.split("dev")
     dev_rows = session.encoded(dev)
     teacher = copy_model(model)
     batches = importance_batches(rows, options.per_device_train_batch_size, options.seed, IMPORTANCE_BATCHES)

@@ -50,14 +50,13 @@ def _model(bundle: Bundle, precision: str) -> Path | bytes:
     return quantize_dynamic_file(bundle.path("onnx"))
 
 
-def open_session(
-    bundle: Bundle, device: str = "cpu", num_threads: int | None = None, precision: str = "fp32"
+def model_session(
+    model: Path | bytes, device: str = "cpu", num_threads: int | None = None, int8: bool = False
 ) -> "onnxruntime.InferenceSession":
-    """An ONNX Runtime session on a bundle's model.
+    """An ONNX Runtime session on a model's file or bytes, set up as every deployment opens it.
 
-    `num_threads`: threads within one operator, all available processors where None. `precision`: "fp32", or
-    "int8" (the bundle's INT8 model, or its FP32 model quantized dynamically now). Raises DeviceError,
-    ConfigError or BundleError in one line.
+    `num_threads`: threads within one operator, all available processors where None. `int8`: whether the
+    model's matrix products are quantized. Raises DeviceError, ConfigError or BundleError in one line.
     """
     if num_threads is not None and num_threads < 1:
         raise ConfigError(f"num_threads is {num_threads}: it must be at least 1")
@@ -68,17 +67,28 @@ def open_session(
     options.intra_op_num_threads = num_threads or available_cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    model = _model(bundle, precision)
     try:
-        session = onnxruntime.InferenceSession(
+        return onnxruntime.InferenceSession(
             model if isinstance(model, bytes) else str(model),
             options,
             providers=providers,
-            disabled_optimizers=INT8_DISABLED_OPTIMIZERS if precision == "int8" else None,
+            disabled_optimizers=INT8_DISABLED_OPTIMIZERS if int8 else None,
         )
     except Exception as error:  # onnxruntime's own exceptions share no base class narrower than this
         reason = " ".join(str(error).split())[:300]
-        raise BundleError(f"{bundle.directory}: ONNX Runtime cannot open the model: {reason}") from error
+        where = "the quantized model" if isinstance(model, bytes) else str(model)
+        raise BundleError(f"{where}: ONNX Runtime cannot open the model: {reason}") from error
+
+
+def open_session(
+    bundle: Bundle, device: str = "cpu", num_threads: int | None = None, precision: str = "fp32"
+) -> "onnxruntime.InferenceSession":
+    """An ONNX Runtime session on a bundle's model.
+
+    `precision`: "fp32", or "int8" (the bundle's INT8 model, or its FP32 model quantized dynamically now).
+    Else as `model_session`; BundleError too where model and `bundle.json` disagree.
+    """
+    session = model_session(_model(bundle, precision), device, num_threads, precision == "int8")
     names = tuple(item.name for item in session.get_inputs())
     if set(names) != set(bundle.info.inputs):
         raise BundleError(

@@ -89,6 +89,21 @@ class QuestionAnswering:
         return {**scores, "loss": float(np.mean(losses)) if losses else 0.0}
 
 
+def thin_negatives(rows: EncodedDataset, ratio: float, seed: int) -> EncodedDataset:
+    """Training rows with `ratio` windows that lack the answer for each one that holds it, drawn at random.
+
+    Most windows of a long context lack the answer, and a model that sees them all learns to point to [CLS]
+    first. Windows whose answer is nowhere known are left out too. All rows where `ratio` is -1.
+    """
+    if ratio == -1:
+        return rows
+    starts = np.asarray(rows.targets[TARGETS[0]])
+    positives, negatives = np.flatnonzero(starts > 0), np.flatnonzero(starts == 0)
+    count = min(len(negatives), round(ratio * len(positives)))
+    kept = np.random.default_rng(seed).choice(negatives, count, replace=False)
+    return rows.subset(np.sort(np.concatenate([positives, kept])).tolist())
+
+
 def _target(window: Window, span: tuple[int, int] | None) -> tuple[int, int]:
     if span is None:
         return IGNORED, IGNORED
