@@ -1,0 +1,97 @@
+"""What to compress with: strategies, grids, precision."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ernie_toolkit.compression.calibration import ALGORITHMS
+from ernie_toolkit.compression.weight_rounding import ROUND_TYPES
+from ernie_toolkit.compression.widths import parse_width
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.options import option
+
+PARTS = ("dynabert", "ptq", "qat", "embeddings")
+STRATEGIES = (
+    "dynabert", "ptq", "qat", "embeddings", "dynabert+ptq", "dynabert+qat", "dynabert+embeddings", "ptq+embeddings",
+    "qat+embeddings", "dynabert+ptq+embeddings", "dynabert+qat+embeddings",
+)  # fmt: skip
+WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
+ACTIVATION_TYPES = ("dynamic", "moving_average_abs_max")
+
+
+@dataclass(frozen=True)
+class CompressionOptions:
+    """How to compress; the names follow PaddleNLP's CompressionArguments where those have one."""
+
+    strategy: str = option("dynabert+ptq", f"parts joined by +: {', '.join(STRATEGIES)}")
+    width_mult_list: tuple[str, ...] = option(("3/4",), "dynabert: share of heads and neurons left, each a model")
+    algo_list: tuple[str, ...] = option(
+        ("mse", "KL"), "ptq: how ranges of activations are chosen for static INT8", tuple(ALGORITHMS)
+    )
+    batch_size_list: tuple[int, ...] = option((4, 8, 16), "ptq: rows in a calibration batch")
+    batch_num_list: tuple[int, ...] = option((1,), "ptq: calibration batches")
+    weight_quantize_type: str = option(
+        WEIGHT_TYPES[0], "one INT8 scale for each output of a layer, or one for all", WEIGHT_TYPES
+    )
+    round_type: str = option(ROUND_TYPES[0], "ptq: weights to the nearest step, or as the outputs ask", ROUND_TYPES)
+    bias_correction: bool = option(False, "ptq: let biases make up for the mean error of rounded weights")
+    activation_quantize_type: str = option(
+        "", "qat: ranges taken from each batch, or learned (not given: dynamic, with PACT learned)", ACTIVATION_TYPES
+    )
+    use_pact: bool = option(False, "qat: learn where activations are clipped (PACT)")
+    moving_rate: float = option(0.9, "qat: how much of the moving average each step keeps")
+    keep_fp32: tuple[str, ...] = option(
+        (), "ptq: products that stay FP32 by node name; auto: the fewest that keep the loss within --max_drop"
+    )
+    max_drop: float = option(0.5, "points of the dev metric that --keep_fp32 auto allows to be lost")
+    prune_vocab: bool = option(False, "drop tokens that the training texts never use (ideographs stay)")
+    fp16: bool = option(False, "write an FP16 model for GPUs too")
+    input_infer_model_path: str = option("", "bundle to quantize in place of a model (--strategy ptq only)")
+    num_threads: int = option(0, "threads to measure speed with; 0: all processors")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The strategy's parts, in the order they are applied."""
+        return tuple(part for part in PARTS if part in self.strategy.split("+"))
+
+    @property
+    def widths(self) -> tuple[Fraction, ...]:
+        """The widths asked for."""
+        return tuple(parse_width(text) for text in self.width_mult_list)
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether each output of a layer has an INT8 scale of its own."""
+        return self.weight_quantize_type == "channel_wise_abs_max"
+
+
+def check_compression_options(options: CompressionOptions) -> None:
+    """Raise ConfigError on the first setting that cannot be meant."""
+    given = options.strategy.split("+")
+    if "+".join(options.parts) not in STRATEGIES or sorted(given) != sorted(options.parts):
+        raise ConfigError(f"--strategy {options.strategy}: use one of {', '.join(STRATEGIES)}")
+    if not options.widths or len(set(options.widths)) != len(options.widths):
+        raise ConfigError("--width_mult_list: give one width at least, and each of them once")
+    if "dynabert" in options.parts and 1 in options.widths:
+        raise ConfigError("--width_mult_list has 1: the full model is in every report; leave it out")
+    for name in ("algo_list", "batch_size_list", "batch_num_list"):
+        values = getattr(options, name)
+        if not values or len(set(values)) != len(values):
+            raise ConfigError(f"--{name}: give one value at least, and each of them once")
+        if name != "algo_list" and min(values) < 1:
+            raise ConfigError(f"--{name} has {min(values)}: each must be at least 1")
+    if not options.max_drop >= 0:
+        raise ConfigError(f"--max_drop is {options.max_drop}: it must not be negative")
+    if "auto" in options.keep_fp32 and len(options.keep_fp32) > 1:
+        raise ConfigError("--keep_fp32: give auto, or names of products, not both")
+    if options.num_threads < 0:
+        raise ConfigError(f"--num_threads is {options.num_threads}: it must not be negative")
+    if options.input_infer_model_path and (options.strategy != "ptq" or options.prune_vocab):
+        raise ConfigError("--input_infer_model_path gives a graph that cannot be trained: it needs --strategy ptq "
+                          "and no --prune_vocab")  # fmt: skip
+    for part, names in (
+        ("ptq", ("keep_fp32", "bias_correction")),
+        ("qat", ("activation_quantize_type", "use_pact")),
+    ):
+        for name in names:
+            if getattr(options, name) and part not in options.parts:
+                raise ConfigError(f"--{name} belongs to {part}, which --strategy {options.strategy} does not have")

@@ -1,0 +1,157 @@
+"""Post-training quantization: every way that was asked for, from a model's ONNX file to an INT8 one."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ernie_toolkit.compression.activations import (
+    Observer,
+    Statistics,
+    activation_observer,
+    activation_statistics,
+    calibration_batches,
+)
+from ernie_toolkit.compression.calibration import calibrated_range
+from ernie_toolkit.compression.onnx_quantization import quantize_dynamic, quantize_static, weight_products
+from ernie_toolkit.compression.options import CompressionOptions
+from ernie_toolkit.compression.weight_rounding import Moments, input_moments, prepare_weights
+from ernie_toolkit.encoded import EncodedDataset
+from ernie_toolkit.inference.session import model_session
+
+# Rows of the training set that weights are rounded for, and that sensitive products are found with.
+ROUNDING_ROWS, SENSITIVITY_ROWS, BATCH = 128, 32, 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One way to quantize activations: "dynamic", or "static" over ranges that an algorithm chose from some batches."""
+
+    method: str
+    algorithm: str = ""
+    batch_size: int = 0
+    batch_num: int = 0
+
+    @property
+    def name(self) -> str:
+        """How reports call it: "INT8 dynamic", "INT8 mse 4x1"."""
+        how = f"{self.algorithm} {self.batch_size}x{self.batch_num}" if self.algorithm else self.method
+        return f"INT8 {how}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a report tells of it."""
+        if not self.algorithm:
+            return {}
+        return {"algorithm": self.algorithm, "batch_size": self.batch_size, "batch_num": self.batch_num}
+
+
+def make_plans(options: CompressionOptions) -> list[Plan]:
+    """Dynamic quantization first, then each algorithm for each batch size and number of batches."""
+    return [Plan("dynamic")] + [
+        Plan("static", algorithm, size, number)
+        for size in options.batch_size_list
+        for number in options.batch_num_list
+        for algorithm in options.algo_list
+    ]
+
+
+@dataclass
+class Quantizer:
+    """Quantizes one FP32 ONNX model; remembers what calibration found, since plans share it.
+
+    `rows`: training rows, the only ones that calibration sees. `workspace`: a directory for files in between.
+    """
+
+    source: Path
+    rows: EncodedDataset
+    options: CompressionOptions
+    seed: int
+    workspace: Path
+    _statistics: dict[tuple[int, int], Statistics] = field(default_factory=dict)
+
+    def write(self, plan: Plan, target: Path, exclude: Collection[str] = (), source: Path | None = None) -> None:
+        """Quantize as a plan says; `exclude`: products that stay FP32; `source`: another form of the same model.
+
+        Raises as `quantize_dynamic` and `quantize_static` do.
+        """
+        model = source or self.prepared()
+        if plan.method == "dynamic":
+            quantize_dynamic(model, target, self.options.per_channel, exclude)
+            return
+        statistics = self._found(plan.batch_size, plan.batch_num)
+        ranges = {name: calibrated_range(plan.algorithm, *found) for name, found in statistics.items()}
+        quantize_static(model, target, ranges, self.options.per_channel, exclude)
+
+    def prepared(self) -> Path:
+        """The FP32 model with rounded weights and corrected biases, where the options ask for either."""
+        if self.options.round_type == "round" and not self.options.bias_correction:
+            return self.source
+        path = self.workspace / "prepared.onnx"
+        if not path.exists():
+            prepare_weights(
+                self.source, path, self._moments, self.options.per_channel, self.options.round_type,
+                self.options.bias_correction,
+            )  # fmt: skip
+        return path
+
+    def by_sensitivity(self) -> list[str]:
+        """Names of all products, the one first that costs most when it alone is quantized.
+
+        The cost is the L2 norm of the logits' change on calibration rows, over the norm of the logits.
+        """
+        import onnx
+
+        names = [product.node for product in weight_products(onnx.load(str(self.prepared())))]
+        batches = calibration_batches(self.rows, BATCH, SENSITIVITY_ROWS // BATCH, self.seed)
+        exact = self._logits(self.prepared(), batches, int8=False)
+        path = self.workspace / "one_product.onnx"
+        costs = []
+        for name in names:
+            quantize_dynamic(
+                self.prepared(), path, self.options.per_channel, [other for other in names if other != name]
+            )
+            got = self._logits(path, batches, int8=True)
+            costs.append(float(np.linalg.norm(got - exact) / np.linalg.norm(exact)))
+        path.unlink()
+        return [names[index] for index in np.argsort(-np.array(costs), kind="stable")]
+
+    def _logits(self, path: Path, batches: Sequence[dict[str, np.ndarray]], int8: bool) -> np.ndarray:
+        session = model_session(path, num_threads=self.options.num_threads or None, int8=int8)
+        return np.concatenate([output.ravel() for batch in batches for output in session.run(None, batch)])
+
+    def _observer(self) -> Observer:
+        import onnx
+
+        names = sorted({product.input for product in weight_products(onnx.load(str(self.source)))})
+        return activation_observer(self.source, names, self.rows.pad_id, self.options.num_threads or None)
+
+    def _found(self, batch_size: int, batch_num: int) -> Statistics:
+        key = (batch_size, batch_num)
+        if key not in self._statistics:
+            batches = calibration_batches(self.rows, batch_size, batch_num, self.seed)
+            self._statistics[key] = activation_statistics(self._observer(), batches)
+        return self._statistics[key]
+
+    def _moments(self) -> dict[str, Moments]:
+        observe = self._observer()
+        batches = calibration_batches(self.rows, BATCH, ROUNDING_ROWS // BATCH, self.seed)
+        return input_moments(observe(batch) for batch in batches)
+
+
+def fewest_kept(names: Sequence[str], drop: Callable[[Sequence[str]], float], max_drop: float) -> tuple[str, ...]:
+    """The fewest products, from the most sensitive on, that stay FP32 so that no more than `max_drop` is lost.
+
+    `names`: by sensitivity. `drop` gives the loss in points with some products kept. Searched by halving,
+    as if each further one helped; all of them where even one fewer loses too much.
+    """
+    low, high = 0, len(names)
+    while low < high:
+        middle = (low + high) // 2
+        if drop(names[:middle]) <= max_drop:
+            high = middle
+        else:
+            low = middle + 1
+    return tuple(names[:high])

@@ -1,0 +1,84 @@
+"""What compression is asked for: strategies, lists on the command line and in YAML, mistakes in one line."""
+
+import argparse
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from ernie_toolkit.compression import CompressionOptions
+from ernie_toolkit.compression.options import STRATEGIES, check_compression_options
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.settings import add_options, read_config, resolve_options
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_is_accepted_in_any_order(strategy: str) -> None:
+    parts = strategy.split("+")
+    check_compression_options(CompressionOptions(strategy="+".join(reversed(parts))))
+    assert list(CompressionOptions(strategy="+".join(reversed(parts))).parts) == parts
+
+
+@pytest.mark.parametrize(
+    "strategy", ["ptq+qat", "", "ptq+ptq", "prune", "dynabert+", "dynabert,ptq", "ptq+qat+dynabert"]
+)
+def test_senseless_strategies_are_refused_with_the_list(strategy: str) -> None:
+    with pytest.raises(ConfigError, match="use one of dynabert, ptq, qat"):
+        check_compression_options(CompressionOptions(strategy=strategy))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"width_mult_list": ("3/4", "0.75")}, "each of them once"),
+        ({"width_mult_list": ("1",)}, "the full model is in every report"),
+        ({"width_mult_list": ("5/4",)}, "width '5/4' must be over 0"),
+        ({"width_mult_list": ("wide",)}, "neither a fraction nor a decimal"),
+        ({"batch_size_list": (0,)}, "--batch_size_list has 0"),
+        ({"batch_num_list": (1, 1)}, "--batch_num_list: give one value at least"),
+        ({"max_drop": -1.0}, "--max_drop is -1.0"),
+        ({"keep_fp32": ("auto", "MatMul.1")}, "give auto, or names"),
+        ({"strategy": "dynabert", "keep_fp32": ("auto",)}, "--keep_fp32 belongs to ptq"),
+        ({"use_pact": True}, "--use_pact belongs to qat"),
+        ({"input_infer_model_path": "export"}, "it needs --strategy ptq"),
+        ({"input_infer_model_path": "export", "strategy": "ptq", "prune_vocab": True}, "no --prune_vocab"),
+        ({"num_threads": -1}, "--num_threads is -1"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        check_compression_options(CompressionOptions(**values))  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+
+
+def parsed(*argv: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_options(parser, CompressionOptions)
+    add_options(parser, TrainingOptions, without=("fp16", "fp16_opt_level"))
+    return parser.parse_args(argv)
+
+
+def test_lists_on_the_command_line() -> None:
+    given = parsed("--width_mult_list", "3/4", "0.67", "--batch_size_list", "4", "8", "--algo_list", "avg", "--fp16")
+    options = resolve_options(CompressionOptions, {}, given)
+    assert options.widths == (Fraction(3, 4), Fraction(2, 3))
+    assert options.batch_size_list == (4, 8) and options.algo_list == ("avg",) and options.fp16
+    assert resolve_options(CompressionOptions, {}, parsed()) == CompressionOptions()
+    with pytest.raises(SystemExit):
+        parsed("--algo_list", "best")
+
+
+def test_lists_in_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "config.yml"
+    path.write_text("DefaultArgs:\n  width_mult_list: [3/4, 0.5]\n  batch_size_list: 8\n  learning_rate: 1e-4\n")
+    classes = (TrainingOptions, CompressionOptions)
+    config = read_config(path, "seq_cls", "afqmc", classes)
+    options = resolve_options(CompressionOptions, config, parsed())
+    assert options.widths == (Fraction(3, 4), Fraction(1, 2)) and options.batch_size_list == (8,)
+    path.write_text("DefaultArgs:\n  batch_size_list: [4, many]\n")
+    with pytest.raises(ConfigError, match=r"DefaultArgs.batch_size_list is 'many': it must be of type int"):
+        read_config(path, "seq_cls", "afqmc", classes)
+    path.write_text("DefaultArgs:\n  algo_list: [mse, best]\n")
+    with pytest.raises(ConfigError, match=r"algo_list is 'best': use one of abs_max"):
+        read_config(path, "seq_cls", "afqmc", classes)
