@@ -1,0 +1,111 @@
+"""Quantization-aware training: a model learns to answer well with the rounding that INT8 will bring.
+
+Paddle is imported inside the functions.
+"""
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from ernie_toolkit.compression.calibration import Range
+from ernie_toolkit.compression.pruning import importance_batches
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.finetuning import Session
+from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.training import TrainingResult, predict_logits, train
+
+WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
+ACTIVATION_TYPES = ("dynamic", "moving_average_abs_max")
+CALIBRATION_BATCHES = 16
+
+
+@dataclass(frozen=True)
+class QatSettings:
+    """What is rounded how; ConfigError on values that are not known or do not fit each other.
+
+    `weight_quantize_type`: one int8 scale for each output ("channel_wise_abs_max") or one in all ("abs_max").
+    `activation_quantize_type`: uint8 over the range that each batch has ("dynamic"), or over a fixed one, the
+    moving average of training batches ("moving_average_abs_max"). `use_pact`: the fixed one is learned as a
+    parameter. `moving_rate`: what one batch leaves of the moving average.
+    """
+
+    weight_quantize_type: str = "channel_wise_abs_max"
+    activation_quantize_type: str = "dynamic"
+    use_pact: bool = False
+    moving_rate: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name, known in (("weight_quantize_type", WEIGHT_TYPES), ("activation_quantize_type", ACTIVATION_TYPES)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
+        if self.use_pact and self.activation_quantize_type == "dynamic":
+            raise ConfigError("--use_pact learns fixed ranges: give --activation_quantize_type moving_average_abs_max")
+        if not 0 <= self.moving_rate < 1:
+            raise ConfigError(f"--moving_rate is {self.moving_rate}: it must be at least 0 and below 1")
+
+
+@dataclass(frozen=True)
+class QatResult:
+    """What quantization-aware training gave.
+
+    `metrics` and `start_metrics`: dev figures with INT8's rounding, of the weights kept and of those before
+    training. `ranges`: fixed ranges of activations by layer name (see `learned_ranges`), None for dynamic
+    ones. `improved`: whether a checkpoint beat the start; if not, the weights are those of the start.
+    """
+
+    metrics: dict[str, float]
+    ranges: dict[str, Range] | None
+    result: TrainingResult
+    improved: bool
+    start_metrics: dict[str, float]
+
+
+def train_quantized(
+    session: Session,
+    settings: QatSettings,
+    options: TrainingOptions,
+    directory: Path,
+    device: str = "cpu",
+    resume: bool = False,
+    overwrite: bool = False,
+) -> QatResult:
+    """Train the session's fine-tuned or pruned model in place for INT8, to answer as it did in FP32.
+
+    Its teacher is a copy of itself. Afterwards the model is a plain one again, with the weights of the best
+    checkpoint by the dev figure, or its own where none beat them; its FP32 graph is what to quantize then.
+    Checkpoints and resuming are those of `training.train`, the errors too; where one is raised, the model is
+    plain, with weights in between.
+    """
+    from ernie_toolkit.compression.fake_quantization import calibrate, learned_ranges, make_quantized, restore
+    from ernie_toolkit.compression.qat_training import QatTrainer
+    from ernie_toolkit.compression.structure import copy_model
+
+    model, task = session.loaded.model, session.task
+    options = session.settled(options)
+    rows, dev = session.training_rows(options), session.data.split("dev")
+    dev_rows = session.encoded(dev)
+    teacher = copy_model(model)
+    static = settings.activation_quantize_type != "dynamic"
+    make_quantized(model, settings)
+    try:
+        if static:
+            batches = importance_batches(rows, options.per_device_train_batch_size, options.seed, CALIBRATION_BATCHES)
+            calibrate(model, batches)
+        start_ranges = learned_ranges(model)
+        start = task.score(dev_rows, predict_logits(model, dev_rows, options.per_device_eval_batch_size), dev)
+        result = train(
+            model, rows, dev_rows, lambda logits: task.score(dev_rows, logits, dev), options, directory, device,
+            resume, overwrite, {**session.identity, "quantization": dataclasses.asdict(settings)},
+            functools.partial(QatTrainer, teacher=teacher),
+        )  # fmt: skip
+        ranges = learned_ranges(model)
+    finally:
+        restore(model)
+    metric = options.metric_for_best_model
+    sign = -1.0 if metric == "loss" else 1.0
+    improved = sign * result.metrics[metric] > sign * start[metric]
+    if not improved:
+        model.set_state_dict(teacher.state_dict())
+        ranges = start_ranges
+    return QatResult(result.metrics if improved else start, ranges if static else None, result, improved, start)
