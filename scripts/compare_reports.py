@@ -1,0 +1,34 @@
+"""Print one table out of several compression reports: model variants against data sets, with averages.
+
+    python scripts/compare_reports.py best_models/*/compress_report.json [--output table.md]
+
+Figures are dev metrics times 100; reading comprehension shows EM/F1, and EM counts in the average. A variant
+that a report lacks has "-" there, and no average.
+"""
+
+from pathlib import Path
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.compression.comparison import comparison_table, read_reports
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.files import write_text
+
+
+def main() -> None:
+    """Read the reports, print the table, write it where that was asked for."""
+    parser = OneLineParser(prog="compare_reports.py", description=__doc__)
+    parser.add_argument("reports", type=Path, nargs="+", help="compress_report.json of each data set")
+    parser.add_argument("--output", type=Path, help="write the table to this Markdown file too")
+    args = parser.parse_args()
+    with exit_on_toolkit_error(parser.prog):
+        table = comparison_table(read_reports(args.reports))
+        if args.output:
+            try:
+                write_text(args.output, table)
+            except OSError as error:
+                raise ConfigError(f"--output {args.output}: cannot be written ({error.strerror})") from None
+        print(table, end="")
+
+
+if __name__ == "__main__":
+    main()
