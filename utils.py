@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ernie_toolkit.acceleration import apply_cpu_settings, import_paddle
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.errors import ConfigError, DeviceError
@@ -29,6 +30,7 @@ from ernie_toolkit.models import (
 from ernie_toolkit.options import (
     ReadingOptions,
     RunOptions,
+    SourceOptions,
     TrainingOptions,
     check_reading_options,
     check_training_options,
@@ -43,8 +45,8 @@ if TYPE_CHECKING:
 STAGES = ("do_train", "do_eval", "do_predict", "do_export")
 # Real rows on which an exported model is compared with Paddle's.
 PARITY_ROWS = 64
-# Every option that the YAML file may set: it is one file for all tasks.
-CONFIG_OPTIONS = (TrainingOptions, ReadingOptions)
+# Every option that the YAML file may set: it is one file for all tasks and scripts.
+CONFIG_OPTIONS = (TrainingOptions, ReadingOptions, CompressionOptions)
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,7 @@ def check_run(run: RunOptions, given: argparse.Namespace, task: str) -> RunOptio
         if any(stage in vars(given) for stage in STAGES):
             raise ConfigError("nothing to do: give one of --" + ", --".join(STAGES))
         run = dataclasses.replace(run, do_train=True, do_eval=True, do_export=True)
-    if "config" not in vars(given) and not Path(run.config).exists():
-        run = dataclasses.replace(run, config=str(Path(__file__).resolve().parent / run.config))
+    run = dataclasses.replace(run, config=config_path(run, given))
     trained = Path(run.output_dir) / run.dataset
     if not run.do_train and not run.model_name_or_path:
         run = dataclasses.replace(run, model_name_or_path=str(trained))
@@ -144,25 +145,42 @@ def check_run(run: RunOptions, given: argparse.Namespace, task: str) -> RunOptio
     return run
 
 
+def config_path(source: SourceOptions, given: argparse.Namespace) -> str:
+    """The YAML file: the one named, else that of the place where the script is called, else the toolkit's own."""
+    if "config" in vars(given) or Path(source.config).exists():
+        return source.config
+    return str(Path(__file__).resolve().parent / source.config)
+
+
 def load_data(run: RunOptions, given: argparse.Namespace, task: str) -> DataSet:
     """Load the splits that the stages need, and print what there is to know about them."""
     wanted = {"train": run.do_train, "dev": run.do_train or run.do_eval or run.do_export, "test": run.do_predict}
     limits = {split: getattr(run, f"max_{split}_samples") for split in wanted}
     if run.do_export and not run.do_train and not run.do_eval:
         limits["dev"] = min(limits["dev"] or PARITY_ROWS, PARITY_ROWS)
+    sample_allowed = "model_name_or_path" not in vars(given) and not run.data_dir
+    needed = {split: limits[split] for split, needed in wanted.items() if needed}
+    return load_splits(run, task, needed, sample_allowed, run.test_file)
+
+
+def load_splits(
+    source: SourceOptions, task: str, limits: Mapping[str, int], sample_allowed: bool, test_file: str = ""
+) -> DataSet:
+    """Load some splits, and print what there is to know about them; `limits`: rows of each, 0 for all."""
     data = load_dataset(
-        run.dataset,
+        source.dataset,
         task=task,
-        data_dir=run.data_dir or None,
-        data_source=run.data_source,
-        splits=[split for split, needed in wanted.items() if needed],
-        sample_allowed="model_name_or_path" not in vars(given) and not run.data_dir,
+        data_dir=source.data_dir or None,
+        data_source=source.data_source,
+        splits=list(limits),
+        sample_allowed=sample_allowed,
         limits={split: rows for split, rows in limits.items() if rows},
-        **{name: getattr(run, name) or None for name in ("train_file", "dev_file", "test_file", "label_file")},
+        test_file=test_file or None,
+        **{name: getattr(source, name) or None for name in ("train_file", "dev_file", "label_file")},
     )
     for message in data.warnings:
         warn(message)
-    counts = {split: len(getattr(data, split)) for split, needed in wanted.items() if needed}
+    counts = {split: len(getattr(data, split)) for split in limits}
     say(f"data: {data.spec.name} from {data.source} ({data.location}), rows: {counts}")
     return data
 
@@ -288,7 +306,7 @@ def run_stages(settings: Settings, data: DataSet, task: Task) -> None:
 def settle(run: RunOptions, given: argparse.Namespace, task: str, sample: bool) -> Settings:
     """All options of a run, checked; `sample`: the sample's own model is trained, which has settings of its own."""
     config = read_config(Path(run.config), task, run.dataset, CONFIG_OPTIONS, sample)
-    training, reading = (resolve_options(options, config, given) for options in CONFIG_OPTIONS)
+    training, reading = (resolve_options(options, config, given) for options in (TrainingOptions, ReadingOptions))
     metrics = TASKS[task].metrics
     training = dataclasses.replace(training, metric_for_best_model=training.metric_for_best_model or metrics[0])
     check_training_options(training, metrics)

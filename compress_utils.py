@@ -1,0 +1,197 @@
+"""What the compress_* scripts share: from arguments to a compression run and its report."""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.bundle import Bundle, read_bundle
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
+from ernie_toolkit.compression.report import Report
+from ernie_toolkit.data import DATASETS, DataSet, get_spec
+from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local, model_labels
+from ernie_toolkit.options import (
+    ReadingOptions,
+    SourceOptions,
+    TrainingOptions,
+    check_reading_options,
+    check_training_options,
+)
+from ernie_toolkit.reporting import read_metrics
+from ernie_toolkit.settings import add_options, read_config, resolve_options
+from ernie_toolkit.tasks import TASKS, Task, make_task
+from utils import (
+    CONFIG_OPTIONS,
+    accelerate_cpu,
+    check_device,
+    config_path,
+    load_splits,
+    print_settings,
+    say,
+    warn,
+)
+
+# In these scripts --fp16 asks for an FP16 model, not for training in it.
+NOT_OF_TRAINING = ("fp16", "fp16_opt_level")
+# What has to be as in fine-tuning for figures to be comparable; taken from the model's record where not given.
+OF_THE_MODEL = ("max_seq_length", "negative_window_ratio", "doc_stride", "n_best_size", "max_answer_length")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settled options of a compression run."""
+
+    source: SourceOptions
+    compression: CompressionOptions
+    training: TrainingOptions
+    reading: ReadingOptions
+
+    def limits(self, task: str) -> dict[str, int]:
+        """The task's own settings beside the length."""
+        return dataclasses.asdict(self.reading) if task == "qa" else {}
+
+    def shown(self, task: str) -> dict[str, Any]:
+        """Every option by name, for the log."""
+        training = dataclasses.asdict(self.training)
+        for name in NOT_OF_TRAINING:
+            training.pop(name)
+        return dataclasses.asdict(self.source) | dataclasses.asdict(self.compression) | training | self.limits(task)
+
+
+def check_source(source: SourceOptions, options: CompressionOptions, task: str) -> SourceOptions:
+    """Settle which model is compressed and where to; ConfigError or ModelError where there is none."""
+    if source.dataset != CUSTOM:
+        check_task(get_spec(source.dataset), task)
+    if options.input_infer_model_path:
+        model = options.input_infer_model_path
+    else:
+        model = source.model_name_or_path or str(Path("best_models") / source.dataset)
+        if not is_local(model) or not Path(model).is_dir():
+            raise ConfigError(
+                f"{model}: no fine-tuned model there: python {TASK_SCRIPTS[task]} --dataset {source.dataset} makes one"
+            )
+        check_model_directory(Path(model))
+    return dataclasses.replace(source, model_name_or_path=model, output_dir=source.output_dir or model)
+
+
+def settle(source: SourceOptions, given: argparse.Namespace, task: str, record: dict[str, Any]) -> Settings:
+    """All options, checked; what the model was fine-tuned with stands in for what nobody gave."""
+    config = read_config(Path(source.config), task, source.dataset, CONFIG_OPTIONS, record.get("model") == SAMPLE_MODEL)
+    config |= {name: value for name, value in record.get("settings", {}).items() if name in OF_THE_MODEL}
+    compression = resolve_options(CompressionOptions, config, given)
+    training = dataclasses.replace(resolve_options(TrainingOptions, config, given), fp16=False)
+    reading = resolve_options(ReadingOptions, config, given)
+    metrics = TASKS[task].metrics
+    training = dataclasses.replace(training, metric_for_best_model=training.metric_for_best_model or metrics[0])
+    check_compression_options(compression)
+    check_training_options(training, metrics)
+    check_reading_options(reading)
+    return Settings(source, compression, training, reading)
+
+
+def load_data(source: SourceOptions, task: str, record: dict[str, Any]) -> DataSet:
+    """The training and dev rows; the sample for a model that was fine-tuned on it, unless other data is named."""
+    if record.get("data_source") == "sample" and source.data_source == "auto" and not source.data_dir:
+        source = dataclasses.replace(source, data_source="sample")
+    return load_splits(
+        source, task, {"train": source.max_train_samples, "dev": source.max_dev_samples}, sample_allowed=False
+    )
+
+
+def check_bundle(bundle: Bundle, data: DataSet) -> None:
+    """ConfigError where a bundle answers something else than a data set asks."""
+    info, spec = bundle.info, data.spec
+    if (info.task, info.labels) != (spec.task, spec.labels):
+        raise ConfigError(
+            f"--input_infer_model_path {bundle.directory} is a {info.task} model with {len(info.labels)} labels "
+            f"({info.dataset}), {spec.name} is {spec.task} with {len(spec.labels)}: choose its own data set"
+        )
+
+
+def run_compression(settings: Settings, data: DataSet, task: Task) -> Report:
+    """Load what is to be compressed, and compress it."""
+    from ernie_toolkit.compression.pipeline import Request, compress_bundle, compress_session
+
+    source, options, training = settings.source, settings.compression, settings.training
+    request = Request(
+        options, training, Path(source.output_dir), "cpu", source.resume, source.overwrite_output_dir
+    )  # fmt: skip
+    if options.input_infer_model_path:
+        bundle = read_bundle(options.input_infer_model_path, verify=True)
+        check_bundle(bundle, data)
+        return compress_bundle(bundle, data, request, say)
+    if training.fast_cpu:
+        accelerate_cpu(source.device or None)
+    device = check_device(source.device or None)
+    import paddle
+
+    from ernie_toolkit.finetuning import open_session, require_trained_head
+    from ernie_toolkit.models import load_model
+    from ernie_toolkit.training import seed_everything
+
+    if paddle.distributed.get_world_size() > 1:
+        raise ConfigError("compression runs in one process: start it without paddle.distributed.launch")
+    paddle.set_device(device)
+    seed_everything(training.seed)
+    dropouts = [None if p < 0 else p for p in (training.hidden_dropout_prob, training.attention_probs_dropout_prob)]
+    name = source.model_name_or_path
+    loaded = load_model(name, task.labels, *dropouts, task=task.name)
+    require_trained_head(loaded, task.labels, model_labels(Path(name)))
+    return compress_session(open_session(loaded, data, task), dataclasses.replace(request, device=device), say)
+
+
+def print_report(report: Report, directory: Path) -> None:
+    """Print the models that are deployed, a line each, and where the report is."""
+    width = max(len(item.name) for item in (report.baseline, *report.candidates))
+    say(f"kept, of {len(report.candidates)} candidates:")
+    for item in (report.baseline, *(item for item in report.candidates if item.kept)):
+        say(
+            f"  {item.name:<{width}}  {report.metric} {item.metrics[report.metric]:.4f} ({0.0 - item.drop:+.2f})  "
+            f"{item.size / 1e6:>6.1f} MB  {item.throughput_ratio or 1:>5.2f}x  {directory / item.file}"
+        )
+    say(f"report: {directory / 'compress_report.md'} (.json, .png)")
+
+
+def run_compress_script(task: str, dataset: str, description: str, argv: Sequence[str]) -> None:
+    """Parse the arguments of a compress_* script, settle settings, run; `dataset` is worked on where none is named."""
+    names = [name for name, spec in DATASETS.items() if spec.task == task]
+    parser = OneLineParser(
+        prog=TASK_SCRIPTS[task].replace("run_", "compress_"),
+        description=description,
+        epilog=f"data sets: {', '.join((*names, CUSTOM))}. Not given: the model is best_models/DATASET, and its "
+        "directory is the output directory too.",
+    )
+    defaults = {"dataset": dataset, "output_dir": ""}
+    for options_class in (SourceOptions, CompressionOptions):
+        add_options(parser, options_class, defaults)
+    add_options(parser, TrainingOptions, without=NOT_OF_TRAINING)
+    if task == "qa":
+        add_options(parser, ReadingOptions)
+    given = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        source = resolve_options(SourceOptions, defaults, given)
+        source = dataclasses.replace(source, config=config_path(source, given))
+        asked = settle(source, given, task, {}).compression  # a mistake in the settings is told before anything is read
+        source = check_source(source, asked, task)
+        record = read_metrics(Path(source.model_name_or_path))
+        if asked.input_infer_model_path:
+            info = read_bundle(asked.input_infer_model_path).info
+            record = {
+                "data_source": info.data_source,
+                "settings": {"max_seq_length": info.max_seq_length, **info.limits},
+            }
+        settings = settle(source, given, task, record)
+        data = load_data(source, task, record)
+        print_settings(json.loads(json.dumps(settings.shown(task))))
+        spec = data.spec
+        length = settings.training.max_seq_length
+        made = make_task(task, spec.labels, length, spec.text_format, spec.label_names, settings.limits(task))
+        report = run_compression(settings, data, made)
+        print_report(report, Path(source.output_dir))
+        for message in data.warnings if data.source == "sample" else ():
+            warn(message)

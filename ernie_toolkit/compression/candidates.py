@@ -1,0 +1,137 @@
+"""The INT8 and FP16 candidates of one FP32 model: all judged, the best into its bundle."""
+
+from pathlib import Path
+
+from ernie_toolkit.compression.calibration import Range
+from ernie_toolkit.compression.onnx_embeddings import quantize_embeddings
+from ernie_toolkit.compression.onnx_quantization import convert_to_fp16, quantize_dynamic, quantize_static
+from ernie_toolkit.compression.ptq import Plan, Quantizer, fewest_kept, make_plans
+from ernie_toolkit.compression.report import Candidate
+from ernie_toolkit.compression.workshop import Variant, Workshop
+
+INT8_ROLE, FP16_ROLE = "onnx_int8", "onnx_fp16"
+
+
+def quantize_after_training(shop: Workshop, variant: Variant) -> None:
+    """Judge every plan of `ptq`, and keep the best by the dev metric, of equals the fastest.
+
+    With `--keep_fp32 auto`, where the best loses more than `--max_drop`, the fewest products that mend it
+    stay FP32. With `embeddings` the best gets INT8 embedding tables.
+    """
+    if _finished(shop, variant):
+        return
+    work = _workspace(shop, variant)
+    options = shop.options
+    quantizer = Quantizer(variant.onnx, variant.train, options, shop.seed, work)
+    exclude = () if options.keep_fp32 == ("auto",) else options.keep_fp32
+    judged: list[tuple[Candidate, Plan]] = []
+    for plan in make_plans(options):
+        path = work / "candidate.onnx"
+        if shop.report.find(variant.candidate_name(plan.name)) is None:
+            quantizer.write(plan, path, exclude)
+        settings = _shared_settings(shop) | plan.settings | ({"keep_fp32": list(exclude)} if exclude else {})
+        judged.append((shop.judge(variant, plan.name, path, "int8", plan.method, settings=settings), plan))
+    metric = shop.report.metric
+    best, plan = max(judged, key=lambda pair: (pair[0].metrics[metric], pair[0].throughput_ratio or 0.0))
+    form = plan.name
+    if options.keep_fp32 == ("auto",) and best.drop > options.max_drop:
+        exclude = _search_kept(shop, variant, quantizer, plan)
+        form = f"{plan.name}, {len(exclude)} FP32"
+        path = work / "candidate.onnx"
+        quantizer.write(plan, path, exclude)
+        settings = _shared_settings(shop) | plan.settings | {"keep_fp32": list(exclude)}
+        best = shop.judge(variant, form, path, "int8", plan.method, settings=settings)
+    source = None
+    if "embeddings" in options.parts:
+        source, form = work / "tables.onnx", f"{form} + embeddings"
+        quantize_embeddings(quantizer.prepared(), source)
+    path = work / "best.onnx"
+    quantizer.write(plan, path, exclude, source)
+    if source is not None:
+        best = shop.judge(variant, form, path, "int8", plan.method, True, best.settings)
+    shop.keep(variant, best, INT8_ROLE, path)
+
+
+def quantize_trained(
+    shop: Workshop, variant: Variant, ranges: dict[str, Range] | None, settings: dict[str, object]
+) -> None:
+    """Judge and keep the INT8 form of a model trained for it.
+
+    `ranges`: learned ranges of its activations by their names in the graph; None where they are taken from
+    each batch. `settings`: how it was trained.
+    """
+    if _finished(shop, variant):
+        return
+    work, source, form = _workspace(shop, variant), variant.onnx, "INT8"
+
+    def write(source: Path, target: Path) -> None:
+        if ranges is None:
+            quantize_dynamic(source, target, shop.options.per_channel)
+        else:
+            quantize_static(source, target, ranges, shop.options.per_channel)
+
+    path = work / "best.onnx"
+    write(source, path)
+    best = shop.judge(variant, form, path, "int8", "qat", settings=settings)
+    if "embeddings" in shop.options.parts:
+        quantize_embeddings(variant.onnx, work / "tables.onnx")
+        write(work / "tables.onnx", path)
+        best = shop.judge(variant, f"{form} + embeddings", path, "int8", "qat", True, settings)
+    shop.keep(variant, best, INT8_ROLE, path)
+
+
+def quantize_tables(shop: Workshop, variant: Variant) -> None:
+    """Judge and keep the model with INT8 embedding tables and everything else in FP32."""
+    if _finished(shop, variant):
+        return
+    path = _workspace(shop, variant) / "best.onnx"
+    quantize_embeddings(variant.onnx, path)
+    best = shop.judge(variant, "INT8 embeddings", path, "int8", "", True)
+    shop.keep(variant, best, INT8_ROLE, path)
+
+
+def halve(shop: Workshop, variant: Variant) -> None:
+    """Judge and keep the model in float16. Speed is that of this machine's CPU, which has to convert it back."""
+    found = shop.report.find(variant.candidate_name("FP16"))
+    if found is not None and found.kept:
+        return
+    path = _workspace(shop, variant) / "half.onnx"
+    convert_to_fp16(variant.onnx, path)
+    shop.keep(variant, shop.judge(variant, "FP16", path, "fp16"), FP16_ROLE, path)
+
+
+def _shared_settings(shop: Workshop) -> dict[str, object]:
+    options = shop.options
+    return {
+        "weight_quantize_type": options.weight_quantize_type, "round_type": options.round_type,
+        "bias_correction": options.bias_correction,
+    }  # fmt: skip
+
+
+def _finished(shop: Workshop, variant: Variant) -> bool:
+    """Whether an earlier part of this run has put the variant's INT8 model into its bundle."""
+    prefix = variant.directory.relative_to(shop.directory).as_posix() + "/"
+    return any(
+        item.kept and item.precision == "int8" and item.file.startswith(prefix) for item in shop.report.candidates
+    )
+
+
+def _workspace(shop: Workshop, variant: Variant) -> Path:
+    directory = shop.work / variant.directory.name
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def _search_kept(shop: Workshop, variant: Variant, quantizer: Quantizer, plan: Plan) -> tuple[str, ...]:
+    names = quantizer.by_sensitivity()
+    path = quantizer.workspace / "search.onnx"
+
+    def drop(kept: list[str]) -> float:
+        quantizer.write(plan, path, kept)
+        loss = shop.drop(shop.figures(path, variant.dev, int8=True))
+        shop.say(
+            f"  {variant.candidate_name(plan.name)}: {len(kept)} of {len(names)} products in FP32: {-loss:+.2f} points"
+        )
+        return loss
+
+    return fewest_kept(names, lambda kept: drop(list(kept)), shop.options.max_drop)

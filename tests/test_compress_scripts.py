@@ -1,0 +1,86 @@
+"""The compress_* scripts as a user runs them, each in a process of its own, on what the run_* scripts made."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ernie_toolkit.inference import Predictor
+
+FEW = ("--max_steps", "6", "--save_steps", "3", "--max_dev_samples", "40", "--max_train_samples", "120",
+       "--disable_tqdm", "--report_to", "none")  # fmt: skip
+SETS = {"seq_cls": "afqmc", "token_cls": "msra_ner", "qa": "cmrc2018"}
+
+
+def call(root: Path, where: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / script), *arguments]
+    return subprocess.run(command, cwd=where, capture_output=True, text=True, timeout=600)
+
+
+def error_of(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a refused call prints."""
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    return line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", SETS)
+def test_from_fine_tuning_to_a_compressed_model(root: Path, tmp_path: Path, task: str) -> None:
+    dataset = SETS[task]
+    trained = call(root, tmp_path, f"run_{task}.py", "--dataset", dataset, *FEW)
+    assert trained.returncode == 0, trained.stderr
+    model = tmp_path / "best_models" / dataset
+    before = (model / "model_state.pdparams").read_bytes()
+    done = call(
+        root, tmp_path, f"compress_{task}.py", "--model_name_or_path", f"best_models/{dataset}/", "--dataset", dataset,
+        "--output_dir", f"./best_models/{dataset}", f"--config={root}/configs/default.yml",
+        "--batch_size_list", "4", *FEW,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "generated sample" in done.stderr and "report: " in done.stdout
+    report = json.loads((model / "compress_report.json").read_text(encoding="utf-8"))
+    assert report["data_source"] == "sample" and report["warnings"] and report["strategy"] == "dynabert+ptq"
+    assert [item["name"] for item in report["candidates"]] == [
+        "3/4", "3/4 INT8 dynamic", "3/4 INT8 mse 4x1", "3/4 INT8 KL 4x1"
+    ]  # fmt: skip
+    assert (model / "model_state.pdparams").read_bytes() == before
+    predictor = Predictor(model / "width_mult_0.75" / "export", precision="int8", num_threads=1)
+    assert predictor.bundle.info.warnings and predictor.bundle.info.data_source == "sample"
+    config = json.loads((model / "width_mult_0.75" / "config.json").read_text(encoding="utf-8"))
+    assert config["pruned_num_attention_heads"] * 4 == config["num_attention_heads"] * 3
+    # The bundle by itself, as the published guide's --input_infer_model_path.
+    again = call(
+        root, tmp_path, f"compress_{task}.py", "--input_infer_model_path", str(model / "export"), "--dataset", dataset,
+        "--strategy", "ptq", "--output_dir", "from_bundle", "--algo_list", "avg", "--batch_size_list", "4", *FEW,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "from_bundle" / "width_mult_1" / "export" / "model_int8.onnx").is_file()
+
+
+def test_mistakes_in_one_line(root: Path, tmp_path: Path) -> None:
+    line = error_of(call(root, tmp_path, "compress_seq_cls.py"))
+    assert line.endswith(
+        "best_models/afqmc: no fine-tuned model there: python run_seq_cls.py --dataset afqmc makes one"
+    )
+    line = error_of(call(root, tmp_path, "compress_qa.py", "--strategy", "ptq+qat"))
+    assert "--strategy ptq+qat: use one of dynabert, ptq" in line
+    line = error_of(call(root, tmp_path, "compress_token_cls.py", "--dataset", "afqmc"))
+    assert "run_seq_cls.py" in line
+    line = error_of(call(root, tmp_path, "compress_seq_cls.py", "--input_infer_model_path", "no", "--strategy", "ptq"))
+    assert "no is not a bundle" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_has_every_option_of_the_guide(root: Path, tmp_path: Path) -> None:
+    done = call(root, tmp_path, "compress_seq_cls.py", "--help")
+    for flag in (
+        "strategy", "width_mult_list", "algo_list", "batch_size_list", "batch_num_list", "weight_quantize_type",
+        "round_type", "bias_correction", "activation_quantize_type", "use_pact", "moving_rate",
+        "input_infer_model_path", "keep_fp32", "max_drop", "prune_vocab", "fp16", "learning_rate", "output_dir",
+        "config",
+    ):  # fmt: skip
+        assert f"--{flag}" in done.stdout
+    assert "--fp16_opt_level" not in done.stdout
