@@ -1,0 +1,51 @@
+"""What compression gains in speed and size, and what it costs in quality.
+
+    python benchmarks/compression.py --speed_only
+    python benchmarks/compression.py --quality_only --models best_models --data_dir DIR --reports DIR2
+
+Speed is taken on the shape of ERNIE 3.0 Medium with random weights: pruned, INT8, both, and the same model in
+BF16 with OpenVINO and with Paddle Inference, all in turn in one process; titles end to end; sizes on disk.
+Quality is taken on fine-tuned models in `--models/<data set>`, which the compress_*.py scripts compress, each run
+in a process of its own; a run whose report is in `--reports` already is read, not run again.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from compression_quality import QUALITY_SETS, quality_table
+from compression_speed import speed_tables
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = OneLineParser(prog="compression.py", description=__doc__)
+    parser.add_argument("--speed_only", action="store_true")
+    parser.add_argument("--quality_only", action="store_true")
+    parser.add_argument("--output", type=Path, help="write the figures as JSON here")
+    parser.add_argument("--data_dir", type=Path, help="official files; the sample's titles where not given")
+    speed = parser.add_argument_group("speed")
+    speed.add_argument("--threads", type=int, nargs="+", default=[2, 1])
+    speed.add_argument("--lengths", type=int, nargs="+", default=[128, 32])
+    speed.add_argument("--repeats", type=int, default=5)
+    speed.add_argument("--vocab", type=Path, help="vocab.txt for titles and --prune_vocab (default: the sample's)")
+    quality = parser.add_argument_group("quality")
+    quality.add_argument("--models", type=Path, default=Path("best_models"), help="(default: %(default)s)")
+    quality.add_argument("--reports", type=Path, default=Path("benchmark_reports"), help="(default: %(default)s)")
+    quality.add_argument("--datasets", nargs="+", default=list(QUALITY_SETS), choices=list(QUALITY_SETS))
+    quality.add_argument("--seeds", type=int, nargs="+", default=[42])
+    args = parser.parse_args()
+    with exit_on_toolkit_error(parser.prog):
+        report: dict[str, Any] = {}
+        if not args.quality_only:
+            report["speed"] = speed_tables(args.threads, args.lengths, args.repeats, args.data_dir, args.vocab)
+        if not args.speed_only:
+            report["quality"] = quality_table(args.models, args.data_dir, args.reports, args.datasets, args.seeds)
+        if args.output:
+            args.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
