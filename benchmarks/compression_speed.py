@@ -32,7 +32,7 @@ SHAPE = {
 }  # fmt: skip
 VOCABULARY = 40_000
 WIDTHS = ("3/4", "2/3", "1/2")
-BATCH, TITLES = 32, 256
+BATCH, LENGTH, TITLES = 32, 128, 256
 REFERENCE = "FP32"
 Contender = Callable[[Mapping[str, np.ndarray]], Any]
 
@@ -76,17 +76,18 @@ def write_graphs(loaded: LoadedModel, titles: Sequence[str], directory: Path) ->
         graphs[name] = source.with_name("int8.onnx")
         quantize_dynamic(source, graphs[name])
         tables = source.with_name("tables.onnx")
-        quantize_embeddings(source, tables)
+        quantize_embeddings(source, tables, positions=LENGTH)
         graphs[f"{name} + embeddings"] = source.with_name("int8_tables.onnx")
         quantize_dynamic(tables, graphs[f"{name} + embeddings"])
     graphs["INT8 static (mse)"] = directory / "static.onnx"
     _quantize_static(graphs[REFERENCE], graphs["INT8 static (mse)"])
-    cut = prune_vocabulary(replace(loaded, model=models["3/4"]), titles)
-    name = f"3/4 INT8 + embeddings, {len(cut.vocabulary.tokens):,} tokens"
-    source = exported(cut.model, "vocabulary")
-    quantize_embeddings(source, source.with_name("tables.onnx"), min_rows=1000)
-    graphs[name] = source.with_name("int8_tables.onnx")
-    quantize_dynamic(source.with_name("tables.onnx"), graphs[name])
+    for unseen in (True, False):
+        cut = prune_vocabulary(replace(loaded, model=models["3/4"]), titles, unseen)
+        name = f"3/4 INT8 + embeddings, {len(cut.vocabulary.tokens):,} tokens"
+        source = exported(cut.model, f"vocabulary {unseen}")
+        quantize_embeddings(source, source.with_name("tables.onnx"), positions=LENGTH)
+        graphs[name] = source.with_name("int8_tables.onnx")
+        quantize_dynamic(source.with_name("tables.onnx"), graphs[name])
     return graphs
 
 
@@ -170,16 +171,16 @@ def titles_end_to_end(
     found = {}
     for name, by_length in ((REFERENCE, False), (REFERENCE, True), ("INT8", True), ("3/4 INT8", True)):
         session = model_session(graphs[name], num_threads=threads, int8="INT8" in name)
-        session.run(None, pad_batch(encode(tokenizer, titles[:2], 128), tokenizer.special.pad))
+        session.run(None, pad_batch(encode(tokenizer, titles[:2], LENGTH), tokenizer.special.pad))
         started = time.perf_counter()
-        features = encode(tokenizer, titles, 128)
+        features = encode(tokenizer, titles, LENGTH)
         order = list(range(len(features)))
         arrival = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
         batches = batches_by_length([len(item) for item in features], BATCH) if by_length else arrival
         for rows in batches:
-            length = None if by_length else 128
+            length = None if by_length else LENGTH
             session.run(None, pad_batch([features[row] for row in rows], tokenizer.special.pad, length))
-        way = "by length" if by_length else "padded to 128"
+        way = "by length" if by_length else f"padded to {LENGTH}"
         found[f"{name}, {way}"] = len(titles) / (time.perf_counter() - started)
     return found
 
@@ -202,7 +203,8 @@ def speed_tables(
         for graph, size in report["sizes"].items():
             print(f"  {graph:<40}{size / 1e6:>8.1f} ({size / 2**20:.1f})")
         for count in threads:
-            contenders = onnx_contenders(graphs, count) | bf16_contenders(graphs[REFERENCE], count)
+            compared = {name: path for name, path in graphs.items() if "tokens" not in name}
+            contenders = onnx_contenders(compared, count) | bf16_contenders(graphs[REFERENCE], count)
             for length in lengths:
                 found = rates(contenders, random_batch(BATCH, length), repeats)
                 report["sequences_per_second"][f"{count} threads, length {length}"] = found
@@ -211,7 +213,7 @@ def speed_tables(
                     print(f"  {contender:<40}{rate:>8.1f}{rate / found[REFERENCE]:>8.2f}x")
             found = titles_end_to_end(loaded, graphs, texts["dev"], count)
             report["titles_per_second"][f"{count} threads"] = found
-            slowest = found[f"{REFERENCE}, padded to 128"]
+            slowest = found[f"{REFERENCE}, padded to {LENGTH}"]
             print(f"{len(texts['dev'])} titles of tnews ({data.source}) end to end, {count} threads: titles/s")
             for way, rate in found.items():
                 print(f"  {way:<40}{rate:>8.1f}{rate / slowest:>8.2f}x")

@@ -49,7 +49,7 @@ def test_no_value_is_further_off_than_half_a_step(table: np.ndarray) -> None:
 def test_a_model_answers_as_its_rounded_tables_say(bundle: Bundle, tmp_path: Path) -> None:
     ids = np.random.default_rng(0).integers(5, 7000, (6, 20))
     target = tmp_path / "small.onnx"
-    [table] = quantize_embeddings(bundle.path("onnx"), target)
+    [table] = quantize_embeddings(bundle.path("onnx"), target, min_rows=1000)
     assert table.shape[1] == 32 and table.shape[0] > 7000 and 0 < table.max_row_error < 0.02
     onnx.checker.check_model(str(target), full_check=True)
     assert target.stat().st_size < bundle.path("onnx").stat().st_size - 2.5 * table.shape[0] * table.shape[1]
@@ -69,9 +69,25 @@ def test_a_graph_without_tables_is_refused_and_keeps_the_target(bundle: Bundle, 
     first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
     quantize_embeddings(bundle.path("onnx"), first)
     second.write_bytes(b"earlier")
-    with pytest.raises(ModelError, match="no FP32 embedding table of 1,000 rows"):
+    with pytest.raises(ModelError, match="no FP32 embedding table of 64 rows"):
         quantize_embeddings(first, second)
     assert second.read_bytes() == b"earlier"
     assert len(quantize_embeddings(bundle.path("onnx"), second, min_rows=1)) > 1  # positions and types too
     ids = np.arange(5, 45).reshape(2, 20)
     assert np.abs(run(second, ids) - run(bundle.path("onnx"), ids)).max() < 0.05
+
+
+def test_positions_that_no_sequence_reaches_are_dropped(bundle: Bundle, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.onnx", tmp_path / "cut.onnx"
+    words, places = quantize_embeddings(bundle.path("onnx"), whole)
+    assert words.shape[0] > 7000 and places.shape == (64, 32)
+    [again] = quantize_embeddings(bundle.path("onnx"), cut, positions=48)
+    assert again.shape == words.shape and cut.stat().st_size < whole.stat().st_size + 48 * 32 * 3
+    shapes = {item.name: tuple(item.dims) for item in onnx.load(str(cut)).graph.initializer}
+    assert shapes[places.name] == (48, 32)
+    ids = np.random.default_rng(1).integers(5, 7000, (2, 48))
+    assert np.abs(run(cut, ids) - run(bundle.path("onnx"), ids)).max() < 0.05
+    quantize_embeddings(bundle.path("onnx"), cut, min_rows=40, positions=48)
+    assert (48, 32) in [
+        tuple(item.dims) for item in onnx.load(str(cut)).graph.initializer if item.data_type == onnx.TensorProto.INT8
+    ]

@@ -21,6 +21,7 @@ def test_what_is_kept() -> None:
     used = used_ids(tokenizer, ["apps中。", "a"])
     assert [WORDS[id_] for id_ in sorted(used)] == ["中", "app", "##s", "a", "。"]
     kept = [WORDS[id_] for id_ in kept_ids(WORDS, used)]
+    assert [token for token in kept if token != "国"] == [WORDS[id_] for id_ in kept_ids(WORDS, used, False)]
     # "国" is an ideograph that may come; "##中" cannot, and "wifi" and "##p" did not.
     assert kept == ["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "中", "国", "app", "##s", "a", "。"]
 

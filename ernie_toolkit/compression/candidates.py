@@ -44,7 +44,7 @@ def quantize_after_training(shop: Workshop, variant: Variant) -> None:
     source = None
     if "embeddings" in options.parts:
         source, form = work / "tables.onnx", f"{form} + embeddings"
-        quantize_embeddings(quantizer.prepared(), source)
+        quantize_embeddings(quantizer.prepared(), source, positions=shop.task.max_seq_length)
     path = work / "best.onnx"
     quantizer.write(plan, path, exclude, source)
     if source is not None:
@@ -74,7 +74,7 @@ def quantize_trained(
     write(source, path)
     best = shop.judge(variant, form, path, "int8", "qat", settings=settings)
     if "embeddings" in shop.options.parts:
-        quantize_embeddings(variant.onnx, work / "tables.onnx")
+        quantize_embeddings(variant.onnx, work / "tables.onnx", positions=shop.task.max_seq_length)
         write(work / "tables.onnx", path)
         best = shop.judge(variant, f"{form} + embeddings", path, "int8", "qat", True, settings)
     shop.keep(variant, best, INT8_ROLE, path)
@@ -85,7 +85,7 @@ def quantize_tables(shop: Workshop, variant: Variant) -> None:
     if _finished(shop, variant):
         return
     path = _workspace(shop, variant) / "best.onnx"
-    quantize_embeddings(variant.onnx, path)
+    quantize_embeddings(variant.onnx, path, positions=shop.task.max_seq_length)
     best = shop.judge(variant, "INT8 embeddings", path, "int8", "", True)
     shop.keep(variant, best, INT8_ROLE, path)
 

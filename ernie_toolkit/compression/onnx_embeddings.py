@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import onnx
 
 INT8_MAX = 127
-# Smaller tables (positions, token types) save next to nothing.
-MIN_ROWS = 1000
+# Smaller tables (token types) save nothing.
+MIN_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,22 @@ def quantize_rows(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values, scales
 
 
-def quantize_embeddings(source: Path, target: Path, min_rows: int = MIN_ROWS) -> list[QuantizedTable]:
+def quantize_embeddings(
+    source: Path, target: Path, min_rows: int = MIN_ROWS, positions: int | None = None
+) -> list[QuantizedTable]:
     """Write an ONNX model with its embedding tables in INT8 to `target`, whole or not at all.
 
     A table is a constant float32 matrix of at least `min_rows` rows that `Gather` nodes, and nothing else,
     read rows of. Each of these nodes becomes Gather, Cast and Mul with the rows' scales. Everything else
-    stays as it is, so that matrix products can be quantized before or after. Raises ModelError where the
-    graph has no such table.
+    stays as it is, so that matrix products can be quantized before or after. `positions`: the longest
+    sequence that the model will read; rows of the position table beyond it are dropped. Raises ModelError
+    where the graph has no such table.
     """
     import onnx
 
     model = onnx.load(str(source))
+    if positions is not None:
+        _cut_positions(model.graph, positions)
     tables = [
         _quantize_table(model.graph, initializer)
         for initializer in list(model.graph.initializer)
@@ -67,6 +72,18 @@ def quantize_embeddings(source: Path, target: Path, min_rows: int = MIN_ROWS) ->
     with replaced_file(target) as temporary:
         onnx.save(model, str(temporary))
     return tables
+
+
+def _cut_positions(graph: "onnx.GraphProto", positions: int) -> None:
+    """Shorten the one table whose rows are not chosen by an input of the graph, but by their place."""
+    from onnx import numpy_helper
+
+    inputs = {item.name for item in graph.input}
+    for initializer in graph.initializer:
+        readers = [node for node in graph.node if initializer.name in node.input]
+        if _is_table(graph, initializer, positions + 1) and not any(node.input[1] in inputs for node in readers):
+            table = numpy_helper.to_array(initializer)[:positions]
+            initializer.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(table), initializer.name))
 
 
 def _is_table(graph: "onnx.GraphProto", initializer: "onnx.TensorProto", min_rows: int) -> bool:

@@ -43,7 +43,8 @@ class CompressionOptions:
         (), "ptq: products that stay FP32 by node name; auto: the fewest that keep the loss within --max_drop"
     )
     max_drop: float = option(0.5, "points of the dev metric that --keep_fp32 auto allows to be lost")
-    prune_vocab: bool = option(False, "drop tokens that the training texts never use (ideographs stay)")
+    prune_vocab: bool = option(False, "drop tokens that the training texts never use, but for ideographs")
+    unseen_ideographs: bool = option(True, "prune_vocab: keep ideographs that the training texts never use")
     fp16: bool = option(False, "write an FP16 model for GPUs too")
     input_infer_model_path: str = option("", "bundle to quantize in place of a model (--strategy ptq only)")
     num_threads: int = option(0, "threads to measure speed with; 0: all processors")

@@ -74,7 +74,7 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     shop = _workshop(session.task, session.data, request, full, session.loaded.source, say)
     started = session
     if options.prune_vocab:
-        started = _with_less_vocabulary(session, say)
+        started = _with_less_vocabulary(session, options.unseen_ideographs, say)
     models = _pruned_models(started, shop, request) if "dynabert" in options.parts else [(FULL, started)]
     for width, model in models:
         _finish_model(model, width, shop, request, full)
@@ -190,11 +190,11 @@ def _variant(
     )  # fmt: skip
 
 
-def _with_less_vocabulary(session: Session, say: Say) -> Session:
+def _with_less_vocabulary(session: Session, unseen_ideographs: bool, say: Say) -> Session:
     texts: list[str] = []
     for item in session.task.inputs(session.data.split("train")):
         texts += [item] if isinstance(item, str) else list(item)
-    loaded = prune_vocabulary(session.loaded, texts)
+    loaded = prune_vocabulary(session.loaded, texts, unseen_ideographs)
     say(f"vocabulary: {len(loaded.vocabulary.tokens):,} of {len(session.loaded.vocabulary.tokens):,} tokens stay")
     return open_session(loaded, session.data, session.task)
 

@@ -14,20 +14,21 @@ def used_ids(tokenizer: WordPieceTokenizer, texts: Sequence[str]) -> set[int]:
     return {id_ for ids in tokenizer.encode_ids(texts) for id_ in ids}
 
 
-def kept_ids(tokens: Sequence[str], used: Collection[int]) -> list[int]:
-    """The ids that stay, in their order: special tokens, those in use, and every single ideograph.
+def kept_ids(tokens: Sequence[str], used: Collection[int], unseen_ideographs: bool = True) -> list[int]:
+    """The ids that stay, in their order: special tokens, those in use, and single ideographs.
 
-    A text of the same domain may hold any ideograph, and one without a token would be unknown. Pieces that
-    continue an ideograph ("##中") are not among them: every ideograph is a word of its own.
+    A text of the same domain may hold any ideograph, and one without a token would be unknown: those not in
+    use stay too, but for `unseen_ideographs` false. Pieces that continue an ideograph ("##中") are not among
+    them: every ideograph is a word of its own.
     """
     return [
         id_
         for id_, token in enumerate(tokens)
-        if id_ in used or token in SPECIAL_TOKENS or (len(token) == 1 and is_ideograph(token))
+        if id_ in used or token in SPECIAL_TOKENS or (unseen_ideographs and len(token) == 1 and is_ideograph(token))
     ]
 
 
-def prune_vocabulary(loaded: LoadedModel, texts: Iterable[str]) -> LoadedModel:
+def prune_vocabulary(loaded: LoadedModel, texts: Iterable[str], unseen_ideographs: bool = True) -> LoadedModel:
     """A model whose vocabulary and embedding table hold what `kept_ids` keeps for some texts of its domain.
 
     `texts` (training texts) are tokenized to the same tokens as before, and get the same answers. Of other
@@ -38,7 +39,7 @@ def prune_vocabulary(loaded: LoadedModel, texts: Iterable[str]) -> LoadedModel:
 
     tokens = loaded.vocabulary.tokens
     tokenizer = build_tokenizer(tokens, loaded.vocabulary.do_lower_case)
-    ids = kept_ids(tokens, used_ids(tokenizer, list(texts)))
+    ids = kept_ids(tokens, used_ids(tokenizer, list(texts)), unseen_ideographs)
     vocabulary = Vocabulary(tuple(tokens[id_] for id_ in ids), loaded.vocabulary.do_lower_case)
     config = copy.deepcopy(loaded.model.config)
     config.vocab_size, config.pad_token_id = len(ids), ids.index(loaded.model.config.pad_token_id)
