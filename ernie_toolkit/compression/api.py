@@ -14,6 +14,7 @@ from ernie_toolkit.data.registry import CUSTOM, DatasetSpec
 from ernie_toolkit.finetuning import open_session, require_trained_head
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model, read_vocabulary
 from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.tasks import Task
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def compress(
     examples as the data sets' readers give them: text fields and "label" (seq_cls), "text" and "labels"
     with a tag for each character (token_cls), "id", "question", "context", "answers" and "span" (qa).
     `task`: see `make_task`. `strategy` replaces that of `options`; `training` tells how dynabert and qat
-    train. Returns the report; models, bundles and `compress_report.*` are in `output_dir`. Raises ConfigError,
+    train: as the model was fine-tuned, where its directory tells that, for None. Returns the report; models, bundles and `compress_report.*` are in `output_dir`. Raises ConfigError,
     ModelError or DataError on what cannot work.
     """
     loaded = _loaded(model, tokenizer, task)
@@ -52,9 +53,17 @@ def compress(
     spec = DatasetSpec(CUSTOM, task.name, task.labels, task.text_format, task.label_names, task.metrics[0])
     data = DataSet(spec, list(train_dataset), list(dev_dataset), None, "custom", "given as examples")
     options = dataclasses.replace(options or CompressionOptions(), strategy=strategy)
-    training = dataclasses.replace(training or TrainingOptions(), max_seq_length=task.max_seq_length)
+    training = training or _recorded_training(loaded.source)
+    training = dataclasses.replace(training, max_seq_length=task.max_seq_length, fp16=False)
     request = Request(options, training, Path(output_dir), device, resume, overwrite)
     return compress_session(open_session(loaded, data, task), request, say)
+
+
+def _recorded_training(source: str) -> TrainingOptions:
+    """What a model was fine-tuned with, by the record in its directory; the defaults where there is none."""
+    settings = read_metrics(Path(source)).get("settings", {})
+    names = [item.name for item in dataclasses.fields(TrainingOptions) if item.name in settings]
+    return TrainingOptions(**{name: settings[name] for name in names})
 
 
 def _loaded(
