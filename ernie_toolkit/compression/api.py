@@ -45,8 +45,9 @@ def compress(
     examples as the data sets' readers give them: text fields and "label" (seq_cls), "text" and "labels"
     with a tag for each character (token_cls), "id", "question", "context", "answers" and "span" (qa).
     `task`: see `make_task`. `strategy` replaces that of `options`; `training` tells how dynabert and qat
-    train: as the model was fine-tuned, where its directory tells that, for None. Returns the report; models, bundles and `compress_report.*` are in `output_dir`. Raises ConfigError,
-    ModelError or DataError on what cannot work.
+    train: as the model was fine-tuned, where its directory tells that, for None. Returns the report; models,
+    bundles and `compress_report.*` are in `output_dir`. Raises ConfigError, ModelError or DataError on what
+    cannot work.
     """
     loaded = _loaded(model, tokenizer, task)
     require_trained_head(loaded, task.labels, None)
