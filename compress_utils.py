@@ -10,6 +10,7 @@ from typing import Any
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
+from ernie_toolkit.compression.pipeline import Request, check_unfinished, compress_bundle, compress_session
 from ernie_toolkit.compression.report import Report
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
@@ -50,6 +51,14 @@ class Settings:
     compression: CompressionOptions
     training: TrainingOptions
     reading: ReadingOptions
+
+    @property
+    def request(self) -> Request:
+        """What the library is asked for, on the CPU."""
+        source = self.source
+        return Request(
+            self.compression, self.training, Path(source.output_dir), "cpu", source.resume, source.overwrite_output_dir
+        )
 
     def limits(self, task: str) -> dict[str, int]:
         """The task's own settings beside the length."""
@@ -115,12 +124,7 @@ def check_bundle(bundle: Bundle, data: DataSet) -> None:
 
 def run_compression(settings: Settings, data: DataSet, task: Task) -> Report:
     """Load what is to be compressed, and compress it."""
-    from ernie_toolkit.compression.pipeline import Request, compress_bundle, compress_session
-
-    source, options, training = settings.source, settings.compression, settings.training
-    request = Request(
-        options, training, Path(source.output_dir), "cpu", source.resume, source.overwrite_output_dir
-    )  # fmt: skip
+    source, options, training, request = settings.source, settings.compression, settings.training, settings.request
     if options.input_infer_model_path:
         bundle = read_bundle(options.input_infer_model_path, verify=True)
         check_bundle(bundle, data)
@@ -186,6 +190,7 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
                 "settings": {"max_seq_length": info.max_seq_length, **info.limits},
             }
         settings = settle(source, given, task, record)
+        check_unfinished(settings.request)
         data = load_data(source, task, record)
         print_settings(json.loads(json.dumps(settings.shown(task))))
         spec = data.spec

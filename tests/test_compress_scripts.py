@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,35 @@ def test_from_fine_tuning_to_a_compressed_model(root: Path, tmp_path: Path, task
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "from_bundle" / "width_mult_1" / "export" / "model_int8.onnx").is_file()
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_in_the_middle_of_training(root: Path, tmp_path: Path) -> None:
+    trained = call(root, tmp_path, "run_seq_cls.py", "--dataset", "tnews", *FEW)
+    assert trained.returncode == 0, trained.stderr
+    common = ("--dataset", "tnews", "--algo_list", "avg", "--batch_size_list", "4", *FEW[4:], "--max_steps", "60",
+              "--save_steps", "5", "--logging_steps", "5")  # fmt: skip
+    whole = call(root, tmp_path, "compress_seq_cls.py", *common, "--output_dir", "whole")
+    assert whole.returncode == 0, whole.stderr
+    command = [sys.executable, str(root / "compress_seq_cls.py"), *common, "--output_dir", "cut"]
+    checkpoint = tmp_path / "cut" / "unfinished" / "dynabert" / "checkpoints" / "checkpoint-10"
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        limit = time.monotonic() + 300
+        while not checkpoint.is_dir() and process.poll() is None and time.monotonic() < limit:
+            time.sleep(0.01)
+        assert process.poll() is None, "the run ended before it could be killed"
+    finally:
+        process.kill()
+        process.wait()
+    refused = error_of(call(root, tmp_path, "compress_seq_cls.py", *common, "--output_dir", "cut"))
+    assert "unfinished run: go on with it by --resume" in refused
+    resumed = call(root, tmp_path, "compress_seq_cls.py", *common, "--output_dir", "cut", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "step 5:" not in resumed.stdout and "step 60:" in resumed.stdout
+    reports = [json.loads((tmp_path / name / "compress_report.json").read_text()) for name in ("whole", "cut")]
+    for one, other in zip(*(report["candidates"] for report in reports), strict=True):
+        assert one["name"] == other["name"] and one["metrics"] == pytest.approx(other["metrics"], abs=1e-3)
 
 
 def test_mistakes_in_one_line(root: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ernie_toolkit.finetuning import open_session
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model
 from ernie_toolkit.options import TrainingOptions
-from ernie_toolkit.tasks import QuestionAnswering, Task, TokenClassification
+from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, Task, TokenClassification
 from ernie_toolkit.training import predict_logits, train
 
 TRAINING = TrainingOptions(
@@ -232,6 +232,26 @@ def test_a_bundle_is_quantized_without_its_model(bundle: Bundle, afqmc_sample: D
     assert sorted(path.name for path in bundle.directory.iterdir()) == before
     settings = read_bundle(tmp_path / "width_mult_1" / "export").info.compression["onnx_int8"]
     assert settings["round_type"] == "adaround" and settings["bias_correction"] is True
+
+
+def test_models_and_tokenizers_of_paddlenlp(model_dir: Path, afqmc_sample: DataSet, tmp_path: Path) -> None:
+    from paddlenlp.transformers import ErnieForSequenceClassification, ErnieTokenizer
+
+    by_directory = run(model_dir, afqmc_sample, tmp_path / "one", "ptq")
+    model = ErnieForSequenceClassification.from_pretrained(str(model_dir))
+    options = dataclasses.replace(OPTIONS, strategy="ptq")
+    rows = afqmc_sample.split("train"), afqmc_sample.split("dev")
+    report = compress(
+        model, ErnieTokenizer.from_pretrained(str(model_dir)), *rows, PAIRS, "ptq", tmp_path / "two", options, TRAINING,
+        say=lambda line: None,
+    )  # fmt: skip
+    for one, other in zip(by_directory.candidates, report.candidates, strict=True):
+        assert one.name == other.name and one.metrics == pytest.approx(other.metrics, abs=1e-6)
+    with pytest.raises(TypeError, match="needs its tokenizer"):
+        compress(model, None, *rows, PAIRS, "ptq", tmp_path / "three", options, TRAINING)
+    others = SequenceClassification(("0", "2"), 48, None, "pair")
+    with pytest.raises(ModelError, match="was trained for other labels"):
+        compress(model_dir, None, *rows, others, "ptq", tmp_path / "three", options, TRAINING)
 
 
 def test_what_cannot_be_compressed(vocabulary: Vocabulary, afqmc_sample: DataSet, tmp_path: Path) -> None:

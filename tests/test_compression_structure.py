@@ -1,15 +1,14 @@
 """Widths, importance, reordering and slicing: what is kept computes what it computed before."""
 
-import copy
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import paddle
 import pytest
-from conftest import TINY_SHAPE, make_tiny_model
+from conftest import make_tiny_model
 
-from ernie_toolkit.compression.importance import Importance, reorder, taylor_importance, unit_gates
+from ernie_toolkit.compression.importance import reorder, taylor_importance, unit_gates
 from ernie_toolkit.compression.structure import copy_model, current_size, encoder_layers, parameter_count, select
 from ernie_toolkit.compression.widths import LayerSize, layer_size, parse_width
 from ernie_toolkit.encoded import Batch
@@ -198,9 +197,3 @@ def test_copies_are_apart(loaded: LoadedModel) -> None:
     assert np.array_equal(logits(loaded.model, batch), expected) and current_size(loaded.model) == LayerSize(4, 64)
     with pytest.raises(ValueError, match="as many heads and neurons"):
         select(other, [np.arange(2), np.arange(1)], [np.arange(8)] * 2)
-
-
-def test_the_tiny_shape_is_what_the_figures_above_assume() -> None:
-    shape = copy.copy(TINY_SHAPE)
-    assert (shape["hidden_size"], shape["num_attention_heads"], shape["intermediate_size"]) == (32, 4, 64)
-    assert Importance(np.zeros(1), np.zeros(1)).heads.shape == (1,)

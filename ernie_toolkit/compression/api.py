@@ -12,7 +12,7 @@ from ernie_toolkit.compression.report import Report
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.registry import CUSTOM, DatasetSpec
 from ernie_toolkit.finetuning import open_session, require_trained_head
-from ernie_toolkit.models import LoadedModel, Vocabulary, load_model, read_vocabulary
+from ernie_toolkit.models import LoadedModel, Vocabulary, load_model, model_labels, read_vocabulary
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.tasks import Task
@@ -50,7 +50,8 @@ def compress(
     cannot work.
     """
     loaded = _loaded(model, tokenizer, task)
-    require_trained_head(loaded, task.labels, None)
+    recorded = model_labels(Path(model)) if isinstance(model, (str, Path)) else None
+    require_trained_head(loaded, task.labels, recorded)
     spec = DatasetSpec(CUSTOM, task.name, task.labels, task.text_format, task.label_names, task.metrics[0])
     data = DataSet(spec, list(train_dataset), list(dev_dataset), None, "custom", "given as examples")
     options = dataclasses.replace(options or CompressionOptions(), strategy=strategy)

@@ -113,6 +113,16 @@ def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -
     return shop.report
 
 
+def check_unfinished(request: Request) -> None:
+    """ConfigError where a run was cut off in the directory, and nobody said what to do about it."""
+    path = request.directory / WORK / RUN_FILE
+    if path.is_file() and not request.overwrite and not request.resume:
+        raise ConfigError(
+            f"{path.parent} is what is left of an unfinished run: go on with it by --resume, or drop it with "
+            "--overwrite_output_dir"
+        )
+
+
 def _begin(request: Request, identity: dict[str, Any]) -> None:
     """Mark the directory as that of an unfinished run, or check that the one found there is this one."""
     directory, path = request.directory, request.directory / WORK / RUN_FILE
@@ -120,12 +130,8 @@ def _begin(request: Request, identity: dict[str, Any]) -> None:
     for name in ("logging_steps", "disable_tqdm", "report_to", "dataloader_num_workers", "keep_checkpoints"):
         training.pop(name)
     wanted = _plain({**identity, **dataclasses.asdict(request.options), "training": training})
+    check_unfinished(request)
     if path.is_file() and not request.overwrite:
-        if not request.resume:
-            raise ConfigError(
-                f"{path.parent} is what is left of an unfinished run: go on with it by --resume, or drop it with "
-                "--overwrite_output_dir"
-            )
         before = json.loads(path.read_text(encoding="utf-8"))
         changed = [key for key in wanted if before.get(key) != wanted[key]]
         if changed:
