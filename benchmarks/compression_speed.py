@@ -110,7 +110,7 @@ def onnx_contenders(graphs: Mapping[str, Path], threads: int) -> dict[str, Conte
     """A function that computes a batch for each graph, opened as a deployment opens it."""
 
     def contender(name: str, path: Path) -> Contender:
-        session = model_session(path, num_threads=threads, int8="INT8" in name)
+        session = model_session(path, num_threads=threads, precision="int8" if "INT8" in name else "fp32")
         return lambda batch: session.run(None, dict(batch))
 
     return {name: contender(name, path) for name, path in graphs.items()}
@@ -170,7 +170,7 @@ def titles_end_to_end(
     tokenizer = build_tokenizer(loaded.vocabulary.tokens)
     found = {}
     for name, by_length in ((REFERENCE, False), (REFERENCE, True), ("INT8", True), ("3/4 INT8", True)):
-        session = model_session(graphs[name], num_threads=threads, int8="INT8" in name)
+        session = model_session(graphs[name], num_threads=threads, precision="int8" if "INT8" in name else "fp32")
         session.run(None, pad_batch(encode(tokenizer, titles[:2], LENGTH), tokenizer.special.pad))
         started = time.perf_counter()
         features = encode(tokenizer, titles, LENGTH)

@@ -44,13 +44,13 @@ def rows(bundle: Bundle, afqmc_sample: DataSet) -> EncodedDataset:
     return predictor.task.encode(predictor.tokenizer, predictor.task.inputs(afqmc_sample.split("train")))
 
 
-def logits(path: Path, rows: EncodedDataset, int8: bool) -> np.ndarray:
+def logits(path: Path, rows: EncodedDataset, precision: str) -> np.ndarray:
     batch = calibration_batches(rows, 16, 1, 5)[0]
-    return np.asarray(model_session(path, num_threads=1, int8=int8).run(None, batch)[0])
+    return np.asarray(model_session(path, num_threads=1, precision=precision).run(None, batch)[0])
 
 
-def error(path: Path, rows: EncodedDataset, exact: np.ndarray, int8: bool = True) -> float:
-    return float(np.linalg.norm(logits(path, rows, int8) - exact) / np.linalg.norm(exact))
+def error(path: Path, rows: EncodedDataset, exact: np.ndarray, precision: str = "int8") -> float:
+    return float(np.linalg.norm(logits(path, rows, precision) - exact) / np.linalg.norm(exact))
 
 
 def options(**values: object) -> CompressionOptions:
@@ -124,7 +124,7 @@ def test_quantized_graphs_are_near_the_fp32_one(
     bundle: Bundle, rows: EncodedDataset, tmp_path: Path, per_channel: bool
 ) -> None:
     source = bundle.path("onnx")
-    exact = logits(source, rows, int8=False)
+    exact = logits(source, rows, "fp32")
     quantize_dynamic(source, tmp_path / "dynamic.onnx", per_channel)
     products = weight_products(onnx.load(str(source)))
     names = sorted({product.input for product in products})
@@ -164,7 +164,7 @@ def test_every_plan_writes_a_model(bundle: Bundle, rows: EncodedDataset, tmp_pat
     )
     plans = make_plans(chosen)
     assert len(plans) == 15 and plans[0] == Plan("dynamic") and plans[-1] == Plan("static", "emd", 4, 2)
-    exact = logits(bundle.path("onnx"), rows, int8=False)
+    exact = logits(bundle.path("onnx"), rows, "fp32")
     quantizer = Quantizer(bundle.path("onnx"), rows, chosen, 1, tmp_path)
     found = {}
     for plan in plans:
@@ -199,7 +199,7 @@ def test_prepared_weights_lose_less(
             weight = before[product.weight]
             plain = output_error(weight, nearest(weight, False), gram)
             assert output_error(weight, after[product.weight], gram) < plain
-    exact = logits(source, rows, int8=False)
+    exact = logits(source, rows, "fp32")
     quantize_dynamic(source, tmp_path / "plain.onnx", per_channel=False)
     quantize_dynamic(path, tmp_path / "prepared.onnx", per_channel=False)
     assert error(tmp_path / "prepared.onnx", rows, exact) < 1.2 * error(tmp_path / "plain.onnx", rows, exact)
@@ -260,11 +260,11 @@ def test_fewest_kept() -> None:
 
 def test_fp16_is_near_and_half_the_size(bundle: Bundle, rows: EncodedDataset, tmp_path: Path) -> None:
     source = bundle.path("onnx")
-    exact = logits(source, rows, int8=False)
+    exact = logits(source, rows, "fp32")
     convert_to_fp16(source, tmp_path / "half.onnx")
-    assert 0 < error(tmp_path / "half.onnx", rows, exact, int8=False) < 0.01
+    assert 0 < error(tmp_path / "half.onnx", rows, exact, "fp16") < 0.01
     assert (tmp_path / "half.onnx").stat().st_size < 0.6 * source.stat().st_size
-    session = model_session(tmp_path / "half.onnx", num_threads=1)
+    session = model_session(tmp_path / "half.onnx", num_threads=1, precision="fp16")
     assert session.get_outputs()[0].type == "tensor(float)"
 
 

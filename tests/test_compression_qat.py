@@ -117,7 +117,7 @@ def int8_logits(
         quantize_dynamic(onnx_path, target, per_channel)
     else:
         quantize_static(onnx_path, target, onnx_ranges(onnx_path, model, ranges), per_channel)
-    runtime = model_session(target, num_threads=1, int8=True)
+    runtime = model_session(target, num_threads=1, precision="int8")
     return run_rows(rows, 32, lambda batch: [np.asarray(item) for item in runtime.run(None, batch)])
 
 

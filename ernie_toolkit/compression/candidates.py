@@ -128,7 +128,7 @@ def _search_kept(shop: Workshop, variant: Variant, quantizer: Quantizer, plan: P
 
     def drop(kept: list[str]) -> float:
         quantizer.write(plan, path, kept)
-        loss = shop.drop(shop.figures(path, variant.dev, int8=True))
+        loss = shop.drop(shop.figures(path, variant.dev, "int8"))
         shop.say(
             f"  {variant.candidate_name(plan.name)}: {len(kept)} of {len(names)} products in FP32: {-loss:+.2f} points"
         )

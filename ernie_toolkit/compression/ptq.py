@@ -106,20 +106,20 @@ class Quantizer:
 
         names = [product.node for product in weight_products(onnx.load(str(self.prepared())))]
         batches = calibration_batches(self.rows, BATCH, SENSITIVITY_ROWS // BATCH, self.seed)
-        exact = self._logits(self.prepared(), batches, int8=False)
+        exact = self._logits(self.prepared(), batches, "fp32")
         path = self.workspace / "one_product.onnx"
         costs = []
         for name in names:
             quantize_dynamic(
                 self.prepared(), path, self.options.per_channel, [other for other in names if other != name]
             )
-            got = self._logits(path, batches, int8=True)
+            got = self._logits(path, batches, "int8")
             costs.append(float(np.linalg.norm(got - exact) / np.linalg.norm(exact)))
         path.unlink()
         return [names[index] for index in np.argsort(-np.array(costs), kind="stable")]
 
-    def _logits(self, path: Path, batches: Sequence[dict[str, np.ndarray]], int8: bool) -> np.ndarray:
-        session = model_session(path, num_threads=self.options.num_threads or None, int8=int8)
+    def _logits(self, path: Path, batches: Sequence[dict[str, np.ndarray]], precision: str) -> np.ndarray:
+        session = model_session(path, num_threads=self.options.num_threads or None, precision=precision)
         return np.concatenate([output.ravel() for batch in batches for output in session.run(None, batch)])
 
     def _observer(self) -> Observer:

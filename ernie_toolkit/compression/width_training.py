@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import paddle
 from paddle import nn
+from paddlenlp.trainer import TrainerCallback
 
 from ernie_toolkit.compression.distillation import distillation_loss, observe
 from ernie_toolkit.compression.elastic import cut_out, use_size
@@ -19,12 +20,24 @@ from ernie_toolkit.models import Vocabulary, save_model
 from ernie_toolkit.training.trainer import ToolkitTrainer
 
 
+class EvaluateFirst(TrainerCallback):
+    """Measures the model before the first step: what was cut out well may not get better."""
+
+    def __init__(self, trainer: ToolkitTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Evaluate, unless the run goes on from a checkpoint, which has the figures of the start in its history."""
+        if state.global_step == 0:
+            self.trainer.evaluate()
+
+
 class WidthTrainer(ToolkitTrainer):
     """Trains an elastic model at several sizes in each step, to answer as its teacher does.
 
-    `sizes`: name of each width to its size. The best weights of each are cut out and saved in
-    `best_dir/<name>` as a model of its own, by the dev figure `metric`. Logged are "eval_<name>/<figure>" for
-    each width, and their means over widths under the figures' own names.
+    `sizes`: name of each width to its size. The best weights of each, those before the first step included, are
+    cut out and saved in `best_dir/<name>` as a model of its own, by the dev figure `metric`. Logged are
+    "eval_<name>/<figure>" for each width, and their means over widths under the figures' own names.
     """
 
     def __init__(
@@ -40,6 +53,7 @@ class WidthTrainer(ToolkitTrainer):
         self.teacher, self.sizes, self.vocabulary, self.best_dir = teacher, dict(sizes), vocabulary, best_dir
         self.metric, self.sign = metric, -1.0 if metric == "loss" else 1.0
         self.full = current_size(self.model)
+        self.add_callback(EvaluateFirst(self))
 
     def compute_loss(self, model: nn.Layer, inputs: Any, return_outputs: bool = False) -> Any:
         """The mean over widths of the distillation loss."""

@@ -72,9 +72,9 @@ class Workshop:
         """Threads of the sessions, None for all processors."""
         return self.options.num_threads or None
 
-    def figures(self, path: Path, rows: EncodedDataset, int8: bool) -> dict[str, float]:
+    def figures(self, path: Path, rows: EncodedDataset, precision: str) -> dict[str, float]:
         """Dev figures of an ONNX model (see `Task.score`), details left out."""
-        session = model_session(path, num_threads=self.threads, int8=int8)
+        session = model_session(path, num_threads=self.threads, precision=precision)
         names = [output.name for output in session.get_outputs()]
         logits = run_rows(rows, EVALUATION_BATCH, lambda batch: session.run(names, batch))
         scores = self.task.score(rows, logits, self.dev_examples)
@@ -107,11 +107,10 @@ class Workshop:
         settings: dict[str, Any] | None = None,
     ) -> Candidate:  # fmt: skip
         """Dev figures, size and speed of a candidate, beside the FP32 model's speed in the same minute."""
-        int8 = precision == "int8"
-        metrics = self.figures(path, variant.dev, int8)
+        metrics = self.figures(path, variant.dev, precision)
         sessions = {
             "baseline": model_session(self.baseline, num_threads=self.threads),
-            "own": model_session(path, num_threads=self.threads, int8=int8),
+            "own": model_session(path, num_threads=self.threads, precision=precision),
         }
         speed = measure(sessions, variant.dev)
         base, own = speed["baseline"], speed["own"]

@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("fp32", "int8")
 DEVICES = ("cpu", "gpu")
-# The contrib SkipLayerNormalization kernel costs about seven times the plain operators it replaces when
-# it stands between quantized matrix products.
-INT8_DISABLED_OPTIMIZERS = ["SkipLayerNormFusion"]
+DISABLED_OPTIMIZERS = {
+    # The contrib SkipLayerNormalization kernel costs about seven times the plain operators it replaces when
+    # it stands between quantized matrix products.
+    "int8": ["SkipLayerNormFusion"],
+    # Takes LayerNorm's squares for another normalisation where the CPU has put casts around them, and fails
+    # (onnxruntime 1.23).
+    "fp16": ["SimplifiedLayerNormFusion"],
+}
 
 
 def available_cores() -> int:
@@ -51,12 +56,12 @@ def _model(bundle: Bundle, precision: str) -> Path | bytes:
 
 
 def model_session(
-    model: Path | bytes, device: str = "cpu", num_threads: int | None = None, int8: bool = False
+    model: Path | bytes, device: str = "cpu", num_threads: int | None = None, precision: str = "fp32"
 ) -> "onnxruntime.InferenceSession":
     """An ONNX Runtime session on a model's file or bytes, set up as every deployment opens it.
 
-    `num_threads`: threads within one operator, all available processors where None. `int8`: whether the
-    model's matrix products are quantized. Raises DeviceError, ConfigError or BundleError in one line.
+    `num_threads`: threads within one operator, all available processors where None. `precision`:
+    what the model computes in, "fp32", "int8" or "fp16". Raises DeviceError, ConfigError or BundleError in one line.
     """
     if num_threads is not None and num_threads < 1:
         raise ConfigError(f"num_threads is {num_threads}: it must be at least 1")
@@ -72,7 +77,7 @@ def model_session(
             model if isinstance(model, bytes) else str(model),
             options,
             providers=providers,
-            disabled_optimizers=INT8_DISABLED_OPTIMIZERS if int8 else None,
+            disabled_optimizers=DISABLED_OPTIMIZERS.get(precision),
         )
     except Exception as error:  # onnxruntime's own exceptions share no base class narrower than this
         reason = " ".join(str(error).split())[:300]
@@ -88,7 +93,7 @@ def open_session(
     `precision`: "fp32", or "int8" (the bundle's INT8 model, or its FP32 model quantized dynamically now).
     Else as `model_session`; BundleError too where model and `bundle.json` disagree.
     """
-    session = model_session(_model(bundle, precision), device, num_threads, precision == "int8")
+    session = model_session(_model(bundle, precision), device, num_threads, precision)
     names = tuple(item.name for item in session.get_inputs())
     if set(names) != set(bundle.info.inputs):
         raise BundleError(
