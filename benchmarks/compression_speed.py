@@ -22,7 +22,7 @@ from ernie_toolkit.compression.widths import layer_size
 from ernie_toolkit.data import load_dataset
 from ernie_toolkit.features import encode, pad_batch
 from ernie_toolkit.inference.session import model_session
-from ernie_toolkit.models import LoadedModel, Vocabulary, new_model
+from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, new_model
 from ernie_toolkit.tokenization import build_tokenizer, read_vocab
 
 # ERNIE 3.0 Medium: 6 layers, 768 wide, 12 heads.
@@ -50,7 +50,7 @@ def medium_model(vocab: Path | None) -> LoadedModel:
 def write_graphs(loaded: LoadedModel, titles: Sequence[str], directory: Path) -> dict[str, Path]:
     """ONNX files of the model and of what compression makes of it, by the names that the tables show."""
     from ernie_toolkit.compression.elastic import cut_out, make_elastic
-    from ernie_toolkit.compression.structure import copy_model, current_size
+    from ernie_toolkit.compression.structure import current_size
     from ernie_toolkit.compression.vocabulary import prune_vocabulary
     from ernie_toolkit.export.graph import convert_to_onnx, save_static_graph
 

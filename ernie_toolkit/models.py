@@ -160,6 +160,16 @@ def build_model(model_class: "type[PretrainedModel]", config: "PretrainedConfig"
     return model
 
 
+def copy_model(model: "PretrainedModel") -> "PretrainedModel":
+    """A second model with the same configuration and weights, in evaluation mode."""
+    import paddle
+
+    other = build_model(type(model), model.config)
+    other.set_state_dict({name: paddle.to_tensor(value.numpy()) for name, value in model.state_dict().items()})
+    other.eval()
+    return other
+
+
 def _load_directory(directory: Path, task: str, settings: dict[str, Any]) -> LoadedModel:
     import paddle
     from paddlenlp.transformers import ErnieConfig

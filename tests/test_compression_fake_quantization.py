@@ -15,7 +15,7 @@ from onnxruntime.quantization.quant_utils import compute_scale_zp
 from paddle import nn
 
 from ernie_toolkit.compression.fake_quantization import FakeQuantLinear
-from ernie_toolkit.compression.qat import QatSettings
+from ernie_toolkit.compression.options import QatSettings
 from ernie_toolkit.inference.dynamic_quantization import _quantize_columns
 from ernie_toolkit.inference.session import model_session
 

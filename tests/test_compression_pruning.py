@@ -13,13 +13,13 @@ from conftest import PAIRS, TINY_SHAPE, make_tiny_model
 from ernie_toolkit.compression.distillation import distillation_loss, observe
 from ernie_toolkit.compression.elastic import cut_out, make_elastic, use_size
 from ernie_toolkit.compression.pruning import importance_batches, prune, width_name
-from ernie_toolkit.compression.structure import copy_model, current_size
+from ernie_toolkit.compression.structure import current_size
 from ernie_toolkit.compression.widths import LayerSize
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.models import Vocabulary
+from ernie_toolkit.models import Vocabulary, copy_model
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.tasks import QuestionAnswering, TokenClassification
 from ernie_toolkit.training import predict_logits

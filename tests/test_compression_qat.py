@@ -24,15 +24,16 @@ from ernie_toolkit.compression.fake_quantization import (
     restore,
 )
 from ernie_toolkit.compression.onnx_quantization import quantize_dynamic, quantize_static
+from ernie_toolkit.compression.options import QatSettings
 from ernie_toolkit.compression.pruning import importance_batches
-from ernie_toolkit.compression.qat import QatSettings, train_quantized
-from ernie_toolkit.compression.structure import copy_model, select
+from ernie_toolkit.compression.qat import train_quantized
+from ernie_toolkit.compression.structure import select
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, run_rows
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.inference.session import model_session
-from ernie_toolkit.models import Vocabulary, load_model
+from ernie_toolkit.models import Vocabulary, copy_model, load_model
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.tasks import SequenceClassification, TokenClassification
 from ernie_toolkit.training import predict_logits

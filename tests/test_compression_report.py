@@ -23,8 +23,8 @@ from ernie_toolkit.compression.report import (
     best_tradeoffs,
     pareto_front,
     read_report,
-    write_report,
 )
+from ernie_toolkit.compression.report_files import write_report
 from ernie_toolkit.compression.report_plot import place_labels, plot_report
 from ernie_toolkit.compression.report_table import markdown_table, report_page
 from ernie_toolkit.errors import ConfigError, ModelError

@@ -9,11 +9,11 @@ import pytest
 from conftest import make_tiny_model
 
 from ernie_toolkit.compression.importance import reorder, taylor_importance, unit_gates
-from ernie_toolkit.compression.structure import copy_model, current_size, encoder_layers, parameter_count, select
+from ernie_toolkit.compression.structure import current_size, encoder_layers, parameter_count, select
 from ernie_toolkit.compression.widths import LayerSize, layer_size, parse_width
 from ernie_toolkit.encoded import Batch
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.models import LoadedModel, Vocabulary, load_model, save_model
+from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, load_model, save_model
 
 LABELS = ("0", "1", "2")
 TASKS = ("seq_cls", "token_cls", "qa")

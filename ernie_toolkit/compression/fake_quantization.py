@@ -5,7 +5,7 @@ Imports Paddle; import it inside a function.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import paddle
@@ -15,11 +15,9 @@ from paddle.nn import functional
 
 from ernie_toolkit.compression.calibration import STEPS, Range
 from ernie_toolkit.compression.onnx_quantization import weight_products
+from ernie_toolkit.compression.options import QatSettings
 from ernie_toolkit.encoded import Batch
 from ernie_toolkit.errors import ModelError
-
-if TYPE_CHECKING:
-    from ernie_toolkit.compression.qat import QatSettings
 
 INT8_MAX = 127.0
 TINY = float(np.finfo(np.float32).tiny)
@@ -110,7 +108,7 @@ class FakeQuantLinear(nn.Linear):
     quantized graph has one range for both.
     """
 
-    def __init__(self, layer: nn.Linear, settings: "QatSettings", leader: "FakeQuantLinear | None" = None) -> None:
+    def __init__(self, layer: nn.Linear, settings: QatSettings, leader: "FakeQuantLinear | None" = None) -> None:
         super().__init__(1, 1)
         self.weight, self.bias = layer.weight, layer.bias
         self.training = layer.training
@@ -177,7 +175,7 @@ def _replace(model: nn.Layer, name: str, layer: nn.Linear) -> None:
     setattr(owner, own, layer)
 
 
-def make_quantized(model: nn.Layer, settings: "QatSettings") -> None:
+def make_quantized(model: nn.Layer, settings: QatSettings) -> None:
     """Let every linear layer of a plain model compute as it will in INT8; changes the model in place.
 
     Bounds of "moving_average_abs_max" are empty until `calibrate` or training fills them.

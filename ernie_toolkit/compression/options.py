@@ -65,6 +65,31 @@ class CompressionOptions:
         return self.weight_quantize_type == "channel_wise_abs_max"
 
 
+@dataclass(frozen=True)
+class QatSettings:
+    """What is rounded how; ConfigError on values that are not known or do not fit each other.
+
+    `weight_quantize_type`: one int8 scale for each output ("channel_wise_abs_max") or one in all ("abs_max").
+    `activation_quantize_type`: uint8 over the range that each batch has ("dynamic"), or over a fixed one, the
+    moving average of training batches ("moving_average_abs_max"). `use_pact`: the fixed one is learned as a
+    parameter. `moving_rate`: what one batch leaves of the moving average.
+    """
+
+    weight_quantize_type: str = "channel_wise_abs_max"
+    activation_quantize_type: str = "dynamic"
+    use_pact: bool = False
+    moving_rate: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name, known in (("weight_quantize_type", WEIGHT_TYPES), ("activation_quantize_type", ACTIVATION_TYPES)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
+        if self.use_pact and self.activation_quantize_type == "dynamic":
+            raise ConfigError("--use_pact learns fixed ranges: give --activation_quantize_type moving_average_abs_max")
+        if not 0 <= self.moving_rate < 1:
+            raise ConfigError(f"--moving_rate is {self.moving_rate}: it must be at least 0 and below 1")
+
+
 def check_compression_options(options: CompressionOptions) -> None:
     """Raise ConfigError on the first setting that cannot be meant."""
     given = options.strategy.split("+")

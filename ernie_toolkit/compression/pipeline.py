@@ -17,9 +17,10 @@ from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.compression.candidates import halve, quantize_after_training, quantize_tables, quantize_trained
 from ernie_toolkit.compression.measurement import row_tokens
 from ernie_toolkit.compression.onnx_quantization import onnx_parameter_count
-from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
+from ernie_toolkit.compression.options import CompressionOptions, QatSettings, check_compression_options
 from ernie_toolkit.compression.pruning import prune, width_name
-from ernie_toolkit.compression.report import REPORT_FILE, Candidate, Report, read_report, write_report
+from ernie_toolkit.compression.report import REPORT_FILE, Candidate, Report, read_report
+from ernie_toolkit.compression.report_files import write_report
 from ernie_toolkit.compression.vocabulary import prune_vocabulary
 from ernie_toolkit.compression.workshop import EVALUATION_BATCH, EXPORT, WORK, Variant, Workshop
 from ernie_toolkit.data import DataSet
@@ -215,7 +216,7 @@ def _own_names(part: str) -> Iterator[None]:
 
 
 def _copied(session: Session) -> Session:
-    from ernie_toolkit.compression.structure import copy_model
+    from ernie_toolkit.models import copy_model
 
     return replace(session, loaded=replace(session.loaded, model=copy_model(session.loaded.model)))
 
@@ -292,7 +293,7 @@ def _exported(session: Session, name: str, width: Fraction, directory: Path, sho
 def _train_int8(session: Session, variant: Variant, width: Fraction, shop: Workshop, request: Request) -> None:
     """Train a model for INT8; the result has a directory of its own beside the one it was made of."""
     from ernie_toolkit.compression.fake_quantization import onnx_ranges
-    from ernie_toolkit.compression.qat import QatSettings, train_quantized
+    from ernie_toolkit.compression.qat import train_quantized
     from ernie_toolkit.models import load_model, save_model
 
     options = request.options

@@ -66,9 +66,9 @@ def prune(
     """
     from ernie_toolkit.compression.elastic import make_elastic
     from ernie_toolkit.compression.importance import reorder, taylor_importance
-    from ernie_toolkit.compression.structure import copy_model, current_size
+    from ernie_toolkit.compression.structure import current_size
     from ernie_toolkit.compression.width_training import WidthTrainer
-    from ernie_toolkit.models import load_model
+    from ernie_toolkit.models import copy_model, load_model
 
     model, task = session.loaded.model, session.task
     full = current_size(model)

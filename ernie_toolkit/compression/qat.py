@@ -9,40 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_toolkit.compression.calibration import Range
+from ernie_toolkit.compression.options import QatSettings
 from ernie_toolkit.compression.pruning import importance_batches
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.finetuning import Session
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.training import TrainingResult, predict_logits, train
 
-WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
-ACTIVATION_TYPES = ("dynamic", "moving_average_abs_max")
 CALIBRATION_BATCHES = 16
-
-
-@dataclass(frozen=True)
-class QatSettings:
-    """What is rounded how; ConfigError on values that are not known or do not fit each other.
-
-    `weight_quantize_type`: one int8 scale for each output ("channel_wise_abs_max") or one in all ("abs_max").
-    `activation_quantize_type`: uint8 over the range that each batch has ("dynamic"), or over a fixed one, the
-    moving average of training batches ("moving_average_abs_max"). `use_pact`: the fixed one is learned as a
-    parameter. `moving_rate`: what one batch leaves of the moving average.
-    """
-
-    weight_quantize_type: str = "channel_wise_abs_max"
-    activation_quantize_type: str = "dynamic"
-    use_pact: bool = False
-    moving_rate: float = 0.9
-
-    def __post_init__(self) -> None:
-        for name, known in (("weight_quantize_type", WEIGHT_TYPES), ("activation_quantize_type", ACTIVATION_TYPES)):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
-        if self.use_pact and self.activation_quantize_type == "dynamic":
-            raise ConfigError("--use_pact learns fixed ranges: give --activation_quantize_type moving_average_abs_max")
-        if not 0 <= self.moving_rate < 1:
-            raise ConfigError(f"--moving_rate is {self.moving_rate}: it must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -79,7 +52,7 @@ def train_quantized(
     """
     from ernie_toolkit.compression.fake_quantization import calibrate, learned_ranges, make_quantized, restore
     from ernie_toolkit.compression.qat_training import QatTrainer
-    from ernie_toolkit.compression.structure import copy_model
+    from ernie_toolkit.models import copy_model
 
     model, task = session.loaded.model, session.task
     options = session.settled(options)

@@ -5,13 +5,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ernie_toolkit.compression.measurement import processor_name
 from ernie_toolkit.errors import ModelError
-from ernie_toolkit.files import write_json, write_text
 
 FORMAT_VERSION = 1
 REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md", "compress_report.png"
@@ -88,16 +87,6 @@ class Report:
     def find(self, name: str) -> Candidate | None:
         """The candidate of that name, or None; the FP32 model is not one."""
         return next((item for item in self.candidates if item.name == name), None)
-
-
-def write_report(report: Report, directory: Path) -> None:
-    """Write `compress_report.json`, `.md` and `.png` into a directory, each whole or not at all."""
-    from ernie_toolkit.compression.report_plot import plot_report
-    from ernie_toolkit.compression.report_table import report_page
-
-    write_json(directory / REPORT_FILE, {"format_version": FORMAT_VERSION} | asdict(report))
-    write_text(directory / TABLE_FILE, report_page(report, PLOT_FILE))
-    plot_report(report, directory / PLOT_FILE)
 
 
 def read_report(path: Path) -> Report:

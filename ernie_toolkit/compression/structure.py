@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from ernie_toolkit.compression.widths import LayerSize
@@ -84,13 +83,3 @@ def _record(model: nn.Layer, size: LayerSize) -> None:
 def parameter_count(model: nn.Layer) -> int:
     """The number of a model's weights."""
     return int(sum(np.prod(parameter.shape) for parameter in model.parameters()))
-
-
-def copy_model(model: nn.Layer) -> nn.Layer:
-    """A second model with the same configuration and weights, in evaluation mode."""
-    from ernie_toolkit.models import build_model
-
-    other = build_model(type(model), model.config)
-    other.set_state_dict({name: paddle.to_tensor(value.numpy()) for name, value in model.state_dict().items()})
-    other.eval()
-    return other

@@ -9,7 +9,8 @@ from typing import Any
 from ernie_toolkit.bundle import COMPRESSED_FILES, ONNX_FILE, add_compressed, read_bundle
 from ernie_toolkit.compression.measurement import measure
 from ernie_toolkit.compression.options import CompressionOptions
-from ernie_toolkit.compression.report import Candidate, Report, write_report
+from ernie_toolkit.compression.report import Candidate, Report
+from ernie_toolkit.compression.report_files import write_report
 from ernie_toolkit.encoded import EncodedDataset, run_rows
 from ernie_toolkit.inference.session import model_session
 from ernie_toolkit.tasks import Task
