@@ -68,7 +68,8 @@ def test_dynamic_activations_are_those_of_onnx_runtime(dynamic_steps: Callable[[
     def check(x: np.ndarray) -> None:
         spread = max(float(x.max()), 0.0) - min(float(x.min()), 0.0)
         got = layer(paddle.to_tensor(x)).numpy()
-        assert np.abs(got - dynamic_steps(x)).max() <= 1e-6 * spread
+        # Steps smaller than the least normal number are no steps: such values are zero for all a model computes.
+        assert np.abs(got - dynamic_steps(x)).max() <= 1e-6 * spread + 1e-30
 
     check()
     assert not layer(paddle.zeros([2, 5])).numpy().any()
