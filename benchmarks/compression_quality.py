@@ -19,7 +19,7 @@ DISTILLATION = ("--warmup_ratio", "0.1", "--hidden_dropout_prob", "0",
                 "--attention_probs_dropout_prob", "0")  # fmt: skip
 # Training rows, dev rows, batch size, epochs and learning rate: cut down to what two CPU cores can do.
 CUTS = {"tnews": (8000, 2000, 32, 2, 2e-4), "afqmc": (4000, 2000, 32, 2, 5e-5), "msra_ner": (4000, 2000, 16, 2, 5e-5),
-        "cmrc2018": (2000, 1000, 12, 1, 5e-5)}  # fmt: skip
+        "cmrc2018": (2000, 1000, 12, 0.5, 5e-5)}  # fmt: skip
 CUT_OPTIONS = ("--max_train_samples", "--max_dev_samples", "--per_device_train_batch_size", "--num_train_epochs",
                "--learning_rate")  # fmt: skip
 ROWS = ("pruned 3/4, FP32", "INT8", "pruned 3/4 + INT8", "pruned 1/2, FP32", "pruned 1/2 + INT8")
