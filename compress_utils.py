@@ -78,13 +78,14 @@ def check_source(source: SourceOptions, options: CompressionOptions, task: str) 
         check_task(get_spec(source.dataset), task)
     if options.input_infer_model_path:
         model = options.input_infer_model_path
-    else:
-        model = source.model_name_or_path or str(Path("best_models") / source.dataset)
-        if not is_local(model) or not Path(model).is_dir():
-            raise ConfigError(
-                f"{model}: no fine-tuned model there: python {TASK_SCRIPTS[task]} --dataset {source.dataset} makes one"
-            )
-        check_model_directory(Path(model))
+        beside = str(Path(model).resolve().parent)
+        return dataclasses.replace(source, model_name_or_path=model, output_dir=source.output_dir or beside)
+    model = source.model_name_or_path or str(Path("best_models") / source.dataset)
+    if not is_local(model) or not Path(model).is_dir():
+        raise ConfigError(
+            f"{model}: no fine-tuned model there: python {TASK_SCRIPTS[task]} --dataset {source.dataset} makes one"
+        )
+    check_model_directory(Path(model))
     return dataclasses.replace(source, model_name_or_path=model, output_dir=source.output_dir or model)
 
 
@@ -167,10 +168,9 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
     parser = OneLineParser(
         prog=TASK_SCRIPTS[task].replace("run_", "compress_"),
         description=description,
-        epilog=f"data sets: {', '.join((*names, CUSTOM))}. Not given: the model is best_models/DATASET, and its "
-        "directory is the output directory too.",
+        epilog=f"data sets: {', '.join((*names, CUSTOM))}",
     )
-    defaults = {"dataset": dataset, "output_dir": ""}
+    defaults = {"dataset": dataset}
     for options_class in (SourceOptions, CompressionOptions):
         add_options(parser, options_class, defaults)
     add_options(parser, TrainingOptions, without=NOT_OF_TRAINING)

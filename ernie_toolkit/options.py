@@ -137,7 +137,7 @@ def check_reading_options(options: ReadingOptions) -> None:
 class SourceOptions:
     """Which model and which data a script works on, where it writes, and on what it computes."""
 
-    model_name_or_path: str = option("", "model directory or published name (ernie-3.0-medium-zh where not given)")
+    model_name_or_path: str = option("", "directory of a fine-tuned model (best_models/DATASET where not given)")
     dataset: str = option("", "data set by name, or custom")
     data_dir: str = option("", "directory with the data set's official files")
     data_source: str = option(
@@ -151,7 +151,7 @@ class SourceOptions:
     label_file: str = option("", "custom: one label a line; otherwise the labels of train_file, sorted")
     max_train_samples: int = option(0, "use the first rows of the training set only; 0: all")
     max_dev_samples: int = option(0, "use the first rows of the dev set only; 0: all")
-    output_dir: str = option("./best_models", "trained models go to a directory of the data set's name in here")
+    output_dir: str = option("", "directory to write to (the model's own where not given)")
     config: str = option("configs/default.yml", "YAML file with settings per data set")
     device: str = option(
         "", "device to compute on; not given: a GPU where there is one, else the CPU", ("cpu", "gpu", "xpu", "npu")
@@ -164,6 +164,8 @@ class SourceOptions:
 class RunOptions(SourceOptions):
     """What a run_* script works on, and which parts of the journey it makes."""
 
+    model_name_or_path: str = option("", "model directory or published name (ernie-3.0-medium-zh where not given)")
+    output_dir: str = option("./best_models", "trained models go to a directory of the data set's name in here")
     test_file: str = option("", "custom: rows to predict")
     max_test_samples: int = option(0, "use the first rows of the test set only; 0: all")
     export_model_dir: str = option("best_models/", "bundles go to NAME/export in here")

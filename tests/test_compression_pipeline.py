@@ -230,6 +230,10 @@ def test_a_bundle_is_quantized_without_its_model(bundle: Bundle, afqmc_sample: D
     check_bundles(report, afqmc_sample, tmp_path)
     assert report.baseline.parameters > 200_000 and len(report.candidates) == 2
     assert sorted(path.name for path in bundle.directory.iterdir()) == before
+    with pytest.raises(ConfigError, match="lies in the bundle"):
+        compress_bundle(
+            bundle, afqmc_sample, dataclasses.replace(request, directory=bundle.directory / "new"), lambda line: None
+        )
     settings = read_bundle(tmp_path / "width_mult_1" / "export").info.compression["onnx_int8"]
     assert settings["round_type"] == "adaround" and settings["bias_correction"] is True
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from conftest import make_tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
@@ -30,11 +31,15 @@ from ernie_toolkit.compression.weight_rounding import (
     prepare_weights,
     weight_scales,
 )
-from ernie_toolkit.data import DataSet
-from ernie_toolkit.encoded import EncodedDataset
+from ernie_toolkit.data import DataSet, load_dataset
+from ernie_toolkit.encoded import EncodedDataset, run_rows
 from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.finetuning import open_session
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.session import model_session
+from ernie_toolkit.models import Vocabulary
+from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.tasks import SequenceClassification
 
 
 @pytest.fixture
@@ -273,3 +278,24 @@ def test_parameters_of_a_graph_are_those_of_the_model(bundle: Bundle, model_dir:
     from ernie_toolkit.models import load_model
 
     assert onnx_parameter_count(bundle.path("onnx")) == parameter_count(load_model(str(model_dir)).model)
+
+
+def test_a_trained_model_loses_little(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    data = load_dataset("tnews", data_source="sample", limits={"train": 600, "dev": 200})
+    task = SequenceClassification(data.spec.labels, 32, None, data.spec.text_format)
+    quiet = {"initializer_range": 0.1, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    session = open_session(make_tiny_model(vocabulary, data.spec.labels, **quiet), data, task)
+    training = TrainingOptions(
+        learning_rate=3e-3, max_steps=120, save_steps=120, max_seq_length=32, disable_tqdm=True, report_to="none"
+    )
+    trained = session.train(training, tmp_path / "run", "cpu").metrics["accuracy"]
+    source = session.export(tmp_path / "export", 20, {}, trained=True).path("onnx")
+    train_rows, dev = session.encoded(data.split("train")), data.split("dev")
+    dev_rows = session.encoded(dev)
+    assert trained > 0.5
+    quantizer = Quantizer(source, train_rows, options(), 1, tmp_path)
+    for plan in (Plan("dynamic"), Plan("static", "mse", 16, 4), Plan("static", "min_max", 16, 4)):
+        quantizer.write(plan, tmp_path / "int8.onnx")
+        runtime = model_session(tmp_path / "int8.onnx", num_threads=1, precision="int8")
+        logits_ = run_rows(dev_rows, 32, lambda batch, runtime=runtime: runtime.run(None, batch))
+        assert abs(task.score(dev_rows, logits_, dev)["accuracy"] - trained) <= 0.04, plan.name

@@ -86,6 +86,9 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
 def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -> Report:
     """Quantize an exported model, without Paddle; a copy of its bundle gets the INT8 model (see `compress_session`)."""
     check_compression_options(request.options)
+    inside, target = bundle.directory.resolve(), request.directory.resolve()
+    if target == inside or inside in target.parents:
+        raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
     predictor = Predictor(bundle.directory)  # checks that bundle, tokenizer and model belong together
     task, tokenizer = predictor.task, predictor.tokenizer
 
