@@ -267,6 +267,7 @@ def test_what_cannot_be_compressed(vocabulary: Vocabulary, afqmc_sample: DataSet
         run(fresh, afqmc_sample, tmp_path, "dynabert", width_mult_list=("1/5",))
     with pytest.raises(ConfigError, match="use one of dynabert"):
         run(fresh, afqmc_sample, tmp_path, "ptq+qat")
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "compress_report.json").write_text(json.dumps({"format_version": 0}))
     with pytest.raises(ModelError, match=r"compress_report\.json"):
         read_report(tmp_path / "compress_report.json")

@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.bundle import Bundle, read_bundle
+from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, read_bundle
 from ernie_toolkit.compression.candidates import halve, quantize_after_training, quantize_tables, quantize_trained
 from ernie_toolkit.compression.measurement import row_tokens
 from ernie_toolkit.compression.onnx_quantization import onnx_parameter_count
@@ -22,6 +22,7 @@ from ernie_toolkit.compression.pruning import prune, width_name
 from ernie_toolkit.compression.report import REPORT_FILE, Candidate, Report, read_report
 from ernie_toolkit.compression.report_files import write_report
 from ernie_toolkit.compression.vocabulary import prune_vocabulary
+from ernie_toolkit.compression.widths import layer_size
 from ernie_toolkit.compression.workshop import EVALUATION_BATCH, EXPORT, WORK, Variant, Workshop
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.encoded import EncodedDataset
@@ -63,12 +64,14 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     """
     options, directory = request.options, request.directory
     check_compression_options(options)
+    if "dynabert" in options.parts:
+        _check_widths(session, options)
     request = replace(request, training=session.settled(request.training))
     dev, train = session.encoded(session.data.split("dev")), session.training_rows(request.training)
     identity = {**session.identity, "training rows": fingerprint(train), "dev rows": fingerprint(dev)}
-    _begin(request, identity)
+    goes_on = _begin(request, identity)
     base = directory / width_name(FULL)
-    if not (request.resume and (base / EXPORT / "bundle.json").is_file()):
+    if not (goes_on and (base / EXPORT / BUNDLE_FILE).is_file()):
         say(f"exporting {session.loaded.source} as it is, to compare with")
         session.export(base / EXPORT, PARITY_ROWS, {}, trained=False)
     full = _variant(session, "", FULL, base, dev, train)
@@ -83,6 +86,15 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     return shop.report
 
 
+def _check_widths(session: Session, options: CompressionOptions) -> None:
+    """ConfigError where a width leaves the model no head, before hours are spent on what comes first."""
+    from ernie_toolkit.compression.structure import current_size
+
+    full = current_size(session.loaded.model)
+    for width in options.widths:
+        layer_size(full.num_attention_heads, full.intermediate_size, width)
+
+
 def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -> Report:
     """Quantize an exported model, without Paddle; a copy of its bundle gets the INT8 model (see `compress_session`)."""
     check_compression_options(request.options)
@@ -92,13 +104,10 @@ def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -
     predictor = Predictor(bundle.directory)  # checks that bundle, tokenizer and model belong together
     task, tokenizer = predictor.task, predictor.tokenizer
 
-    def encoded(split: str) -> EncodedDataset:
-        examples = data.train if split == "train" else data.dev
-        if examples is None:
-            raise ConfigError(f"data set '{data.spec.name}' was loaded without its {split} split")
-        return task.with_targets(task.encode(tokenizer, task.inputs(examples)), examples)
-
-    dev, train = encoded("dev"), encoded("train")
+    dev, train = (
+        task.with_targets(task.encode(tokenizer, task.inputs(examples)), examples)
+        for examples in (data.split("dev"), data.split("train"))
+    )
     identity = {"bundle": bundle.info.files["onnx"].sha256, "training rows": fingerprint(train),
                 "dev rows": fingerprint(dev)}  # fmt: skip
     _begin(request, identity)
@@ -127,8 +136,8 @@ def check_unfinished(request: Request) -> None:
         )
 
 
-def _begin(request: Request, identity: dict[str, Any]) -> None:
-    """Mark the directory as that of an unfinished run, or check that the one found there is this one."""
+def _begin(request: Request, identity: dict[str, Any]) -> bool:
+    """Mark the directory as that of an unfinished run; whether it was one before, and this run goes on with it."""
     directory, path = request.directory, request.directory / WORK / RUN_FILE
     training = dataclasses.asdict(request.training)
     for name in ("logging_steps", "disable_tqdm", "report_to", "dataloader_num_workers", "keep_checkpoints"):
@@ -141,10 +150,11 @@ def _begin(request: Request, identity: dict[str, Any]) -> None:
         if changed:
             said = f"{changed[0]} was {before.get(changed[0])} and is {wanted[changed[0]]}"
             raise ConfigError(f"--resume with other settings than the run in {directory}: {said}")
-        return
+        return True
     shutil.rmtree(path.parent, ignore_errors=True)
     (directory / REPORT_FILE).unlink(missing_ok=True)
     write_json(path, wanted)
+    return False
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -285,9 +295,8 @@ def _exported(session: Session, name: str, width: Fraction, directory: Path, sho
     dev = session.encoded(data.split("dev")) if cut else full.dev
     train = session.encoded(data.split("train")) if cut else full.train
     variant = _variant(session, name, width, directory, dev, train)
-    if not (directory / EXPORT / "bundle.json").is_file() or shop.report.find(name) is None:
-        if not (directory / "config.json").is_file():
-            save_model(session.loaded.model, session.loaded.vocabulary, directory)
+    if shop.report.find(name) is None:
+        save_model(session.loaded.model, session.loaded.vocabulary, directory)
         session.export(directory / EXPORT, PARITY_ROWS, {}, trained=True)
     shop.keep(variant, shop.judge(variant, "", variant.onnx, "fp32"), "onnx")
     return variant
