@@ -1,4 +1,4 @@
-# make venv | demo | test | test-fast | lint | constraints | clean
+# make venv | demo | test | test-fast | test-deploy | lint | constraints | clean
 # PYTHON=python3.12 chooses another interpreter than the first of 3.11, 3.12, 3.10 found.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3,10) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p && break; done)
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test test-fast lint constraints clean
+.PHONY: venv demo test test-fast test-deploy lint constraints clean
 
 venv: $(STAMP)
 
@@ -20,10 +20,15 @@ demo: $(STAMP)
 	$(BIN)/python scripts/demo.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/deployments
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest --ignore tests/deployments -m "not slow"
+
+# Every deployment started and queried for real, each in an environment of its own under .venvs/.
+test-deploy: $(STAMP)
+	$(BIN)/python scripts/environments.py
+	$(BIN)/python -m pytest tests/deployments
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -34,4 +39,4 @@ constraints:
 	$(PYTHON) scripts/lock.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo_output
+	rm -rf $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis demo_output

@@ -4,23 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from tiny import PAIRS, ROOT, make_tiny_model
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.data import DataSet, load_dataset
-from ernie_toolkit.models import LoadedModel, Vocabulary
-from ernie_toolkit.tasks import SequenceClassification
-
-ROOT = Path(__file__).resolve().parents[1]
-PAIRS = SequenceClassification(("0", "1"), 48, ("different", "same"), "pair")
-TINY_SHAPE = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "max_position_embeddings": 64,
-    "hidden_dropout_prob": 0.1,
-    "attention_probs_dropout_prob": 0.1,
-}
+from ernie_toolkit.models import Vocabulary
 
 
 @pytest.fixture(scope="session")
@@ -51,19 +39,6 @@ def afqmc_sample() -> DataSet:
     """Two hundred training rows and a hundred dev rows of the AFQMC-style sample."""
     limits = {"train": 200, "dev": 100, "test": 20}
     return load_dataset("afqmc", data_source="sample", splits=("train", "dev", "test"), limits=limits)
-
-
-def make_tiny_model(
-    vocabulary: Vocabulary, labels: tuple[str, ...], task: str = "seq_cls", **settings: object
-) -> LoadedModel:
-    """A new model of two layers, 32 wide."""
-    from ernie_toolkit.models import new_model
-    from ernie_toolkit.training import seed_everything
-
-    seed_everything(7)
-    ids = {label: index for index, label in enumerate(labels)}
-    named = {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids}
-    return new_model(vocabulary, {**TINY_SHAPE, **named, **settings}, task)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import paddle
 import pytest
-from conftest import PAIRS, make_tiny_model
+from tiny import PAIRS, make_tiny_model
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression.complexity import OPERATIONS, model_flops

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PAIRS, make_tiny_model
+from tiny import PAIRS, make_tiny_model
 
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.compression import CompressionOptions, compress

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
-from conftest import PAIRS, TINY_SHAPE, make_tiny_model
+from tiny import PAIRS, TINY_SHAPE, make_tiny_model
 
 from ernie_toolkit.compression.distillation import distillation_loss, observe
 from ernie_toolkit.compression.elastic import cut_out, make_elastic, use_size

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import make_tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
+from tiny import make_tiny_model
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression.activations import activation_observer, activation_statistics, calibration_batches

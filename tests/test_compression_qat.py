@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import paddle
 import pytest
-from conftest import PAIRS, make_tiny_model
 from paddle import nn
+from tiny import PAIRS, make_tiny_model
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression.calibration import Range

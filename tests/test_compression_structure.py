@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-from conftest import make_tiny_model
+from tiny import make_tiny_model
 
 from ernie_toolkit.compression.importance import reorder, taylor_importance, unit_gates
 from ernie_toolkit.compression.structure import current_size, encoder_layers, parameter_count, select

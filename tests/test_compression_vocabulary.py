@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from conftest import PAIRS, make_tiny_model
+from tiny import PAIRS, make_tiny_model
 
 from ernie_toolkit.compression.vocabulary import kept_ids, prune_vocabulary, used_ids
 from ernie_toolkit.data import DataSet

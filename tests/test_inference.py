@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PAIRS
+from tiny import PAIRS
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.data import DataSet

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_tiny_model
+from tiny import make_tiny_model
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.data import DataSet, load_dataset

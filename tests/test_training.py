@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PAIRS, make_tiny_model
+from tiny import PAIRS, make_tiny_model
 
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.encoded import EncodedDataset

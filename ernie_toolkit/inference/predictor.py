@@ -1,13 +1,14 @@
 """Texts in, answers out: tokenizing, batching by length, ONNX Runtime, decoding."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from ernie_toolkit.bundle import BundleInfo, read_bundle
+import numpy as np
+
+from ernie_toolkit.bundle import Bundle, BundleInfo, read_bundle
 from ernie_toolkit.decoding import Answer
-from ernie_toolkit.encoded import EncodedDataset, Outputs, run_rows
+from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, run_rows
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.inference.session import open_session
@@ -23,34 +24,33 @@ def bundle_task(info: BundleInfo, where: Path | str) -> Task:
         raise BundleError(f"{where}: {error}") from None
 
 
-class Predictor:
-    """Answers for texts from an exported bundle, on ONNX Runtime.
+def limited(info: BundleInfo, max_seq_length: int | None, limits: dict[str, int] | None) -> BundleInfo:
+    """A bundle's description with a shorter length or other limits; ConfigError where the length is over its own."""
+    if max_seq_length is not None and max_seq_length > info.max_seq_length:
+        raise ConfigError(f"max_seq_length {max_seq_length} is over the bundle's own, {info.max_seq_length}")
+    length = info.max_seq_length if max_seq_length is None else max_seq_length
+    return dataclasses.replace(info, max_seq_length=length, limits={**info.limits, **(limits or {})})
 
-    `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32" or
-    "int8". `max_seq_length`: the bundle's own where None. `limits` replaces settings of the bundle's task
-    by name (`doc_stride`, `n_best_size`, `max_answer_length`). An object may be used by several threads at
-    once. Raises BundleError, ConfigError or DeviceError (see `read_bundle`, `open_session`).
+
+Run = Callable[[Batch], Sequence[np.ndarray]]
+"""A runtime: `input_ids` and `token_type_ids`, int64 of shape (batch_size, tokens), to the model's outputs in order."""
+
+
+class BundlePredictor:
+    """Answers for texts from an exported bundle, on a runtime of the caller's.
+
+    `run` computes a batch (see `Run`). `max_seq_length`: the bundle's own where None. `limits` replaces
+    settings of the bundle's task by name (`doc_stride`, `n_best_size`, `max_answer_length`). Raises
+    BundleError or ConfigError.
     """
 
     def __init__(
-        self,
-        bundle_dir: str | Path,
-        device: str = "cpu",
-        num_threads: int | None = None,
-        precision: str = "fp32",
-        max_seq_length: int | None = None,
-        limits: dict[str, int] | None = None,
+        self, bundle: Bundle, run: Run, max_seq_length: int | None = None, limits: dict[str, int] | None = None
     ) -> None:
-        self.bundle = read_bundle(bundle_dir)
-        info = self.bundle.info
-        if max_seq_length is not None and max_seq_length > info.max_seq_length:
-            raise ConfigError(f"max_seq_length {max_seq_length} is over the bundle's own, {info.max_seq_length}")
-        changed: dict[str, Any] = {"limits": {**info.limits, **(limits or {})}}
-        if max_seq_length is not None:
-            changed["max_seq_length"] = max_seq_length
-        self.task = bundle_task(dataclasses.replace(info, **changed), bundle_dir)
-        self.tokenizer = load_tokenizer(self.bundle.path("tokenizer"))
-        self.session = open_session(self.bundle, device, num_threads, precision)
+        self.bundle = bundle
+        self.task = bundle_task(limited(bundle.info, max_seq_length, limits), bundle.directory)
+        self.tokenizer = load_tokenizer(bundle.path("tokenizer"))
+        self._run = run
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -61,8 +61,7 @@ class Predictor:
         """Logits of encoded rows in their own order (see `Outputs`)."""
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}: it must be at least 1")
-        names = list(self.bundle.info.outputs)
-        return run_rows(rows, batch_size, lambda batch: self.session.run(names, batch))
+        return run_rows(rows, batch_size, self._run)
 
     def logits(self, texts: Sequence[TextInput], batch_size: int = 32) -> Outputs:
         """Logits in the order asked: float32 of shape (len(texts), classes) for labels.
@@ -80,3 +79,27 @@ class Predictor:
         """
         rows = self.task.encode(self.tokenizer, texts)
         return self.task.decode(rows, self.run(rows, batch_size), texts)
+
+
+class Predictor(BundlePredictor):
+    """Answers for texts from an exported bundle, on ONNX Runtime.
+
+    `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32" or
+    "int8". The rest as `BundlePredictor`. An object may be used by several threads at once. Raises BundleError,
+    ConfigError or DeviceError (see `read_bundle`, `open_session`).
+    """
+
+    def __init__(
+        self,
+        bundle_dir: str | Path,
+        device: str = "cpu",
+        num_threads: int | None = None,
+        precision: str = "fp32",
+        max_seq_length: int | None = None,
+        limits: dict[str, int] | None = None,
+    ) -> None:
+        bundle = read_bundle(bundle_dir)
+        limited(bundle.info, max_seq_length, limits)  # before a session of seconds is opened
+        self.session = open_session(bundle, device, num_threads, precision)
+        names = list(bundle.info.outputs)
+        super().__init__(bundle, lambda batch: self.session.run(names, batch), max_seq_length, limits)

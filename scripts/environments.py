@@ -1,0 +1,90 @@
+"""Build the environments of the deployments, one for each, apart from the one that trains.
+
+    python scripts/environments.py [simple_serving triton_serving python]
+
+Each goes to .venvs/NAME, from deploy/NAME/requirements.txt and, without their dependencies, from
+requirements_nodeps.txt beside it. One that is there and whose files have not changed is left alone.
+"""
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DIRECTORY = ROOT / ".venvs"
+# Name of the folder under deploy/ -> Pythons that its packages have wheels for, best first.
+PYTHONS = {
+    "simple_serving": ("3.11", "3.12", "3.10"),
+    "triton_serving": ("3.11", "3.12", "3.10"),
+    "python": ("3.10",),
+}
+STAMP = ".installed"
+
+
+def _candidates(version: str) -> Iterable[str]:
+    yield f"python{version}"
+    yield from map(str, sorted((Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python")))
+    if shutil.which("uv"):
+        found = subprocess.run(["uv", "python", "find", version], capture_output=True, text=True, check=False)
+        yield found.stdout.strip()
+
+
+def find_python(versions: Iterable[str]) -> str | None:
+    """An interpreter of one of these versions, or None: from PATH, pyenv's folder, or uv."""
+    for version in versions:
+        for command in _candidates(version):
+            if not command or not shutil.which(command):
+                continue
+            check = "import sys, venv; print('%d.%d' % sys.version_info[:2])"
+            answer = subprocess.run([command, "-c", check], capture_output=True, text=True, check=False)
+            if answer.returncode == 0 and answer.stdout.strip() == version:
+                return command
+    return None
+
+
+def requirement_files(name: str) -> list[Path]:
+    """The files that say what an environment holds; the second is installed without dependencies."""
+    folder = ROOT / "deploy" / name
+    return [path for path in (folder / "requirements.txt", folder / "requirements_nodeps.txt") if path.is_file()]
+
+
+def fingerprint(name: str) -> str:
+    """What the stamp of an environment built from today's files says."""
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in requirement_files(name))).hexdigest()
+
+
+def build(name: str) -> str:
+    """Build one environment where it is missing or old; gives a line that says what was done."""
+    target = DIRECTORY / name
+    stamp = target / STAMP
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint(name):
+        return f"{name}: {target}"
+    python = find_python(PYTHONS[name])
+    if python is None:
+        return f"{name}: not built, no Python {' or '.join(PYTHONS[name])} found on PATH, in ~/.pyenv or by uv"
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run([python, "-m", "venv", str(target)], check=True)
+    pip = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for path in requirement_files(name):
+        extra = ["--no-deps"] if path.stem.endswith("nodeps") else []
+        subprocess.run([*pip, *extra, "-r", str(path)], check=True, cwd=ROOT)
+    stamp.write_text(fingerprint(name), encoding="utf-8")
+    return f"{name}: built {target}"
+
+
+def main() -> None:
+    """Build those asked for, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PYTHONS)} (default: all)")
+    args = parser.parse_args()
+    if unknown := sorted(set(args.names) - set(PYTHONS)):
+        parser.error(f"no such environment: {', '.join(unknown)}; choose from {', '.join(PYTHONS)}")
+    for name in args.names or PYTHONS:
+        print(build(name), flush=True)
+
+
+if __name__ == "__main__":
+    main()

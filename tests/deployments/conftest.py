@@ -1,0 +1,63 @@
+"""Bundles of the three tasks, FP32 and INT8, and the environments of the deployments."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny import ROOT, make_tiny_model
+
+from ernie_toolkit.bundle import add_compressed
+from ernie_toolkit.data import load_dataset
+from ernie_toolkit.models import Vocabulary
+from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, Task, TokenClassification
+
+SETS = {"seq_cls": "afqmc", "token_cls": "msra_ner", "qa": "cmrc2018"}
+
+
+def _task(name: str, labels: tuple[str, ...]) -> Task:
+    if name == "seq_cls":
+        return SequenceClassification(labels, 48, ("different", "same"), "pair")
+    # Shorter than some inputs, so that windows are joined.
+    return QuestionAnswering(64, doc_stride=16) if name == "qa" else TokenClassification(labels, 32, window_overlap=6)
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> dict[str, Path]:
+    """A bundle for each task, of an untrained tiny model with answers of many kinds, with an INT8 model; read only."""
+    from ernie_toolkit.finetuning import open_session
+    from ernie_toolkit.inference.dynamic_quantization import quantize_dynamic_file
+
+    directories = {}
+    for name, dataset in SETS.items():
+        data = load_dataset(dataset, data_source="sample", limits={"train": 20, "dev": 40})
+        model = make_tiny_model(vocabulary, data.spec.labels or ("0", "1"), name, initializer_range=0.2)
+        root = tmp_path_factory.mktemp(name)
+        session = open_session(model, data, _task(name, data.spec.labels))
+        bundle = session.export(root / "export", 20, {}, trained=True)
+        quantized = root / "quantized.onnx"
+        quantized.write_bytes(quantize_dynamic_file(bundle.path("onnx")))
+        add_compressed(bundle, "onnx_int8", quantized, {"kind": "dynamic"})
+        directories[name] = bundle.directory
+    return directories
+
+
+@pytest.fixture(scope="session")
+def environment() -> Callable[[str], Path]:
+    """The Python of a deployment's environment in .venvs; skipped where no Python for it was found to build it."""
+
+    def find(name: str) -> Path:
+        python = ROOT / ".venvs" / name / "bin" / "python"
+        if python.is_file():
+            return python
+        import sys
+
+        sys.path.insert(0, str(ROOT / "scripts"))
+        try:
+            from environments import PYTHONS, find_python
+        finally:
+            sys.path.pop(0)
+        if find_python(PYTHONS[name]) is None:
+            pytest.skip(f"no Python {' or '.join(PYTHONS[name])} on this machine, which deploy/{name} needs")
+        raise AssertionError(f"{python} is missing: `make test-deploy` builds it first")
+
+    return find
