@@ -71,6 +71,8 @@ def build(name: str) -> str:
     for path in requirement_files(name):
         extra = ["--no-deps"] if path.stem.endswith("nodeps") else []
         subprocess.run([*pip, *extra, "-r", str(path)], check=True, cwd=ROOT)
+    # Links to this checkout in place of a copy, so that tests see the library as it is.
+    subprocess.run([*pip, "--no-deps", "-e", str(ROOT)], check=True)
     stamp.write_text(fingerprint(name), encoding="utf-8")
     return f"{name}: built {target}"
 
