@@ -14,6 +14,8 @@ TEXT_FORMATS: tuple[str, ...] = get_args(TextFormat)
 TextInput = str | tuple[str, str]
 """What a caller gives: one text, or a pair of texts."""
 
+# What every model reads, in this order (see `pad_batch`).
+INPUTS = ("input_ids", "token_type_ids")
 # A pair needs room for [CLS] a [SEP] b [SEP] and one token of each text.
 MIN_SEQ_LENGTH = 5
 

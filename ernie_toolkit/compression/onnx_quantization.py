@@ -16,6 +16,7 @@ import numpy as np
 from ernie_toolkit.compression.calibration import Range
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import replaced_file
+from ernie_toolkit.inference.half_precision import half_precision_bytes
 
 if TYPE_CHECKING:
     import onnx
@@ -122,11 +123,8 @@ def _keep_residuals(graph: "onnx.GraphProto", products: Sequence[Product]) -> No
 
 def convert_to_fp16(source: Path, target: Path) -> None:
     """Write a model that computes in float16 and is read and answered as before, for GPUs."""
-    import onnx
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
     with replaced_file(target) as temporary, _quiet():
-        onnx.save(convert_float_to_float16(onnx.load(str(source)), keep_io_types=True), str(temporary))
+        temporary.write_bytes(half_precision_bytes(source))
 
 
 def onnx_parameter_count(path: Path) -> int:

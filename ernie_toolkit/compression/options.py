@@ -16,6 +16,7 @@ STRATEGIES = (
 )  # fmt: skip
 WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
 ACTIVATION_TYPES = ("dynamic", "moving_average_abs_max")
+PTQ_METHODS = ("dynamic", "static")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class CompressionOptions:
 
     strategy: str = option("dynabert+ptq", f"parts joined by +: {', '.join(STRATEGIES)}")
     width_mult_list: tuple[str, ...] = option(("3/4",), "dynabert: share of heads and neurons left, each a model")
+    method_list: tuple[str, ...] = option(
+        PTQ_METHODS, "ptq: ranges of activations taken from each batch, or fixed by calibration (GPUs need these)",
+        PTQ_METHODS,
+    )  # fmt: skip
     algo_list: tuple[str, ...] = option(
         ("mse", "KL"), "ptq: how ranges of activations are chosen for static INT8", tuple(ALGORITHMS)
     )
@@ -99,11 +104,11 @@ def check_compression_options(options: CompressionOptions) -> None:
         raise ConfigError("--width_mult_list: give one width at least, and each of them once")
     if "dynabert" in options.parts and 1 in options.widths:
         raise ConfigError("--width_mult_list has 1: the full model is in every report; leave it out")
-    for name in ("algo_list", "batch_size_list", "batch_num_list"):
+    for name in ("method_list", "algo_list", "batch_size_list", "batch_num_list"):
         values = getattr(options, name)
         if not values or len(set(values)) != len(values):
             raise ConfigError(f"--{name}: give one value at least, and each of them once")
-        if name != "algo_list" and min(values) < 1:
+        if name.startswith("batch") and min(values) < 1:
             raise ConfigError(f"--{name} has {min(values)}: each must be at least 1")
     if not options.max_drop >= 0:
         raise ConfigError(f"--max_drop is {options.max_drop}: it must not be negative")

@@ -50,12 +50,13 @@ class Plan:
 
 def make_plans(options: CompressionOptions) -> list[Plan]:
     """Dynamic quantization first, then each algorithm for each batch size and number of batches."""
-    return [Plan("dynamic")] + [
+    static = [
         Plan("static", algorithm, size, number)
         for size in options.batch_size_list
         for number in options.batch_num_list
         for algorithm in options.algo_list
     ]
+    return [Plan("dynamic")] * ("dynamic" in options.method_list) + static * ("static" in options.method_list)
 
 
 @dataclass

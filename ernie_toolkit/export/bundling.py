@@ -18,8 +18,8 @@ from ernie_toolkit.bundle import (
 )
 from ernie_toolkit.encoded import EncodedDataset, Outputs, run_rows
 from ernie_toolkit.errors import BundleError
-from ernie_toolkit.export.graph import INPUTS, convert_to_onnx, save_static_graph
-from ernie_toolkit.features import TextInput
+from ernie_toolkit.export.graph import convert_to_onnx, save_static_graph
+from ernie_toolkit.features import INPUTS, TextInput
 from ernie_toolkit.files import replaced_directory
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tokenization import WordPieceTokenizer

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ernie_toolkit.errors import ModelError
+from ernie_toolkit.features import INPUTS
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedModel
 
-INPUTS = ("input_ids", "token_type_ids")
 # Opset 13 is the newest that every runtime of the deployments reads (FastDeploy's OpenVINO stops there);
 # ONNX Runtime fuses its layer normalisation as well as opset 17's operator.
 OPSET = 13

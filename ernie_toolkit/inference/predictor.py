@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from ernie_toolkit.decoding import Answer
 from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, run_rows
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.features import TextInput
+from ernie_toolkit.inference.gpu import BoundRun, GpuOptions
 from ernie_toolkit.inference.session import open_session
 from ernie_toolkit.tasks import Task, make_task
 from ernie_toolkit.tokenization import load_tokenizer
@@ -50,7 +52,7 @@ class BundlePredictor:
         self.bundle = bundle
         self.task = bundle_task(limited(bundle.info, max_seq_length, limits), bundle.directory)
         self.tokenizer = load_tokenizer(bundle.path("tokenizer"))
-        self._run = run
+        self.compute = run
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -61,7 +63,7 @@ class BundlePredictor:
         """Logits of encoded rows in their own order (see `Outputs`)."""
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}: it must be at least 1")
-        return run_rows(rows, batch_size, self._run)
+        return run_rows(rows, batch_size, self.compute)
 
     def logits(self, texts: Sequence[TextInput], batch_size: int = 32) -> Outputs:
         """Logits in the order asked: float32 of shape (len(texts), classes) for labels.
@@ -84,9 +86,9 @@ class BundlePredictor:
 class Predictor(BundlePredictor):
     """Answers for texts from an exported bundle, on ONNX Runtime.
 
-    `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32" or
-    "int8". The rest as `BundlePredictor`. An object may be used by several threads at once. Raises BundleError,
-    ConfigError or DeviceError (see `read_bundle`, `open_session`).
+    `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32", "int8" or
+    "fp16". `gpu`: how a GPU is used. The rest as `BundlePredictor`. An object may be used by several threads at
+    once. Raises BundleError, ConfigError or DeviceError (see `read_bundle`, `open_session`).
     """
 
     def __init__(
@@ -97,9 +99,13 @@ class Predictor(BundlePredictor):
         precision: str = "fp32",
         max_seq_length: int | None = None,
         limits: dict[str, int] | None = None,
+        gpu: GpuOptions | None = None,
     ) -> None:
         bundle = read_bundle(bundle_dir)
         limited(bundle.info, max_seq_length, limits)  # before a session of seconds is opened
-        self.session = open_session(bundle, device, num_threads, precision)
+        self.session = open_session(bundle, device, num_threads, precision, gpu)
         names = list(bundle.info.outputs)
-        super().__init__(bundle, lambda batch: self.session.run(names, batch), max_seq_length, limits)
+        run: Run = partial(self.session.run, names)
+        if device == "gpu":
+            run = BoundRun(self.session, names, "cuda", gpu or GpuOptions())
+        super().__init__(bundle, run, max_seq_length, limits)

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ernie_toolkit.bundle import Bundle
-from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
+from ernie_toolkit.errors import BundleError, ConfigError
+from ernie_toolkit.features import INPUTS
+from ernie_toolkit.inference.gpu import CPU, GpuOptions, Provider, check_providers, check_quantized, gpu_providers
+from ernie_toolkit.inference.half_precision import half_precision_bytes
 
 if TYPE_CHECKING:
     import onnxruntime
 
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "int8", "fp16")
 DEVICES = ("cpu", "gpu")
 DISABLED_OPTIMIZERS = {
     # The contrib SkipLayerNormalization kernel costs about seven times the plain operators it replaces when
@@ -27,53 +30,62 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _providers(device: str) -> list[str]:
-    import onnxruntime
-
-    if device not in DEVICES:
-        raise ConfigError(f"device '{device}' is not known: use one of {', '.join(DEVICES)}")
-    if device == "cpu":
-        return ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise DeviceError(
-            "device 'gpu' was asked for and this onnxruntime has no CUDA provider: "
-            "pip install onnxruntime-gpu in place of onnxruntime, or use --device cpu"
-        )
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-
-def _model(bundle: Bundle, precision: str) -> Path | bytes:
-    """The model to open: a file, or bytes where an FP32 file was quantized on the way."""
+def _model(bundle: Bundle, precision: str, device: str) -> Path | bytes:
+    """The model to open: a file, or bytes where an FP32 file was converted on the way."""
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision '{precision}' is not known: use one of {', '.join(PRECISIONS)}")
     if precision == "fp32":
         return bundle.path("onnx")
-    if precision != "int8":
-        raise ConfigError(f"precision '{precision}' is not known: use one of {', '.join(PRECISIONS)}")
-    if "onnx_int8" in bundle.info.files:
-        return bundle.path("onnx_int8")
+    role = f"onnx_{precision}"
+    if precision == "int8" and device == "gpu":
+        path = bundle.path(role)
+        check_quantized(path, path.read_bytes())
+        return path
+    if role in bundle.info.files:
+        return bundle.path(role)
+    if precision == "fp16":
+        return half_precision_bytes(bundle.path("onnx"))
     from ernie_toolkit.inference.dynamic_quantization import quantize_dynamic_file
 
     return quantize_dynamic_file(bundle.path("onnx"))
 
 
+def _providers(device: str, precision: str, gpu: GpuOptions) -> list[Provider]:
+    import onnxruntime
+
+    if device not in DEVICES:
+        raise ConfigError(f"device '{device}' is not known: use one of {', '.join(DEVICES)}")
+    if device == "cpu":
+        return [(CPU, {})]
+    providers = gpu_providers(gpu, precision, INPUTS)
+    check_providers(providers, onnxruntime.get_available_providers(), "the providers of this onnxruntime")
+    return providers
+
+
 def model_session(
-    model: Path | bytes, device: str = "cpu", num_threads: int | None = None, precision: str = "fp32"
+    model: Path | bytes,
+    device: str = "cpu",
+    num_threads: int | None = None,
+    precision: str = "fp32",
+    gpu: GpuOptions | None = None,
 ) -> "onnxruntime.InferenceSession":
     """An ONNX Runtime session on a model's file or bytes, set up as every deployment opens it.
 
     `num_threads`: threads within one operator, all available processors where None. `precision`:
-    what the model computes in, "fp32", "int8" or "fp16". Raises DeviceError, ConfigError or BundleError in one line.
+    what the model computes in, "fp32", "int8" or "fp16". `gpu`: how device "gpu" is used. Raises DeviceError,
+    ConfigError or BundleError in one line.
     """
     if num_threads is not None and num_threads < 1:
         raise ConfigError(f"num_threads is {num_threads}: it must be at least 1")
     import onnxruntime
 
-    providers = _providers(device)
+    providers = _providers(device, precision, gpu or GpuOptions())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or available_cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(
+        session = onnxruntime.InferenceSession(
             model if isinstance(model, bytes) else str(model),
             options,
             providers=providers,
@@ -83,17 +95,24 @@ def model_session(
         reason = " ".join(str(error).split())[:300]
         where = "the quantized model" if isinstance(model, bytes) else str(model)
         raise BundleError(f"{where}: ONNX Runtime cannot open the model: {reason}") from error
+    check_providers(providers, session.get_providers(), "the providers that could be started")
+    return session
 
 
 def open_session(
-    bundle: Bundle, device: str = "cpu", num_threads: int | None = None, precision: str = "fp32"
+    bundle: Bundle,
+    device: str = "cpu",
+    num_threads: int | None = None,
+    precision: str = "fp32",
+    gpu: GpuOptions | None = None,
 ) -> "onnxruntime.InferenceSession":
     """An ONNX Runtime session on a bundle's model.
 
-    `precision`: "fp32", or "int8" (the bundle's INT8 model, or its FP32 model quantized dynamically now).
-    Else as `model_session`; BundleError too where model and `bundle.json` disagree.
+    `precision`: "fp32", or "int8" and "fp16" (the bundle's own, or its FP32 model converted now; GPUs take
+    only an INT8 model with fixed ranges). Else as `model_session`; BundleError too where model and
+    `bundle.json` disagree.
     """
-    session = model_session(_model(bundle, precision), device, num_threads, precision)
+    session = model_session(_model(bundle, precision, device), device, num_threads, precision, gpu)
     names = tuple(item.name for item in session.get_inputs())
     if set(names) != set(bundle.info.inputs):
         raise BundleError(

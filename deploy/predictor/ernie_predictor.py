@@ -1,0 +1,47 @@
+"""What infer_cpu.py and infer_gpu.py share: arguments, opening the bundle, predicting, reporting."""
+
+import argparse
+import time
+from collections.abc import Callable
+
+from ernie_toolkit.bundle import Bundle, read_bundle
+from ernie_toolkit.cli import OneLineParser
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.console import MODEL_PATHS, add_input_arguments, inputs_of, report
+
+
+def build_parser(prog: str, description: str | None) -> OneLineParser:
+    """The arguments of both scripts."""
+    parser = OneLineParser(prog=prog, description=description)
+    parser.add_argument(
+        "--task_name", choices=tuple(MODEL_PATHS), help="must be the bundle's own, which is the default"
+    )
+    parser.add_argument("--model_path", help="bundle (default: best_models/NAME/export, NAME as run_*.py makes it)")
+    add_input_arguments(parser)
+    parser.add_argument("--batch_size", type=int, default=32, help="(default: %(default)s)")
+    parser.add_argument("--max_seq_length", type=int, help="at most the bundle's own, which is the default")
+    return parser
+
+
+def find_bundle(args: argparse.Namespace) -> Bundle:
+    """The bundle asked for. Raises ConfigError where it is one for another task than `--task_name`."""
+    path = args.model_path or MODEL_PATHS[args.task_name or "seq_cls"]
+    bundle = read_bundle(path)
+    task = bundle.info.task
+    if args.task_name not in (None, task):
+        raise ConfigError(f"{path} is a bundle for the task '{task}', not '{args.task_name}': change one of the two")
+    return bundle
+
+
+def run(args: argparse.Namespace, bundle: Bundle, open_predictor: Callable[[], Predictor]) -> None:
+    """Open the bundle, predict, print or write."""
+    texts = inputs_of(args, bundle.info)
+    started = time.perf_counter()
+    predictor = open_predictor()
+    ready = time.perf_counter() - started
+    started = time.perf_counter()
+    answers = predictor.predict(texts, args.batch_size)
+    seconds = time.perf_counter() - started
+    report(texts, answers, bundle.info, args.output_file)
+    print(f"ready in {ready:.2f} s; {len(texts)} input(s) in {seconds:.3f} s, {len(texts) / seconds:.1f} a second")

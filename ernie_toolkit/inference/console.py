@@ -1,0 +1,116 @@
+"""What the prediction scripts share: arguments for texts, built-in examples, answers for people and files."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.bundle import BundleInfo
+from ernie_toolkit.data.inputs import read_inputs
+from ernie_toolkit.decoding import Answer, LabelAnswer, TaggedText, answer_fields
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.features import TextInput
+from ernie_toolkit.files import write_text
+
+# Where the run_* scripts put the bundle of each task's first data set.
+MODEL_PATHS = {
+    "seq_cls": "best_models/afqmc/export",
+    "token_cls": "best_models/msra_ner/export",
+    "qa": "best_models/cmrc2018/export",
+}
+PAIR_FORMATS = ("pair", "keywords")
+COMPANY = "临江公司成立于1998年5月。临江公司生产全棉毛巾。临江公司的总部设在白埠市东部。"
+EXAMPLES: dict[str, list[TextInput]] = {
+    "single": ["国产电动车上半年出口量再创新高", "球队主场逆转取胜，小组赛提前出线"],
+    "pair": [("还款日可以改到下个月吗", "下个月再还款行不行"), ("怎么注销账户", "怎么更换绑定的手机号")],
+    "characters": ["记者在枫坪村见到了56岁的教师秦昭岫。", "白埠市师范学院聘请凯鑫科技公司的叶明舟担任顾问。"],
+    "question_context": [("临江公司成立于哪一年？", COMPANY), ("临江公司的总部在哪里？", COMPANY)],
+}
+
+
+def add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--text`, `--text_pair`, `--question`, `--context`, `--input_file` and `--output_file`."""
+    parser.add_argument("--text", nargs="+", default=[], help="texts to predict")
+    parser.add_argument("--text_pair", nargs="+", default=[], help="second texts, where the model reads pairs")
+    parser.add_argument("--question", nargs="+", default=[], help="questions, for a model that answers them")
+    parser.add_argument("--context", nargs="+", default=[], help="one context for all questions, or one for each")
+    parser.add_argument(
+        "--input_file", help="inputs: one a line (pairs separated by a tab), or JSON lines (.json, .jsonl)"
+    )
+    parser.add_argument("--output_file", help="write one JSON object a line here instead of printing answers")
+
+
+def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
+    """What to predict: the command line's texts, the file's, or the built-in examples."""
+    given = [name for name in ("input_file", "text", "question") if getattr(args, name)]
+    if len(given) > 1:
+        raise ConfigError(f"--{given[0]} and --{given[1]} exclude each other: give one of them")
+    if args.input_file:
+        return read_inputs(Path(args.input_file), info.text_format)
+    if info.task == "qa":
+        return _questions(args)
+    if args.question or args.context:
+        raise ConfigError("this model answers no questions: give --text in place of --question and --context")
+    pairs = info.text_format in PAIR_FORMATS
+    if not args.text:
+        if args.text_pair:
+            raise ConfigError("--text_pair without --text: give both")
+        return EXAMPLES.get(info.text_format, EXAMPLES["pair" if pairs else "single"])
+    if pairs and len(args.text_pair) != len(args.text):
+        raise ConfigError(
+            f"this model reads pairs: {len(args.text)} --text and {len(args.text_pair)} --text_pair do not make pairs"
+        )
+    if not pairs and args.text_pair:
+        raise ConfigError("this model reads single texts: leave --text_pair out")
+    return list(zip(args.text, args.text_pair, strict=True)) if pairs else list(args.text)
+
+
+def _questions(args: argparse.Namespace) -> list[TextInput]:
+    if args.text or args.text_pair:
+        raise ConfigError("this model answers questions: give --question and --context in place of --text")
+    if not args.question and not args.context:
+        return EXAMPLES["question_context"]
+    contexts = args.context * len(args.question) if len(args.context) == 1 else args.context
+    if not args.question or len(contexts) != len(args.question):
+        raise ConfigError(
+            f"{len(args.question)} --question and {len(args.context)} --context do not fit: "
+            "give one context for all questions, or one for each"
+        )
+    return list(zip(args.question, contexts, strict=True))
+
+
+def fields_of(text: TextInput, answer: Answer) -> dict[str, Any]:
+    """One line of the output file."""
+    return {"text": text if isinstance(text, str) else list(text), **answer_fields(answer)}
+
+
+def show(text: TextInput, answer: Answer) -> str:
+    """An input and its answer for people; positions of entities are their first and last character."""
+    lines = [f"input: {text if isinstance(text, str) else ' | '.join(text)}"]
+    if isinstance(answer, LabelAnswer):
+        lines.append(f"label: {answer.label} ({answer.name})  confidence: {answer.confidence:.4f}")
+    elif isinstance(answer, TaggedText):
+        lines += [
+            f"entity: {item.text}  label: {item.type}  pos: [{item.start}, {item.end - 1}]  "
+            f"confidence: {item.confidence:.4f}"
+            for item in answer.entities
+        ] or ["no entity"]
+    else:
+        lines.append(f"answer: {answer.text}  pos: [{answer.start}, {answer.end - 1}]  "
+                     f"confidence: {answer.confidence:.4f}")  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def report(texts: Sequence[TextInput], answers: Sequence[Answer], info: BundleInfo, output_file: str | None) -> None:
+    """Print the answers, or write them to a file, after the bundle's warnings."""
+    for warning in info.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    if output_file:
+        rows = map(fields_of, texts, answers)
+        write_text(Path(output_file), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        print(f"{len(answers)} answers in {output_file}")
+        return
+    for text, answer in zip(texts, answers, strict=True):
+        print(show(text, answer))
