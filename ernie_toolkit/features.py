@@ -11,6 +11,8 @@ from ernie_toolkit.tokenization import WordPieceTokenizer
 
 TextFormat = Literal["sentence", "pair", "keywords", "coreference", "characters", "question_context"]
 TEXT_FORMATS: tuple[str, ...] = get_args(TextFormat)
+PAIR_FORMATS = ("pair", "keywords", "question_context")
+"""Formats whose inputs are pairs of texts."""
 TextInput = str | tuple[str, str]
 """What a caller gives: one text, or a pair of texts."""
 

@@ -12,7 +12,7 @@ FLOORS = {
     "settings": 1,
     "tokenization": 2, "features": 2, "metrics": 2, "windows": 2, "encoded": 2,
     "tasks": 2,
-    "inference": 3, "data": 3,
+    "inference": 3, "data": 3, "serving": 3, "triton": 3,
     "models": 4, "acceleration": 4, "training": 4, "export": 4, "finetuning": 4, "reporting": 4,
     "predictions": 4, "compression": 4,
 }  # fmt: skip

@@ -11,7 +11,7 @@ from ernie_toolkit.bundle import BundleInfo
 from ernie_toolkit.data.inputs import read_inputs
 from ernie_toolkit.decoding import Answer, LabelAnswer, TaggedText, answer_fields
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import TextInput
+from ernie_toolkit.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.files import write_text
 
 # Where the run_* scripts put the bundle of each task's first data set.
@@ -20,7 +20,6 @@ MODEL_PATHS = {
     "token_cls": "best_models/msra_ner/export",
     "qa": "best_models/cmrc2018/export",
 }
-PAIR_FORMATS = ("pair", "keywords")
 COMPANY = "临江公司成立于1998年5月。临江公司生产全棉毛巾。临江公司的总部设在白埠市东部。"
 EXAMPLES: dict[str, list[TextInput]] = {
     "single": ["国产电动车上半年出口量再创新高", "球队主场逆转取胜，小组赛提前出线"],

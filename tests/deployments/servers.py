@@ -43,14 +43,18 @@ class Server:
             assert time.monotonic() < end, f"the server was not ready within {seconds} s:\n{self.output()}"
             time.sleep(0.05)
 
-    def stop(self, seconds: float = 20) -> int:
-        """SIGTERM, then SIGKILL to what is left of the group; gives the first process's exit code."""
-        self.process.send_signal(signal.SIGTERM)
+    def alive(self) -> bool:
+        """Whether any process of the group is left."""
         try:
-            return self.process.wait(seconds)
-        finally:
-            self.signal(signal.SIGKILL)
-            self.process.wait(10)
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def stop(self, seconds: float = 20) -> int:
+        """Ask the first process to end (SIGTERM); gives its exit code. TimeoutExpired where it does not."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
 
 
 @contextlib.contextmanager

@@ -13,3 +13,5 @@ def test_answers_differ_from_input_to_input(bundles: dict[str, Path], task: str,
     assert len({str(answer) for answer in answers}) == len(answers)
     if task == "token_cls":
         assert sum(len(answer["entities"]) for answer in answers) > 5
+    elif task == "seq_cls":
+        assert {answer["label"] for answer in answers} == {"0", "1"}

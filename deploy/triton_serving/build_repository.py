@@ -1,0 +1,41 @@
+"""Build a model repository for Triton from an exported bundle.
+
+python deploy/triton_serving/build_repository.py --model_path best_models/afqmc/export --model_repository models
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.triton.repository import BACKENDS, DEVICES, RepositoryOptions, build_repository
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse arguments and build."""
+    parser = OneLineParser(prog="build_repository.py", description=__doc__)
+    parser.add_argument("--model_path", default="best_models/afqmc/export", help="bundle (default: %(default)s)")
+    parser.add_argument("--model_repository", default="models", help="where to write (default: %(default)s)")
+    parser.add_argument(
+        "--backend", default="python", choices=BACKENDS,
+        help="what computes the model: python runs on every Triton, onnxruntime in NVIDIA's container, fastdeploy "
+        "in FastDeploy's (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--device", default="cpu", choices=DEVICES, help="(default: %(default)s)")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "int8", "fp16"), help="(default: %(default)s)")
+    parser.add_argument("--instances", type=int, default=1, help="copies of the model (default: %(default)s)")
+    parser.add_argument("--num_threads", type=int, default=0, help="of each copy; 0: all (default: %(default)s)")
+    parser.add_argument("--max_batch_size", type=int, default=64, help="texts in a request (default: %(default)s)")
+    parser.add_argument(
+        "--max_queue_delay", type=int, default=2000, help="wait for others, microseconds (default: %(default)s)"
+    )
+    args = parser.parse_args(argv)
+    names = [field.name for field in dataclasses.fields(RepositoryOptions)]
+    with exit_on_toolkit_error(parser.prog):
+        options = RepositoryOptions(**{name: getattr(args, name) for name in names})
+        interface = build_repository(args.model_path, Path(args.model_repository), options)
+    print(f"{interface.name} in {args.model_repository}, {args.precision} on {args.device} by {args.backend}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""What the gRPC clients share: arguments, asking, printing."""
+
+import json
+import time
+from collections.abc import Sequence
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.features import TextInput
+from ernie_toolkit.triton.client import ask, connect
+from ernie_toolkit.triton.interface import interface_of
+
+
+def run_client(
+    prog: str, description: str | None, task: str, examples: Sequence[TextInput], argv: Sequence[str] | None = None
+) -> None:
+    """Parse arguments, ask the ensemble of a task and print each answer as a line of JSON."""
+    parser = OneLineParser(prog=prog, description=description)
+    parser.add_argument("--url", default="localhost:8001", help="gRPC address (default: %(default)s)")
+    first, second = ("--question", "--context") if task == "qa" else ("--text", "--text_pair")
+    parser.add_argument(first, dest="first", nargs="+", default=[], metavar="TEXT", help="what to ask about")
+    parser.add_argument(second, dest="second", nargs="+", default=[], metavar="TEXT", help="the other text of each")
+    parser.add_argument("--single", action="store_true", help="the built-in examples as single texts, not pairs")
+    args = parser.parse_args(argv)
+    if args.second and len(args.first) != len(args.second):
+        parser.error(f"{len(args.first)} {first} and {len(args.second)} {second}: they do not make pairs")
+    texts: list[TextInput] = list(zip(args.first, args.second, strict=True)) if args.second else list(args.first)
+    if not texts:
+        texts = [text[0] if args.single and not isinstance(text, str) else text for text in examples]
+    with exit_on_toolkit_error(prog):
+        interface = interface_of(task, not isinstance(texts[0], str))
+        client = connect(args.url, interface)
+        started = time.perf_counter()
+        answers = ask(client, interface, texts)
+        seconds = time.perf_counter() - started
+    for text, answer in zip(texts, answers, strict=True):
+        print(f"input: {text if isinstance(text, str) else ' | '.join(text)}")
+        print(f"answer: {json.dumps(answer, ensure_ascii=False)}\n")
+    print(f"{len(texts)} answer(s) in {1000 * seconds:.1f} ms")

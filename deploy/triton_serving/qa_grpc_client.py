@@ -1,0 +1,12 @@
+"""Ask a Triton server for answers to questions.
+
+python deploy/triton_serving/qa_grpc_client.py --url localhost:8001
+python deploy/triton_serving/qa_grpc_client.py --question 总部在哪里？ --context 临江公司的总部设在白埠市东部。
+"""
+
+from grpc_client import run_client
+
+from ernie_toolkit.inference.console import EXAMPLES
+
+if __name__ == "__main__":
+    run_client("qa_grpc_client.py", __doc__, "qa", EXAMPLES["question_context"])

@@ -1,0 +1,12 @@
+"""Ask a Triton server for labels of texts or pairs.
+
+python deploy/triton_serving/seq_cls_grpc_client.py --url localhost:8001
+python deploy/triton_serving/seq_cls_grpc_client.py --text 怎么还款 --text_pair 如何还款
+"""
+
+from grpc_client import run_client
+
+from ernie_toolkit.inference.console import EXAMPLES
+
+if __name__ == "__main__":
+    run_client("seq_cls_grpc_client.py", __doc__, "seq_cls", EXAMPLES["pair"])

@@ -1,0 +1,1 @@
+"""Triton Inference Server: model repositories from bundles, and the Python models that they run."""

@@ -1,0 +1,73 @@
+"""A gRPC client of the ensembles: texts in, answers as every deployment writes them."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ernie_toolkit.errors import ConfigError, ToolkitError
+from ernie_toolkit.features import TextInput
+from ernie_toolkit.triton.interface import Interface
+
+if TYPE_CHECKING:
+    from tritonclient.grpc import InferenceServerClient
+
+
+class ServerError(ToolkitError):
+    """The server could not be reached, or refused a request."""
+
+
+def connect(url: str, interface: Interface) -> "InferenceServerClient":
+    """A client of a server that is ready for an ensemble; ServerError where it is not."""
+    from tritonclient.grpc import InferenceServerClient
+    from tritonclient.utils import InferenceServerException
+
+    client = InferenceServerClient(url)
+    try:
+        if client.is_model_ready(interface.name):
+            return client
+    except InferenceServerException as error:
+        raise ServerError(f"no Triton server answers at {url} ({error.message()}): start one, or give --url") from error
+    raise ServerError(f"the server at {url} has no model '{interface.name}': build its repository for this task")
+
+
+def ask(
+    client: "InferenceServerClient", interface: Interface, texts: Sequence[TextInput], timeout: float = 60
+) -> list[dict[str, Any]]:
+    """The answer to each text, with the fields of `decoding.answer_fields` that the ensemble gives.
+
+    `timeout` in seconds. Raises ServerError with the server's reason.
+    """
+    from tritonclient.grpc import InferInput
+    from tritonclient.utils import InferenceServerException
+
+    rows = [(text,) if isinstance(text, str) else text for text in texts]
+    if any(len(row) != len(interface.texts) for row in rows):
+        raise ConfigError(f"{interface.name} reads {len(interface.texts)} text(s) for each answer")
+    inputs = []
+    for place, item in enumerate(interface.texts):
+        data = np.array([[row[place].encode("utf-8")] for row in rows], dtype=np.object_)
+        tensor = InferInput(item.name, list(data.shape), "BYTES")
+        tensor.set_data_from_numpy(data)
+        inputs.append(tensor)
+    try:
+        result = client.infer(interface.name, inputs, client_timeout=timeout)
+    except InferenceServerException as error:
+        raise ServerError(f"the server refused: {error.message()}") from error
+    columns = {item.name: result.as_numpy(item.name).reshape(-1).tolist() for item in interface.answers}
+    return [fields(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def fields(values: dict[str, Any]) -> dict[str, Any]:
+    """One answer from the values of an ensemble's outputs."""
+    if "OUTPUT" in values:
+        entities = json.loads(values["OUTPUT"])
+        return {
+            "entities": [
+                {"text": item["entity"], "type": item["label"], "start": item["pos"][0], "end": item["pos"][1] + 1,
+                 "confidence": item["confidence"]}
+                for item in entities
+            ]
+        }  # fmt: skip
+    return {name: value.decode("utf-8") if isinstance(value, bytes) else value for name, value in values.items()}

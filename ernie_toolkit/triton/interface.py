@@ -1,0 +1,78 @@
+"""What clients of each task's ensemble send and get, and the names of its steps."""
+
+from dataclasses import dataclass
+
+from ernie_toolkit.features import TextInput
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a model: its name, its Triton type ("STRING", "INT64", "FP32"), its shape without the batch."""
+
+    name: str
+    type: str
+    dims: tuple[int, ...] = (1,)
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The ensemble of a task.
+
+    `texts`: inputs that carry texts. `answers`: outputs. `windows`: whether a text may take several rows of
+    the model, so that the postprocess step has to see the texts again.
+    """
+
+    name: str
+    texts: tuple[Tensor, ...]
+    answers: tuple[Tensor, ...]
+    windows: bool
+
+    @property
+    def passed(self) -> tuple[Tensor, ...]:
+        """What the tokenizer step passes on to the postprocess: the texts, where that has to see them.
+
+        All inputs of a step must have as many rows as each other, so a text stands in the row of its first
+        window, and its other windows have an empty one.
+        """
+        return (Tensor("TEXTS", "STRING", (len(self.texts),)),) if self.windows else ()
+
+    @property
+    def tokenizer(self) -> str:
+        """The step that makes model inputs of texts."""
+        return f"{self.name}_tokenizer"
+
+    @property
+    def model(self) -> str:
+        """The step that computes logits."""
+        return f"{self.name}_model"
+
+    @property
+    def postprocess(self) -> str:
+        """The step that makes answers of logits."""
+        return f"{self.name}_postprocess"
+
+
+LABEL_ANSWERS = (Tensor("label", "INT64"), Tensor("confidence", "FP32"), Tensor("label_name", "STRING"))
+SPAN_ANSWERS = (
+    Tensor("answer", "STRING"), Tensor("confidence", "FP32"), Tensor("start", "INT64"), Tensor("end", "INT64"),
+)  # fmt: skip
+
+
+def interface_of(task: str, pairs: bool) -> Interface:
+    """The ensemble of a task; `pairs`: whether each input is a pair of texts.
+
+    Answers: the label's index, probability and name; or for texts to tag one JSON list of entities ("pos":
+    first and last character, "label", "entity", "confidence"); or for questions text, probability and place
+    (characters [start, end)) of the answer.
+    """
+    if task == "qa":
+        return Interface("ernie_qa", (Tensor("QUESTION", "STRING"), Tensor("CONTEXT", "STRING")), SPAN_ANSWERS, True)
+    texts = (Tensor("INPUT", "STRING"),) + ((Tensor("INPUT_PAIR", "STRING"),) if pairs else ())
+    if task == "token_cls":
+        return Interface("ernie_tokencls", texts, (Tensor("OUTPUT", "STRING"),), True)
+    return Interface("ernie_seqcls", texts, LABEL_ANSWERS, False)
+
+
+def join_texts(columns: list[list[str]]) -> list[TextInput]:
+    """Inputs of a task from the texts of each input tensor."""
+    return list(columns[0]) if len(columns) == 1 else list(zip(columns[0], columns[1], strict=True))

@@ -1,0 +1,216 @@
+"""The Python models of a repository: tokenizer, model, postprocess.
+
+Each is a `TritonPythonModel` of Triton's Python backend
+(https://github.com/triton-inference-server/python_backend); `triton_python_backend_utils` exists only inside the
+server. The bundle lies in the model step's version folder, beside which the other steps find it.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from ernie_toolkit.bundle import Bundle, read_bundle
+from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
+from ernie_toolkit.encoded import Batch, EncodedDataset, row_logits
+from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.features import INPUTS, PAIR_FORMATS, TextInput, pad_batch
+from ernie_toolkit.inference.predictor import bundle_task
+from ernie_toolkit.inference.session import open_session
+from ernie_toolkit.tokenization import load_tokenizer
+from ernie_toolkit.triton.interface import Interface, interface_of, join_texts
+from ernie_toolkit.windows import Window
+
+
+class Step:
+    """What the three steps share: the configuration, the bundle, one response or error for each request."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Called by the server once for each instance; `args` as Triton's documentation of the backend says."""
+        config = json.loads(args["model_config"])
+        self.parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
+        self.outputs = [output["name"] for output in config["output"]]
+        self.bundle = self._bundle(args)
+        self.prepare(args)
+
+    def _bundle(self, args: dict[str, str]) -> Bundle:
+        repository = Path(args["model_repository"]).parent
+        return read_bundle(repository / self.parameters["bundle"])
+
+    def prepare(self, args: dict[str, str]) -> None:
+        """Set up what `compute` needs."""
+        info = self.bundle.info
+        self.task = bundle_task(info, self.bundle.directory)
+        self.interface: Interface = interface_of(info.task, info.text_format in PAIR_FORMATS)
+        self.tokenizer = load_tokenizer(self.bundle.path("tokenizer"))
+
+    def compute(self, request: Any) -> list[np.ndarray]:
+        """The outputs of one request, in the order of the configuration."""
+        raise NotImplementedError
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """One response for each request; a request that cannot be answered gets its own error."""
+        return [respond(self.outputs, lambda: self.compute(request)) for request in requests]  # noqa: B023
+
+    def texts(self, request: Any) -> list[TextInput]:
+        """The inputs of a request, as the task reads them."""
+        return decoded([tensor(request, item.name).reshape(-1) for item in self.interface.texts])
+
+
+def tensor(request: Any, name: str) -> np.ndarray:
+    """An input of a request as an array."""
+    import triton_python_backend_utils as pb_utils
+
+    array: np.ndarray = pb_utils.get_input_tensor_by_name(request, name).as_numpy()
+    return array
+
+
+def respond(names: Sequence[str], compute: Callable[[], Sequence[np.ndarray]]) -> Any:
+    """A response with the arrays that `compute` gives, or with the error that it raises for bad input."""
+    import triton_python_backend_utils as pb_utils
+
+    try:
+        arrays = compute()
+    except ToolkitError as error:
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
+    return pb_utils.InferenceResponse([pb_utils.Tensor(name, array) for name, array in zip(names, arrays, strict=True)])
+
+
+def decoded(columns: Sequence[np.ndarray]) -> list[TextInput]:
+    """Inputs of a task from the bytes of each input tensor; ToolkitError where they are not UTF-8."""
+    try:
+        return join_texts([[text.decode("utf-8") for text in column.tolist()] for column in columns])
+    except UnicodeDecodeError as error:
+        raise ToolkitError(f"a text is not UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+class TokenizerModel(Step):
+    """Texts to `input_ids` and `token_type_ids`, int64 of shape (rows, tokens).
+
+    There is a row for each text, or for each of the windows of long ones.
+    """
+
+    def compute(self, request: Any) -> list[np.ndarray]:
+        """All rows of a request, padded to the longest, or on to the next multiple of "pad_multiple"."""
+        inputs = self.texts(request)
+        rows = self.task.encode(self.tokenizer, inputs)
+        multiple = int(self.parameters["pad_multiple"])
+        longest = -(-max(rows.lengths()) // multiple) * multiple
+        batch = pad_batch(rows.features, rows.pad_id, min(longest, max(self.task.max_seq_length, longest % multiple)))
+        arrays = [batch[name] for name in INPUTS]
+        return [*arrays, self._passed(rows, inputs)] if self.interface.windows else arrays
+
+    def _passed(self, rows: EncodedDataset, inputs: Sequence[TextInput]) -> np.ndarray:
+        texts = np.full((len(rows), len(self.interface.texts)), b"", dtype=np.object_)
+        sources = [window.source for window in cast(Sequence[Window], rows.features)]
+        for number, given in enumerate(inputs):
+            for place, text in enumerate([given] if isinstance(given, str) else given):
+                texts[sources.index(number), place] = text.encode("utf-8")
+        return texts
+
+
+class OnnxModel(Step):
+    """Rows to logits, by ONNX Runtime on the CPU or GPU that the instance was given."""
+
+    def prepare(self, args: dict[str, str]) -> None:
+        """Open the session."""
+        from ernie_toolkit.inference.gpu import GpuOptions
+
+        device = "gpu" if args["model_instance_kind"] == "GPU" else "cpu"
+        threads = int(self.parameters["num_threads"]) or None
+        gpu = GpuOptions(int(args["model_instance_device_id"])) if device == "gpu" else None
+        self.session = open_session(self.bundle, device, threads, self.parameters["precision"], gpu)
+        self.pad_id = load_tokenizer(self.bundle.path("tokenizer")).special.pad
+        self.max_rows = int(self.parameters["max_rows"])
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """The logits of each request; requests that the server handed over together are computed together."""
+        given = [[tensor(request, name) for name in INPUTS] for request in requests]
+        answers: dict[int, list[np.ndarray]] = {}
+        for group in groups([arrays[0].shape for arrays in given], self.max_rows):
+            answers.update(zip(group, self._run([given[index] for index in group]), strict=True))
+        return [respond(self.outputs, lambda: answers[index]) for index in range(len(requests))]  # noqa: B023
+
+    def _run(self, given: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
+        longest = max(arrays[0].shape[1] for arrays in given)
+        batch = {
+            name: np.concatenate([
+                np.pad(arrays[place], ((0, 0), (0, longest - arrays[place].shape[1])), constant_values=fill)
+                for arrays in given
+            ])
+            for place, (name, fill) in enumerate(zip(INPUTS, (self.pad_id, 0), strict=True))
+        }  # fmt: skip
+        found = self._infer(batch)
+        ends = np.cumsum([len(arrays[0]) for arrays in given])
+        parts = []
+        for arrays, end in zip(given, ends, strict=True):
+            rows, tokens = arrays[0].shape
+            cut = [output[end - rows : end] for output in found]
+            # Padding of the whole batch is cut away again; labels have no tokens.
+            parts.append([array[:, :tokens] if self.bundle.info.task != "seq_cls" else array for array in cut])
+        return parts
+
+    def _infer(self, batch: Batch) -> list[np.ndarray]:
+        """The model's outputs; one request may have more rows than are computed at once."""
+        names = list(self.bundle.info.outputs)
+        rows = len(batch[INPUTS[0]])
+        parts = [
+            self.session.run(names, {name: array[start : start + self.max_rows] for name, array in batch.items()})
+            for start in range(0, rows, self.max_rows)
+        ]
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+
+
+def groups(shapes: Sequence[tuple[int, ...]], max_rows: int) -> list[list[int]]:
+    """Requests by number, those of similar length together, at most `max_rows` rows in a group or one request."""
+    order = sorted(range(len(shapes)), key=lambda index: -shapes[index][1])
+    found: list[list[int]] = []
+    rows = max_rows
+    for index in order:
+        rows += shapes[index][0]
+        if rows > max_rows:
+            found.append([])
+            rows = shapes[index][0]
+        found[-1].append(index)
+    return found
+
+
+class PostprocessModel(Step):
+    """Logits, and the texts they are of, to answers."""
+
+    def compute(self, request: Any) -> list[np.ndarray]:
+        """Answers of a request, each output of shape (texts, 1)."""
+        logits = [tensor(request, name) for name in self.bundle.info.outputs]
+        if self.interface.windows:
+            texts = tensor(request, self.interface.passed[0].name)
+            first = texts[:, 0] != b""
+            inputs = decoded([texts[first, place] for place in range(texts.shape[1])])
+            rows = self.task.encode(self.tokenizer, inputs)
+            found = self.task.decode(rows, row_logits(logits, rows.lengths()), inputs)
+        else:
+            found = self.task.decode(EncodedDataset([], self.tokenizer.special.pad), list(logits[0]), [])
+        columns = zip(*(answer_values(answer) for answer in found), strict=True)
+        return [
+            np.array(column, dtype=kind).reshape(-1, 1) for column, kind in zip(columns, self._kinds(), strict=True)
+        ]
+
+    def _kinds(self) -> list[type]:
+        kinds: dict[str, type] = {"INT64": np.int64, "FP32": np.float32, "STRING": np.object_}
+        return [kinds[item.type] for item in self.interface.answers]
+
+
+def answer_values(answer: Answer) -> tuple[Any, ...]:
+    """The values of an answer in the order of its task's outputs (see `interface_of`)."""
+    if isinstance(answer, LabelAnswer):
+        return answer.index, answer.confidence, answer.name.encode()
+    if isinstance(answer, SpanAnswer):
+        return answer.text.encode(), answer.confidence, answer.start, answer.end
+    assert isinstance(answer, TaggedText)
+    entities = [
+        {"pos": [item.start, item.end - 1], "label": item.type, "entity": item.text,
+         "confidence": round(item.confidence, 6)}
+        for item in answer.entities
+    ]  # fmt: skip
+    return (json.dumps(entities, ensure_ascii=False).encode(),)

@@ -1,0 +1,215 @@
+"""Write a model repository for Triton from a bundle.
+
+Layout: https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/model_repository.html
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, Bundle, read_bundle
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.features import INPUTS, PAIR_FORMATS
+from ernie_toolkit.files import replaced_directory, write_text
+from ernie_toolkit.triton.interface import Interface, Tensor, interface_of
+from ernie_toolkit.triton.pbtxt import Symbol, format_message
+
+BACKENDS = ("python", "onnxruntime", "fastdeploy")
+DEVICES = ("cpu", "gpu")
+VERSION = "1"
+# Rows that a request may have in the model step for each text: a long text is read in several windows.
+WINDOWS_OF_A_TEXT = 64
+# The server's own batching merges equal shapes only: lengths in steps of this make shapes meet.
+PAD_MULTIPLE = {"python": 1, "onnxruntime": 16, "fastdeploy": 16}
+
+
+@dataclass(frozen=True)
+class RepositoryOptions:
+    """How a repository is set up.
+
+    `backend`: what computes the model step. `instances`: copies of the model step. `num_threads`: threads of
+    each, 0 for all processors. `max_batch_size`: texts in a request. `max_queue_delay`: how long a
+    request waits for others, in microseconds.
+    """
+
+    backend: str = "python"
+    device: str = "cpu"
+    precision: str = "fp32"
+    instances: int = 1
+    num_threads: int = 0
+    max_batch_size: int = 64
+    max_queue_delay: int = 2000
+
+    def __post_init__(self) -> None:
+        for name, known in (("backend", BACKENDS), ("device", DEVICES), ("precision", ("fp32", "int8", "fp16"))):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
+        for name, least in (("instances", 1), ("num_threads", 0), ("max_batch_size", 1), ("max_queue_delay", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"--{name} is {getattr(self, name)}: it must be at least {least}")
+
+
+def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOptions) -> Interface:
+    """Write tokenizer, model, postprocess and the ensemble of a bundle's task into a repository; gives its interface.
+
+    Other tasks' models in the repository stay; those of this task are replaced. Raises BundleError where the bundle
+    has not what the options ask for.
+    """
+    bundle = read_bundle(bundle_dir, verify=True)
+    info = bundle.info
+    interface = interface_of(info.task, info.text_format in PAIR_FORMATS)
+    steps: dict[str, dict[str, Any]] = {
+        interface.tokenizer: _tokenizer(interface, options),
+        interface.model: _model(bundle, interface, options),
+        interface.postprocess: _postprocess(bundle, interface, options),
+        interface.name: _ensemble(bundle, interface, options),
+    }
+    for name, config in steps.items():
+        with replaced_directory(target / name) as staging:
+            version = staging / VERSION
+            version.mkdir(parents=True)
+            if name == interface.model:
+                _copy_bundle(bundle, version, options)
+            if config.get("backend") == "python":
+                write_text(version / "model.py", _source(_classes(interface)[name]))
+            else:
+                write_text(version / ".keep", "")  # the server wants a version folder, git and archives no empty one
+            write_text(staging / "config.pbtxt", format_message({"name": name, **config}))
+    return interface
+
+
+def _classes(interface: Interface) -> dict[str, str]:
+    return {
+        interface.tokenizer: "TokenizerModel", interface.model: "OnnxModel", interface.postprocess: "PostprocessModel",
+    }  # fmt: skip
+
+
+def _source(name: str) -> str:
+    return '"""Run by Triton; the toolkit must be installed for the Python that Triton starts."""\n\n' + (
+        f"from ernie_toolkit.triton.models import {name}\n\nTritonPythonModel = {name}\n"
+    )
+
+
+def _bundle_place(interface: Interface, options: RepositoryOptions) -> str:
+    """Where in the repository the bundle lies."""
+    return f"{interface.model}/{VERSION}" + ("/bundle" if options.backend == "fastdeploy" else "")
+
+
+def _copy_bundle(bundle: Bundle, version: Path, options: RepositoryOptions) -> None:
+    """The bundle as it is; FastDeploy computes the file that is called model.onnx, so it stands apart there."""
+    target = version if options.backend != "fastdeploy" else version / "bundle"
+    target.mkdir(exist_ok=True)
+    for entry in bundle.info.files.values():
+        shutil.copyfile(bundle.directory / entry.name, target / entry.name)
+    shutil.copyfile(bundle.directory / BUNDLE_FILE, target / BUNDLE_FILE)
+    if options.backend == "fastdeploy":
+        shutil.copyfile(bundle.directory / _model_file(bundle, options), version / ONNX_FILE)
+
+
+def _tensors(tensors: tuple[Tensor, ...]) -> list[dict[str, Any]]:
+    return [{"name": item.name, "data_type": Symbol(f"TYPE_{item.type}"), "dims": item.dims} for item in tensors]
+
+
+def _parameters(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": name, "value": {"string_value": str(value)}} for name, value in values.items()]
+
+
+def _sequences() -> tuple[Tensor, ...]:
+    return tuple(Tensor(name, "INT64", (-1,)) for name in INPUTS)
+
+
+def _logits(bundle: Bundle) -> tuple[Tensor, ...]:
+    info = bundle.info
+    dims = {"seq_cls": (len(info.labels),), "token_cls": (-1, len(info.labels)), "qa": (-1,)}[info.task]
+    return tuple(Tensor(name, "FP32", dims) for name in info.outputs)
+
+
+def _instances(count: int, device: str) -> list[dict[str, Any]]:
+    return [{"count": count, "kind": Symbol(f"KIND_{device.upper()}")}]
+
+
+def _tokenizer(interface: Interface, options: RepositoryOptions) -> dict[str, Any]:
+    return {
+        "backend": "python",
+        "max_batch_size": options.max_batch_size,
+        "input": _tensors(interface.texts),
+        "output": _tensors(_sequences() + interface.passed),
+        "instance_group": _instances(1, "cpu"),
+        "parameters": _parameters(
+            {"bundle": _bundle_place(interface, options), "pad_multiple": PAD_MULTIPLE[options.backend]}
+        ),
+    }
+
+
+def _most_rows(interface: Interface, options: RepositoryOptions) -> int:
+    return options.max_batch_size * (WINDOWS_OF_A_TEXT if interface.windows else 1)
+
+
+def _postprocess(bundle: Bundle, interface: Interface, options: RepositoryOptions) -> dict[str, Any]:
+    return {
+        "backend": "python",
+        "max_batch_size": _most_rows(interface, options),
+        "input": _tensors(_logits(bundle) + interface.passed),
+        "output": _tensors(interface.answers),
+        "instance_group": _instances(1, "cpu"),
+        "parameters": _parameters({"bundle": _bundle_place(interface, options)}),
+    }
+
+
+def _model(bundle: Bundle, interface: Interface, options: RepositoryOptions) -> dict[str, Any]:
+    most = _most_rows(interface, options)
+    inputs = _tensors(_sequences())
+    config: dict[str, Any] = {
+        "backend": options.backend,
+        "max_batch_size": most,
+        "input": [{**item, "allow_ragged_batch": True} for item in inputs] if options.backend == "python" else inputs,
+        "output": _tensors(_logits(bundle)),
+        "instance_group": _instances(options.instances, options.device),
+        "dynamic_batching": {
+            "preferred_batch_size": min(options.max_batch_size, most),
+            "max_queue_delay_microseconds": options.max_queue_delay,
+        },
+    }
+    if options.backend == "python":
+        config["parameters"] = _parameters({
+            "bundle": _bundle_place(interface, options), "precision": options.precision,
+            "num_threads": options.num_threads, "max_rows": options.max_batch_size,
+        })  # fmt: skip
+        return config
+    if options.backend == "onnxruntime":
+        threads = {"intra_op_thread_count": options.num_threads} if options.num_threads else {}
+        return {**config, "default_model_filename": _model_file(bundle, options), "parameters": _parameters(threads)}
+    shares = {"parameters": {"key": "cpu_threads", "value": str(options.num_threads)}} if options.num_threads else {}
+    accelerator = {f"{options.device}_execution_accelerator": {"name": "onnxruntime", **shares}}
+    return {**config, "optimization": {"execution_accelerators": accelerator}}
+
+
+def _model_file(bundle: Bundle, options: RepositoryOptions) -> str:
+    """The name of the file with the precision asked for; BundleError where the bundle has none."""
+    role = "onnx" if options.precision == "fp32" else f"onnx_{options.precision}"
+    return bundle.path(role).name
+
+
+def _ensemble(bundle: Bundle, interface: Interface, options: RepositoryOptions) -> dict[str, Any]:
+    def same(tensors: tuple[Tensor, ...]) -> list[dict[str, str]]:
+        return [{"key": item.name, "value": item.name} for item in tensors]
+
+    steps = (
+        (interface.tokenizer, interface.texts, _sequences() + interface.passed),
+        (interface.model, _sequences(), _logits(bundle)),
+        (interface.postprocess, _logits(bundle) + interface.passed, interface.answers),
+    )
+    return {
+        "platform": "ensemble",
+        "max_batch_size": options.max_batch_size,
+        "input": _tensors(interface.texts),
+        "output": _tensors(interface.answers),
+        "ensemble_scheduling": {
+            "step": [
+                {"model_name": name, "model_version": -1, "input_map": same(taken), "output_map": same(given)}
+                for name, taken, given in steps
+            ]
+        },
+    }

@@ -1,0 +1,318 @@
+"""Triton for real: the repository that build_repository.py writes, on the tritonserver of the nvidia-pytriton wheel."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from answers import INPUTS, assert_same_answers, expected_answers
+from servers import Server, free_ports, running_server
+from tiny import ROOT
+
+DEPLOY = ROOT / "deploy" / "triton_serving"
+ENSEMBLES = {"seq_cls": "ernie_seqcls", "token_cls": "ernie_tokencls", "qa": "ernie_qa"}
+COLUMNS = {"seq_cls": ("INPUT", "INPUT_PAIR"), "token_cls": ("INPUT",), "qa": ("QUESTION", "CONTEXT")}
+# Runs in Triton's environment, which has its client: asks by gRPC, from `threads` at once, and prints what came.
+ASK = """
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+from ernie_toolkit.triton.client import ServerError, ask, connect
+from ernie_toolkit.triton.interface import interface_of
+
+job = json.load(sys.stdin)
+interface = interface_of(job["task"], job["pairs"])
+client = connect(job["url"], interface)
+
+def one(texts):
+    try:
+        return ask(client, interface, [tuple(text) if isinstance(text, list) else text for text in texts])
+    except ServerError as error:
+        return str(error)
+
+with ThreadPoolExecutor(job["threads"]) as pool:
+    print(json.dumps(list(pool.map(one, job["requests"]))))
+"""
+
+
+@dataclass
+class Triton:
+    """A running server, and how to ask it."""
+
+    server: Server
+    python: Path
+    http: int
+    grpc: int
+
+    def ask(self, task: str, requests: Sequence[Sequence[Any]], threads: int = 1) -> list[Any]:
+        """The answers to each request, or the reason why it was refused, as the gRPC client gives them."""
+        job = {"task": task, "pairs": task == "seq_cls", "url": f"127.0.0.1:{self.grpc}", "threads": threads}
+        result = subprocess.run(
+            [self.python, "-c", ASK], input=json.dumps({**job, "requests": requests}), capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        answers: list[Any] = json.loads(result.stdout)
+        return answers
+
+    def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Status and answer of an HTTP request in JSON."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", json.dumps(body).encode())
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The answer to an HTTP request."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=60) as answer:
+            return json.load(answer)  # type: ignore[no-any-return]
+
+
+def build(python: Path, bundle: Path, repository: Path, *arguments: str) -> None:
+    """Run build_repository.py."""
+    subprocess.run(
+        [python, DEPLOY / "build_repository.py", "--model_path", bundle, "--model_repository", repository, *arguments],
+        check=True,
+    )
+
+
+@contextlib.contextmanager
+def triton(python: Path, repository: Path, log: Path) -> Iterator[Triton]:
+    """A server on a repository."""
+    http, grpc = free_ports(2)
+    command = [
+        python, DEPLOY / "start_server.py", "--model_repository", repository, "--host", "127.0.0.1",
+        "--http_port", str(http), "--grpc_port", str(grpc), "--metrics_port", "0",
+    ]  # fmt: skip
+
+    def ready() -> bool:
+        try:
+            return urllib.request.urlopen(f"http://127.0.0.1:{http}/v2/health/ready", timeout=5).status == 200
+        except OSError:
+            return False
+
+    with running_server(command, log, ready) as server:
+        yield Triton(server, python, http, grpc)
+
+
+@pytest.fixture(scope="module")
+def python(environment: Callable[[str], Path]) -> Path:
+    return environment("triton_serving")
+
+
+@pytest.fixture(scope="module")
+def repositories(
+    bundles: dict[str, Path], python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """A repository of the three tasks in a precision."""
+
+    def make(precision: str) -> Path:
+        repository = tmp_path_factory.mktemp(precision) / "models"
+        for bundle in bundles.values():
+            build(python, bundle, repository, "--precision", precision, "--num_threads", "1", "--max_batch_size", "32")
+        return repository
+
+    return make
+
+
+@pytest.fixture(scope="module", params=["fp32", "int8"])
+def serving(
+    request: pytest.FixtureRequest, repositories: Callable[[str], Path], python: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, Triton]]:  # fmt: skip
+    with triton(python, repositories(request.param), tmp_path_factory.mktemp("log") / "triton.log") as server:
+        yield request.param, server
+
+
+def normal(task: str, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Label indices as the labels of the bundles, which are the same digits."""
+    return [{**answer, "label": str(answer["label"])} for answer in answers] if task == "seq_cls" else answers
+
+
+@pytest.mark.parametrize("task", list(INPUTS))
+def test_grpc_gives_the_predictors_answers(serving: tuple[str, Triton], bundles: dict[str, Path], task: str) -> None:
+    precision, server = serving
+    [answers] = server.ask(task, [INPUTS[task]])
+    assert not isinstance(answers, str), answers
+    assert_same_answers(task, normal(task, answers), expected_answers(bundles[task], task, precision))
+
+
+@pytest.mark.parametrize("task", list(INPUTS))
+def test_http_gives_what_grpc_gives(serving: tuple[str, Triton], task: str) -> None:
+    _, server = serving
+    rows = [(text,) if isinstance(text, str) else text for text in INPUTS[task]]
+    inputs = [
+        {"name": name, "datatype": "BYTES", "shape": [len(rows), 1], "data": [row[place] for row in rows]}
+        for place, name in enumerate(COLUMNS[task])
+    ]
+    status, body = server.post(f"/v2/models/{ENSEMBLES[task]}/infer", {"inputs": inputs})
+    assert status == 200, body
+    outputs = {output["name"]: output["data"] for output in body["outputs"]}
+    [answers] = server.ask(task, [INPUTS[task]])
+    if task == "token_cls":
+        found = [[entity["entity"] for entity in json.loads(text)] for text in outputs["OUTPUT"]]
+        assert found == [[entity["text"] for entity in answer["entities"]] for answer in answers]
+    else:
+        name = "label" if task == "seq_cls" else "answer"
+        assert outputs[name] == [answer[name] for answer in answers]
+
+
+def test_many_clients_at_once_get_their_own_answers_and_share_batches(
+    serving: tuple[str, Triton], bundles: dict[str, Path]
+) -> None:
+    precision, server = serving
+    expected = expected_answers(bundles["token_cls"], "token_cls")
+    before = server.get("/v2/models/ernie_tokencls_model/stats")["model_stats"][0]
+    numbers = [n % len(expected) for n in range(96)]
+    answers = server.ask("token_cls", [[INPUTS["token_cls"][n]] for n in numbers], threads=16)
+    for number, answer in zip(numbers, answers, strict=True):
+        assert not isinstance(answer, str), answer
+        # Ranges of dynamic INT8 depend on which requests meet: there the answers are only alike.
+        if precision == "fp32":
+            assert_same_answers("token_cls", answer, [expected[number]])
+        else:
+            text = INPUTS["token_cls"][number]
+            assert answer[0]["entities"] and all(
+                text[item["start"] : item["end"]] == item["text"] for item in answer[0]["entities"]
+            )
+    after = server.get("/v2/models/ernie_tokencls_model/stats")["model_stats"][0]
+    requests = after["inference_stats"]["success"]["count"] - before["inference_stats"]["success"]["count"]
+    executions = after["execution_count"] - before["execution_count"]
+    assert requests == 96 and executions < 80
+
+
+def test_bad_requests_are_refused_and_the_server_goes_on(serving: tuple[str, Triton]) -> None:
+    _, server = serving
+    bad, good = server.ask("token_cls", [["白埠市", ""], ["白埠市"]])
+    assert "the server refused" in bad and "empty" in bad
+    assert isinstance(good, list)
+    path = "/v2/models/ernie_tokencls/infer"
+    for data, shape, part in (
+        (["x"] * 33, [33, 1], "32"),
+        (["x", "y"], [1, 2], "shape"),
+    ):
+        body = {"inputs": [{"name": "INPUT", "datatype": "BYTES", "shape": shape, "data": data}]}
+        status, answer = server.post(path, body)
+        assert 400 <= status < 500 and part in answer["error"], (status, answer)
+    assert server.post("/v2/models/ernie_unknown/infer", {"inputs": []})[0] in (400, 404)
+    assert isinstance(server.ask("token_cls", [["白埠市"]])[0], list)
+
+
+def test_a_long_text_takes_more_rows_than_a_batch(serving: tuple[str, Triton]) -> None:
+    _, server = serving
+    [answers] = server.ask("token_cls", [["记者在枫坪村见到了教师秦昭岫，" * 60]])  # about 45 windows of 32 tokens
+    assert isinstance(answers, list), answers
+    assert len(answers[0]["entities"]) > 60
+
+
+@pytest.mark.parametrize("folder", ["triton_serving", "serving"])
+def test_the_client_scripts(serving: tuple[str, Triton], folder: str) -> None:
+    _, server = serving
+    suffix = "grpc" if folder == "triton_serving" else "rpc"
+    for task in INPUTS:
+        script = ROOT / "deploy" / folder / f"{task}_{suffix}_client.py"
+        command = [server.python, script, "--url", f"127.0.0.1:{server.grpc}"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("answer: {") == 2 and "2 answer(s)" in result.stdout
+    command = [server.python, ROOT / "deploy" / folder / f"qa_{suffix}_client.py", "--url", "127.0.0.1:9"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and "no Triton server answers at" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_stop_and_start_again(repositories: Callable[[str], Path], python: Path, tmp_path: Path) -> None:
+    repository = repositories("fp32")
+    first: list[Any] = []
+    for turn in range(2):
+        with triton(python, repository, tmp_path / f"{turn}.log") as server:
+            answers = server.ask("qa", [INPUTS["qa"]])
+            first = first or answers
+            assert answers == first
+            assert server.server.stop() == 0
+            assert not server.server.alive()
+
+
+def test_fastdeploys_repository_with_the_model_step_exchanged(
+    bundles: dict[str, Path], python: Path, tmp_path: Path
+) -> None:
+    """FastDeploy's container cannot run here; its tokenizer and postprocess steps can, around our model step."""
+    repository, other = tmp_path / "fastdeploy", tmp_path / "python"
+    for task, bundle in bundles.items():
+        build(python, bundle, repository, "--backend", "fastdeploy", "--max_batch_size", "32")
+        build(python, bundle, other, "--max_batch_size", "32", "--num_threads", "1")
+        model = f"{ENSEMBLES[task]}_model"
+        assert (repository / model / "1" / "model.onnx").read_bytes() == (bundle / "model.onnx").read_bytes()
+        shutil.rmtree(repository / model)
+        shutil.copytree(other / model, repository / model)
+        for step in ("tokenizer", "postprocess"):
+            config = repository / f"{ENSEMBLES[task]}_{step}" / "config.pbtxt"
+            config.write_text(config.read_text(encoding="utf-8").replace(f"{model}/1/bundle", f"{model}/1"))
+    with triton(python, repository, tmp_path / "log") as server:
+        for task in INPUTS:
+            [answers] = server.ask(task, [INPUTS[task]])
+            assert not isinstance(answers, str), answers
+            assert_same_answers(task, normal(task, answers), expected_answers(bundles[task], task))
+
+
+CHECK = """
+import json, pathlib, sys
+from google.protobuf import json_format, text_format
+from tritonclient.grpc import model_config_pb2
+
+found = {}
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*/config.pbtxt")):
+    config = text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+    found[path.parent.name] = json_format.MessageToDict(config, preserving_proto_field_name=True)
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+@pytest.mark.parametrize("backend", ["python", "onnxruntime", "fastdeploy"])
+def test_configurations_fit_tritons_schema(
+    bundles: dict[str, Path], python: Path, tmp_path: Path, backend: str, device: str
+) -> None:
+    for bundle in bundles.values():
+        build(
+            python, bundle, tmp_path, "--backend", backend, "--device", device, "--num_threads", "3", "--instances", "2"
+        )
+    result = subprocess.run([python, "-c", CHECK, tmp_path], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    configs = json.loads(result.stdout)
+    assert len(configs) == 12
+    for name, config in configs.items():
+        assert config["name"] == name and (tmp_path / name / "1").is_dir()
+    for ensemble in ENSEMBLES.values():
+        model = configs[f"{ensemble}_model"]
+        assert model["backend"] == backend
+        assert model["instance_group"] == [{"count": 2, "kind": f"KIND_{device.upper()}"}]
+        assert model["dynamic_batching"]["max_queue_delay_microseconds"] == "2000"
+        steps = [step["model_name"] for step in configs[ensemble]["ensemble_scheduling"]["step"]]
+        assert steps == [f"{ensemble}_{part}" for part in ("tokenizer", "model", "postprocess")]
+        if backend == "fastdeploy":
+            accelerators = model["optimization"]["execution_accelerators"]
+            [item] = accelerators[f"{device}_execution_accelerator"]
+            assert item == {"name": "onnxruntime", "parameters": {"cpu_threads": "3"}}
+
+
+def test_bad_arguments_are_one_line(bundles: dict[str, Path], tmp_path: Path) -> None:
+    for arguments, part in (
+        (["--max_batch_size", "0"], "--max_batch_size is 0"),
+        (["--backend", "onnxruntime", "--precision", "fp16"], "no file with the role 'onnx_fp16'"),
+    ):
+        command = [sys.executable, DEPLOY / "build_repository.py", "--model_path", bundles["qa"]]
+        result = subprocess.run(
+            [*command, "--model_repository", tmp_path, *arguments], capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 2 and part in result.stderr and len(result.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
