@@ -1,5 +1,7 @@
 """Which rows go into which batch: by length, so that little of a batch is padding."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,6 +4,8 @@ A directory with `bundle.json` (this module's `BundleInfo` as JSON, format versi
 lists. `bundle.json` is written last, so a directory without it is not a bundle.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import shutil

@@ -1,5 +1,7 @@
 """How every script meets a user: arguments without guessing, errors in one line, exit code 2."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 import warnings

@@ -1,17 +1,22 @@
 """Encoded rows: batches of them, and what a model answers for them, whichever runtime computes it."""
 
+from __future__ import annotations
+
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Dict
 
 import numpy as np
 
 from ernie_toolkit.batching import batches_by_length
 from ernie_toolkit.features import Features, pad_batch
+from ernie_toolkit.pairing import strict_zip
 
 # Positions with this target take no part in the loss (Paddle's and PyTorch's default).
 IGNORED = -100
-Batch = dict[str, np.ndarray]
-Outputs = Sequence[np.ndarray]
+Batch = Dict[str, np.ndarray]
+Outputs = typing.Sequence[np.ndarray]
 """Logits of each row, float32: (classes,) for a label, (tokens, classes) for tags, (2, tokens) for start and end.
 
 Padding is cut away. Labels of all rows come as one array of shape (rows, classes).
@@ -42,7 +47,7 @@ class EncodedDataset:
         """Tokens of each row."""
         return [len(item) for item in self.features]
 
-    def subset(self, rows: Sequence[int]) -> "EncodedDataset":
+    def subset(self, rows: Sequence[int]) -> EncodedDataset:
         """Some of the rows, with their targets."""
         targets = {
             name: values[np.asarray(rows, dtype=np.int64)]
@@ -103,7 +108,7 @@ def run_share(
     lengths = dataset.lengths()
     for rows in batches_by_length(lengths, batch_size)[rank::world_size]:
         batch = pad_batch([dataset.features[row] for row in rows], dataset.pad_id)
-        parts.update(zip(rows, row_logits(compute(batch), [lengths[row] for row in rows]), strict=True))
+        parts.update(strict_zip(rows, row_logits(compute(batch), [lengths[row] for row in rows])))
     return parts
 
 

@@ -5,6 +5,8 @@ to standard error and exit with code 2 (see `exit_on_toolkit_error` in cli.py); 
 a 4xx status. Anything that is not a `ToolkitError` is a defect of the toolkit and keeps its traceback.
 """
 
+from __future__ import annotations
+
 
 class ToolkitError(Exception):
     """Base class of every error that a user can cause."""

@@ -1,19 +1,22 @@
 """Texts to model inputs, the same in training, evaluation and every deployment."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Tuple, Union, get_args
 
 import numpy as np
 
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tokenization import WordPieceTokenizer
 
 TextFormat = Literal["sentence", "pair", "keywords", "coreference", "characters", "question_context"]
 TEXT_FORMATS: tuple[str, ...] = get_args(TextFormat)
 PAIR_FORMATS = ("pair", "keywords", "question_context")
 """Formats whose inputs are pairs of texts."""
-TextInput = str | tuple[str, str]
+TextInput = Union[str, Tuple[str, str]]
 """What a caller gives: one text, or a pair of texts."""
 
 # What every model reads, in this order (see `pad_batch`).
@@ -127,7 +130,7 @@ def encode(tokenizer: WordPieceTokenizer, texts: Sequence[TextInput], max_seq_le
     first_ids = tokenizer.encode_ids([pair[0] for pair in texts])
     second_ids = tokenizer.encode_ids([pair[1] for pair in texts])
     features = []
-    for a, b in zip(first_ids, second_ids, strict=True):
+    for a, b in strict_zip(first_ids, second_ids):
         kept_a, kept_b = truncated_lengths(len(a), len(b), max_seq_length - 3)
         features.append(
             Features(

@@ -1,5 +1,7 @@
 """Files that are whole or not there: written under a temporary name beside the target, then renamed."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os

@@ -1,5 +1,7 @@
 """The settings of a training run, as plain values: names and meaning follow PaddleNLP's TrainingArguments."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

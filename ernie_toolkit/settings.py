@@ -1,5 +1,7 @@
 """Options from the command line over a YAML file over defaults."""
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

@@ -15,6 +15,8 @@ file alone, and serving keeps the tables that training used. No special token is
 user's text is five pieces of text, where `ErnieTokenizer` would read it as the mask token.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import unicodedata
@@ -23,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import List, Tuple
 
 import numpy as np
 from tokenizers import Encoding, Regex, Tokenizer, normalizers, pre_tokenizers
@@ -30,6 +33,7 @@ from tokenizers.models import WordPiece
 
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files import write_text
+from ernie_toolkit.pairing import strict_zip
 
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 TOKENIZER_FILE = "tokenizer.json"
@@ -65,7 +69,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Encodings are large: held for all of 53,360 titles at once they double the time.
 _TEXTS_AT_ONCE = 256
 
-Offsets = list[tuple[int, int]]
+Offsets = List[Tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,7 @@ class WordPieceTokenizer:
                 f"training: build one from the model's {VOCAB_FILE}"
             )
         ids = [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS]
-        _check_special_tokens(
-            [token for token, id_ in zip(SPECIAL_TOKENS, ids, strict=True) if id_ is not None], source
-        )
+        _check_special_tokens([token for token, id_ in strict_zip(SPECIAL_TOKENS, ids) if id_ is not None], source)
         self.tokenizer = tokenizer
         self.special = SpecialIds(*ids)
         self.vocab_size: int = tokenizer.get_vocab_size()
@@ -307,5 +309,5 @@ def _character_classes() -> _CharacterClasses:
 def _bracket(mask: np.ndarray) -> str:
     r"""Ranges of the code points where a boolean mask of shape (0x110000,) is true: \x{41}-\x{5A}\x{5F}..."""
     edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
-    ranges = zip(edges[::2], edges[1::2], strict=True)
+    ranges = strict_zip(edges[::2], edges[1::2])
     return "".join(rf"\x{{{a:X}}}" if b - a == 1 else rf"\x{{{a:X}}}-\x{{{b - 1:X}}}" for a, b in ranges)

@@ -1,5 +1,7 @@
 """Texts longer than a model reads, cut into overlapping windows whose tokens keep their places in the text."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +9,7 @@ import numpy as np
 
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.features import MIN_SEQ_LENGTH, Features, check_inputs
+from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tokenization import WordPieceTokenizer
 
 
@@ -113,12 +116,11 @@ def context_windows(
     room = max_seq_length - 3
     unique = list(dict.fromkeys(context for _, context in pairs))
     contexts = {
-        text: (ids, _array(offsets))
-        for text, (ids, offsets) in zip(unique, tokenizer.encode_offsets(unique), strict=True)
+        text: (ids, _array(offsets)) for text, (ids, offsets) in strict_zip(unique, tokenizer.encode_offsets(unique))
     }
     questions = tokenizer.encode_ids([question for question, _ in pairs])
     windows = []
-    for source, (question, (_, context)) in enumerate(zip(questions, pairs, strict=True)):
+    for source, (question, (_, context)) in enumerate(strict_zip(questions, pairs)):
         head = [cls, *question[: room // 2], sep]
         ids, places = contexts[context]
         for begin, end in cut(len(ids), max_seq_length - len(head) - 1, overlap):

@@ -1,9 +1,9 @@
 """Build the environments of the deployments, one for each, apart from the one that trains.
 
-    python scripts/environments.py [simple_serving triton_serving python]
+    python scripts/environments.py [simple_serving triton_serving python predictor]
 
-Each goes to .venvs/NAME, from deploy/NAME/requirements.txt and, without their dependencies, from
-requirements_nodeps.txt beside it. One that is there and whose files have not changed is left alone.
+Each goes to .venvs/NAME, from deploy/NAME/requirements.txt (or requirements_cpu.txt) and, without their
+dependencies, from requirements_nodeps.txt beside it. One that is there and whose files have not changed is left alone.
 """
 
 import argparse
@@ -20,7 +20,11 @@ PYTHONS = {
     "simple_serving": ("3.11", "3.12", "3.10"),
     "triton_serving": ("3.11", "3.12", "3.10"),
     "python": ("3.10",),
+    # The oldest that the deployments run on, as FastDeploy's container has it.
+    "predictor": ("3.8", "3.9"),
 }
+# What an environment holds; a name with "nodeps" is installed without dependencies.
+REQUIREMENTS = ("requirements.txt", "requirements_cpu.txt", "requirements_nodeps.txt")
 STAMP = ".installed"
 
 
@@ -46,9 +50,8 @@ def find_python(versions: Iterable[str]) -> str | None:
 
 
 def requirement_files(name: str) -> list[Path]:
-    """The files that say what an environment holds; the second is installed without dependencies."""
-    folder = ROOT / "deploy" / name
-    return [path for path in (folder / "requirements.txt", folder / "requirements_nodeps.txt") if path.is_file()]
+    """The files that say what an environment holds."""
+    return [path for file in REQUIREMENTS if (path := ROOT / "deploy" / name / file).is_file()]
 
 
 def fingerprint(name: str) -> str:

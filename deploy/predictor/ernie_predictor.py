@@ -1,5 +1,7 @@
 """What infer_cpu.py and infer_gpu.py share: arguments, opening the bundle, predicting, reporting."""
 
+from __future__ import annotations
+
 import argparse
 import time
 from collections.abc import Callable

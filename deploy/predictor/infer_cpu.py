@@ -5,6 +5,8 @@ python deploy/predictor/infer_cpu.py --task_name token_cls --text 记者在枫�
 python deploy/predictor/infer_cpu.py --task_name qa --question 总部在哪里？ --context 临江公司的总部设在白埠市东部。
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from ernie_predictor import build_parser, find_bundle, run

@@ -5,6 +5,8 @@ python deploy/predictor/infer_gpu.py --use_trt --set_dynamic_shape --shape_info_
 python deploy/predictor/infer_gpu.py --use_trt --shape_info_file shape_info.txt
 """
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

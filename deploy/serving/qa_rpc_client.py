@@ -4,6 +4,8 @@ python deploy/serving/qa_rpc_client.py --url localhost:8001
 python deploy/serving/qa_rpc_client.py --question 总部在哪里？ --context 临江公司的总部设在白埠市东部。
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

@@ -4,6 +4,8 @@ python deploy/serving/seq_cls_rpc_client.py --url localhost:8001
 python deploy/serving/seq_cls_rpc_client.py --text 怎么还款 --text_pair 如何还款
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

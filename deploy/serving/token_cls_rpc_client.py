@@ -4,6 +4,8 @@ python deploy/serving/token_cls_rpc_client.py --url localhost:8001
 python deploy/serving/token_cls_rpc_client.py --text 记者在枫坪村见到了教师秦昭岫。
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

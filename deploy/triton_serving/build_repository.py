@@ -3,6 +3,8 @@
 python deploy/triton_serving/build_repository.py --model_path best_models/afqmc/export --model_repository models
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path

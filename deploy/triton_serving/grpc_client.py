@@ -1,5 +1,7 @@
 """What the gRPC clients share: arguments, asking, printing."""
 
+from __future__ import annotations
+
 import json
 import time
 from collections.abc import Sequence

@@ -4,6 +4,8 @@ python deploy/triton_serving/seq_cls_grpc_client.py --url localhost:8001
 python deploy/triton_serving/seq_cls_grpc_client.py --text 怎么还款 --text_pair 如何还款
 """
 
+from __future__ import annotations
+
 from grpc_client import run_client
 
 from ernie_toolkit.inference.console import EXAMPLES

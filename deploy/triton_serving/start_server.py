@@ -6,6 +6,8 @@ Further arguments go to tritonserver as they are (--log-verbose=1, say). Python 
 of the Python that runs this script.
 """
 
+from __future__ import annotations
+
 import argparse
 import importlib.util
 import os

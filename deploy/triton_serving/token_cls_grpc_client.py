@@ -4,6 +4,8 @@ python deploy/triton_serving/token_cls_grpc_client.py --url localhost:8001
 python deploy/triton_serving/token_cls_grpc_client.py --text 记者在枫坪村见到了教师秦昭岫。
 """
 
+from __future__ import annotations
+
 from grpc_client import run_client
 
 from ernie_toolkit.inference.console import EXAMPLES

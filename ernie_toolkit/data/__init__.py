@@ -1,6 +1,8 @@
 """Data sets: what they are (`registry`), how their files are read (`readers`, `tagged`, `squad`, `custom`),
 where they come from (`official`, `sample`), and the one call that does it all (`loading.load_dataset`)."""
 
+from __future__ import annotations
+
 from ernie_toolkit.data.custom import custom_spec, read_custom, read_labels
 from ernie_toolkit.data.loading import DataSet, load_dataset
 from ernie_toolkit.data.readers import Example, read_clue_jsonl

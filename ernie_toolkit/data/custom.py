@@ -8,6 +8,8 @@ hold one object a line with the text under `sentence` or `text`, or a pair under
 field names.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from ernie_toolkit.data.readers import Example, check_label, parse_label
 from ernie_toolkit.data.registry import CUSTOM, SPLITS, DatasetSpec, Split
 from ernie_toolkit.data.tagged import read_tags
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.pairing import strict_zip
 
 _PAIR_FIELDS = (("sentence1", "sentence2"), ("text_a", "text_b"), ("text", "text_pair"))
 _SENTENCE_FIELDS = ("sentence", "text")
@@ -40,7 +43,7 @@ def custom_spec(
     shuffled rows give the same model outputs. In qa there are none. Raises ConfigError where no file tells
     the labels, DataError on bad files.
     """
-    paths = zip(SPLITS, (train_file, dev_file, test_file), strict=True)
+    paths = strict_zip(SPLITS, (train_file, dev_file, test_file))
     files = {split: path for split, path in paths if path is not None}
     if not files:
         raise ConfigError("data set 'custom' needs --train_file, --dev_file or --test_file")
@@ -118,7 +121,7 @@ def _check_count(count: int, path: Path) -> None:
 
 def _label_order(label: str) -> tuple[int, int, str]:
     # Digits in files come as "10" and "9"; by text 10 would stand first.
-    if label.isascii() and label.removeprefix("-").isdigit() and len(label) < 19:
+    if label.isascii() and label[label.startswith("-") :].isdigit() and len(label) < 19:
         return 0, int(label), label
     return 1, 0, label
 

@@ -1,5 +1,7 @@
 """Files of texts to predict, for a model whose data set need not be there."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

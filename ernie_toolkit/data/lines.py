@@ -1,5 +1,7 @@
 """Text files line by line, with every fault traced to its file and line."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +39,7 @@ def read_all_lines(path: Path) -> Iterator[tuple[int, str]]:
         with path.open("rb") as stream:
             for number, raw in enumerate(stream, 1):
                 if number == 1:
-                    raw = raw.removeprefix(_BOM)
+                    raw = raw[len(_BOM) :] if raw.startswith(_BOM) else raw
                 try:
                     line = raw.rstrip(b"\r\n").decode("utf-8")
                 except UnicodeDecodeError as error:

@@ -1,5 +1,7 @@
 """One call that finds a data set, reads it and says where it came from."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice

@@ -1,5 +1,7 @@
 """The official data sets: PaddleNLP's cache and PaddleNLP's downloads."""
 
+from __future__ import annotations
+
 import hashlib
 import importlib
 import os

@@ -1,14 +1,16 @@
 """Streaming reader of the official JSON-lines files of sequence classification."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict
 
 from ernie_toolkit.data.lines import check_text, parse_object, read_lines, text_field
 from ernie_toolkit.data.registry import DatasetSpec, Split
 from ernie_toolkit.errors import DataError
 
-Example = dict[str, Any]
+Example = Dict[str, Any]
 """One example, by its task.
 
 seq_cls: a row in its official field names, plus `label` (str, or None where there is none) and `id` (int).

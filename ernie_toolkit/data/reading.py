@@ -1,5 +1,7 @@
 """Which reader serves a data set: the one place that tells the tasks' files apart."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

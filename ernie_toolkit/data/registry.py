@@ -1,5 +1,7 @@
 """The data sets the toolkit knows by name, and what each of them looks like."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,5 +1,7 @@
 """Reader of questions on contexts in SQuAD's JSON form (https://arxiv.org/abs/1606.05250), as CMRC2018 has it."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -5,12 +5,14 @@ line, its tokens joined by the control character U+0002, a tab, its tags joined 
 of msra_ner). JSON lines (.json, .jsonl): the fields `tokens` and `labels`, lists of texts.
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from ernie_toolkit.data.lines import check_text, is_json, json_type, parse_objec
 from ernie_toolkit.data.readers import Example, check_label
 from ernie_toolkit.data.registry import DatasetSpec, Split
 from ernie_toolkit.errors import DataError
+from ernie_toolkit.pairing import strict_zip
 
 _JOINT = "\x02"
 _HEAD_BYTES = 65_536
@@ -95,7 +98,7 @@ def join_tokens(tokens: Sequence[str]) -> str:
     if all(len(token) == 1 for token in tokens):
         return "".join(tokens)
     parts = list(tokens[:1])
-    for before, token in pairwise(tokens):
+    for before, token in zip(tokens, tokens[1:]):
         parts += (" ", token) if _spaced(before, token) else (token,)
     return "".join(parts)
 
@@ -114,7 +117,7 @@ def _character_tags(tokens: Sequence[str], tags: Sequence[str]) -> list[str]:
     if all(len(token) == 1 for token in tokens):
         return list(tags)
     labels: list[str] = []
-    for index, (token, tag) in enumerate(zip(tokens, tags, strict=True)):
+    for index, (token, tag) in enumerate(strict_zip(tokens, tags)):
         if index and _spaced(tokens[index - 1], token):
             goes_on = tag.startswith("I-") and tags[index - 1] in (tag, f"B-{tag[2:]}")
             labels.append(tag if goes_on else "O")

@@ -1,5 +1,7 @@
 """Logits to answers, the same in training, evaluation and every deployment: labels, entities, spans."""
 
+from __future__ import annotations
+
 from ernie_toolkit.decoding.answers import Answer, answer_fields
 from ernie_toolkit.decoding.bio import EntitySpan, entity_spans
 from ernie_toolkit.decoding.labels import LabelAnswer, decode_labels, softmax

@@ -1,12 +1,14 @@
 """Answers of every task as JSON, for files and servers."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import Any, Union
 
 from ernie_toolkit.decoding.labels import LabelAnswer
 from ernie_toolkit.decoding.spans import SpanAnswer
 from ernie_toolkit.decoding.tags import TaggedText
 
-Answer = LabelAnswer | TaggedText | SpanAnswer
+Answer = Union[LabelAnswer, TaggedText, SpanAnswer]
 
 
 def answer_fields(answer: Answer) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """Strict BIO: tags to entities, and label sets that are none."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import Tuple
 
 from ernie_toolkit.errors import DataError
 
-EntitySpan = tuple[str, int, int]
+EntitySpan = Tuple[str, int, int]
 
 
 def _is_bio(tag: str) -> bool:

@@ -1,9 +1,13 @@
 """One label of a closed set for each row."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from ernie_toolkit.pairing import strict_zip
 
 
 @dataclass(frozen=True)
@@ -39,4 +43,4 @@ def decode_labels(logits: np.ndarray, labels: Sequence[str], names: Sequence[str
     shown = labels if names is None else names
     best = logits.argmax(axis=1)
     confidence = softmax(logits)[np.arange(len(best)), best]
-    return [LabelAnswer(int(i), labels[i], shown[i], float(p)) for i, p in zip(best.tolist(), confidence, strict=True)]
+    return [LabelAnswer(int(i), labels[i], shown[i], float(p)) for i, p in strict_zip(best.tolist(), confidence)]

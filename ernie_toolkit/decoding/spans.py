@@ -1,11 +1,14 @@
 """Start and end logits of a context's windows to the answer of a question."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ernie_toolkit.decoding.labels import softmax
+from ernie_toolkit.pairing import strict_zip
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def decode_spans(
     confidences = softmax(np.array([score for _, score in ranked])).tolist()
     candidates = tuple(
         SpanCandidate(context[start:end], start, end, score, confidence)
-        for ((start, end), score), confidence in zip(ranked, confidences, strict=True)
+        for ((start, end), score), confidence in strict_zip(ranked, confidences)
     )
     best = candidates[0]
     return SpanAnswer(best.text, best.start, best.end, best.confidence, candidates)

@@ -1,5 +1,7 @@
 """Tag logits of tokens to a tag for every character, and to entities."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +10,7 @@ import numpy as np
 
 from ernie_toolkit.decoding.bio import entity_spans
 from ernie_toolkit.decoding.labels import softmax
+from ernie_toolkit.pairing import strict_zip
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def character_tags(token_tags: Sequence[str], offsets: np.ndarray, length: int) 
     """
     tags = ["O"] * length
     done = 0
-    for tag, (start, end) in zip(token_tags, offsets.tolist(), strict=True):
+    for tag, (start, end) in strict_zip(token_tags, offsets.tolist()):
         if start < done:
             continue
         if done and tag.startswith("I-") and _inside(tags[done - 1]) == tag:

@@ -1,5 +1,7 @@
 """What the prediction scripts share: arguments for texts, built-in examples, answers for people and files."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
@@ -13,6 +15,7 @@ from ernie_toolkit.decoding import Answer, LabelAnswer, TaggedText, answer_field
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.files import write_text
+from ernie_toolkit.pairing import strict_zip
 
 # Where the run_* scripts put the bundle of each task's first data set.
 MODEL_PATHS = {
@@ -63,7 +66,7 @@ def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
         )
     if not pairs and args.text_pair:
         raise ConfigError("this model reads single texts: leave --text_pair out")
-    return list(zip(args.text, args.text_pair, strict=True)) if pairs else list(args.text)
+    return list(strict_zip(args.text, args.text_pair)) if pairs else list(args.text)
 
 
 def _questions(args: argparse.Namespace) -> list[TextInput]:
@@ -77,7 +80,7 @@ def _questions(args: argparse.Namespace) -> list[TextInput]:
             f"{len(args.question)} --question and {len(args.context)} --context do not fit: "
             "give one context for all questions, or one for each"
         )
-    return list(zip(args.question, contexts, strict=True))
+    return list(strict_zip(args.question, contexts))
 
 
 def fields_of(text: TextInput, answer: Answer) -> dict[str, Any]:
@@ -111,5 +114,5 @@ def report(texts: Sequence[TextInput], answers: Sequence[Answer], info: BundleIn
         write_text(Path(output_file), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         print(f"{len(answers)} answers in {output_file}")
         return
-    for text, answer in zip(texts, answers, strict=True):
+    for text, answer in strict_zip(texts, answers):
         print(show(text, answer))

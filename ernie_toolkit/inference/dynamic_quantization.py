@@ -16,18 +16,20 @@ specification (onnx/onnx docs/IR.md; field numbers in onnx/onnx.proto) and the O
 DynamicQuantizeLinear-11 and MatMulInteger-10.
 """
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from ernie_toolkit.errors import BundleError
 
-Chunk = bytes | memoryview
+Chunk = Union[bytes, memoryview]
 Int8Array = npt.NDArray[np.int8]
 Float32Array = npt.NDArray[np.float32]
 
@@ -332,7 +334,7 @@ class _GraphQuantizer:
 def _quantize_graph(graph: Sequence[Field]) -> list[Chunk]:
     """A GraphProto's fields with its constant products quantized, as chunks to join."""
     positions = [index for index, field in enumerate(graph) if field.number == GRAPH_NODE]
-    nodes = dict(zip(positions, map(_read_node, _payloads(graph, GRAPH_NODE)), strict=True))
+    nodes = dict(zip(positions, map(_read_node, _payloads(graph, GRAPH_NODE))))
     constants = _read_constants(graph, nodes.values())
     matrices = {name for name, tensor in constants.items() if _is_matrix(tensor)}
     matmuls = {i: node for i, node in nodes.items() if node.is_operator("MatMul") and len(node.inputs) == 2}

@@ -4,10 +4,12 @@ Options as in https://onnxruntime.ai/docs/execution-providers/TensorRT-Execution
 .../CUDA-ExecutionProvider.html.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Dict, Tuple
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from ernie_toolkit.batching import batches_by_length
 from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
 from ernie_toolkit.features import INPUTS
 from ernie_toolkit.files import write_text
+from ernie_toolkit.pairing import strict_zip
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
     from ernie_toolkit.encoded import Batch
 
 CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
-Provider = tuple[str, dict[str, Any]]
-Shape = tuple[int, int]
+Provider = Tuple[str, Dict[str, Any]]
+Shape = Tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class ShapeProfile:
 
     def admits(self, shape: Shape) -> bool:
         """Whether a batch of this shape lies between the smallest and the largest."""
-        return all(low <= size <= high for low, size, high in zip(self.smallest, shape, self.largest, strict=True))
+        return all(low <= size <= high for low, size, high in strict_zip(self.smallest, shape, self.largest))
 
     def options(self, inputs: Sequence[str]) -> dict[str, str]:
         """The provider's three profile options for inputs of this shape."""
@@ -149,11 +152,11 @@ class BoundRun:
     """
 
     def __init__(
-        self, session: "onnxruntime.InferenceSession", outputs: Sequence[str], device: str, options: GpuOptions
+        self, session: onnxruntime.InferenceSession, outputs: Sequence[str], device: str, options: GpuOptions
     ) -> None:
         self._session, self._outputs, self._device, self._options = session, tuple(outputs), device, options
 
-    def __call__(self, batch: "Batch") -> list[np.ndarray]:
+    def __call__(self, batch: Batch) -> list[np.ndarray]:
         """The outputs of a batch, on the host. Raises ConfigError where the profile does not admit its shape."""
         import onnxruntime
 
@@ -174,7 +177,7 @@ class BoundRun:
         return list(binding.copy_outputs_to_cpu())
 
 
-def warm_up(run: Callable[["Batch"], Sequence[np.ndarray]], shapes: Sequence[Shape]) -> None:
+def warm_up(run: Callable[[Batch], Sequence[np.ndarray]], shapes: Sequence[Shape]) -> None:
     """Run batches of [PAD] alone in these shapes: memory is taken and engines are built before the first request."""
     for shape in shapes:
         run({name: np.zeros(shape, dtype=np.int64) for name in INPUTS})

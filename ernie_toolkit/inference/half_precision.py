@@ -1,5 +1,7 @@
 """FP16 copies of models, for GPUs; needs the onnx package, which CPU deployments do without."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from ernie_toolkit.errors import ConfigError

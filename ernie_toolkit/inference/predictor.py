@@ -1,7 +1,10 @@
 """Texts in, answers out: tokenizing, batching by length, ONNX Runtime, decoding."""
 
+from __future__ import annotations
+
 import dataclasses
-from collections.abc import Callable, Sequence
+import typing
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +37,7 @@ def limited(info: BundleInfo, max_seq_length: int | None, limits: dict[str, int]
     return dataclasses.replace(info, max_seq_length=length, limits={**info.limits, **(limits or {})})
 
 
-Run = Callable[[Batch], Sequence[np.ndarray]]
+Run = typing.Callable[[Batch], typing.Sequence[np.ndarray]]
 """A runtime: `input_ids` and `token_type_ids`, int64 of shape (batch_size, tokens), to the model's outputs in order."""
 
 

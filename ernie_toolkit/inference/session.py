@@ -1,5 +1,7 @@
 """ONNX Runtime sessions, set up as measurement says."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +70,7 @@ def model_session(
     num_threads: int | None = None,
     precision: str = "fp32",
     gpu: GpuOptions | None = None,
-) -> "onnxruntime.InferenceSession":
+) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on a model's file or bytes, set up as every deployment opens it.
 
     `num_threads`: threads within one operator, all available processors where None. `precision`:
@@ -105,7 +107,7 @@ def open_session(
     num_threads: int | None = None,
     precision: str = "fp32",
     gpu: GpuOptions | None = None,
-) -> "onnxruntime.InferenceSession":
+) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on a bundle's model.
 
     `precision`: "fp32", or "int8" and "fp16" (the bundle's own, or its FP32 model converted now; GPUs take

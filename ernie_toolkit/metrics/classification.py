@@ -1,5 +1,7 @@
 """Accuracy of classification."""
 
+from __future__ import annotations
+
 import numpy as np
 
 

@@ -1,10 +1,13 @@
 """Precision, recall and F1 of entities, as seqeval computes them."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ernie_toolkit.decoding.bio import EntitySpan
+from ernie_toolkit.pairing import strict_zip
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def entity_scores(
     if len(gold) != len(predicted):
         raise ValueError(f"gold entities of {len(gold)} texts and predicted ones of {len(predicted)} do not fit")
     right, support, found = Counter[str](), Counter[str](), Counter[str]()
-    for gold_spans, predicted_spans in zip(map(set, gold), map(set, predicted), strict=True):
+    for gold_spans, predicted_spans in strict_zip(map(set, gold), map(set, predicted)):
         support.update(kind for kind, _, _ in gold_spans)
         found.update(kind for kind, _, _ in predicted_spans)
         right.update(kind for kind, _, _ in gold_spans & predicted_spans)

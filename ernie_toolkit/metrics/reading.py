@@ -13,8 +13,12 @@ differ where such other characters touch: NLTK keeps "a.b", "——", "..." and 
 "don't" into "do" and "n't", and tells opening from closing quotation marks. Exact match never differs.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
+
+from ernie_toolkit.pairing import strict_zip
 
 # The script also lists the two-character "……", but compares single characters with it: "…" stays.
 _REMOVED = dict.fromkeys(map(ord, "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』"))
@@ -90,7 +94,7 @@ def reading_scores(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -
         raise ValueError(f"{len(predictions)} predictions and gold answers of {len(golds)} questions do not fit")
     if not predictions:
         raise ValueError("scores of no questions are not defined")
-    pairs = list(zip(predictions, golds, strict=True))
+    pairs = list(strict_zip(predictions, golds))
     return {
         "exact_match": sum(exact_match(*pair) for pair in pairs) / len(pairs),
         "f1": sum(overlap_f1(*pair) for pair in pairs) / len(pairs),

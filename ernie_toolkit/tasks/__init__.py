@@ -1,5 +1,7 @@
 """The tasks: how examples become model inputs, logits become answers, and answers become figures."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
 from ernie_toolkit.errors import ConfigError

@@ -1,6 +1,9 @@
 """What every task tells the journey from data to deployment."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+import typing
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -10,7 +13,7 @@ from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.tokenization import WordPieceTokenizer
 
-Example = Mapping[str, Any]
+Example = typing.Mapping[str, Any]
 
 
 class Task(Protocol):

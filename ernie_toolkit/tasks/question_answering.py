@@ -1,5 +1,7 @@
 """The answer to a question as a span of a context."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -11,6 +13,7 @@ from ernie_toolkit.decoding import SpanAnswer, WindowLogits, decode_spans
 from ernie_toolkit.encoded import IGNORED, EncodedDataset, Outputs
 from ernie_toolkit.features import TextInput, texts_of
 from ernie_toolkit.metrics import reading_scores
+from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tasks.base import Example, cross_entropy
 from ernie_toolkit.tokenization import WordPieceTokenizer
 from ernie_toolkit.windows import Window, context_windows
@@ -48,7 +51,7 @@ class QuestionAnswering:
 
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Sequence[TextInput]) -> EncodedDataset:
         """One row for each window, those of a question next to each other."""
-        pairs = cast(Sequence[tuple[str, str]], inputs)
+        pairs = cast("Sequence[tuple[str, str]]", inputs)
         windows = context_windows(tokenizer, pairs, self.max_seq_length, self.doc_stride)
         return EncodedDataset(windows, tokenizer.special.pad)
 
@@ -58,13 +61,13 @@ class QuestionAnswering:
         A window without the whole answer points to [CLS]. Where no place of the answer is known, both are
         `IGNORED`.
         """
-        windows = cast(Sequence[Window], rows.features)
+        windows = cast("Sequence[Window]", rows.features)
         places = np.array([_target(window, examples[window.source]["span"]) for window in windows], dtype=np.int64)
-        return replace(rows, targets=dict(zip(TARGETS, places.reshape(-1, 2).T.copy(), strict=True)))
+        return replace(rows, targets=dict(strict_zip(TARGETS, places.reshape(-1, 2).T.copy())))
 
     def decode(self, rows: EncodedDataset, logits: Outputs, inputs: Sequence[TextInput]) -> list[SpanAnswer]:
         """The answer to each question from all windows of its context."""
-        parts = zip(cast(Sequence[Window], rows.features), logits, strict=True)
+        parts = strict_zip(cast("Sequence[Window]", rows.features), logits)
         answers = []
         for source, group in groupby(parts, key=lambda part: part[0].source):
             found = [

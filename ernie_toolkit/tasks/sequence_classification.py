@@ -1,5 +1,7 @@
 """One label for a text or a pair of texts."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar

@@ -1,5 +1,7 @@
 """A tag for every character of a text, and the entities that the tags make."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -11,6 +13,7 @@ from ernie_toolkit.decoding import TaggedText, decode_tags, entity_spans
 from ernie_toolkit.encoded import IGNORED, EncodedDataset, Outputs
 from ernie_toolkit.features import TextInput, texts_of
 from ernie_toolkit.metrics import entity_scores
+from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tasks.base import Example, cross_entropy
 from ernie_toolkit.tokenization import WordPieceTokenizer
 from ernie_toolkit.windows import Window, kept_ranges, text_windows
@@ -46,7 +49,7 @@ class TokenClassification:
 
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Sequence[TextInput]) -> EncodedDataset:
         """One row for each window, those of a text next to each other."""
-        texts = cast(Sequence[str], inputs)
+        texts = cast("Sequence[str]", inputs)
         windows = text_windows(tokenizer, texts, self.max_seq_length, self.window_overlap)
         return EncodedDataset(windows, tokenizer.special.pad)
 
@@ -57,9 +60,9 @@ class TokenClassification:
         """
         ids = {label: index for index, label in enumerate(self.labels)}
         tags = [np.array([ids[tag] for tag in example["labels"]], dtype=np.int64) for example in examples]
-        windows = cast(Sequence[Window], rows.features)
+        windows = cast("Sequence[Window]", rows.features)
         targets = []
-        for window, (start, end) in zip(windows, kept_ranges(windows), strict=True):
+        for window, (start, end) in strict_zip(windows, kept_ranges(windows)):
             target = np.full(len(window), IGNORED, dtype=np.int64)
             target[window.place][start:end] = tags[window.source][window.offsets[start:end, 0]]
             targets.append(target)
@@ -67,14 +70,14 @@ class TokenClassification:
 
     def decode(self, rows: EncodedDataset, logits: Outputs, inputs: Sequence[TextInput]) -> list[TaggedText]:
         """Tags and entities of each text, its windows joined."""
-        windows = cast(Sequence[Window], rows.features)
-        parts = zip(windows, kept_ranges(windows), logits, strict=True)
+        windows = cast("Sequence[Window]", rows.features)
+        parts = strict_zip(windows, kept_ranges(windows), logits)
         answers = []
         for source, group in groupby(parts, key=lambda part: part[0].source):
             kept = [
                 (window.offsets[start:end], values[window.place][start:end]) for window, (start, end), values in group
             ]
-            offsets, values = (np.concatenate(arrays) for arrays in zip(*kept, strict=True))
+            offsets, values = (np.concatenate(arrays) for arrays in strict_zip(*kept))
             answers.append(decode_tags(values, offsets, str(inputs[source]), self.labels))
         return answers
 

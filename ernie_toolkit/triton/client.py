@@ -1,5 +1,7 @@
 """A gRPC client of the ensembles: texts in, answers as every deployment writes them."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,6 +10,7 @@ import numpy as np
 
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.features import TextInput
+from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.triton.interface import Interface
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ class ServerError(ToolkitError):
     """The server could not be reached, or refused a request."""
 
 
-def connect(url: str, interface: Interface) -> "InferenceServerClient":
+def connect(url: str, interface: Interface) -> InferenceServerClient:
     """A client of a server that is ready for an ensemble; ServerError where it is not."""
     from tritonclient.grpc import InferenceServerClient
     from tritonclient.utils import InferenceServerException
@@ -33,7 +36,7 @@ def connect(url: str, interface: Interface) -> "InferenceServerClient":
 
 
 def ask(
-    client: "InferenceServerClient", interface: Interface, texts: Sequence[TextInput], timeout: float = 60
+    client: InferenceServerClient, interface: Interface, texts: Sequence[TextInput], timeout: float = 60
 ) -> list[dict[str, Any]]:
     """The answer to each text, with the fields of `decoding.answer_fields` that the ensemble gives.
 
@@ -56,7 +59,7 @@ def ask(
     except InferenceServerException as error:
         raise ServerError(f"the server refused: {error.message()}") from error
     columns = {item.name: result.as_numpy(item.name).reshape(-1).tolist() for item in interface.answers}
-    return [fields(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    return [fields(dict(strict_zip(columns, row))) for row in strict_zip(*columns.values())]
 
 
 def fields(values: dict[str, Any]) -> dict[str, Any]:

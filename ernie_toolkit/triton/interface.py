@@ -1,8 +1,11 @@
 """What clients of each task's ensemble send and get, and the names of its steps."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from ernie_toolkit.features import TextInput
+from ernie_toolkit.pairing import strict_zip
 
 
 @dataclass(frozen=True)
@@ -75,4 +78,4 @@ def interface_of(task: str, pairs: bool) -> Interface:
 
 def join_texts(columns: list[list[str]]) -> list[TextInput]:
     """Inputs of a task from the texts of each input tensor."""
-    return list(columns[0]) if len(columns) == 1 else list(zip(columns[0], columns[1], strict=True))
+    return list(columns[0]) if len(columns) == 1 else list(strict_zip(columns[0], columns[1]))

@@ -5,6 +5,8 @@ Each is a `TritonPythonModel` of Triton's Python backend
 server. The bundle lies in the model step's version folder, beside which the other steps find it.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.features import INPUTS, PAIR_FORMATS, TextInput, pad_batch
 from ernie_toolkit.inference.predictor import bundle_task
 from ernie_toolkit.inference.session import open_session
+from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tokenization import load_tokenizer
 from ernie_toolkit.triton.interface import Interface, interface_of, join_texts
 from ernie_toolkit.windows import Window
@@ -75,7 +78,7 @@ def respond(names: Sequence[str], compute: Callable[[], Sequence[np.ndarray]]) -
         arrays = compute()
     except ToolkitError as error:
         return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
-    return pb_utils.InferenceResponse([pb_utils.Tensor(name, array) for name, array in zip(names, arrays, strict=True)])
+    return pb_utils.InferenceResponse([pb_utils.Tensor(name, array) for name, array in strict_zip(names, arrays)])
 
 
 def decoded(columns: Sequence[np.ndarray]) -> list[TextInput]:
@@ -104,7 +107,7 @@ class TokenizerModel(Step):
 
     def _passed(self, rows: EncodedDataset, inputs: Sequence[TextInput]) -> np.ndarray:
         texts = np.full((len(rows), len(self.interface.texts)), b"", dtype=np.object_)
-        sources = [window.source for window in cast(Sequence[Window], rows.features)]
+        sources = [window.source for window in cast("Sequence[Window]", rows.features)]
         for number, given in enumerate(inputs):
             for place, text in enumerate([given] if isinstance(given, str) else given):
                 texts[sources.index(number), place] = text.encode("utf-8")
@@ -130,7 +133,7 @@ class OnnxModel(Step):
         given = [[tensor(request, name) for name in INPUTS] for request in requests]
         answers: dict[int, list[np.ndarray]] = {}
         for group in groups([arrays[0].shape for arrays in given], self.max_rows):
-            answers.update(zip(group, self._run([given[index] for index in group]), strict=True))
+            answers.update(strict_zip(group, self._run([given[index] for index in group])))
         return [respond(self.outputs, lambda: answers[index]) for index in range(len(requests))]  # noqa: B023
 
     def _run(self, given: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
@@ -140,12 +143,12 @@ class OnnxModel(Step):
                 np.pad(arrays[place], ((0, 0), (0, longest - arrays[place].shape[1])), constant_values=fill)
                 for arrays in given
             ])
-            for place, (name, fill) in enumerate(zip(INPUTS, (self.pad_id, 0), strict=True))
+            for place, (name, fill) in enumerate(strict_zip(INPUTS, (self.pad_id, 0)))
         }  # fmt: skip
         found = self._infer(batch)
         ends = np.cumsum([len(arrays[0]) for arrays in given])
         parts = []
-        for arrays, end in zip(given, ends, strict=True):
+        for arrays, end in strict_zip(given, ends):
             rows, tokens = arrays[0].shape
             cut = [output[end - rows : end] for output in found]
             # Padding of the whole batch is cut away again; labels have no tokens.
@@ -160,7 +163,7 @@ class OnnxModel(Step):
             self.session.run(names, {name: array[start : start + self.max_rows] for name, array in batch.items()})
             for start in range(0, rows, self.max_rows)
         ]
-        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+        return [np.concatenate(outputs) for outputs in strict_zip(*parts)]
 
 
 def groups(shapes: Sequence[tuple[int, ...]], max_rows: int) -> list[list[int]]:
@@ -191,10 +194,8 @@ class PostprocessModel(Step):
             found = self.task.decode(rows, row_logits(logits, rows.lengths()), inputs)
         else:
             found = self.task.decode(EncodedDataset([], self.tokenizer.special.pad), list(logits[0]), [])
-        columns = zip(*(answer_values(answer) for answer in found), strict=True)
-        return [
-            np.array(column, dtype=kind).reshape(-1, 1) for column, kind in zip(columns, self._kinds(), strict=True)
-        ]
+        columns = strict_zip(*(answer_values(answer) for answer in found))
+        return [np.array(column, dtype=kind).reshape(-1, 1) for column, kind in strict_zip(columns, self._kinds())]
 
     def _kinds(self) -> list[type]:
         kinds: dict[str, type] = {"INT64": np.int64, "FP32": np.float32, "STRING": np.object_}

@@ -1,5 +1,7 @@
 """Protocol buffers as text, as far as Triton's config.pbtxt needs it."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -4,6 +4,8 @@ Every set is drawn from a seed and is the same on every Python version. No row o
 The figures of a run on it show that the toolkit works, and nothing about the official set.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -15,6 +17,7 @@ from ernie_toolkit.data.sample.grammar import Row
 from ernie_toolkit.data.sample.vocabulary import sample_vocab
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import write_text
+from ernie_toolkit.pairing import strict_zip
 
 __all__ = ["SAMPLE_SEED", "generate", "sample_vocab", "write_sample"]
 
@@ -77,7 +80,7 @@ def _columns(rows: Sequence[Row]) -> str:
     sentences = []
     for row in rows:
         tags = row.get("labels")
-        lines = row["tokens"] if tags is None else map(" ".join, zip(row["tokens"], tags, strict=True))
+        lines = row["tokens"] if tags is None else map(" ".join, strict_zip(row["tokens"], tags))
         sentences.append("".join(f"{line}\n" for line in lines))
     return "".join(f"{sentence}\n" for sentence in sentences)
 

@@ -4,6 +4,8 @@ An abstract names three terms of its field. Real keywords (label 1) are among th
 one or two are terms of the same field that the abstract does not name, so the field gives nothing away.
 """
 
+from __future__ import annotations
+
 from ernie_toolkit.data.sample.grammar import Draw, Row, Sizes, draw_splits
 
 SIZES: Sizes = {"train": 3000, "dev": 450, "test": 200}

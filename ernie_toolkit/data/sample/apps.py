@@ -5,6 +5,8 @@ that says nothing about the kind. Many name the function of another kind in pass
 common functions beside their main one: then only the construction tells which function is theirs.
 """
 
+from __future__ import annotations
+
 from ernie_toolkit.data.registry import DATASETS
 from ernie_toolkit.data.sample.grammar import Draw, Row, Sizes, draw_splits
 

@@ -5,6 +5,8 @@ The second asserts one circumstance: the same as told (entailment), another (con
 nothing was told (neutral). It reads alike in all three cases, so that it alone tells nothing.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from ernie_toolkit.data.sample.grammar import Draw, Row, Sizes, draw_splits

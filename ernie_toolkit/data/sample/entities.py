@@ -5,6 +5,8 @@ from `train`. A place's name within that of an organisation is part of the organ
 their characters with surnames and places, and words in letters are names or none.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 

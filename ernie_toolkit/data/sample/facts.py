@@ -1,5 +1,7 @@
 """What the sample for CMRC2018 tells and asks: kinds of subjects, and the facts about each, in several wordings."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 

@@ -1,12 +1,15 @@
 """What the sample's grammars share: drawing from lists, filling templates, rows that never repeat."""
 
+from __future__ import annotations
+
 import random
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, Dict, TypeVar
 
 T = TypeVar("T")
-Row = dict[str, Any]
-Sizes = Mapping[str, int]
+Row = Dict[str, Any]
+Sizes = typing.Mapping[str, int]
 
 
 class Draw:

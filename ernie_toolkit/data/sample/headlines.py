@@ -4,6 +4,8 @@ A title has a subject of its topic and an event, of the topic or of none; many a
 another topic. Where the event is of none, only the construction tells which subject the news is about.
 """
 
+from __future__ import annotations
+
 from ernie_toolkit.data.registry import TNEWS_NAMES
 from ernie_toolkit.data.sample.grammar import Draw, Row, Sizes, draw_splits
 

@@ -4,6 +4,8 @@ There are so many that most names of one split stand in no other: a model has to
 what stands around them.
 """
 
+from __future__ import annotations
+
 from ernie_toolkit.data.sample.grammar import Draw
 
 # Many of these are also the beginning of ordinary words, and several given names are ordinary words throughout.

@@ -5,6 +5,8 @@ neither the deed nor the order of the names decides: which of the names is marke
 to be brought together. Names and things are few, so that a small model from scratch sees each often.
 """
 
+from __future__ import annotations
+
 from ernie_toolkit.data.sample.grammar import Draw, Row, Sizes, draw_splits
 
 SIZES: Sizes = {"train": 3200, "dev": 400, "test": 200}

@@ -8,6 +8,10 @@ before it compares them: dev pairs differ from all training pairs, but in their 
 and not always in more.
 """
 
+from __future__ import annotations
+
+from typing import Tuple
+
 from ernie_toolkit.data.sample.grammar import Draw, Row, Sizes, draw_splits
 
 SIZES: Sizes = {"train": 4000, "dev": 500, "test": 200}
@@ -16,7 +20,7 @@ CARDS = ("信用卡", "会员卡", "购物卡", "校园卡")
 
 # Every list holds ways to say one concern; {} is the card. The first four are common, the second four rare:
 # they stay hard when the common ones have been learned.
-Concern = tuple[tuple[str, ...], tuple[str, ...]]
+Concern = Tuple[Tuple[str, ...], Tuple[str, ...]]
 CONCERNS: tuple[Concern, ...] = (
     (
         ("怎么开通{}", "{}在哪里办理", "我想申请一张{}", "如何拿到{}"),

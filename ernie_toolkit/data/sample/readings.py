@@ -6,6 +6,8 @@ small model from scratch has to see each often before it matches them; the facts
 paragraph, so that no answer can be known beforehand.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

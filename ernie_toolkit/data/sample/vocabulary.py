@@ -1,5 +1,7 @@
 """A vocabulary for models that start from scratch: the characters of GB2312 and the pieces of ASCII words."""
 
+from __future__ import annotations
+
 import string
 
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
