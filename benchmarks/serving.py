@@ -1,0 +1,225 @@
+"""Requests a second and latency of the deployments, against Predictor in process.
+
+    make test-deploy    # builds the environments in .venvs
+    python benchmarks/serving.py --model_path best_models/tnews/export --texts DIR/tnews/dev.json
+
+Each deployment is started on the same bundle and asked one text a request by each number of clients for --seconds,
+after a second of warming up. Clients are threads that keep their connections (HTTP, for Triton too); server and
+clients share the machine. Latency in milliseconds, of the requests in the measured time.
+"""
+
+import contextlib
+import http.client
+import json
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ernie_toolkit.bundle import BundleInfo, read_bundle
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.data.inputs import read_inputs
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.features import PAIR_FORMATS, TextInput
+from ernie_toolkit.files import write_json
+from ernie_toolkit.inference import Predictor
+from ernie_toolkit.serving.options import MODEL_NAMES
+from ernie_toolkit.triton.interface import interface_of
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "deployments"))  # servers are started as the tests start them
+
+from servers import free_ports, running_server  # noqa: E402
+
+Ask = Callable[[TextInput], None]
+"""Sends one text and reads the answer; each client has its own."""
+
+
+def measure(make_ask: Callable[[], Ask], texts: Sequence[TextInput], clients: int, seconds: float) -> dict[str, float]:
+    """Requests a second, and the median and 99th percentile of their latency in milliseconds."""
+    latencies: list[list[float]] = [[] for _ in range(clients)]
+    failures: list[BaseException] = []
+    begin = time.perf_counter() + 1
+    end = begin + seconds
+
+    def work(client: int) -> None:
+        try:
+            ask = make_ask()
+            number = client
+            while (started := time.perf_counter()) < end:
+                ask(texts[number % len(texts)])
+                number += clients
+                if started >= begin:
+                    latencies[client].append(time.perf_counter() - started)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(client,)) for client in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    values = np.concatenate([np.array(items) for items in latencies]) * 1000
+    return {
+        "requests_per_second": len(values) / seconds,
+        "p50_ms": float(np.percentile(values, 50)),
+        "p99_ms": float(np.percentile(values, 99)),
+    }
+
+
+def poster(port: int, path: str, body_of: Callable[[TextInput], dict[str, Any]]) -> Ask:
+    """Asks over one HTTP connection; RuntimeError where the server answers anything but 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def ask(text: TextInput) -> None:
+        body = json.dumps(body_of(text)).encode()
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{path} answered {answer.status}: {content[:200]!r}")
+
+    return ask
+
+
+def answers(url: str) -> bool:
+    """Whether a server is ready."""
+    try:
+        return bool(urllib.request.urlopen(url, timeout=5).status == 200)
+    except OSError:
+        return False
+
+
+def python_of(name: str) -> Path:
+    """The Python of a deployment's environment; ConfigError where it was not built."""
+    python = ROOT / ".venvs" / name / "bin" / "python"
+    if not python.is_file():
+        raise ConfigError(f"{python} is missing: python scripts/environments.py {name}")
+    return python
+
+
+@contextlib.contextmanager
+def in_process(model: Path, info: BundleInfo, precision: str, threads: int) -> Iterator[Callable[[], Ask]]:
+    """Predictor in this process, called by every client's thread."""
+    predictor = Predictor(model, num_threads=threads, precision=precision)
+
+    def ask(text: TextInput) -> None:
+        predictor.predict([text])
+
+    yield lambda: ask
+
+
+@contextlib.contextmanager
+def simple_serving(model: Path, info: BundleInfo, precision: str, threads: int) -> Iterator[Callable[[], Ask]]:
+    """The HTTP service."""
+    [port] = free_ports(1)
+    script = ROOT / "deploy" / "simple_serving" / f"server_{info.task}.py"
+    command = [
+        python_of("simple_serving"), script, "--model_path", model.resolve(), "--host", "127.0.0.1", "--port",
+        str(port), "--precision_mode", precision, "--num_threads", str(threads),
+    ]  # fmt: skip
+    names = ("question", "context") if info.task == "qa" else ("text", "text_pair")
+
+    def body(text: TextInput) -> dict[str, Any]:
+        given = (text,) if isinstance(text, str) else text
+        return {"data": {name: [value] for name, value in zip(names, given, strict=False)}}
+
+    with tempfile.TemporaryDirectory() as name:
+        ready = f"http://127.0.0.1:{port}/ready"
+        with running_server(command, Path(name) / "log", lambda: answers(ready)):
+            yield lambda: poster(port, f"/{MODEL_NAMES[info.task]}", body)
+
+
+@contextlib.contextmanager
+def triton(model: Path, info: BundleInfo, precision: str, threads: int) -> Iterator[Callable[[], Ask]]:
+    """Triton with Python models, one instance of the model for each thread."""
+    folder = ROOT / "deploy" / "triton_serving"
+    http_port, grpc_port = free_ports(2)
+    interface = interface_of(info.task, info.text_format in PAIR_FORMATS)
+
+    def body(text: TextInput) -> dict[str, Any]:
+        given = (text,) if isinstance(text, str) else text
+        return {
+            "inputs": [
+                {"name": item.name, "datatype": "BYTES", "shape": [1, 1], "data": [value]}
+                for item, value in zip(interface.texts, given, strict=True)
+            ]
+        }
+
+    python = python_of("triton_serving")
+    with tempfile.TemporaryDirectory() as name:
+        import subprocess
+
+        repository = Path(name) / "models"
+        subprocess.run(
+            [python, folder / "build_repository.py", "--model_path", model, "--model_repository", repository,
+             "--precision", precision, "--num_threads", "1", "--instances", str(threads)],
+            check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        command = [
+            python, folder / "start_server.py", "--model_repository", repository, "--host", "127.0.0.1", "--http_port",
+            str(http_port), "--grpc_port", str(grpc_port), "--metrics_port", "0",
+        ]  # fmt: skip
+        ready = f"http://127.0.0.1:{http_port}/v2/health/ready"
+        with running_server(command, Path(name) / "log", lambda: answers(ready), 120):
+            yield lambda: poster(http_port, f"/v2/models/{interface.name}/infer", body)
+
+
+DEPLOYMENTS = {"Predictor in process": in_process, "HTTP service": simple_serving, "Triton": triton}
+
+
+def run(args: Any) -> dict[str, Any]:
+    """Measure every deployment with every number of clients."""
+    info = read_bundle(args.model_path).info
+    texts = read_inputs(args.texts, info.text_format)[: args.max_texts]
+    results: dict[str, Any] = {}
+    for name, deployment in DEPLOYMENTS.items():
+        with deployment(args.model_path, info, args.precision_mode, args.num_threads) as make_ask:
+            results[name] = {str(clients): measure(make_ask, texts, clients, args.seconds) for clients in args.clients}
+        print(f"{name}: done", file=sys.stderr, flush=True)
+    return {"texts": len(texts), "precision": args.precision_mode, "threads": args.num_threads, "deployments": results}
+
+
+def show(report: dict[str, Any]) -> str:
+    """The table; the last column is the ratio to Predictor with as many clients."""
+    base = report["deployments"]["Predictor in process"]
+    lines = [f"{'deployment':<22} {'clients':>7} {'requests/s':>11} {'p50, ms':>9} {'p99, ms':>9} {'ratio':>6}"]
+    for name, by_clients in report["deployments"].items():
+        for clients, item in by_clients.items():
+            ratio = item["requests_per_second"] / base[clients]["requests_per_second"]
+            lines.append(
+                f"{name:<22} {clients:>7} {item['requests_per_second']:>11.1f} {item['p50_ms']:>9.1f} "
+                f"{item['p99_ms']:>9.1f} {ratio:>6.2f}"
+            )
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse arguments, measure, print."""
+    parser = OneLineParser(prog="serving.py", description=__doc__)
+    parser.add_argument("--model_path", type=Path, required=True, help="bundle")
+    parser.add_argument("--texts", type=Path, required=True, help="inputs, as infer_cpu.py --input_file reads them")
+    parser.add_argument("--max_texts", type=int, default=1000, help="(default: %(default)s)")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16], help="(default: 1 16)")
+    parser.add_argument("--seconds", type=float, default=10, help="measured for each (default: %(default)s)")
+    parser.add_argument("--num_threads", type=int, default=2, help="that may compute (default: %(default)s)")
+    parser.add_argument("--precision_mode", default="int8", choices=("fp32", "int8"), help="(default: %(default)s)")
+    parser.add_argument("--output", type=Path, help="write the figures here as JSON, too")
+    args = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        report = run(args)
+    print(show(report))
+    if args.output:
+        write_json(args.output, report)
+
+
+if __name__ == "__main__":
+    main()
