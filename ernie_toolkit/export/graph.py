@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ernie_toolkit.errors import ModelError
+from ernie_toolkit.export.tidying import tidy_graph
 from ernie_toolkit.features import INPUTS
 
 if TYPE_CHECKING:
@@ -92,9 +93,12 @@ def convert_to_onnx(program: Path, weights: Path, target: Path) -> None:
     if not target.is_file():
         reason = " ".join(output.getvalue().split())[-300:]
         raise ModelError(f"paddle2onnx wrote no {target.name} for {program}: {reason}")
-    if not onnx.load(str(target)).graph.initializer:
+    model = onnx.load(str(target))
+    if not model.graph.initializer:
         reason = " ".join(output.getvalue().split())[-300:]
         raise ModelError(
             f"paddle2onnx did not fold the constants of {program}: install onnx-graphsurgeon and sympy as "
             f"requirements.txt pins them ({reason})"
         )
+    tidy_graph(model)
+    onnx.save(model, str(target))
