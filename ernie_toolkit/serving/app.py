@@ -1,0 +1,225 @@
+"""The routes of a service, as an ASGI application."""
+
+import asyncio
+import importlib.resources
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from multiprocessing import connection
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.serving.batcher import QueueFullError, StoppedError
+from ernie_toolkit.serving.metrics import CONTENT_TYPE, Metrics
+from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
+from ernie_toolkit.serving.service import Service
+
+logger = logging.getLogger("uvicorn.error")
+# A body that is too large is read up to this many times the bound and thrown away: a client that is cut off
+# while it still sends sees a broken connection in place of the answer.
+DRAINED_BODIES = 8
+CLIENT_GONE = 499  # counted only: there is nobody to send it to
+RETRY_SECONDS = "1"
+SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+PAGE_FILES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/view.js": ("view.js", "text/javascript; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+
+def error(status: int, reason: str, **headers: str) -> Response:
+    """An error as JSON: `{"detail": reason}`."""
+    shown = {name.replace("_", "-"): value for name, value in headers.items()}
+    return JSONResponse({"detail": reason}, status, shown)
+
+
+class BodyTooLargeError(Exception):
+    """A request's body has more bytes than it may have."""
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, of at most `limit` bytes. Raises BodyTooLargeError or ClientDisconnect."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit * DRAINED_BODIES:
+        raise BodyTooLargeError
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit * DRAINED_BODIES:
+            break
+        if size <= limit:
+            parts.append(part)
+    if size > limit:
+        raise BodyTooLargeError
+    return b"".join(parts)
+
+
+async def disconnected(request: Request) -> None:
+    """Return when the client is gone; the body must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
+async def respond(service: Service, metrics: Metrics, request: Request) -> Response:
+    """Read a request, answer it, or say why not."""
+    options = service.options
+    try:
+        body = await asyncio.wait_for(read_body(request, options.max_body_bytes), options.body_timeout)
+    except BodyTooLargeError:
+        reason = f"the body has more than {options.max_body_bytes} bytes: send fewer texts at once"
+        return error(413, reason, connection="close")
+    except (asyncio.TimeoutError, TimeoutError):
+        return error(408, f"the body was not there within {options.body_timeout:g} s", connection="close")
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_GONE)
+    work = asyncio.ensure_future(service.answer(body))
+    gone = asyncio.ensure_future(disconnected(request))
+    try:
+        with metrics.queue.track_inprogress():
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            return Response(status_code=CLIENT_GONE)
+        answer, texts = work.result()
+    except QueueFullError:
+        reason = f"the queue is full ({options.queue_size} requests): try again"
+        return error(503, reason, retry_after=RETRY_SECONDS)
+    except StoppedError:
+        return error(503, "the server is stopping: try again", retry_after=RETRY_SECONDS)
+    except ToolkitError as reason:
+        return error(422, str(reason))
+    except Exception:
+        logger.exception("a request failed")
+        return error(500, "the server failed on this request; its log tells why")
+    finally:
+        work.cancel()
+        gone.cancel()
+    metrics.texts.inc(texts)
+    return Response(answer, media_type="application/json")
+
+
+class Measured:
+    """An application around another: counts its responses and sets headers on each."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, paths: frozenset[str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._paths = paths
+        self._headers = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a connection on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        started = time.perf_counter()
+
+        async def measured_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message["headers"], *self._headers]}
+            await send(message)
+
+        path = scope["path"] if scope["path"] in self._paths else "other"
+        try:
+            await self._app(scope, receive, measured_send)
+        finally:
+            self._metrics.requests.labels(path, str(status)).inc()
+            self._metrics.seconds.labels(path).observe(time.perf_counter() - started)
+
+
+def stop_with_parent() -> None:
+    """Have this worker stop, as on SIGTERM, when the process that started it ends without telling it to."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def create_app(options: ServingOptions) -> ASGIApp:
+    """The application of a bundle, loaded and ready. Raises ToolkitErrors as `open_predictor`."""
+    metrics = Metrics()
+    service = Service(options, metrics.on_batch)
+    model_path = "/" + MODEL_NAMES[options.task]
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        stop_with_parent()
+        sys.stderr.write(f"ready: POST {model_path}, {options.precision}, {options.threads} thread(s)\n")
+        yield
+        await asyncio.to_thread(service.close)
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    _add_routes(app, service, metrics, model_path)
+    _add_page(app)
+
+    @app.exception_handler(HTTPException)
+    async def not_here(request: Request, problem: HTTPException) -> Response:
+        reason = f"{request.method} {request.url.path}: {problem.detail}; this server answers POST {model_path}"
+        return JSONResponse({"detail": reason}, problem.status_code, problem.headers)
+
+    return Measured(app, metrics, frozenset({model_path, "/health", "/ready", "/metrics", "/info", *PAGE_FILES}))
+
+
+def _add_routes(app: FastAPI, service: Service, metrics: Metrics, model_path: str) -> None:
+    get = ["GET", "HEAD"]
+    about = json.dumps(service.description(), ensure_ascii=False).encode()
+
+    async def model(request: Request) -> Response:
+        return await respond(service, metrics, request)
+
+    async def health() -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready() -> Response:
+        trouble = service.trouble()
+        return error(503, trouble, retry_after=RETRY_SECONDS) if trouble else JSONResponse({"status": "ready"})
+
+    async def figures() -> Response:
+        return Response(await asyncio.to_thread(metrics.text), headers={"content-type": CONTENT_TYPE})
+
+    async def info() -> Response:
+        return Response(about, media_type="application/json")
+
+    app.add_api_route(model_path, model, methods=["POST"], response_model=None)
+    for path, handler in (("/health", health), ("/ready", ready), ("/metrics", figures), ("/info", info)):
+        app.add_api_route(path, handler, methods=get, response_model=None)
+
+
+def _add_page(app: FastAPI) -> None:
+    folder = importlib.resources.files("ernie_toolkit.serving") / "page"
+
+    def add(path: str, content: bytes, kind: str) -> None:
+        async def file() -> Response:
+            return Response(content, headers={"content-type": kind, "cache-control": "no-cache"})
+
+        app.add_api_route(path, file, methods=["GET", "HEAD"], response_model=None)
+
+    for path, (name, kind) in PAGE_FILES.items():
+        add(path, (folder / name).read_bytes(), kind)

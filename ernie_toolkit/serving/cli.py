@@ -1,0 +1,79 @@
+"""The arguments of a server script, and its `app` for those who start uvicorn themselves."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.inference.console import MODEL_PATHS
+from ernie_toolkit.serving.options import MODEL_NAMES, PRECISIONS, ServingOptions
+
+ARGUMENTS_VARIABLE = "ERNIE_SERVING_ARGS"
+PORT = 8189  # SimpleServing's
+
+
+def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
+    """The arguments of the server of one task."""
+    default = ServingOptions(task, MODEL_PATHS[task])
+    parser = OneLineParser(prog=Path(sys.argv[0]).name, description=description)
+    parser.add_argument("--model_path", default=default.model_path, help="bundle (default: %(default)s)")
+    parser.add_argument("--host", default="0.0.0.0", help="(default: %(default)s)")
+    parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--precision_mode", default=default.precision, choices=PRECISIONS, help="(default: fp32)")
+    parser.add_argument(
+        "--num_threads", type=int, help="batches each worker computes at once, a thread for each (default: processors "
+        "divided by workers)",
+    )  # fmt: skip
+    parser.add_argument("--workers", type=int, default=default.workers, help="processes (default: %(default)s)")
+    numbers: dict[str, tuple[type, str]] = {
+        "max_batch_size": (int, "rows of a batch"),
+        "max_wait_ms": (float, "how long a request waits for others to share its batch, while one is computed"),
+        "queue_size": (int, "requests a worker holds; one more is answered 503"),
+        "max_texts": (int, "texts of a request"),
+        "max_rows": (int, "windows that the texts of a request make"),
+        "max_body_bytes": (int, "bytes of a request's body"),
+        "body_timeout": (float, "seconds in which a request's body must arrive"),
+        "stop_timeout": (int, "seconds that requests taken may still need when the server is told to stop"),
+    }
+    for name, (kind, meaning) in numbers.items():
+        parser.add_argument(f"--{name}", type=kind, default=getattr(default, name), help=f"{meaning} (%(default)s)")
+    parser.add_argument("--access_log", action="store_true", help="a line for each request")
+    return parser
+
+
+def options_of(task: str, args: argparse.Namespace) -> ServingOptions:
+    """A service's settings as the arguments say. Raises ConfigError."""
+    settings: dict[str, Any] = dict(vars(args))
+    for name in ("host", "port", "access_log"):
+        del settings[name]
+    return ServingOptions(task, precision=settings.pop("precision_mode"), **settings)
+
+
+def main(task: str, description: str | None, argv: Sequence[str] | None = None) -> None:
+    """Parse arguments and serve."""
+    parser = build_parser(task, description)
+    args = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        options = options_of(task, args)
+        from ernie_toolkit.serving.launch import serve
+
+        serve(options, args.host, args.port, args.access_log)
+
+
+def lazy_app(task: str, name: str) -> Any:
+    """`app` of a server script, made when it is asked for; the script's arguments are read from $ERNIE_SERVING_ARGS.
+
+    For `uvicorn server_seq_cls:app`. Raises AttributeError on another name, as a module does.
+    """
+    if name != "app":
+        raise AttributeError(f"module for {MODEL_NAMES[task]} has no attribute {name!r}")
+    parser = build_parser(task, None)
+    args = parser.parse_args(shlex.split(os.environ.get(ARGUMENTS_VARIABLE, "")))
+    with exit_on_toolkit_error(parser.prog):
+        from ernie_toolkit.serving.app import create_app
+
+        return create_app(options_of(task, args))

@@ -1,0 +1,90 @@
+"""The processes of a service: a socket, one or several workers, a stop that finishes what was taken."""
+
+import functools
+import os
+import signal
+import socket
+import sys
+import tempfile
+from types import FrameType
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
+from ernie_toolkit.serving.service import open_predictor
+
+# uvicorn kills a worker that leaves a ping unanswered for this long; loading a large model must not count as that.
+WORKER_SILENCE = 120
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to an address. Raises ConfigError where it cannot be."""
+    if not 0 <= port < 1 << 16:
+        raise ConfigError(f"--port {port}: it must be between 0 and 65535")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(f"--host {host}: {error.strerror or error}") from None
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        reason = error.strerror or str(error)
+        raise ConfigError(f"cannot listen on {host}, port {port}: {reason}: choose another --port or --host") from None
+    bound.set_inheritable(True)
+    return bound
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def serve(options: ServingOptions, host: str, port: int, access_log: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was taken, for `options.stop_timeout` seconds at most.
+
+    Raises ToolkitErrors as `open_predictor`, before anything is served.
+    """
+    # uvicorn raises the signal again when it has stopped: an orderly stop ends with code 0.
+    signal.signal(signal.SIGTERM, _leave)
+    with bind(host, port) as listener:
+        address = f"[{host}]" if ":" in host else host
+        sys.stderr.write(f"http://{address}:{listener.getsockname()[1]}/{MODEL_NAMES[options.task]}: loading\n")
+        if options.workers == 1:
+            from ernie_toolkit.serving.app import create_app
+
+            uvicorn.Server(_config(create_app(options), options, access_log)).run([listener])
+            return
+        open_predictor(options)  # what is wrong with the bundle is said once, here
+        with tempfile.TemporaryDirectory(prefix="ernie_serving_") as directory:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+            config = _config(functools.partial(_worker_app, options), options, access_log, factory=True)
+            Multiprocess(config, [listener]).run()
+
+
+def _worker_app(options: ServingOptions) -> object:
+    from ernie_toolkit.serving.app import create_app
+
+    return create_app(options)
+
+
+def _config(app: object, options: ServingOptions, access_log: bool, factory: bool = False) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        factory=factory,
+        workers=options.workers,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_level="info" if access_log else "warning",
+        access_log=access_log,
+        server_header=False,
+        timeout_graceful_shutdown=options.stop_timeout,
+        timeout_worker_healthcheck=WORKER_SILENCE,
+    )

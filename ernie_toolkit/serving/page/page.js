@@ -1,0 +1,127 @@
+// The form: asks the service of this page's own address, shows its answer or its reason.
+
+import { VIEWS, element } from "./view.js";
+
+const TITLES = {
+  seq_cls: ["文本分类", "text classification"],
+  token_cls: ["命名实体识别", "named entities"],
+  qa: ["阅读理解", "question answering"],
+};
+const FIELDS = {
+  text: [["文本", "text", 4]],
+  pair: [["文本一", "first text", 2], ["文本二", "second text", 2]],
+  qa: [["问题", "question", 1], ["原文", "context", 7]],
+};
+
+const at = (id) => document.getElementById(id);
+let about = null;
+
+function inputs() {
+  return about.pairs ? [at("first"), at("second")] : [at("first")];
+}
+
+function fail(reason) {
+  at("error").textContent = reason;
+  at("error").hidden = !reason;
+  for (const field of [at("first"), at("second")]) field.setAttribute("aria-invalid", String(Boolean(reason)));
+}
+
+function dataOf(texts) {
+  if (about.task === "qa") return { question: [texts[0]], context: [texts[1]] };
+  return about.pairs ? { text: [texts[0]], text_pair: [texts[1]] } : { text: [texts[0]] };
+}
+
+async function ask(texts) {
+  const response = await fetch(about.path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ data: dataOf(texts) }),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(`${answer.detail}（HTTP ${response.status}）`);
+  return answer.result;
+}
+
+async function predict() {
+  if (at("send").disabled) return;
+  const fields = inputs();
+  const empty = fields.find((field) => !field.value.trim());
+  if (empty) {
+    fail("请先输入文本。Please type a text first.");
+    empty.focus();
+    return;
+  }
+  fail("");
+  at("send").disabled = true;
+  at("result").setAttribute("aria-busy", "true");
+  const texts = fields.map((field) => field.value);
+  const started = performance.now();
+  try {
+    const result = await ask(texts);
+    at("answer").replaceChildren(...VIEWS[about.task](result, texts));
+    at("time").textContent = `用时 ${Math.round(performance.now() - started)} ms`;
+    at("raw").textContent = JSON.stringify({ result }, null, 2);
+    at("result").hidden = false;
+  } catch (error) {
+    at("result").hidden = true;
+    fail(error instanceof TypeError ? "无法连接服务，请稍后再试。The service cannot be reached." : error.message);
+  } finally {
+    at("send").disabled = false;
+    at("result").setAttribute("aria-busy", "false");
+  }
+}
+
+function addExamples() {
+  for (const texts of about.examples) {
+    const button = element("button", "", texts[0]);
+    button.type = "button";
+    button.title = texts.join(" | ");
+    button.addEventListener("click", () => {
+      inputs().forEach((field, index) => { field.value = texts[index]; });
+      predict();
+    });
+    at("examples").append(button);
+  }
+}
+
+function setUp() {
+  const [title, english] = TITLES[about.task];
+  at("title").textContent = `ERNIE 3.0 ${title}`;
+  document.title = `${title} ${english}`;
+  at("about").textContent = `${about.dataset} · ${about.precision.toUpperCase()} · 最长 ${about.max_seq_len} tokens · ${english}`;
+  if (about.warnings.length) {
+    at("warnings").textContent = about.warnings.join("; ");
+    at("warnings").hidden = false;
+  }
+  const labels = FIELDS[about.task === "qa" ? "qa" : about.pairs ? "pair" : "text"];
+  ["first", "second"].forEach((name, index) => {
+    at(`${name}-field`).hidden = index >= labels.length;
+    if (index >= labels.length) return;
+    const [label, hint, rows] = labels[index];
+    at(`${name}-label`).textContent = label;
+    at(`${name}-hint`).textContent = hint;
+    at(name).rows = rows;
+  });
+  addExamples();
+  at("send").disabled = false;
+}
+
+at("form").addEventListener("submit", (event) => { event.preventDefault(); predict(); });
+at("form").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); predict(); }
+});
+at("clear").addEventListener("click", () => {
+  inputs().forEach((field) => { field.value = ""; });
+  fail("");
+  at("result").hidden = true;
+  at("first").focus();
+});
+
+try {
+  const response = await fetch("info");
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  about = await response.json();
+  setUp();
+} catch (error) {
+  fail(`无法读取服务信息（${error.message}），请刷新页面。Reload the page.`);
+}

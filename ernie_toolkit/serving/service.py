@@ -1,0 +1,144 @@
+"""A request's way from JSON to JSON: read, encode, share batches, decode, write."""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from ernie_toolkit.bundle import BundleInfo, read_bundle
+from ernie_toolkit.encoded import EncodedDataset, Outputs
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.features import TextInput
+from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.console import EXAMPLES
+from ernie_toolkit.inference.predictor import bundle_task, limited
+from ernie_toolkit.serving.batcher import Batcher, QueueFullError
+from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
+from ernie_toolkit.serving.wire import PAIR_FORMATS, RequestError, Settings, WireRequest, parse_request, result_of
+from ernie_toolkit.tasks import Task
+
+T = TypeVar("T")
+
+
+def examples_of(info: BundleInfo) -> list[TextInput]:
+    """Built-in texts of the kind that a bundle reads."""
+    return EXAMPLES.get(info.text_format, EXAMPLES["pair" if info.text_format in PAIR_FORMATS else "single"])
+
+
+def open_predictor(options: ServingOptions) -> Predictor:
+    """The bundle's predictor, with one thread for each batch: several batches at once use the machine better.
+
+    It has answered once when this returns. Raises ConfigError where the bundle is of another task, BundleError
+    where it cannot be used.
+    """
+    info = read_bundle(options.model_path).info
+    if info.task != options.task:
+        raise ConfigError(
+            f"{options.model_path} is a bundle for the task '{info.task}', this server's is '{options.task}': "
+            "change one of the two"
+        )
+    predictor = Predictor(options.model_path, num_threads=1, precision=options.precision)
+    predictor.predict(examples_of(info))
+    return predictor
+
+
+class Service:
+    """Answers requests; made in the thread of no event loop, used from one.
+
+    Raises ToolkitErrors as `open_predictor`.
+    """
+
+    def __init__(
+        self, options: ServingOptions, on_batch: Callable[[int, int], None] = lambda rows, requests: None
+    ) -> None:
+        self.options = options
+        self._predictor = open_predictor(options)
+        self._batcher = Batcher(
+            lambda rows: self._predictor.run(rows, len(rows)),
+            options.threads, options.max_batch_size, options.max_wait_ms / 1000, on_batch,
+        )  # fmt: skip
+        self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="text")
+        self.taken = 0
+        """Requests taken and not yet answered."""
+
+    @property
+    def info(self) -> BundleInfo:
+        """What the bundle says of itself."""
+        return self._predictor.bundle.info
+
+    def trouble(self) -> str | None:
+        """Why the service cannot take a request now; None where it can."""
+        if not self._batcher.alive:
+            return "a thread that computes batches has ended: start the server again"
+        if self.taken >= self.options.queue_size:
+            return f"{self.taken} requests are being answered, the queue is full: try again"
+        return None
+
+    async def answer(self, body: bytes) -> tuple[bytes, int]:
+        """The JSON answer to a request's body, and the number of texts in it.
+
+        Raises RequestError (or another ToolkitError) on bad input, QueueFullError, and StoppedError when closing.
+        Cancelled, it drops what is not computed yet.
+        """
+        if self.taken >= self.options.queue_size:
+            raise QueueFullError
+        self.taken += 1
+        try:
+            request, task, rows = await self._in_pool(lambda: self._read(body))
+            logits = await asyncio.wrap_future(self._batcher.submit(rows))
+            return await self._in_pool(lambda: self._write(request, task, rows, logits)), len(request.inputs)
+        finally:
+            self.taken -= 1
+
+    def close(self) -> None:
+        """Finish what was taken, then end all threads."""
+        self._batcher.close()
+        self._pool.shutdown()
+
+    def description(self) -> dict[str, Any]:
+        """What the page needs to know."""
+        info = self.info
+        return {
+            "task": info.task,
+            "path": MODEL_NAMES[info.task],
+            "dataset": info.dataset,
+            "pairs": info.task == "qa" or info.text_format in PAIR_FORMATS,
+            "labels": [
+                {"label_id": label, "label_name": name}
+                for label, name in zip(info.labels, info.label_names or info.labels, strict=True)
+            ],
+            "max_seq_len": info.max_seq_length,
+            "precision": self.options.precision,
+            "warnings": list(info.warnings),
+            "examples": [[item] if isinstance(item, str) else list(item) for item in examples_of(info)],
+        }
+
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _task(self, settings: Settings) -> Task:
+        """The bundle's task with a request's settings; a length over the bundle's own is the bundle's own."""
+        info = self.info
+        length = min(settings.max_seq_length or info.max_seq_length, info.max_seq_length)
+        limits = {} if settings.doc_stride is None else {"doc_stride": settings.doc_stride}
+        if dataclasses.replace(settings, max_seq_length=length) == Settings(info.max_seq_length):
+            return self._predictor.task
+        return bundle_task(limited(info, length, limits), self._predictor.bundle.directory)
+
+    def _read(self, body: bytes) -> tuple[WireRequest, Task, EncodedDataset]:
+        request = parse_request(body, self.info.task, self.info.text_format, self.options.max_texts)
+        task = self._task(request.settings)
+        rows = task.encode(self._predictor.tokenizer, request.inputs)
+        if len(rows) > self.options.max_rows:
+            raise RequestError(
+                f"the texts make {len(rows)} windows of {task.max_seq_length} tokens, a request may make "
+                f"{self.options.max_rows}: send less at once"
+            )
+        return request, task, rows
+
+    def _write(self, request: WireRequest, task: Task, rows: EncodedDataset, logits: Outputs) -> bytes:
+        answers = task.decode(rows, logits, request.inputs)
+        result = result_of(request, answers, logits, self.info)
+        return json.dumps({"result": result}, ensure_ascii=False, allow_nan=False).encode()
