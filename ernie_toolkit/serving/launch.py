@@ -75,7 +75,7 @@ def _worker_app(options: ServingOptions) -> object:
 
 def _config(app: object, options: ServingOptions, access_log: bool, factory: bool = False) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         factory=factory,
         workers=options.workers,
         loop="asyncio",

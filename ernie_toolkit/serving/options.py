@@ -9,8 +9,9 @@ MODEL_NAMES = {"seq_cls": "models/ernie_cls", "token_cls": "models/ernie_ner", "
 """Task to the path that PaddleNLP's clients post to."""
 
 PRECISIONS = ("fp32", "int8")
-COUNTS = ("num_threads", "workers", "max_batch_size", "queue_size", "max_texts", "max_rows", "max_body_bytes")
-COUNTS += ("stop_timeout",)
+COUNTS = (
+    "num_threads", "workers", "max_batch_size", "queue_size", "max_texts", "max_rows", "max_body_bytes", "stop_timeout",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,205 @@
+"""What the FastDeploy scripts share: arguments, the runtime, predicting, reporting."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ernie_toolkit.bundle import Bundle, read_bundle
+from ernie_toolkit.cli import OneLineParser
+from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
+from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
+from ernie_toolkit.features import TextInput
+from ernie_toolkit.files import write_text
+from ernie_toolkit.inference.console import MODEL_PATHS, add_input_arguments, fields_of, inputs_of
+from ernie_toolkit.inference.predictor import BundlePredictor, Run, limited
+from ernie_toolkit.pairing import strict_zip
+
+if TYPE_CHECKING:
+    import fastdeploy
+
+DEVICES = ("cpu", "gpu", "kunlunxin")
+BACKENDS = ("onnx_runtime", "paddle", "openvino", "tensorrt", "paddle_tensorrt")
+# FastDeploy ends the process where a device has not the backend it is told to use.
+PAIRS = {
+    "cpu": ("onnx_runtime", "paddle", "openvino"),
+    "gpu": ("onnx_runtime", "paddle", "tensorrt", "paddle_tensorrt"),
+    "kunlunxin": ("paddle",),
+}
+LEGACY = Path("legacy")
+
+
+def boolean(text: str) -> bool:
+    """A switch as the guide's scripts take it: true, false, 1, 0, yes, no, on, off."""
+    if text.lower() in ("1", "true", "t", "yes", "y", "on"):
+        return True
+    if text.lower() in ("0", "false", "f", "no", "n", "off"):
+        return False
+    raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
+
+
+def build_parser(prog: str, description: str | None, task: str) -> OneLineParser:
+    """The guide's arguments, and those for texts."""
+    parser = OneLineParser(prog=prog, description=description)
+    parser.add_argument("--model_dir", default=MODEL_PATHS[task], help="bundle (default: %(default)s)")
+    parser.add_argument(
+        "--model_prefix", default="model", choices=("model", "model_int8", "int8"),
+        help="model: FP32; model_int8 or int8: the bundle's INT8 model (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--device", default="cpu", choices=DEVICES, help="(default: %(default)s)")
+    parser.add_argument(
+        "--backend", default="onnx_runtime", choices=BACKENDS,
+        help="onnx_runtime reads every bundle; paddle and paddle_tensorrt read the old format, see README "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--batch_size", type=int, default=1, help="(default: %(default)s)")
+    parser.add_argument("--max_length", type=int, help="at most the bundle's own, which is the default")
+    parser.add_argument("--cpu_num_threads", type=int, default=1, help="(default: %(default)s)")
+    parser.add_argument("--use_fp16", type=boolean, default=False, help="with TensorRT only (default: false)")
+    parser.add_argument("--use_fast", type=boolean, default=True, help="the tokenizer is always the fast one")
+    add_input_arguments(parser)
+    return parser
+
+
+def check_pair(device: str, backend: str, built: dict[str, bool]) -> None:
+    """DeviceError where FastDeploy would end the process; `built`: what this build of it has, by device and backend."""
+    known = "; ".join(f"{name}: {', '.join(backends)}" for name, backends in PAIRS.items())
+    if backend not in PAIRS[device]:
+        raise DeviceError(f"--device {device} has no --backend {backend}: these pairs work: {known}")
+    if not built.get(device, True):
+        raise DeviceError(
+            f"this fastdeploy was built without {device}: install the build for it (fastdeploy-gpu-python for gpu; "
+            "kunlunxin is built from source), or use --device cpu"
+        )
+    if not built.get(backend, True):
+        raise DeviceError(f"this fastdeploy was built without {backend}: these pairs work where built: {known}")
+
+
+def capabilities() -> dict[str, bool]:
+    """What the installed FastDeploy was built with."""
+    import fastdeploy
+
+    core = fastdeploy.C
+    names = {str(item).lower() for item in core.get_available_backends()}
+    return {
+        "gpu": core.is_built_with_gpu(), "kunlunxin": any("lite" in name for name in names),
+        "onnx_runtime": core.is_built_with_ort(), "paddle": core.is_built_with_paddle(),
+        "openvino": core.is_built_with_openvino(), "tensorrt": core.is_built_with_trt(),
+        "paddle_tensorrt": core.is_built_with_trt() and core.is_built_with_paddle(),
+    }  # fmt: skip
+
+
+def model_files(bundle: Bundle, backend: str, int8: bool) -> tuple[Path, Path | None]:
+    """The model and, in the old format, its weights. Raises BundleError or ConfigError where they are not there."""
+    if backend not in ("paddle", "paddle_tensorrt"):
+        return bundle.path("onnx_int8" if int8 else "onnx"), None
+    if int8:
+        raise ConfigError(f"--backend {backend} reads FP32 models: leave --model_prefix out, or use onnx_runtime")
+    program = bundle.directory / LEGACY / "model.pdmodel"
+    if not program.is_file():
+        raise BundleError(
+            f"{program} is missing, which --backend {backend} reads: python -m ernie_toolkit.export --legacy_pdmodel "
+            f"--model_name_or_path {bundle.directory.parent}, or use --backend onnx_runtime"
+        )
+    return program, program.with_suffix(".pdiparams")
+
+
+def make_option(args: argparse.Namespace, bundle: Bundle, max_length: int) -> fastdeploy.RuntimeOption:
+    """FastDeploy's settings. Raises as `check_pair` and `model_files`."""
+    try:
+        import fastdeploy
+    except ImportError as error:
+        raise DeviceError(f"fastdeploy cannot be imported ({error}): see deploy/python/README.md") from error
+    check_pair(args.device, args.backend, capabilities())
+    trt = args.backend in ("tensorrt", "paddle_tensorrt")
+    if args.use_fp16 and not trt:
+        raise ConfigError("--use_fp16 is for --backend tensorrt and paddle_tensorrt: leave it out")
+    program, weights = model_files(bundle, args.backend, args.model_prefix != "model")
+    option = fastdeploy.RuntimeOption()
+    if weights is None:
+        option.set_model_path(str(program), model_format=fastdeploy.ModelFormat.ONNX)
+    else:
+        option.set_model_path(str(program), str(weights), fastdeploy.ModelFormat.PADDLE)
+    {"cpu": option.use_cpu, "gpu": option.use_gpu, "kunlunxin": option.use_kunlunxin}[args.device]()
+    option.set_cpu_thread_num(args.cpu_num_threads)
+    if args.device == "kunlunxin":
+        option.use_lite_backend()
+    elif args.backend == "paddle":
+        option.use_paddle_infer_backend()
+    elif trt:
+        option.use_trt_backend()
+        if args.backend == "paddle_tensorrt":
+            option.enable_paddle_to_trt()
+            option.enable_paddle_trt_collect_shape()
+        for name in bundle.info.inputs:
+            shape = [args.batch_size, max_length]
+            option.set_trt_input_shape(name, min_shape=[1, 1], opt_shape=shape, max_shape=shape)
+        if args.use_fp16:
+            option.enable_trt_fp16()
+    elif args.backend == "openvino":
+        option.use_openvino_backend()
+    else:
+        option.use_ort_backend()
+    return option
+
+
+def open_runtime(option: fastdeploy.RuntimeOption, bundle: Bundle) -> Run:
+    """A function that computes batches with FastDeploy's runtime."""
+    import fastdeploy
+
+    runtime = fastdeploy.Runtime(option)
+    names = bundle.info.inputs
+
+    def run(batch: dict[str, np.ndarray]) -> list[np.ndarray]:
+        return [np.array(item) for item in runtime.infer({name: np.ascontiguousarray(batch[name]) for name in names})]
+
+    return run
+
+
+def show(number: int, batch_size: int, text: TextInput, answer: Answer) -> str:
+    """An answer in the guide's form."""
+    if isinstance(answer, LabelAnswer):
+        texts = f"text:{text}" if isinstance(text, str) else f"sentence1:{text[0]}, sentence2:{text[1]}"
+        place = f"Batch id:{number // batch_size}, example id:{number % batch_size}"
+        return f"{place}, {texts}, label:{answer.label}, similarity:{answer.confidence:.4f}"
+    if isinstance(answer, TaggedText):
+        lines = [f"input data: {text}", "The model detects all entities:"]
+        lines += [
+            f"entity: {item.text}   label: {item.type}   pos: [{item.start}, {item.end - 1}]"
+            for item in answer.entities
+        ]
+        return "\n".join([*lines, "-----------------------------"])
+    assert isinstance(answer, SpanAnswer)
+    place = f"pos: [{answer.start}, {answer.end - 1}]"
+    return f"question: {text[0]}\nanswer: {answer.text}   {place}   confidence: {answer.confidence:.4f}"
+
+
+def run(args: argparse.Namespace, task: str) -> None:
+    """Open bundle and runtime, predict, print or write. Raises ToolkitErrors, before FastDeploy is called."""
+    for name in ("batch_size", "cpu_num_threads"):
+        if getattr(args, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(args, name)}: it must be at least 1")
+    bundle = read_bundle(args.model_dir)
+    if bundle.info.task != task:
+        raise ConfigError(f"{args.model_dir} is a bundle for the task '{bundle.info.task}', this script's is '{task}'")
+    if not args.use_fast:
+        sys.stderr.write("notice: --use_fast false has no effect: there is one tokenizer, and it is the fast one\n")
+    info = limited(bundle.info, args.max_length, None)
+    texts = inputs_of(args, info)
+    option = make_option(args, bundle, info.max_seq_length)
+    predictor = BundlePredictor(bundle, open_runtime(option, bundle), args.max_length)
+    answers = predictor.predict(texts, args.batch_size)
+    for warning in bundle.info.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    if args.output_file:
+        rows: list[dict[str, Any]] = [fields_of(text, answer) for text, answer in strict_zip(texts, answers)]
+        write_text(Path(args.output_file), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        print(f"{len(answers)} answers in {args.output_file}")
+        return
+    for number, (text, answer) in enumerate(strict_zip(texts, answers)):
+        print(show(number, args.batch_size, text, answer))
