@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
 from ernie_toolkit.compression.pipeline import Request, check_unfinished, compress_bundle, compress_session
 from ernie_toolkit.compression.report import Report
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
+from ernie_toolkit.devices import accelerate_cpu, check_device
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local, model_labels
 from ernie_toolkit.options import (
@@ -26,16 +27,7 @@ from ernie_toolkit.options import (
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, read_config, resolve_options
 from ernie_toolkit.tasks import TASKS, Task, make_task
-from utils import (
-    CONFIG_OPTIONS,
-    accelerate_cpu,
-    check_device,
-    config_path,
-    load_splits,
-    print_settings,
-    say,
-    warn,
-)
+from utils import CONFIG_OPTIONS, config_path, load_splits
 
 # In these scripts --fp16 asks for an FP16 model, not for training in it.
 NOT_OF_TRAINING = ("fp16", "fp16_opt_level")

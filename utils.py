@@ -5,21 +5,17 @@ Nothing here imports paddle or reads data at import time: `--help` and argument 
 
 import argparse
 import dataclasses
-import json
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ernie_toolkit.acceleration import apply_cpu_settings, import_paddle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, is_main_process, print_settings, say, warn
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
-from ernie_toolkit.errors import ConfigError, DeviceError
+from ernie_toolkit.devices import accelerate_cpu, check_device
+from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import (
     DEFAULT_MODEL,
     SAMPLE_MODEL,
@@ -64,66 +60,6 @@ class Settings:
     def shown(self, task: str) -> dict[str, Any]:
         """Every option by name, for the log and metrics.json."""
         return dataclasses.asdict(self.run) | dataclasses.asdict(self.training) | self.limits(task)
-
-
-def accelerate_cpu(device: str | None) -> None:
-    """Set what makes Paddle faster on this CPU, where it will compute there; has to come before Paddle is imported."""
-    try:
-        distribution("paddlepaddle-gpu")
-        gpu_build = True
-    except PackageNotFoundError:
-        gpu_build = False
-    if device == "cpu" or (device is None and not gpu_build):
-        settings = apply_cpu_settings()
-        say("CPU settings: " + " ".join(f"{name}={value}" for name, value in settings.items()))
-
-
-def check_device(device: str | None) -> str:
-    """The device to compute on: what was asked for and is there, else a GPU where there is one, else the CPU.
-
-    Imports paddle. Raises DeviceError where a device was asked for and this PaddlePaddle has none.
-    """
-    import_paddle()
-    import paddle
-
-    counts = {"gpu": paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0}
-    counts["xpu"] = paddle.device.xpu.device_count() if paddle.is_compiled_with_xpu() else 0
-    counts["npu"] = len([name for name in paddle.device.get_available_custom_device() if name.startswith("npu")])
-    if device is None:
-        if counts["gpu"]:
-            return "gpu"
-        say("notice: no GPU found, computing on the CPU (--device cpu says so on purpose)")
-        return "cpu"
-    if device != "cpu" and not counts[device]:
-        raise DeviceError(
-            f"--device {device}: this PaddlePaddle {paddle.__version__} sees no {device}; install the build for it "
-            "(README, 'GPU'), or use --device cpu"
-        )
-    return device
-
-
-def is_main_process() -> bool:
-    """Whether this process writes files and prints: the first one of a distributed launch, or the only one."""
-    return os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
-
-
-def say(message: str) -> None:
-    """Print a line from the main process."""
-    if is_main_process():
-        print(message, flush=True)
-
-
-def warn(message: str) -> None:
-    """Print a warning line to standard error from the main process."""
-    if is_main_process():
-        print(f"warning: {message}", file=sys.stderr, flush=True)
-
-
-def print_settings(settings: dict[str, Any]) -> None:
-    """Print resolved settings as one block of aligned lines."""
-    width = max(len(key) for key in settings)
-    say("settings:\n" + "\n".join(f"  {key:<{width}}  {json.dumps(value, ensure_ascii=False)}"
-                                  for key, value in settings.items()))  # fmt: skip
 
 
 def check_run(run: RunOptions, given: argparse.Namespace, task: str) -> RunOptions:
@@ -223,24 +159,6 @@ def train_model(session: "Session", settings: Settings, directory: Path, device:
     return result
 
 
-def print_metrics(metrics: Mapping[str, float], path: Path) -> None:
-    """Print the figures of the dev set in one line, and details ("PER/f1") as a table below it."""
-    say(f"dev: {', '.join(f'{name} {value:.4f}' for name, value in metrics.items() if '/' not in name)} ({path})")
-    rows: dict[str, dict[str, float]] = {}
-    for name, value in metrics.items():
-        if "/" in name:
-            row, _, column = name.rpartition("/")
-            rows.setdefault(row, {})[column] = value
-    if rows:
-        columns = list(next(iter(rows.values())))
-        width = max(map(len, rows))
-        say("  " + " " * width + "".join(f"{column:>11}" for column in columns))
-        for row, values in rows.items():
-            cells = (f"{value:>11.0f}" if column == "support" else f"{value:>11.4f}"
-                     for column, value in values.items())  # fmt: skip
-            say(f"  {row:<{width}}" + "".join(cells))
-
-
 def write_metrics(
     session: "Session", settings: Settings, metrics: dict[str, float], result: "TrainingResult | None"
 ) -> None:
@@ -249,7 +167,7 @@ def write_metrics(
     An evaluation alone goes to eval_results.json, and leaves what training wrote as it is.
     """
     from ernie_toolkit.files import write_json
-    from ernie_toolkit.reporting import EVALUATION_FILE, METRICS_FILE, versions
+    from ernie_toolkit.reporting import EVALUATION_FILE, METRICS_FILE, print_metrics, versions
 
     run, data = settings.run, session.data
     report: dict[str, Any] = {"dataset": run.dataset, "task": session.task.name, "metrics": metrics}

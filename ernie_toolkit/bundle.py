@@ -41,7 +41,8 @@ class BundleInfo:
     """What `bundle.json` says.
 
     `labels`: identifiers in the order of the logits (none for "qa"); `label_names`: readable names in the
-    same order, or None. `limits`: further settings of the task by name (windows, search). `files`: role
+    same order, or None. `limits`: further settings of the task by name (windows, search). `thresholds`: the probability
+    that each label has to be above ("multi_label" only; 0.5 where there are none). `files`: role
     ("tokenizer", "onnx", "onnx_int8", "onnx_fp16", "paddle_program", "paddle_weights") to entry. `parity`: rows
     compared and largest absolute difference between Paddle's and ONNX Runtime's logits. `compression`: for
     the role of a compressed model, how it was made and its dev metrics.
@@ -58,6 +59,7 @@ class BundleInfo:
     files: dict[str, FileEntry]
     data_source: str
     limits: dict[str, int] = field(default_factory=dict)
+    thresholds: tuple[float, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
     parity: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -141,6 +143,7 @@ def _parse(raw: dict[str, Any], where: Path) -> BundleInfo:
             files=files,
             data_source=str(raw["data_source"]),
             limits={str(name): int(value) for name, value in raw.get("limits", {}).items()},
+            thresholds=tuple(float(value) for value in raw.get("thresholds", ())),
             metrics=dict(raw["metrics"]),
             parity=dict(raw["parity"]),
             warnings=_strings(raw["warnings"]),

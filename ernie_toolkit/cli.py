@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -42,3 +44,27 @@ def exit_on_toolkit_error(prog: str) -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write(f"{prog}: interrupted\n")
         raise SystemExit(130) from None
+
+
+def is_main_process() -> bool:
+    """Whether this process writes files and prints: the first one of a distributed launch, or the only one."""
+    return os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
+
+
+def say(message: str) -> None:
+    """Print a line from the main process."""
+    if is_main_process():
+        print(message, flush=True)
+
+
+def warn(message: str) -> None:
+    """Print a warning line to standard error from the main process."""
+    if is_main_process():
+        print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
+def print_settings(settings: dict[str, Any]) -> None:
+    """Print resolved settings as one block of aligned lines."""
+    width = max(len(key) for key in settings)
+    say("settings:\n" + "\n".join(f"  {key:<{width}}  {json.dumps(value, ensure_ascii=False)}"
+                                  for key, value in settings.items()))  # fmt: skip

@@ -101,11 +101,16 @@ class Session:
         return export_bundle(self.loaded.model, self.tokenizer, self.task, origin, texts, directory)
 
 
+def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
+    """ModelError where a model has fewer positions than the longest sequence."""
+    limit = loaded.model.config.max_position_embeddings
+    if max_seq_length > limit:
+        raise ModelError(f"--max_seq_length {max_seq_length} is over the {limit} positions of {loaded.source}")
+
+
 def open_session(loaded: LoadedModel, data: DataSet, task: Task) -> Session:
     """Join model, data and task; ModelError where the model has fewer positions than the task's longest sequence."""
-    limit = loaded.model.config.max_position_embeddings
-    if task.max_seq_length > limit:
-        raise ModelError(f"--max_seq_length {task.max_seq_length} is over the {limit} positions of {loaded.source}")
+    check_length(loaded, task.max_seq_length)
     tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
     return Session(loaded, tokenizer, data, task)
 

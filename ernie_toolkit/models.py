@@ -7,7 +7,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,10 @@ ARCHITECTURES = {
     "seq_cls": "ErnieForSequenceClassification",
     "token_cls": "ErnieForTokenClassification",
     "qa": "ErnieForQuestionAnswering",
+    "multi_label": "ErnieForSequenceClassification",
 }
+# As in transformers' configurations: tells a head for sets of labels from one for a single label.
+MULTI_LABEL = "multi_label_classification"
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,12 @@ def quiet_paddlenlp() -> Any:
         logger.logger.setLevel(before)
 
 
-def _label_settings(labels: Sequence[str] | None) -> dict[str, Any]:
+def _label_settings(labels: Sequence[str] | None, task: str) -> dict[str, Any]:
+    kind = {"problem_type": MULTI_LABEL} if task == "multi_label" else {}
     if labels is None:
-        return {}
+        return kind
     ids = {label: index for index, label in enumerate(labels)}
-    return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids}
+    return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids, **kind}
 
 
 def _dropout_settings(hidden: float | None, attention: float | None) -> dict[str, float]:
@@ -170,8 +174,17 @@ def copy_model(model: "PretrainedModel") -> "PretrainedModel":
     return other
 
 
-def _load_directory(directory: Path, task: str, settings: dict[str, Any]) -> LoadedModel:
+def _read_weights(path: Path) -> dict[str, np.ndarray]:
     import paddle
+
+    try:
+        state: dict[str, np.ndarray] = paddle.load(str(path), return_numpy=True)
+    except Exception as error:  # paddle.load raises whatever pickle and its own parser meet
+        raise ModelError(f"{path}: not a Paddle weights file ({error!r:.100}): copy it again") from None
+    return state
+
+
+def _load_directory(directory: Path, task: str, settings: dict[str, Any]) -> LoadedModel:
     from paddlenlp.transformers import ErnieConfig
 
     check_model_directory(directory)
@@ -188,10 +201,7 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any]) -> Loa
         )
     model = build_model(_model_class(task), config)
     path = directory / WEIGHTS_FILE
-    try:
-        state = paddle.load(str(path), return_numpy=True)
-    except Exception as error:  # paddle.load raises whatever pickle and its own parser meet
-        raise ModelError(f"{path}: not a Paddle weights file ({error!r:.100}): copy it again") from None
+    state = _read_weights(path)
     if model_task(directory) not in (None, task):
         # Heads of different tasks can have the same names and shapes and mean different things.
         state = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
@@ -262,14 +272,14 @@ def load_model(
 ) -> LoadedModel:
     """An ERNIE model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
 
-    `labels`: the classes in the order of the logits; the model's own where None. `task`: "seq_cls",
-    "token_cls" or "qa"; a head trained for another task is left behind, and a new one is `fresh`. Dropout probabilities
+    `labels`: the classes in the order of the logits; the model's own where None. `task`: one
+    of `ARCHITECTURES`; a head trained for another task is left behind, and a new one is `fresh`. Dropout probabilities
     replace the configuration's where given. The model is in training mode. Raises ModelError that names the
     file or weight that is missing or does not fit.
     """
     if task == "qa":
         labels = None  # its two outputs are no labels
-    settings = {**_label_settings(labels), **_dropout_settings(hidden_dropout, attention_dropout)}
+    settings = {**_label_settings(labels, task), **_dropout_settings(hidden_dropout, attention_dropout)}
     if name_or_path == SAMPLE_MODEL and not is_local(name_or_path):
         from ernie_toolkit.data.sample import sample_vocab
 
@@ -284,7 +294,10 @@ def load_model(
 
 def model_task(directory: Path) -> str | None:
     """The task that the head of a model directory was made for; None where it names no such head."""
-    named = _read_json(directory / CONFIG_FILE).get("architectures") or []
+    config = _read_json(directory / CONFIG_FILE)
+    named = config.get("architectures") or []
+    if config.get("problem_type") == MULTI_LABEL and ARCHITECTURES["multi_label"] in named:
+        return "multi_label"
     return next((task for task, architecture in ARCHITECTURES.items() if architecture in named), None)
 
 
@@ -294,6 +307,21 @@ def model_labels(directory: Path) -> tuple[str, ...] | None:
     if not recorded:
         return None
     return tuple(str(recorded[key]) for key in sorted(recorded, key=int))
+
+
+def model_thresholds(directory: Path) -> tuple[float, ...]:
+    """The thresholds that a multi-label model's `config.json` records, in the order of its logits; else none."""
+    return tuple(float(value) for value in _read_json(directory / CONFIG_FILE).get("thresholds") or ())
+
+
+def set_weights_file(loaded: LoadedModel, path: Path) -> LoadedModel:
+    """Fill a model with the weights of a `.pdparams` file of the same shape; a head that does not fit stays new.
+
+    Raises ModelError that names what is missing or does not fit.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such weights file: give a .pdparams file")
+    return replace(loaded, fresh=_set_weights(loaded.model, _read_weights(path), path))
 
 
 def save_model(model: "PretrainedModel", vocabulary: Vocabulary, directory: Path) -> None:

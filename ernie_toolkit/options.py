@@ -8,7 +8,7 @@ from typing import Any
 
 from ernie_toolkit.errors import ConfigError
 
-BEST_METRICS = ("accuracy", "f1", "precision", "recall", "exact_match", "loss")
+BEST_METRICS = ("accuracy", "f1", "precision", "recall", "exact_match", "macro_f1", "micro_f1", "loss")
 SCHEDULERS = ("linear", "cosine", "constant", "constant_with_warmup", "polynomial")
 
 

@@ -2,12 +2,13 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ernie_toolkit import __version__
+from ernie_toolkit.cli import say
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files import replaced_file
 
@@ -36,6 +37,24 @@ def read_metrics(directory: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ModelError(f"{path}: not JSON ({error}): delete it, or evaluate the model again") from None
     return dict(value)
+
+
+def print_metrics(metrics: Mapping[str, float], path: Path) -> None:
+    """Print the figures of the dev set in one line, and details ("PER/f1") as a table below it."""
+    say(f"dev: {', '.join(f'{name} {value:.4f}' for name, value in metrics.items() if '/' not in name)} ({path})")
+    rows: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        if "/" in name:
+            row, _, column = name.rpartition("/")
+            rows.setdefault(row, {})[column] = value
+    if rows:
+        columns = list(next(iter(rows.values())))
+        width = max(map(len, rows))
+        say("  " + " " * width + "".join(f"{column:>11}" for column in columns))
+        for row, values in rows.items():
+            cells = (f"{value:>11.0f}" if column == "support" else f"{value:>11.4f}"
+                     for column, value in values.items())  # fmt: skip
+            say(f"  {row:<{width}}" + "".join(cells))
 
 
 def plot_training_curve(history: Sequence[dict[str, Any]], metric: str, title: str, path: Path) -> None:

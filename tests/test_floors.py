@@ -14,7 +14,7 @@ FLOORS = {
     "tasks": 2,
     "inference": 3, "data": 3, "serving": 3, "triton": 3,
     "models": 4, "acceleration": 4, "training": 4, "export": 4, "finetuning": 4, "reporting": 4,
-    "predictions": 4, "compression": 4,
+    "predictions": 4, "compression": 4, "devices": 4, "multi_label": 4, "analysis": 4,
 }  # fmt: skip
 LOW = sorted(name for name, floor in FLOORS.items() if floor <= 3)
 

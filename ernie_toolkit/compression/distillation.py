@@ -10,6 +10,7 @@ from paddle import nn
 from paddle.nn import functional
 
 from ernie_toolkit.encoded import Batch
+from ernie_toolkit.models import MULTI_LABEL
 
 # How much the hidden states' error counts beside that of the answers.
 HIDDEN_WEIGHT = 1.0
@@ -20,13 +21,15 @@ class Observed:
     """What a model says about a batch.
 
     `logits`: one tensor of shape (batch_size, labels) or (batch_size, tokens, labels); or, with `positions`,
-    two of shape (batch_size, tokens), of which a token is chosen. `hidden`: the embeddings' and every
+    two of shape (batch_size, tokens), of which a token is chosen; with `sets`, each label of the one is for itself
+    there or not. `hidden`: the embeddings' and every
     layer's output, each of shape (batch_size, tokens, hidden_size).
     """
 
     logits: tuple[paddle.Tensor, ...]
     hidden: tuple[paddle.Tensor, ...]
     positions: bool
+    sets: bool = False
 
 
 def observe(model: nn.Layer, batch: Batch) -> Observed:
@@ -35,7 +38,8 @@ def observe(model: nn.Layer, batch: Batch) -> Observed:
     outputs = model(**inputs, output_hidden_states=True, return_dict=True)
     positions = "start_logits" in outputs
     names = ("start_logits", "end_logits") if positions else ("logits",)
-    return Observed(tuple(outputs[name] for name in names), tuple(outputs.hidden_states), positions)
+    sets = model.config.problem_type == MULTI_LABEL
+    return Observed(tuple(outputs[name] for name in names), tuple(outputs.hidden_states), positions, sets)
 
 
 def distillation_loss(student: Observed, teacher: Observed, mask: paddle.Tensor) -> paddle.Tensor:
@@ -46,7 +50,9 @@ def distillation_loss(student: Observed, teacher: Observed, mask: paddle.Tensor)
     as a position that has a tag, nor as a choice of where an answer starts or ends.
     """
     answers = [
-        _soft_cross_entropy(ours, theirs, mask, student.positions)
+        _soft_set_cross_entropy(ours, theirs)
+        if student.sets
+        else _soft_cross_entropy(ours, theirs, mask, student.positions)
         for ours, theirs in zip(student.logits, teacher.logits, strict=True)
     ]
     soft = paddle.add_n(answers) / len(answers)
@@ -57,6 +63,10 @@ def distillation_loss(student: Observed, teacher: Observed, mask: paddle.Tensor)
         for ours, theirs in zip(student.hidden, teacher.hidden, strict=True)
     ]
     return soft + HIDDEN_WEIGHT * paddle.add_n(errors) / len(errors)
+
+
+def _soft_set_cross_entropy(student: paddle.Tensor, teacher: paddle.Tensor) -> paddle.Tensor:
+    return functional.binary_cross_entropy_with_logits(student, functional.sigmoid(teacher))
 
 
 def _soft_cross_entropy(

@@ -12,7 +12,12 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 CUSTOM = "custom"
 
-TASK_SCRIPTS = {"seq_cls": "run_seq_cls.py", "token_cls": "run_token_cls.py", "qa": "run_qa.py"}
+TASK_SCRIPTS = {
+    "seq_cls": "run_seq_cls.py",
+    "token_cls": "run_token_cls.py",
+    "qa": "run_qa.py",
+    "multi_label": "multi_label/train.py",
+}
 """The tasks, and the script that trains each: a data set of another task is answered with its name."""
 
 _JSON_FILES: Mapping[str, tuple[str, ...]] = {split: (f"{split}.json",) for split in SPLITS}

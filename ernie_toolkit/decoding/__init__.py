@@ -1,9 +1,10 @@
-"""Logits to answers, the same in training, evaluation and every deployment: labels, entities, spans."""
+"""Logits to answers, the same in training, evaluation and every deployment: labels, label sets, entities, spans."""
 
 from __future__ import annotations
 
 from ernie_toolkit.decoding.answers import Answer, answer_fields
 from ernie_toolkit.decoding.bio import EntitySpan, entity_spans
+from ernie_toolkit.decoding.label_sets import LabelSetAnswer, decode_label_sets, label_sets, sigmoid
 from ernie_toolkit.decoding.labels import LabelAnswer, decode_labels, softmax
 from ernie_toolkit.decoding.spans import SpanAnswer, SpanCandidate, WindowLogits, decode_spans
 from ernie_toolkit.decoding.tags import Entity, TaggedText, character_tags, decode_tags
@@ -13,15 +14,19 @@ __all__ = [
     "Entity",
     "EntitySpan",
     "LabelAnswer",
+    "LabelSetAnswer",
     "SpanAnswer",
     "SpanCandidate",
     "TaggedText",
     "WindowLogits",
     "answer_fields",
     "character_tags",
+    "decode_label_sets",
     "decode_labels",
     "decode_spans",
     "decode_tags",
     "entity_spans",
+    "label_sets",
+    "sigmoid",
     "softmax",
 ]

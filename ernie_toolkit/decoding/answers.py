@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import Any, Union
 
+from ernie_toolkit.decoding.label_sets import LabelSetAnswer
 from ernie_toolkit.decoding.labels import LabelAnswer
 from ernie_toolkit.decoding.spans import SpanAnswer
 from ernie_toolkit.decoding.tags import TaggedText
 
-Answer = Union[LabelAnswer, TaggedText, SpanAnswer]
+Answer = Union[LabelAnswer, LabelSetAnswer, TaggedText, SpanAnswer]
 
 
 def answer_fields(answer: Answer) -> dict[str, Any]:
     """An answer as JSON fields, confidences rounded to six places.
 
-    A label: `label`, `label_name`, `confidence`. A tagged text: `entities`, each with `text`, `type`,
-    `start`, `end` (characters, end exclusive) and `confidence`, and `tags`, one for each character. A span:
-    `answer`, `start`, `end`, `confidence` and `n_best`.
+    A label: `label`, `label_name`, `confidence`. A set of labels: `labels`, `label_names`, `confidences`. A tagged
+    text: `entities`, each with `text`, `type`, `start`, `end` (characters, end exclusive) and `confidence`, and
+    `tags`, one for each character. A span: `answer`, `start`, `end`, `confidence` and `n_best`.
     """
     if isinstance(answer, LabelAnswer):
         return {"label": answer.label, "label_name": answer.name, "confidence": round(answer.confidence, 6)}
+    if isinstance(answer, LabelSetAnswer):
+        return {
+            "labels": list(answer.labels), "label_names": list(answer.names),
+            "confidences": [round(value, 6) for value in answer.confidences],
+        }  # fmt: skip
     if isinstance(answer, TaggedText):
         entities = [
             {"text": item.text, "type": item.type, "start": item.start, "end": item.end,

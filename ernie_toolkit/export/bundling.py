@@ -95,6 +95,7 @@ def export_bundle(
             files={role: file_entry(path) for role, path in files.items()},
             data_source=origin.data_source,
             limits=task.limits,
+            thresholds=task.thresholds,
             metrics=origin.metrics,
             parity={"rows": float(len(dataset)), "max_abs_difference": difference},
             warnings=origin.warnings,

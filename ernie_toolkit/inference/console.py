@@ -11,7 +11,7 @@ from typing import Any
 
 from ernie_toolkit.bundle import BundleInfo
 from ernie_toolkit.data.inputs import read_inputs
-from ernie_toolkit.decoding import Answer, LabelAnswer, TaggedText, answer_fields
+from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, TaggedText, answer_fields
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.files import write_text
@@ -93,6 +93,9 @@ def show(text: TextInput, answer: Answer) -> str:
     lines = [f"input: {text if isinstance(text, str) else ' | '.join(text)}"]
     if isinstance(answer, LabelAnswer):
         lines.append(f"label: {answer.label} ({answer.name})  confidence: {answer.confidence:.4f}")
+    elif isinstance(answer, LabelSetAnswer):
+        lines.append(f"label: {','.join(answer.names) or '(none)'}  "
+                     f"confidence: {', '.join(f'{value:.4f}' for value in answer.confidences) or '-'}")  # fmt: skip
     elif isinstance(answer, TaggedText):
         lines += [
             f"entity: {item.text}  label: {item.type}  pos: [{item.start}, {item.end - 1}]  "

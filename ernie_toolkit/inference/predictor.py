@@ -24,7 +24,10 @@ from ernie_toolkit.tokenization import load_tokenizer
 def bundle_task(info: BundleInfo, where: Path | str) -> Task:
     """The task of a bundle, set up as its `bundle.json` says; BundleError where this version does not know it."""
     try:
-        return make_task(info.task, info.labels, info.max_seq_length, info.text_format, info.label_names, info.limits)
+        return make_task(
+            info.task, info.labels, info.max_seq_length, info.text_format, info.label_names, info.limits,
+            info.thresholds,
+        )  # fmt: skip
     except ConfigError as error:
         raise BundleError(f"{where}: {error}") from None
 

@@ -49,6 +49,10 @@ class Task(Protocol):
     def limits(self) -> dict[str, int]:
         """The task's further settings, as `bundle.json` records them."""
 
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The probability that each label has to be above, for a task with sets of them; else empty."""
+
     def inputs(self, examples: Sequence[Example]) -> list[TextInput]:
         """What the model reads of some examples of a data set."""
 

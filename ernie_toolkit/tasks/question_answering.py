@@ -39,6 +39,7 @@ class QuestionAnswering:
     metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match", "loss")
     labels: ClassVar[tuple[str, ...]] = ()
     label_names: ClassVar[tuple[str, ...] | None] = None
+    thresholds: ClassVar[tuple[float, ...]] = ()
 
     @property
     def limits(self) -> dict[str, int]:

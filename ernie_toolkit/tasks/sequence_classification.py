@@ -27,6 +27,7 @@ class SequenceClassification:
 
     name: ClassVar[str] = "seq_cls"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
+    thresholds: ClassVar[tuple[float, ...]] = ()
 
     @property
     def limits(self) -> dict[str, int]:

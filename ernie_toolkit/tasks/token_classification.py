@@ -37,6 +37,7 @@ class TokenClassification:
     name: ClassVar[str] = "token_cls"
     metrics: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall", "loss")
     label_names: ClassVar[tuple[str, ...] | None] = None
+    thresholds: ClassVar[tuple[float, ...]] = ()
 
     @property
     def limits(self) -> dict[str, int]:

@@ -1,0 +1,168 @@
+"""Data directories of multi-label classification: train.txt, dev.txt, test.txt, label.txt, data.txt.
+
+A labelled line is `text<TAB>label,label`; nothing after the tab says that the text has none of the labels. label.txt
+has a label a line, in the order of the model's outputs; data.txt a text a line. The format is that of PaddleNLP's
+multi-label application.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ernie_toolkit.data.custom import read_labels
+from ernie_toolkit.data.lines import check_text, read_lines
+from ernie_toolkit.data.loading import DataSet
+from ernie_toolkit.data.readers import Example
+from ernie_toolkit.data.registry import DatasetSpec, Split
+from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.files import sha256_of, write_json, write_text
+
+TASK = "multi_label"
+SEPARATOR = ","
+LABEL_FILE, UNLABELLED_FILE = "label.txt", "data.txt"
+FILES: dict[Split, str] = {"train": "train.txt", "dev": "dev.txt", "test": "test.txt"}
+# Beside a generated sample: which files it wrote, so that figures from them are told apart from real ones.
+SAMPLE_RECORD = "sample.json"
+# The one directory name that the sample may stand in for: the guide's own.
+SAMPLE_DIRECTORY = "data"
+SAMPLE_WARNING = (
+    "the data in {directory} is the toolkit's generated sample of product reviews: figures from it say nothing about "
+    "other data"
+)
+_SHOWN_LABELS = 20
+
+
+def read_label_list(path: Path) -> tuple[str, ...]:
+    """The labels of a label.txt, in its order. Raises DataError on repeats, a comma in a label, fewer than two."""
+    labels, names = read_labels(path)
+    if names is not None:
+        raise DataError(f"{path}: a tab in the first line: write one label a line and nothing else")
+    for number, line in read_lines(path):
+        if SEPARATOR in line:
+            raise DataError(f"{path}:{number}: label '{line.strip()}' holds a comma, which separates labels: rename it")
+    return labels
+
+
+def read_label_sets(path: Path, labels: Sequence[str]) -> Iterator[Example]:
+    """Stream the rows of a labelled file: `sentence`, `labels` (identifiers, in the model's order), `id`.
+
+    Raises DataError with file and line at the first line without a tab or with two, with an empty text, with a
+    label that is not in `labels`, or twice there, and on bytes that are not UTF-8.
+    """
+    places = {label: index for index, label in enumerate(labels)}
+    for index, (number, line) in enumerate(read_lines(path)):
+        where = f"{path}:{number}"
+        text, names = split_line(line, where)
+        yield {"sentence": text, "labels": _label_set(names, places, where), "id": index}
+
+
+def split_line(line: str, where: str) -> tuple[str, tuple[str, ...]]:
+    """The text and the labels of a line, whatever labels there are. Raises DataError that begins with `where`."""
+    columns = line.split("\t")
+    if len(columns) == 1:
+        raise DataError(f"{where}: no tab: expected text<TAB>label,label (end a text without labels with a tab)")
+    if len(columns) > 2:
+        raise DataError(f"{where}: {len(columns) - 1} tabs: a text must not hold one; expected text<TAB>label,label")
+    text = check_text(columns[0], "the text before the tab", where)
+    names = tuple(name.strip() for name in columns[1].split(SEPARATOR)) if columns[1].strip() else ()
+    for place, name in enumerate(names):
+        if not name:
+            raise DataError(f"{where}: label {place + 1} is empty: take the surplus comma out")
+        if name in names[:place]:
+            raise DataError(f"{where}: label '{name}' stands there twice: take one out")
+    return text, names
+
+
+def _label_set(names: Iterable[str], places: Mapping[str, int], where: str) -> tuple[str, ...]:
+    for name in names:
+        if name not in places:
+            known = ", ".join(list(places)[:_SHOWN_LABELS]) + (" ..." if len(places) > _SHOWN_LABELS else "")
+            raise DataError(f"{where}: label {name!r:.60} is not in {LABEL_FILE}: {known}")
+    return tuple(sorted(names, key=places.__getitem__))
+
+
+def read_texts(path: Path) -> list[str]:
+    """The texts of an unlabelled file, a line each. Raises DataError on a tab in a text, and where there is none."""
+    texts = []
+    for number, line in read_lines(path):
+        if "\t" in line:
+            raise DataError(f"{path}:{number}: a tab in a text: write texts alone (cut -f1 drops the labels)")
+        texts.append(check_text(line, "the line", f"{path}:{number}"))
+    if not texts:
+        raise DataError(f"{path}: no text in it: write one a line")
+    return texts
+
+
+def format_line(text: str, labels: Sequence[str]) -> str:
+    """A labelled line with its end; a tab or a line break in the text becomes a space."""
+    return " ".join(text.splitlines()).replace("\t", " ") + "\t" + SEPARATOR.join(labels) + "\n"
+
+
+def write_label_sets(path: Path, examples: Iterable[Example]) -> None:
+    """Write examples as a labelled file, whole or not at all."""
+    write_text(path, "".join(format_line(example["sentence"], example["labels"]) for example in examples))
+
+
+def load_label_sets(
+    directory: Path | str,
+    splits: Sequence[Split] = ("train", "dev"),
+    files: Mapping[Split, str] | None = None,
+    label_file: str = LABEL_FILE,
+) -> DataSet:
+    """Read some splits of a data directory; `files`: names of the splits' files where they are others than usual.
+
+    Raises ConfigError where there is no such directory, DataError on files that are missing, empty or malformed.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise ConfigError(f"{directory}: no such data directory: check --dataset_dir")
+    names = {**FILES, **(files or {})}
+    paths = {split: directory / names[split] for split in splits}
+    labels = read_label_list(directory / label_file)
+    examples: dict[Split, list[Example]] = {}
+    for split, path in paths.items():
+        examples[split] = list(read_label_sets(path, labels))
+        if not examples[split]:
+            raise DataError(f"{path}: no rows: write text<TAB>label,label, one row a line")
+    spec = DatasetSpec(
+        directory.resolve().name, TASK, labels, "sentence", metric="macro_f1",
+        files={split: (path.name,) for split, path in paths.items()},
+    )  # fmt: skip
+    sampled = is_sample(directory, paths.values())
+    warnings = (SAMPLE_WARNING.format(directory=directory),) if sampled else ()
+    train, dev, test = (examples.get(split) for split in FILES)
+    return DataSet(spec, train, dev, test, "sample" if sampled else "data_dir", str(directory), {}, warnings)
+
+
+def is_sample(directory: Path, paths: Iterable[Path]) -> bool:
+    """Whether one of some files is as the toolkit's generator wrote it into a directory."""
+    record = directory / SAMPLE_RECORD
+    if not record.is_file():
+        return False
+    written = json.loads(record.read_text(encoding="utf-8"))["files"]
+    return any(sha256_of(path) == written.get(path.name) for path in paths)
+
+
+def may_stand_in(directory: Path) -> bool:
+    """Whether the sample is written where a data directory is missing: it is the guide's own, and nothing is there."""
+    return directory.name == SAMPLE_DIRECTORY and not directory.exists()
+
+
+def write_sample_directory(directory: Path) -> None:
+    """Generate the sample into a directory, every file of the format, and a record of what was written.
+
+    The record is written last. Raises OSError where that is not possible.
+    """
+    from ernie_toolkit.data.sample import SAMPLE_SEED, reviews
+
+    splits = reviews.generate(SAMPLE_SEED)
+    for split, name in FILES.items():
+        write_label_sets(directory / name, splits[split])
+    write_text(directory / LABEL_FILE, "".join(label + "\n" for label in reviews.LABELS))
+    write_text(directory / UNLABELLED_FILE, "".join(row["sentence"] + "\n" for row in splits["unlabelled"]))
+    names = (*FILES.values(), LABEL_FILE, UNLABELLED_FILE)
+    record = {"generator": reviews.__name__, "seed": SAMPLE_SEED,
+              "files": {name: sha256_of(directory / name) for name in names}}  # fmt: skip
+    write_json(directory / SAMPLE_RECORD, record)

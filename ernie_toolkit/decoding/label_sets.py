@@ -1,0 +1,68 @@
+"""Any number of labels of a closed set for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ernie_toolkit.pairing import strict_zip
+
+THRESHOLD = 0.5
+"""What a label's probability has to be above, where its model has no threshold of its own for it."""
+
+
+@dataclass(frozen=True)
+class LabelSetAnswer:
+    """The labels that a text has, in the order of the logits: indices, identifiers, readable names, probabilities.
+
+    `probabilities`: that of every label of the model, whether the text has it or not.
+    """
+
+    indices: tuple[int, ...]
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    confidences: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-logits)) in float64, without overflow; any shape."""
+    values = logits.astype(np.float64)
+    small = np.exp(-np.abs(values))
+    return np.where(values >= 0, 1.0, small) / (1.0 + small)
+
+
+def label_sets(probabilities: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """Which labels each row has: bool of the shape of `probabilities`, (rows, classes); `thresholds`: one a class."""
+    return np.asarray(probabilities > np.asarray(thresholds, dtype=np.float64))
+
+
+def decode_label_sets(
+    logits: np.ndarray, labels: Sequence[str], thresholds: Sequence[float], names: Sequence[str] | None = None
+) -> list[LabelSetAnswer]:
+    """The labels of each row: those whose sigmoid is above the label's threshold; there may be none.
+
+    `logits`: float array of shape (rows, len(labels)). `thresholds`: one for each label. `names`: readable names
+    in the labels' order; the labels themselves where there are none. Raises ValueError where shapes do not fit.
+    """
+    if logits.ndim != 2 or logits.shape[1] != len(labels):
+        raise ValueError(f"logits of shape {logits.shape} do not fit {len(labels)} labels: want (rows, {len(labels)})")
+    if len(thresholds) != len(labels):
+        raise ValueError(f"{len(thresholds)} thresholds do not fit {len(labels)} labels: want one for each")
+    shown = labels if names is None else names
+    probabilities = sigmoid(logits)
+    answers = []
+    for row, chosen in strict_zip(probabilities.tolist(), label_sets(probabilities, thresholds)):
+        places = np.flatnonzero(chosen).tolist()
+        answers.append(
+            LabelSetAnswer(
+                tuple(places),
+                tuple(labels[place] for place in places),
+                tuple(shown[place] for place in places),
+                tuple(row[place] for place in places),
+                tuple(row),
+            )
+        )
+    return answers

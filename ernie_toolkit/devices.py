@@ -1,0 +1,54 @@
+"""The device that Paddle computes on: found, checked, and on a CPU set up to be fast."""
+
+from importlib.metadata import PackageNotFoundError, distribution
+
+from ernie_toolkit.acceleration import apply_cpu_settings, import_paddle
+from ernie_toolkit.cli import say
+from ernie_toolkit.errors import DeviceError
+
+
+def accelerate_cpu(device: str | None) -> None:
+    """Set what makes Paddle faster on this CPU, where it will compute there; has to come before Paddle is imported."""
+    try:
+        distribution("paddlepaddle-gpu")
+        gpu_build = True
+    except PackageNotFoundError:
+        gpu_build = False
+    if device == "cpu" or (device is None and not gpu_build):
+        settings = apply_cpu_settings()
+        say("CPU settings: " + " ".join(f"{name}={value}" for name, value in settings.items()))
+
+
+def check_device(device: str | None) -> str:
+    """The device to compute on: what was asked for and is there, else a GPU where there is one, else the CPU.
+
+    Imports paddle. Raises DeviceError where a device was asked for and this PaddlePaddle has none.
+    """
+    import_paddle()
+    import paddle
+
+    counts = {"gpu": paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0}
+    counts["xpu"] = paddle.device.xpu.device_count() if paddle.is_compiled_with_xpu() else 0
+    counts["npu"] = len([name for name in paddle.device.get_available_custom_device() if name.startswith("npu")])
+    if device is None:
+        if counts["gpu"]:
+            return "gpu"
+        say("notice: no GPU found, computing on the CPU (--device cpu says so on purpose)")
+        return "cpu"
+    if device != "cpu" and not counts[device]:
+        raise DeviceError(
+            f"--device {device}: this PaddlePaddle {paddle.__version__} sees no {device}; install the build for it "
+            "(README, 'GPU'), or use --device cpu"
+        )
+    return device
+
+
+def use_device(device: str | None, fast_cpu: bool = True) -> str:
+    """Find the device to compute on, set it up and make it Paddle's; gives its name (see `check_device`)."""
+    if fast_cpu:
+        accelerate_cpu(device)
+    found = check_device(device)
+    import paddle
+
+    paddle.set_device(found)
+    return found

@@ -1,0 +1,1 @@
+"""What the scripts of multi_label/ call: options, training, trained models, thresholds."""

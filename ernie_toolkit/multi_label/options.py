@@ -1,0 +1,75 @@
+"""Arguments of the multi-label scripts, as PaddleNLP's multi-label application names them."""
+
+from dataclasses import dataclass, replace
+
+from ernie_toolkit.data.registry import Split
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.options import TrainingOptions, option
+
+DEVICES = ("cpu", "gpu", "xpu", "npu")
+# Where the guide's defaults are others than those of the other tasks.
+TRAINING_DEFAULTS = {"seed": 3, "logging_steps": 5, "metric_for_best_model": "macro_f1"}
+# Fields of TrainingOptions that the guide calls by another name.
+RENAMED = ("per_device_train_batch_size", "num_train_epochs", "early_stopping", "early_stopping_patience")
+# As the YAML's `Sample` section of the other tasks: a model from scratch needs larger steps.
+SAMPLE_TRAINING = {"learning_rate": 1e-3, "warmup_ratio": 0.1}
+WARMUP_RATIO = 0.1
+
+
+@dataclass(frozen=True)
+class PlaceOptions:
+    """What every script works on."""
+
+    device: str = option("", "device to compute on; not given: a GPU where there is one, else the CPU", DEVICES)
+    dataset_dir: str = option(
+        "data", "directory with train.txt, dev.txt, label.txt; the generated sample is written where there is no 'data'"
+    )
+    train_file: str = option("train.txt", "name of the training file in it: text<TAB>label,label")
+    dev_file: str = option("dev.txt", "name of the dev file in it")
+    label_file: str = option("label.txt", "name of the label file in it, a label a line")
+
+    @property
+    def files(self) -> dict[Split, str]:
+        """The splits' file names."""
+        return {"train": self.train_file, "dev": self.dev_file}
+
+
+@dataclass(frozen=True)
+class FineTuningOptions(PlaceOptions):
+    """How to fine-tune, beside the options of every task's training."""
+
+    save_dir: str = option("./checkpoint", "directory for the best model")
+    model_name: str = option("", "published name or directory of a model (ernie-3.0-medium-zh where not given)")
+    batch_size: int = option(32, "rows in one training batch of one process or card")
+    epochs: float = option(10.0, "passes over the training set")
+    early_stop: bool = option(False, "stop when the dev figure no longer gets better")
+    early_stop_nums: int = option(4, "evaluations, one an epoch, without gain before stopping early")
+    warmup: bool = option(False, "let the learning rate rise over --warmup_steps, or the first tenth of all steps")
+    init_from_ckpt: str = option("", "weights (.pdparams) of the model's own shape to start from")
+    tune_thresholds: bool = option(
+        False, "choose each label's threshold by its F1 on dev, and store them with the model"
+    )
+    resume: bool = option(False, "go on from the last checkpoint of a run that was cut off")
+    overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
+
+
+@dataclass(frozen=True)
+class TrainedOptions(PlaceOptions):
+    """Which trained model answers, and how."""
+
+    params_path: str = option("./checkpoint/", "directory of a trained model")
+    max_seq_length: int = option(128, "longest sequence in tokens; the rest is cut off")
+    batch_size: int = option(32, "rows in one batch")
+
+
+def training_options(own: FineTuningOptions, options: TrainingOptions) -> TrainingOptions:
+    """The options of a run in the names that training knows. Raises ConfigError on warm-up that says two things."""
+    if options.warmup_steps and options.warmup_ratio:
+        raise ConfigError("--warmup_steps and --warmup_ratio say the same: give one of them")
+    ratio = options.warmup_ratio
+    if own.warmup and not options.warmup_steps and not ratio:
+        ratio = WARMUP_RATIO
+    return replace(
+        options, per_device_train_batch_size=own.batch_size, num_train_epochs=float(own.epochs),
+        early_stopping=own.early_stop, early_stopping_patience=own.early_stop_nums, warmup_ratio=ratio,
+    )  # fmt: skip

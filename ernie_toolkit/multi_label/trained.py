@@ -1,0 +1,111 @@
+"""A trained multi-label model that answers with Paddle: for prediction, evaluation and work on the data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ernie_toolkit.decoding import LabelSetAnswer, sigmoid
+from ernie_toolkit.encoded import EncodedDataset, run_rows
+from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.finetuning import check_length
+from ernie_toolkit.models import LoadedModel, check_model_directory, load_model, model_labels, model_task
+from ernie_toolkit.models import model_thresholds as recorded_thresholds
+from ernie_toolkit.reporting import read_metrics
+from ernie_toolkit.tasks import MultiLabelClassification
+from ernie_toolkit.tokenization import WordPieceTokenizer, build_tokenizer
+from ernie_toolkit.training import predict_logits
+
+if TYPE_CHECKING:
+    from ernie_toolkit.encoded import Batch
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model, the tokenizer of its vocabulary, and the task with its labels, length and thresholds."""
+
+    loaded: LoadedModel
+    tokenizer: WordPieceTokenizer
+    task: MultiLabelClassification
+
+    def encode(self, texts: Sequence[str]) -> EncodedDataset:
+        """Model inputs of some texts."""
+        return self.task.encode(self.tokenizer, texts)
+
+    def logits(self, texts: Sequence[str], batch_size: int) -> np.ndarray:
+        """Float32 of shape (texts, labels)."""
+        return self.task.table(predict_logits(self.loaded.model, self.encode(texts), batch_size))
+
+    def probabilities(self, texts: Sequence[str], batch_size: int) -> np.ndarray:
+        """Float64 of shape (texts, labels)."""
+        return sigmoid(self.logits(texts, batch_size))
+
+    def predict(self, texts: Sequence[str], batch_size: int) -> list[LabelSetAnswer]:
+        """The labels of each text, in their order."""
+        rows = self.encode(texts)
+        return self.task.decode(rows, predict_logits(self.loaded.model, rows, batch_size), texts)
+
+    def sentence_features(self, texts: Sequence[str], batch_size: int) -> np.ndarray:
+        """What the last layer reads of each text (the pooled [CLS]): float32 of shape (texts, hidden_size)."""
+        import paddle
+
+        model = self.loaded.model
+        model.eval()
+
+        def compute(batch: "Batch") -> list[np.ndarray]:
+            inputs = (paddle.to_tensor(batch[name]) for name in ("input_ids", "token_type_ids"))
+            return [model.ernie(*inputs)[1].numpy()]
+
+        with paddle.no_grad():
+            return np.asarray(run_rows(self.encode(texts), batch_size, compute), dtype=np.float32)
+
+
+def check_params(params_path: str) -> Path:
+    """The directory of a trained multi-label model, checked without Paddle; its weights file's path will do too.
+
+    Raises ModelError on anything else.
+    """
+    directory = Path(params_path)
+    directory = directory.parent if directory.is_file() else directory
+    check_model_directory(directory)
+    task = model_task(directory)
+    if task != MultiLabelClassification.name:
+        raise ModelError(f"{directory}: its head is of task '{task}': multi_label/train.py trains multi-label models")
+    return directory
+
+
+def check_labels(directory: Path, labels: Sequence[str], where: Path) -> None:
+    """ModelError where a model was trained for other labels than a file lists."""
+    recorded = model_labels(directory) or ()
+    if tuple(recorded) != tuple(labels):
+        shown = f"{len(recorded)} labels ({', '.join(recorded[:3])} ...)"
+        raise ModelError(f"{directory} was trained for {shown}, {where} lists {len(labels)} others: use its own list")
+
+
+def model_thresholds(params_path: str, threshold: float = -1.0) -> tuple[float, ...]:
+    """The thresholds a model answers with: one for all where `threshold` is not -1, else its own (none: 0.5).
+
+    Raises ConfigError on a threshold that is not from 0 to 1.
+    """
+    directory = check_params(params_path)
+    if threshold == -1.0:
+        return recorded_thresholds(directory)
+    if not 0 <= threshold <= 1:
+        raise ConfigError(f"--threshold is {threshold}: it must lie between 0 and 1")
+    return (threshold,) * len(model_labels(directory) or ())
+
+
+def load_trained(params_path: str, max_seq_length: int = 0, threshold: float = -1.0) -> TrainedModel:
+    """Load a trained model; `max_seq_length` 0: as it was trained. See `check_params` and `model_thresholds`."""
+    directory = check_params(params_path)
+    thresholds = model_thresholds(params_path, threshold)
+    length = max_seq_length or int(read_metrics(directory).get("settings", {}).get("max_seq_length", 128))
+    loaded = load_model(str(directory), task=MultiLabelClassification.name)
+    if loaded.fresh:
+        raise ModelError(f"{directory} has no trained head: train it first")
+    task = MultiLabelClassification(model_labels(directory) or (), length, thresholds)
+    check_length(loaded, length)
+    tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
+    return TrainedModel(loaded, tokenizer, task)

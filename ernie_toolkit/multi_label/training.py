@@ -1,0 +1,124 @@
+"""The journey of multi_label/train.py: data, model, training, thresholds, what is saved."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ernie_toolkit.cli import is_main_process, say, warn
+from ernie_toolkit.data import DataSet
+from ernie_toolkit.data.label_sets import LABEL_FILE, load_label_sets, may_stand_in, write_sample_directory
+from ernie_toolkit.data.registry import Split
+from ernie_toolkit.decoding import sigmoid
+from ernie_toolkit.files import write_json, write_text
+from ernie_toolkit.finetuning import Session, open_session
+from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, load_model, save_model, set_weights_file
+from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions
+from ernie_toolkit.multi_label.thresholds import tune_thresholds
+from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.reporting import METRICS_FILE, plot_training_curve, print_metrics, versions
+from ernie_toolkit.tasks import MultiLabelClassification
+from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
+
+
+def load_directory(place: PlaceOptions, splits: tuple[Split, ...]) -> DataSet:
+    """Read a data directory and say what is in it; where the guide's own is missing, the sample is written first.
+
+    Raises as `load_label_sets`.
+    """
+    directory = Path(place.dataset_dir)
+    if may_stand_in(directory):
+        if is_main_process():
+            write_sample_directory(directory)
+        warn(f"{directory}: no such directory: the toolkit's generated sample was written there")
+    data = load_label_sets(directory, splits, place.files, place.label_file)
+    for message in data.warnings:
+        warn(message)
+    counts = {split: len(data.split(split)) for split in splits}
+    say(f"data: {directory}, {len(data.spec.labels)} labels, rows: {counts}")
+    return data
+
+
+def model_name(own: FineTuningOptions, data: DataSet) -> str:
+    """The model to start from: the one named; else the published default, or a small new one for the sample."""
+    return own.model_name or (SAMPLE_MODEL if data.source == "sample" else DEFAULT_MODEL)
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What a run gave: the session with the best model, the run's figures, and those of dev with what is stored."""
+
+    session: Session
+    result: TrainingResult
+    metrics: dict[str, float]
+
+
+def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, device: str) -> FineTuned:
+    """Train on a data directory and save the best model on dev, its figures, labels and thresholds in `save_dir`."""
+    seed_everything(options.seed)
+    task = MultiLabelClassification(data.spec.labels, options.max_seq_length)
+    dropouts = [None if p < 0 else p for p in (options.hidden_dropout_prob, options.attention_probs_dropout_prob)]
+    loaded = load_model(model_name(own, data), task.labels, dropouts[0], dropouts[1], task.name)
+    # A model that goes on from another run has that run's thresholds; these are chosen anew or not at all.
+    loaded.model.config.thresholds = None
+    if own.init_from_ckpt:
+        loaded = set_weights_file(loaded, Path(own.init_from_ckpt))
+    directory = Path(own.save_dir)
+    session = open_session(loaded, data, task)
+    result = session.train(options, directory, device, own.resume, own.overwrite_output_dir)
+    metrics = result.metrics
+    if is_main_process():
+        if own.tune_thresholds:
+            session, metrics = _tuned(session, options.per_device_eval_batch_size)
+        _save(session, options, own, result, metrics)
+        if not options.keep_checkpoints:
+            discard_checkpoints(directory)
+    say(f"trained to step {result.steps} in {result.seconds:.1f} s; best {options.metric_for_best_model} on dev at "
+        f"step {result.best_step}: {directory}")  # fmt: skip
+    return FineTuned(session, result, metrics)
+
+
+def _tuned(session: Session, batch_size: int) -> tuple[Session, dict[str, float]]:
+    """The session with thresholds from dev, and the figures of dev at them."""
+    task = session.task
+    assert isinstance(task, MultiLabelClassification)
+    examples = session.data.split("dev")
+    rows = session.encoded(examples)
+    logits = predict_logits(session.loaded.model, rows, batch_size)
+    thresholds = tune_thresholds(sigmoid(np.asarray(logits)), task.gold(examples))
+    session.loaded.model.config.thresholds = list(thresholds)
+    task = dataclasses.replace(task, thresholds=thresholds)
+    say("thresholds: " + ", ".join(f"{label} {value:.3f}" for label, value in strict_zip(task.labels, thresholds)))
+    say("dev figures at these thresholds are of the rows that chose them: other rows will do a little worse")
+    return dataclasses.replace(session, task=task), task.score(rows, logits, examples)
+
+
+def _save(
+    session: Session, options: TrainingOptions, own: FineTuningOptions, result: TrainingResult,
+    metrics: dict[str, float],
+) -> None:  # fmt: skip
+    directory, data = Path(own.save_dir), session.data
+    save_model(session.loaded.model, session.loaded.vocabulary, directory)
+    write_text(directory / LABEL_FILE, "".join(label + "\n" for label in session.task.labels))
+    title = f"{session.loaded.source} on {data.location} ({data.source})"
+    plot_training_curve(result.history, options.metric_for_best_model, title, directory / "training_curve.png")
+    report: dict[str, Any] = {
+        "dataset": data.spec.name, "task": session.task.name, "metrics": metrics,
+        "thresholds": dict(strict_zip(session.task.labels, session.task.thresholds)) if session.task.thresholds else {},
+        "training": {
+            "steps": result.steps, "best_step": result.best_step, "seconds": round(result.seconds, 1),
+            "chosen_by": options.metric_for_best_model, "resumed_from_step": result.resumed_from_step,
+            "evaluations": [
+                {name: value for name, value in entry.items() if "/" not in name}
+                for entry in result.history if "eval_loss" in entry
+            ],
+        },
+        "model": session.loaded.source, "data_source": data.source, "data_location": data.location,
+        "warnings": list(data.warnings), "seed": options.seed,
+        "settings": dataclasses.asdict(own) | dataclasses.asdict(options), "versions": versions(),
+    }  # fmt: skip
+    write_json(directory / METRICS_FILE, report)
+    print_metrics(metrics, directory / METRICS_FILE)

@@ -1,0 +1,51 @@
+"""Fine-tune an ERNIE model on texts with any number of labels.
+
+python multi_label/train.py --dataset_dir data
+python -m paddle.distributed.launch --nproc_per_node 2 multi_label/train.py --device cpu --dataset_dir data
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, warn
+from ernie_toolkit.devices import use_device
+from ernie_toolkit.models import SAMPLE_MODEL
+from ernie_toolkit.multi_label.options import (
+    RENAMED,
+    SAMPLE_TRAINING,
+    TRAINING_DEFAULTS,
+    FineTuningOptions,
+    training_options,
+)
+from ernie_toolkit.options import TrainingOptions, check_training_options
+from ernie_toolkit.settings import add_options, resolve_options
+from ernie_toolkit.tasks import MultiLabelClassification
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, train, save, report."""
+    parser = OneLineParser(prog="train.py", description=__doc__)
+    add_options(parser, FineTuningOptions)
+    add_options(parser, TrainingOptions, TRAINING_DEFAULTS, without=RENAMED)
+    given = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        own = resolve_options(FineTuningOptions, {}, given)
+        options = training_options(own, resolve_options(TrainingOptions, TRAINING_DEFAULTS, given))
+        check_training_options(options, MultiLabelClassification.metrics)
+        from ernie_toolkit.multi_label.training import fine_tune, load_directory, model_name
+
+        data = load_directory(own, ("train", "dev"))
+        own = dataclasses.replace(own, model_name=model_name(own, data))
+        if own.model_name == SAMPLE_MODEL:
+            values = {**TRAINING_DEFAULTS, **SAMPLE_TRAINING}
+            options = training_options(own, resolve_options(TrainingOptions, values, given))
+        print_settings(dataclasses.asdict(own) | dataclasses.asdict(options))
+        device = use_device(own.device or None, options.fast_cpu)
+        fine_tune(own, options, data, device)
+        for message in data.warnings:
+            warn(message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
