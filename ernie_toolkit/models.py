@@ -131,7 +131,7 @@ def quiet_paddlenlp() -> Any:
 
 
 def _label_settings(labels: Sequence[str] | None, task: str) -> dict[str, Any]:
-    kind = {"problem_type": MULTI_LABEL} if task == "multi_label" else {}
+    kind = {"problem_type": MULTI_LABEL if task == "multi_label" else None}
     if labels is None:
         return kind
     ids = {label: index for index, label in enumerate(labels)}
@@ -259,6 +259,7 @@ def new_model(vocabulary: Vocabulary, settings: dict[str, Any], task: str = "seq
 
     pad_id = vocabulary.tokens.index("[PAD]")
     config = ErnieConfig(vocab_size=len(vocabulary.tokens), pad_token_id=pad_id, use_task_id=False, **settings)
+    config.problem_type = MULTI_LABEL if task == "multi_label" else None
     model = _model_class(task)(config)
     return LoadedModel(model, vocabulary, SAMPLE_MODEL, tuple(model.state_dict()))
 

@@ -34,12 +34,13 @@ class Observed:
 
 def observe(model: nn.Layer, batch: Batch) -> Observed:
     """Run a model with a task head on a batch; targets in the batch are not looked at."""
-    inputs = {name: paddle.to_tensor(batch[name]) for name in ("input_ids", "token_type_ids")}
+    names = ("input_ids", "token_type_ids")
+    inputs = {name: batch[name] if paddle.is_tensor(batch[name]) else paddle.to_tensor(batch[name]) for name in names}
     outputs = model(**inputs, output_hidden_states=True, return_dict=True)
     positions = "start_logits" in outputs
-    names = ("start_logits", "end_logits") if positions else ("logits",)
+    outcomes = ("start_logits", "end_logits") if positions else ("logits",)
     sets = model.config.problem_type == MULTI_LABEL
-    return Observed(tuple(outputs[name] for name in names), tuple(outputs.hidden_states), positions, sets)
+    return Observed(tuple(outputs[name] for name in outcomes), tuple(outputs.hidden_states), positions, sets)
 
 
 def distillation_loss(student: Observed, teacher: Observed, mask: paddle.Tensor) -> paddle.Tensor:

@@ -259,6 +259,7 @@ def _pruned_models(session: Session, shop: Workshop, request: Request) -> list[t
                 "dataset": shop.report.dataset, "task": shop.report.task, "metrics": item.metrics,
                 "data_source": shop.report.data_source, "warnings": list(shop.report.warnings),
                 "model": shop.report.model, "width": str(item.width), "versions": shop.report.versions,
+                "settings": {"max_seq_length": shop.task.max_seq_length, **shop.task.limits},
             })  # fmt: skip
         marker.touch()
         shop.say(f"dynabert: {result.steps} steps in {result.seconds:.1f} s")

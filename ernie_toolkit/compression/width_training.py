@@ -80,6 +80,6 @@ class WidthTrainer(ToolkitTrainer):
                 save_model(cut_out(self.model, size), self.vocabulary, self.best_dir / name)
             found |= {f"{name}/{figure}": value for figure, value in figures.items() if "/" not in figure}
         use_size(self.model, self.full)
-        for figure in {key.rpartition("/")[2] for key in found}:
+        for figure in dict.fromkeys([key.rpartition("/")[2] for key in found]):
             found[figure] = float(np.mean([found[f"{name}/{figure}"] for name in self.sizes]))
         return found

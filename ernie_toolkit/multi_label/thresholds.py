@@ -21,7 +21,8 @@ def best_threshold(probabilities: np.ndarray, gold: np.ndarray) -> float:
     ends = np.flatnonzero(np.append(values[:-1] > values[1:], True))
     following = np.append(values[1:], 0.0)
     candidates = [(THRESHOLD, _f1(probabilities > THRESHOLD, gold))]
-    candidates += [((values[end] + following[end]) / 2, scores[end]) for end in ends]
+    # Nothing is below a probability of 0.
+    candidates += [((values[end] + following[end]) / 2, scores[end]) for end in ends if values[end] > 0]
     best = max(score for _, score in candidates)
     return float(min((value for value, score in candidates if score == best), key=lambda value: abs(value - THRESHOLD)))
 

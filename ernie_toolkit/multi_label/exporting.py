@@ -1,0 +1,63 @@
+"""A trained multi-label model's bundle, with the names beside it that the guide's deployments look for."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.export import Origin, export_bundle
+from ernie_toolkit.export.legacy import export_legacy
+from ernie_toolkit.files import replaced_file
+from ernie_toolkit.inference.console import EXAMPLES
+from ernie_toolkit.multi_label.trained import TrainedModel
+from ernie_toolkit.reporting import read_metrics
+
+# Old format and its two files: what PaddlePaddle 2 and Paddle Serving read.
+PREFIX = "float32"
+LEGACY_SUFFIXES = (".pdmodel", ".pdiparams")
+PARITY_ROWS = 64
+
+
+def parity_texts() -> list[str]:
+    """Texts on which an export is compared with the model, where no data is at hand."""
+    from ernie_toolkit.data.sample import SAMPLE_SEED, reviews
+
+    generated = reviews.generate(SAMPLE_SEED)["unlabelled"]
+    return [str(text) for text in EXAMPLES["single"]] + [row["sentence"] for row in generated[:PARITY_ROWS]]
+
+
+def export_model(trained: TrainedModel, directory: Path) -> Bundle:
+    """Write a model's bundle to `directory`, which is replaced: ONNX, static graph, tokenizer, thresholds.
+
+    Where the figures and the data came from is read from the model's own `metrics.json`. Raises BundleError where
+    ONNX and Paddle do not agree.
+    """
+    record = read_metrics(Path(trained.loaded.source))
+    origin = Origin(
+        record.get("dataset", "unknown"), record.get("data_source", "unknown"),
+        {name: value for name, value in record.get("metrics", {}).items() if "/" not in name},
+        tuple(record.get("warnings", ())),
+    )  # fmt: skip
+    return export_bundle(trained.loaded.model, trained.tokenizer, trained.task, origin, parity_texts(), directory)
+
+
+def add_legacy(model_dir: Path, bundle: Bundle) -> tuple[Path, ...]:
+    """Write `float32.pdmodel` and `float32.pdiparams` beside a bundle's files, by a process of their own.
+
+    `model_dir`: the model that the bundle was exported from. Raises ModelError where that fails.
+    """
+    written = []
+    with tempfile.TemporaryDirectory(prefix=".legacy.", dir=bundle.directory) as name:
+        staging = Path(name)
+        for path in bundle.directory.iterdir():
+            if path.is_file():
+                (staging / path.name).hardlink_to(path)
+        folder = export_legacy(model_dir, staging)
+        for suffix in LEGACY_SUFFIXES:
+            target = bundle.directory / f"{PREFIX}{suffix}"
+            with replaced_file(target) as temporary:
+                shutil.copyfile(folder / f"model{suffix}", temporary)
+            written.append(target)
+    return tuple(written)
+
+

@@ -1,0 +1,60 @@
+"""Export a trained multi-label model: the bundle that every deployment reads, and float32.* of the format before PIR.
+
+python multi_label/export_model.py --params_path ./checkpoint/ --output_path ./export
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ernie_toolkit.bundle import BUNDLE_FILE
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
+from ernie_toolkit.devices import use_device
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.options import option
+from ernie_toolkit.settings import add_options, resolve_options
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is exported, and where to."""
+
+    params_path: str = option("./checkpoint/", "directory of a trained model")
+    output_path: str = option("./export", "directory for the bundle; an earlier bundle there is replaced")
+    max_seq_length: int = option(0, "longest sequence that deployments read; 0: as in training")
+    threshold: float = option(-1.0, "probability a label has to be above; -1: the model's own (0.5 where it has none)")
+    legacy_pdmodel: bool = option(True, "write float32.pdmodel and float32.pdiparams too")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, export."""
+    parser = OneLineParser(prog="export_model.py", description=__doc__)
+    add_options(parser, ExportOptions)
+    given = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        options = resolve_options(ExportOptions, {}, given)
+        from ernie_toolkit.multi_label.trained import check_params, load_trained, model_thresholds
+
+        directory, target = check_params(options.params_path), Path(options.output_path)
+        model_thresholds(options.params_path, options.threshold)  # a mistake is told before Paddle is loaded
+        if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not (target / BUNDLE_FILE).exists())):
+            raise ConfigError(f"--output_path {target} is there and is no bundle: give another place, or empty it")
+        use_device("cpu")
+        from ernie_toolkit.multi_label.exporting import add_legacy, export_model
+
+        trained = load_trained(options.params_path, options.max_seq_length, options.threshold)
+        bundle = export_model(trained, target)
+        parity = bundle.info.parity
+        say(
+            f"bundle in {target}: ONNX and Paddle logits differ by at most {parity['max_abs_difference']:.1e} "
+            f"on {parity['rows']:.0f} rows"
+        )
+        if options.legacy_pdmodel:
+            say("format before PIR: " + ", ".join(map(str, add_legacy(directory, bundle))))
+        for message in bundle.info.warnings:
+            warn(message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,94 @@
+"""Prune a trained multi-label model to one or several widths.
+
+python multi_label/prune.py --params_dir ./checkpoint/ --dataset_dir data --output_dir ./prune --width_mult '2/3'
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
+from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
+from ernie_toolkit.compression.pipeline import Request, check_unfinished
+from ernie_toolkit.compression.report import Report
+from ernie_toolkit.devices import use_device
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.multi_label.options import TRAINING_DEFAULTS, PlaceOptions
+from ernie_toolkit.options import TrainingOptions, check_training_options, option
+from ernie_toolkit.settings import add_options, resolve_options
+from ernie_toolkit.tasks import MultiLabelClassification
+
+WIDTHS = ("2/3",)
+DEFAULTS = {**TRAINING_DEFAULTS, "strategy": "dynabert", "width_mult_list": WIDTHS}
+# The first says --width_mult_list in the guide's words, the others are for bundles or for training in float16.
+WITHOUT = ("width_mult_list", "input_infer_model_path", "fp16")
+
+
+@dataclass(frozen=True)
+class PruneOptions(PlaceOptions):
+    """Which model is pruned, and where to."""
+
+    params_dir: str = option("./checkpoint/", "directory of a trained model")
+    output_dir: str = option("./prune", "directory for the pruned models and the report")
+    width_mult: tuple[str, ...] = option(WIDTHS, "share of heads and neurons left, each a model: 2/3, 0.5")
+    resume: bool = option(False, "go on behind the last finished part of a run that was cut off")
+    overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
+
+
+def print_report(report: Report, directory: Path) -> None:
+    """Print a line for each model: dev figures, time for a row, size."""
+    say(f"{'model':<16}{'micro F1':>10}{'macro F1':>10}{'ms a row':>10}{'speed':>8}{'MB':>8}")
+    for item in (report.baseline, *report.candidates):
+        figures = (100 * item.metrics["micro_f1"], 100 * item.metrics["macro_f1"], item.latency_ms)
+        cells = "".join(f"{value:>10.2f}" for value in figures if value is not None)
+        say(f"{item.name:<16}{cells}{item.throughput_ratio or 1:>7.2f}x{item.size / 1e6:>8.1f}  {item.file}")
+    say(f"report: {directory / 'compress_report.md'} (.json, .png)")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, prune, report."""
+    parser = OneLineParser(prog="prune.py", description=__doc__)
+    parser.add_argument(
+        "--width_mult_list", nargs="+", dest="width_mult", default=None, help="the same as --width_mult"
+    )
+    add_options(parser, PruneOptions)
+    add_options(parser, CompressionOptions, DEFAULTS, without=WITHOUT)
+    add_options(parser, TrainingOptions, TRAINING_DEFAULTS, without=("fp16", "fp16_opt_level"))
+    given = parser.parse_args(argv)
+    if given.width_mult is None:
+        del given.width_mult
+    with exit_on_toolkit_error(parser.prog):
+        own = resolve_options(PruneOptions, {}, given)
+        options = resolve_options(CompressionOptions, DEFAULTS, given)
+        options = dataclasses.replace(options, width_mult_list=own.width_mult)
+        training = resolve_options(TrainingOptions, TRAINING_DEFAULTS, given)
+        check_compression_options(options)
+        check_training_options(training, MultiLabelClassification.metrics)
+        if "dynabert" not in options.parts:
+            raise ConfigError(f"--strategy {options.strategy}: pruning is dynabert, alone or with other parts")
+        from ernie_toolkit.multi_label.trained import check_params, load_trained
+        from ernie_toolkit.multi_label.training import load_directory
+
+        directory = check_params(own.params_dir)
+        request = Request(options, training, Path(own.output_dir), "cpu", own.resume, own.overwrite_output_dir)
+        check_unfinished(request)
+        data = load_directory(own, ("train", "dev"))
+        print_settings(dataclasses.asdict(own) | dataclasses.asdict(options) | dataclasses.asdict(training))
+        request = dataclasses.replace(request, device=use_device(own.device or None, training.fast_cpu))
+        from prune_trainer import prune_trained
+
+        from ernie_toolkit.multi_label.trained import check_labels
+        from ernie_toolkit.training import seed_everything
+
+        check_labels(directory, data.spec.labels, Path(own.dataset_dir) / own.label_file)
+        seed_everything(training.seed)
+        report = prune_trained(load_trained(str(directory), training.max_seq_length), data, request)
+        print_report(report, request.directory)
+        for message in data.warnings:
+            warn(message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,67 @@
+"""The journey of prune.py: width-adaptive training of a trained model, and its results as the guide lists them.
+
+`prune/0.6666666666666666/` holds a pruned model (config.json, model_state.pdparams, tokenizer files), its bundle
+(bundle.json, model.onnx, ...) and float32.* in one directory: it is trained on, exported and deployed by that path.
+"""
+
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+
+from ernie_toolkit.bundle import read_bundle
+from ernie_toolkit.compression.pipeline import Request, compress_session
+from ernie_toolkit.compression.pruning import width_name
+from ernie_toolkit.compression.report import Report
+from ernie_toolkit.compression.report_files import write_report
+from ernie_toolkit.compression.workshop import EXPORT
+from ernie_toolkit.data import DataSet
+from ernie_toolkit.files import replaced_directory
+from ernie_toolkit.finetuning import open_session
+from ernie_toolkit.multi_label.exporting import add_legacy
+from ernie_toolkit.multi_label.trained import TrainedModel
+
+
+def guide_name(width: Fraction) -> str:
+    """The name of a width's directory in the guide: "0.6666666666666666"."""
+    return repr(float(width))
+
+
+def _lay_out(source: Path, target: Path) -> None:
+    """Bring a model and its bundle, which lies in `export/` there, into one directory."""
+    with replaced_directory(target) as staging:
+        for path in sorted(source.iterdir()):
+            if path.name == EXPORT:
+                for file in path.iterdir():
+                    file.rename(staging / file.name)
+            else:
+                path.rename(staging / path.name)
+        (source / EXPORT).rmdir()
+        source.rmdir()
+    add_legacy(target, read_bundle(target))
+
+
+def _renamed(report: Report, names: dict[str, str]) -> Report:
+    """A report whose files are where `_lay_out` has put them; `names`: old directory to new one."""
+    candidates = []
+    for item in report.candidates:
+        directory, _, rest = item.file.partition("/")
+        if directory in names:
+            item = dataclasses.replace(item, file=f"{names[directory]}/{rest.removeprefix(EXPORT + '/')}")
+        candidates.append(item)
+    return dataclasses.replace(report, candidates=tuple(candidates))
+
+
+def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Report:
+    """Prune a model to every width of the request's options, which are trained in one run; gives the report.
+
+    The model is used up. Raises ConfigError, ModelError or DataError as `compress_session` does.
+    """
+    from ernie_toolkit.cli import say
+
+    report = compress_session(open_session(trained.loaded, data, trained.task), request, say)
+    names = {width_name(width): guide_name(width) for width in request.options.widths}
+    for old, new in names.items():
+        _lay_out(request.directory / old, request.directory / new)
+    report = _renamed(report, names)
+    write_report(report, request.directory)
+    return report
