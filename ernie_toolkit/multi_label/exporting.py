@@ -59,5 +59,3 @@ def add_legacy(model_dir: Path, bundle: Bundle) -> tuple[Path, ...]:
                 shutil.copyfile(folder / f"model{suffix}", temporary)
             written.append(target)
     return tuple(written)
-
-

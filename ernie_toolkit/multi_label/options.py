@@ -44,7 +44,7 @@ class FineTuningOptions(PlaceOptions):
     epochs: float = option(10.0, "passes over the training set")
     early_stop: bool = option(False, "stop when the dev figure no longer gets better")
     early_stop_nums: int = option(4, "evaluations, one an epoch, without gain before stopping early")
-    warmup: bool = option(False, "let the learning rate rise over --warmup_steps, or the first tenth of all steps")
+    warmup: bool = option(False, "let the learning rate rise at the start: over warmup_steps, or a tenth of all steps")
     init_from_ckpt: str = option("", "weights (.pdparams) of the model's own shape to start from")
     tune_thresholds: bool = option(
         False, "choose each label's threshold by its F1 on dev, and store them with the model"

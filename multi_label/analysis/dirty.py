@@ -1,0 +1,71 @@
+"""Rank training rows by how suspicious their labels are.
+
+python multi_label/analysis/dirty.py --dataset_dir data --params_path ./checkpoint/ --dirty_num 100
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ernie_toolkit.analysis.wrong_labels import METHODS, most_suspicious, suspicion
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
+from ernie_toolkit.data.label_sets import write_label_sets
+from ernie_toolkit.devices import use_device
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.multi_label.options import TrainedOptions
+from ernie_toolkit.options import option
+from ernie_toolkit.settings import add_options, resolve_options
+
+
+@dataclass(frozen=True)
+class DirtyOptions(TrainedOptions):
+    """What is looked for, and where it goes."""
+
+    dataset_dir: str = option("../data", "directory with the training and label files")
+    params_path: str = option("../checkpoint/", "directory of a model trained on these rows")
+    dirty_num: int = option(100, "rows to write at most, the most suspicious first")
+    dirty_threshold: float = option(0.0, "rows with no higher score than this are not written")
+    dirty_file: str = option("train_dirty.txt", "file in --dataset_dir for the suspicious rows")
+    rest_file: str = option("train_dirty_rest.txt", "file in --dataset_dir for all other rows")
+    method: str = option(METHODS[0], "representer points' influence, or confident learning (cleanlab)", METHODS)
+    seed: int = option(3, "seed of confident learning's folds")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, rank, write."""
+    parser = OneLineParser(prog="dirty.py", description=__doc__)
+    add_options(parser, DirtyOptions, without=("dev_file",))
+    given = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        options = resolve_options(DirtyOptions, {}, given)
+        if options.dirty_num < 1:
+            raise ConfigError(f"--dirty_num is {options.dirty_num}: it must be at least 1")
+        directory = Path(options.dataset_dir)
+        targets = [directory / options.dirty_file, directory / options.rest_file]
+        if len({*targets, directory / options.train_file}) < 3:
+            raise ConfigError("--dirty_file, --rest_file and --train_file: give three different names")
+        from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained
+        from ernie_toolkit.multi_label.training import load_directory
+
+        model = check_params(options.params_path)
+        data = load_directory(options, ("train",))
+        check_labels(model, data.spec.labels, directory / options.label_file)
+        use_device(options.device or None)
+        trained = load_trained(options.params_path, options.max_seq_length)
+        rows = data.split("train")
+        features = trained.sentence_features([row["sentence"] for row in rows], options.batch_size)
+        scores = suspicion(options.method, features, trained.task.gold(rows), options.seed)
+        dirty = most_suspicious(scores, options.dirty_num, options.dirty_threshold)
+        chosen = set(dirty.tolist())
+        write_label_sets(targets[0], [rows[place] for place in dirty])
+        write_label_sets(targets[1], [row for place, row in enumerate(rows) if place not in chosen])
+        say(f"{targets[0]}: {len(dirty)} rows, scores {scores[dirty[-1]]:.4f} to {scores[dirty[0]]:.4f}"
+            if len(dirty) else f"{targets[0]}: no row scores over {options.dirty_threshold}")  # fmt: skip
+        say(f"{targets[1]}: {len(rows) - len(dirty)} rows")
+        for message in data.warnings:
+            warn(message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,114 @@
+"""Find dev rows that the training set gives little evidence for, and rows that would support them.
+
+python multi_label/analysis/sparse.py --dataset_dir data --params_path ./checkpoint/ --aug_strategy substitute
+python multi_label/analysis/sparse.py --dataset_dir data --params_path ./checkpoint/ --annotate
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ernie_toolkit.analysis.augmentation import DUPLICATE, REPLACERS, STRATEGIES, augment
+from ernie_toolkit.analysis.similarity import evidence, sparsest, support
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
+from ernie_toolkit.data.label_sets import format_line, read_texts, write_label_sets
+from ernie_toolkit.data.readers import Example
+from ernie_toolkit.devices import use_device
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.files import write_text
+from ernie_toolkit.multi_label.options import TrainedOptions
+from ernie_toolkit.options import option
+from ernie_toolkit.settings import add_options, resolve_options
+
+
+@dataclass(frozen=True)
+class SparseOptions(TrainedOptions):
+    """What is sparse, what supports it, and where both go."""
+
+    dataset_dir: str = option("../data", "directory with the training, dev and label files")
+    params_path: str = option("../checkpoint/", "directory of a model trained on these rows")
+    batch_size: int = option(16, "rows in one batch")
+    rationale_num_sparse: int = option(3, "nearest training rows whose mean similarity is a dev row's evidence")
+    rationale_num_support: int = option(6, "nearest rows of each sparse row that may support it")
+    sparse_num: int = option(100, "dev rows with the least evidence to write")
+    support_num: int = option(100, "rows to write for them, the most similar first")
+    support_threshold: float = option(0.7, "similarity (cosine) that a supporting row must be over")
+    aug_strategy: str = option(DUPLICATE, "how supporting training rows are changed", (DUPLICATE, *STRATEGIES))
+    aug_percent: float = option(0.1, "share of a supporting row's words that are changed")
+    annotate: bool = option(False, "take the supporting rows from --unlabeled_file, for somebody to label")
+    unlabeled_file: str = option("data.txt", "file of texts in --dataset_dir, one a line")
+    sparse_file: str = option("sparse.txt", "file in --dataset_dir for the sparse rows")
+    support_file: str = option("support.txt", "file in --dataset_dir for the supporting rows")
+    seed: int = option(3, "seed of the changes")
+
+
+def check(options: SparseOptions) -> None:
+    """Raise ConfigError on the first value that cannot be meant."""
+    for name in ("rationale_num_sparse", "rationale_num_support", "sparse_num", "support_num"):
+        if getattr(options, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(options, name)}: it must be at least 1")
+    if not -1 <= options.support_threshold <= 1:
+        raise ConfigError(f"--support_threshold is {options.support_threshold}: a cosine lies between -1 and 1")
+    names = (options.sparse_file, options.support_file, options.train_file, options.dev_file, options.unlabeled_file)
+    if len(set(names)) < len(names):
+        raise ConfigError("--sparse_file, --support_file and the files that are read: give different names")
+
+
+def supporting(options: SparseOptions, train: list[Example], places: Sequence[int]) -> list[Example]:
+    """The supporting training rows, changed by the strategy: one new row for each where there can be one."""
+    rows = [train[place] for place in places]
+    if not rows:
+        return []
+    everything = [row["sentence"] for row in train]
+    return augment(rows, options.aug_strategy, REPLACERS["synonym"], 1, options.aug_percent, options.seed, everything)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, find, write."""
+    parser = OneLineParser(prog="sparse.py", description=__doc__)
+    add_options(parser, SparseOptions)
+    given = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        options = resolve_options(SparseOptions, {}, given)
+        check(options)
+        from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained
+        from ernie_toolkit.multi_label.training import load_directory
+
+        directory = Path(options.dataset_dir)
+        model = check_params(options.params_path)
+        data = load_directory(options, ("train", "dev"))
+        check_labels(model, data.spec.labels, directory / options.label_file)
+        texts = read_texts(directory / options.unlabeled_file) if options.annotate else []
+        use_device(options.device or None)
+        trained = load_trained(options.params_path, options.max_seq_length)
+        train, dev = data.split("train"), data.split("dev")
+        known, asked = (
+            trained.sentence_features([row["sentence"] for row in rows], options.batch_size) for rows in (train, dev)
+        )
+        scores = evidence(asked, known, options.rationale_num_sparse)
+        sparse = sparsest(scores, options.sparse_num)
+        write_label_sets(directory / options.sparse_file, [dev[place] for place in sparse])
+        say(f"{directory / options.sparse_file}: {len(sparse)} of {len(dev)} rows, mean evidence "
+            f"{scores[sparse].mean():.3f}; of all dev rows {np.mean(scores):.3f}")  # fmt: skip
+        others = trained.sentence_features(texts, options.batch_size) if options.annotate else known
+        places = support(
+            asked[sparse], others, options.rationale_num_support, options.support_threshold, options.support_num
+        )
+        target = directory / options.support_file
+        if options.annotate:
+            write_text(target, "".join(format_line(texts[place], ()).rstrip("\t\n") + "\n" for place in places))
+            say(f"{target}: {len(places)} texts to label; then add them to {directory / options.train_file}")
+        else:
+            rows = supporting(options, train, places)
+            write_label_sets(target, rows)
+            say(f"{target}: {len(rows)} rows from {len(places)} training rows; to train on both: "
+                f"cat {directory / options.train_file} {target} > {directory / 'train_support.txt'}")  # fmt: skip
+        for message in data.warnings:
+            warn(message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

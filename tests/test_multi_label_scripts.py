@@ -1,0 +1,182 @@
+"""multi_label/*.py as a user runs them, each in a process of its own: from data to pruned models."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ernie_toolkit.data.label_sets import read_label_list, split_line, write_sample_directory
+from ernie_toolkit.inference import Predictor
+
+FEW = ("--max_steps", "8", "--save_steps", "4", "--max_seq_length", "48", "--disable_tqdm", "--report_to", "none")
+SCRIPTS = ("train.py", "predict.py", "export_model.py", "prune.py", "doccano.py")
+
+
+def call(root: Path, where: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / "multi_label" / script), *arguments]
+    return subprocess.run(command, cwd=where, capture_output=True, text=True, timeout=600, check=False)
+
+
+def refused(done: subprocess.CompletedProcess[str], message: str) -> None:
+    """Check for one line on standard error, exit code 2 and no traceback."""
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr.strip().splitlines()[-1] and "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def place(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory where train.py has run with the guide's command, some steps only; read only."""
+    where = tmp_path_factory.mktemp("multi_label")
+    done = call(root, where, "train.py", "--dataset_dir", "data", "--tune_thresholds", *FEW, "--max_steps", "120",
+                "--save_steps", "40")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "generated sample was written there" in done.stderr and "say nothing about other data" in done.stderr
+    return where
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_needs_no_paddle(root: Path, script: str) -> None:
+    code = (
+        f"import runpy, sys; sys.argv = ['{script}', '--help']\n"
+        f"try: runpy.run_path('multi_label/{script}', run_name='__main__')\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'paddle', 'paddlenlp', 'matplotlib'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+
+
+def test_train_has_the_guides_arguments_and_defaults(root: Path) -> None:
+    text = " ".join(call(root, root, "train.py", "--help").stdout.split())
+    for flag, default in (
+        ("save_dir", "./checkpoint"), ("max_seq_length", "128"), ("batch_size", "32"), ("learning_rate", "3e-05"),
+        ("epochs", "10.0"), ("early_stop", "False"), ("early_stop_nums", "4"), ("logging_steps", "5"),
+        ("weight_decay", "0.0"), ("warmup", "False"), ("warmup_steps", "0"), ("seed", "3"),
+        ("train_file", "train.txt"), ("dev_file", "dev.txt"), ("label_file", "label.txt"),
+    ):  # fmt: skip
+        own = text.rpartition(f" --{flag} ")[2]
+        assert own.partition(" --")[0].rstrip().endswith(f"(default: {default})"), flag
+    for flag in ("--device", "--dataset_dir", "--model_name", "--init_from_ckpt"):
+        assert flag in text
+
+
+def test_what_training_saves(place: Path) -> None:
+    checkpoint = place / "checkpoint"
+    found = {path.name for path in checkpoint.iterdir()}
+    assert found >= {"config.json", "model_state.pdparams", "vocab.txt", "tokenizer_config.json", "label.txt",
+                     "metrics.json", "training_curve.png"}  # fmt: skip
+    assert "checkpoints" not in found
+    labels = read_label_list(checkpoint / "label.txt")
+    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+    record = json.loads((checkpoint / "metrics.json").read_text(encoding="utf-8"))
+    assert len(config["thresholds"]) == len(labels) == 10
+    assert list(record["thresholds"].values()) == config["thresholds"] and list(record["thresholds"]) == list(labels)
+    assert record["data_source"] == "sample" and record["warnings"]
+    assert record["training"]["steps"] == 120 and record["training"]["chosen_by"] == "macro_f1"
+    assert {"micro_f1", "macro_f1", "accuracy", f"{labels[0]}/f1"} <= set(record["metrics"])
+
+
+def test_export_and_prediction_agree(root: Path, place: Path, tmp_path: Path) -> None:
+    target = tmp_path / "export"
+    done = call(root, place, "export_model.py", "--output_path", str(target))
+    assert done.returncode == 0, done.stderr
+    assert {"bundle.json", "model.onnx", "float32.pdmodel", "float32.pdiparams"} <= {p.name for p in target.iterdir()}
+    done = call(root, place, "predict.py", "--dataset_dir", "data", "--output_file", str(tmp_path / "out.txt"))
+    assert done.returncode == 0, done.stderr
+    rows = [split_line(line, "out") for line in (tmp_path / "out.txt").read_text(encoding="utf-8").splitlines()]
+    texts = (place / "data/data.txt").read_text(encoding="utf-8").splitlines()
+    assert [text for text, _ in rows] == texts
+    answers = Predictor(target).predict(texts)
+    same = sum(answer.labels == labels for answer, (_, labels) in zip(answers, rows, strict=True))
+    assert same >= len(texts) - 2  # a probability may lie within rounding of its threshold
+    assert len({labels for _, labels in rows}) > 1
+    again = call(root, place, "predict.py", "--threshold", "0", "--output_file", str(tmp_path / "all.txt"))
+    assert again.returncode == 0 and f"({0} without a label)" in again.stdout
+    assert all(line.count(",") == 9 for line in (tmp_path / "all.txt").read_text(encoding="utf-8").splitlines())
+
+
+def test_training_goes_on_from_weights(root: Path, place: Path, tmp_path: Path) -> None:
+    weights = place / "checkpoint/model_state.pdparams"
+    arguments = ("--dataset_dir", "data", "--save_dir", str(tmp_path / "second"), *FEW)
+    done = call(root, place, "train.py", "--init_from_ckpt", str(weights), *arguments)
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        json.loads((path / "metrics.json").read_text(encoding="utf-8"))["training"]["evaluations"][0]["eval_loss"]
+        for path in (place / "checkpoint", tmp_path / "second")
+    )
+    assert second < first
+    assert json.loads((tmp_path / "second/config.json").read_text(encoding="utf-8")).get("thresholds") is None
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("train.py", ("--dataset_dir", "date"), "date: no such data directory"),
+        ("train.py", ("--epochs", "0"), "--num_train_epochs is 0"),
+        ("train.py", ("--metric_for_best_model", "f1"), "this task is measured by macro_f1, micro_f1"),
+        ("train.py", ("--warmup_steps", "5", "--warmup_ratio", "0.1"), "say the same"),
+        ("train.py", ("--init_from_ckpt", "none.pdparams"), "none.pdparams: no such weights file"),
+        ("predict.py", ("--params_path", "none"), "none: no such model directory"),
+        ("predict.py", ("--threshold", "2"), "--threshold is 2.0: it must lie between 0 and 1"),
+        ("predict.py", ("--data_file", "train.txt"), "train.txt:1: a tab in a text"),
+        ("predict.py", ("--label_file", "none.txt"), "none.txt: no such file"),
+        ("export_model.py", ("--output_path", "data"), "--output_path data is there and is no bundle"),
+        ("prune.py", ("--width_mult", "0"), "width"),
+        ("prune.py", ("--width_mult", "2/3", "2/3"), "each of them once"),
+        ("prune.py", ("--strategy", "ptq"), "pruning is dynabert"),
+        ("doccano.py", ("--doccano_file", "none.jsonl"), "none.jsonl: no such file"),
+        ("doccano.py", ("--to_doccano", "data/train.txt", "--splits", "1", "0", "0"), "--splits is for the way from"),
+    ],
+)
+def test_what_is_refused(root: Path, place: Path, script: str, arguments: tuple[str, ...], message: str) -> None:
+    refused(call(root, place, script, *arguments), message)
+
+
+def test_the_guides_data_directory_is_never_overwritten(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    refused(call(root, tmp_path, "train.py", "--dataset_dir", "data"), "data/label.txt: no such file")
+    assert not list((tmp_path / "data").iterdir())
+
+
+def test_doccano_there_and_back(root: Path, tmp_path: Path) -> None:
+    write_sample_directory(tmp_path / "data")
+    done = call(root, tmp_path, "doccano.py", "--to_doccano", "data/dev.txt", "--doccano_file", "all.jsonl")
+    assert done.returncode == 0 and "all.jsonl: 300 rows" in done.stdout
+    arguments = ("--doccano_file", "all.jsonl", "--save_dir", "own", "--splits", "0.8", "0.1", "0.1", "--seed", "1")
+    done = call(root, tmp_path, "doccano.py", *arguments)
+    assert done.returncode == 0 and "own: train 240, dev 30, test 30, 10 labels" in done.stdout
+    lines = sorted(line for name in ("train", "dev", "test")
+                   for line in (tmp_path / f"own/{name}.txt").read_text(encoding="utf-8").splitlines())  # fmt: skip
+    assert lines == sorted((tmp_path / "data/dev.txt").read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.slow
+def test_pruned_models_are_laid_out_as_the_guide_lists_them(root: Path, place: Path, tmp_path: Path) -> None:
+    arguments = ("--output_dir", str(tmp_path / "prune"), "--width_mult", "2/3", "1/2", *FEW)
+    done = call(root, place, "prune.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "prune/compress_report.json").read_text(encoding="utf-8"))
+    texts = (place / "data/data.txt").read_text(encoding="utf-8").splitlines()[:20]
+    for name, item in zip(("0.6666666666666666", "0.5"), report["candidates"], strict=True):
+        directory = tmp_path / "prune" / name
+        assert item["file"] == f"{name}/model.onnx" and (tmp_path / "prune" / item["file"]).is_file()
+        assert (directory / "float32.pdmodel").is_file() and (directory / "model_state.pdparams").is_file()
+        predicted = call(root, place, "predict.py", "--params_path", str(directory), "--output_file",
+                         str(tmp_path / "out.txt"))  # fmt: skip
+        assert predicted.returncode == 0, predicted.stderr
+        lines = (tmp_path / "out.txt").read_text(encoding="utf-8").splitlines()[:20]
+        answers = Predictor(directory).predict(texts)
+        same = sum(a.labels == split_line(line, "out")[1] for a, line in zip(answers, lines, strict=True))
+        assert same >= 19
+    assert not list((tmp_path / "prune").glob("width_mult_0*")) and not (tmp_path / "prune/unfinished").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(root: Path, place: Path, tmp_path: Path) -> None:
+    launch = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log"]
+    script = [str(root / "multi_label/train.py"), "--device", "cpu", "--dataset_dir", str(place / "data"), *FEW]
+    done = subprocess.run([*launch, *script], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((tmp_path / "checkpoint/metrics.json").read_text(encoding="utf-8"))
+    assert record["training"]["steps"] == 8
