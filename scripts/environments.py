@@ -1,8 +1,8 @@
 """Build the environments of the deployments, one for each, apart from the one that trains.
 
-    python scripts/environments.py [simple_serving triton_serving python predictor]
+    python scripts/environments.py [simple_serving triton_serving python predictor paddle_serving]
 
-Each goes to .venvs/NAME, from deploy/NAME/requirements.txt (or requirements_cpu.txt) and, without their
+Each goes to .venvs/NAME, from its folder's requirements.txt (or requirements_cpu.txt) and, without their
 dependencies, from requirements_nodeps.txt beside it. One that is there and whose files have not changed is left alone.
 """
 
@@ -15,14 +15,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DIRECTORY = ROOT / ".venvs"
-# Name of the folder under deploy/ -> Pythons that its packages have wheels for, best first.
+# Name of an environment -> Pythons that its packages have wheels for, best first.
 PYTHONS = {
     "simple_serving": ("3.11", "3.12", "3.10"),
     "triton_serving": ("3.11", "3.12", "3.10"),
     "python": ("3.10",),
     # The oldest that the deployments run on, as FastDeploy's container has it.
     "predictor": ("3.8", "3.9"),
+    "paddle_serving": ("3.9", "3.8"),
 }
+# Where the files of an environment are that are not in deploy/NAME.
+FOLDERS = {"paddle_serving": "multi_label/deploy/paddle_serving"}
 # What an environment holds; a name with "nodeps" is installed without dependencies.
 REQUIREMENTS = ("requirements.txt", "requirements_cpu.txt", "requirements_nodeps.txt")
 STAMP = ".installed"
@@ -51,7 +54,8 @@ def find_python(versions: Iterable[str]) -> str | None:
 
 def requirement_files(name: str) -> list[Path]:
     """The files that say what an environment holds."""
-    return [path for file in REQUIREMENTS if (path := ROOT / "deploy" / name / file).is_file()]
+    folder = ROOT / FOLDERS.get(name, f"deploy/{name}")
+    return [path for file in REQUIREMENTS if (path := folder / file).is_file()]
 
 
 def fingerprint(name: str) -> str:

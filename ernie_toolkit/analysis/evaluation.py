@@ -68,11 +68,18 @@ def bad_cases(result: SplitResult, thresholds: Sequence[float]) -> list[BadCase]
     distance = np.abs(result.probabilities - np.asarray(thresholds))
     for row in np.flatnonzero((result.gold != result.predicted).any(axis=1)).tolist():
         gold, predicted = result.gold[row], result.predicted[row]
-        places = [tuple(np.flatnonzero(mask).tolist())
-                  for mask in (gold, predicted, gold & ~predicted, predicted & ~gold)]  # fmt: skip
         worst = float(distance[row][gold != predicted].max())
-        found.append(BadCase(row, result.texts[row], *places, worst))
+        found.append(
+            BadCase(
+                row, result.texts[row], _places(gold), _places(predicted), _places(gold & ~predicted),
+                _places(predicted & ~gold), worst,
+            )
+        )  # fmt: skip
     return found
+
+
+def _places(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(mask).tolist())
 
 
 def co_occurrence(gold: np.ndarray) -> np.ndarray:

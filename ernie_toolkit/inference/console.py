@@ -17,11 +17,12 @@ from ernie_toolkit.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.files import write_text
 from ernie_toolkit.pairing import strict_zip
 
-# Where the run_* scripts put the bundle of each task's first data set.
+# Where run_*.py and multi_label/export_model.py put the bundle of each task's first data set.
 MODEL_PATHS = {
     "seq_cls": "best_models/afqmc/export",
     "token_cls": "best_models/msra_ner/export",
     "qa": "best_models/cmrc2018/export",
+    "multi_label": "export",
 }
 COMPANY = "临江公司成立于1998年5月。临江公司生产全棉毛巾。临江公司的总部设在白埠市东部。"
 EXAMPLES: dict[str, list[TextInput]] = {
@@ -29,7 +30,19 @@ EXAMPLES: dict[str, list[TextInput]] = {
     "pair": [("还款日可以改到下个月吗", "下个月再还款行不行"), ("怎么注销账户", "怎么更换绑定的手机号")],
     "characters": ["记者在枫坪村见到了56岁的教师秦昭岫。", "白埠市师范学院聘请凯鑫科技公司的叶明舟担任顾问。"],
     "question_context": [("临江公司成立于哪一年？", COMPANY), ("临江公司的总部在哪里？", COMPANY)],
+    "multi_label": [
+        "快递当天就到了，不过外盒压得变形。",
+        "用料很精细，价格也比别家便宜；客服推来推去。",
+        "这是给家里老人买的。",
+    ],
 }
+
+
+def examples_of(info: BundleInfo) -> list[TextInput]:
+    """Built-in texts of the kind that a bundle reads."""
+    if info.task in EXAMPLES:
+        return EXAMPLES[info.task]
+    return EXAMPLES.get(info.text_format, EXAMPLES["pair" if info.text_format in PAIR_FORMATS else "single"])
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +72,7 @@ def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
     if not args.text:
         if args.text_pair:
             raise ConfigError("--text_pair without --text: give both")
-        return EXAMPLES.get(info.text_format, EXAMPLES["pair" if pairs else "single"])
+        return examples_of(info)
     if pairs and len(args.text_pair) != len(args.text):
         raise ConfigError(
             f"this model reads pairs: {len(args.text)} --text and {len(args.text_pair)} --text_pair do not make pairs"
@@ -106,6 +119,12 @@ def show(text: TextInput, answer: Answer) -> str:
         lines.append(f"answer: {answer.text}  pos: [{answer.start}, {answer.end - 1}]  "
                      f"confidence: {answer.confidence:.4f}")  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def show_labels(text: str, names: Sequence[str], confidences: Sequence[float]) -> str:
+    """A text and the labels that a service gave it, for people."""
+    values = ", ".join(f"{value:.3f}" for value in confidences)
+    return f"text: {text}\nlabel: {', '.join(names) or '(none)'}\nconfidence: {values or '-'}\n{'-' * 20}"
 
 
 def report(texts: Sequence[TextInput], answers: Sequence[Answer], info: BundleInfo, output_file: str | None) -> None:

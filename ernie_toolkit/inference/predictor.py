@@ -40,6 +40,20 @@ def limited(info: BundleInfo, max_seq_length: int | None, limits: dict[str, int]
     return dataclasses.replace(info, max_seq_length=length, limits={**info.limits, **(limits or {})})
 
 
+def with_threshold(info: BundleInfo, threshold: float | None) -> BundleInfo:
+    """A bundle's description with one threshold for all its labels; its own where None.
+
+    Raises ConfigError on a threshold that is not from 0 to 1, and for a task without thresholds.
+    """
+    if threshold is None:
+        return info
+    if info.task != "multi_label":
+        raise ConfigError(f"a bundle for the task '{info.task}' has no threshold: leave it out")
+    if not 0 <= threshold <= 1:
+        raise ConfigError(f"threshold is {threshold}: it must lie between 0 and 1")
+    return dataclasses.replace(info, thresholds=(threshold,) * len(info.labels))
+
+
 Run = typing.Callable[[Batch], typing.Sequence[np.ndarray]]
 """A runtime: `input_ids` and `token_type_ids`, int64 of shape (batch_size, tokens), to the model's outputs in order."""
 
@@ -48,15 +62,21 @@ class BundlePredictor:
     """Answers for texts from an exported bundle, on a runtime of the caller's.
 
     `run` computes a batch (see `Run`). `max_seq_length`: the bundle's own where None. `limits` replaces
-    settings of the bundle's task by name (`doc_stride`, `n_best_size`, `max_answer_length`). Raises
-    BundleError or ConfigError.
+    settings of the bundle's task by name (`doc_stride`, `n_best_size`, `max_answer_length`). `threshold`: see
+    `with_threshold`. Raises BundleError or ConfigError.
     """
 
     def __init__(
-        self, bundle: Bundle, run: Run, max_seq_length: int | None = None, limits: dict[str, int] | None = None
+        self,
+        bundle: Bundle,
+        run: Run,
+        max_seq_length: int | None = None,
+        limits: dict[str, int] | None = None,
+        threshold: float | None = None,
     ) -> None:
         self.bundle = bundle
-        self.task = bundle_task(limited(bundle.info, max_seq_length, limits), bundle.directory)
+        info = with_threshold(limited(bundle.info, max_seq_length, limits), threshold)
+        self.task = bundle_task(info, bundle.directory)
         self.tokenizer = load_tokenizer(bundle.path("tokenizer"))
         self.compute = run
 
@@ -81,9 +101,9 @@ class BundlePredictor:
     def predict(self, texts: Sequence[TextInput], batch_size: int = 32) -> Sequence[Answer]:
         """The answer to each input, in the order asked, whatever the batch size.
 
-        A `LabelAnswer` for each text or pair, a `TaggedText` for each text, or a `SpanAnswer` for each
-        (question, context), as the bundle's task is. Raises DataError where `texts` are not all of the kind
-        that the model reads, or one is empty.
+        A `LabelAnswer` or a `LabelSetAnswer` for each text or pair, a `TaggedText` for each text, or a
+        `SpanAnswer` for each (question, context), as the bundle's task is. Raises DataError where `texts` are
+        not all of the kind that the model reads, or one is empty.
         """
         rows = self.task.encode(self.tokenizer, texts)
         return self.task.decode(rows, self.run(rows, batch_size), texts)
@@ -106,12 +126,13 @@ class Predictor(BundlePredictor):
         max_seq_length: int | None = None,
         limits: dict[str, int] | None = None,
         gpu: GpuOptions | None = None,
+        threshold: float | None = None,
     ) -> None:
         bundle = read_bundle(bundle_dir)
-        limited(bundle.info, max_seq_length, limits)  # before a session of seconds is opened
+        with_threshold(limited(bundle.info, max_seq_length, limits), threshold)  # before a session of seconds is opened
         self.session = open_session(bundle, device, num_threads, precision, gpu)
         names = list(bundle.info.outputs)
         run: Run = partial(self.session.run, names)
         if device == "gpu":
             run = BoundRun(self.session, names, "cuda", gpu or GpuOptions())
-        super().__init__(bundle, run, max_seq_length, limits)
+        super().__init__(bundle, run, max_seq_length, limits, threshold)

@@ -21,6 +21,8 @@ RETRY_STATUSES = (502, 503, 504)
 PAUSE = 0.5  # seconds before the first retry; each further one waits twice as long, up to PAUSE_LIMIT
 PAUSE_LIMIT = 8.0
 ROWS = 8  # of a data set, sent at once
+FIELDS = {"seq_cls": ("text", "text_pair"), "qa": ("question", "context")}  # of `data`; of the other tasks `text`
+EXAMPLES_OF = {"seq_cls": "pair", "token_cls": "characters", "qa": "question_context", "multi_label": "multi_label"}
 
 
 class ServerError(ToolkitError):
@@ -72,20 +74,30 @@ def _reason(error: urllib.error.HTTPError) -> str:
         return str(error.reason)
 
 
-def build_parser(task: str, description: str | None, dataset: str) -> argparse.ArgumentParser:
-    """The arguments of a client script; those for texts are named as the request's fields."""
+def build_parser(task: str, description: str | None, dataset: str | None) -> argparse.ArgumentParser:
+    """The arguments of a client script; those for texts are named as the request's fields.
+
+    `dataset`: the one that `--dataset` alone means; None for a task without known data sets.
+    """
     parser = OneLineParser(prog=Path(sys.argv[0]).name, description=description)
     parser.add_argument("--url", default=f"http://127.0.0.1:{PORT}/{MODEL_NAMES[task]}", help="(default: %(default)s)")
-    for name in ("question", "context") if task == "qa" else ("text", "text_pair") if task == "seq_cls" else ("text",):
+    for name in FIELDS.get(task, ("text",)):
         parser.add_argument(f"--{name}", nargs="+", help="(default: built-in examples)")
-    parser.add_argument(
-        "--dataset", nargs="?", const=dataset, help=f"send the first {ROWS} dev rows of this data set ({dataset})"
-    )
-    parser.add_argument("--data_dir", help="folder of the data set's official files; without it the embedded sample")
+    if dataset:
+        parser.add_argument(
+            "--dataset", nargs="?", const=dataset, help=f"send the first {ROWS} dev rows of this data set ({dataset})"
+        )
+        parser.add_argument(
+            "--data_dir", help="folder of the data set's official files; without it the embedded sample"
+        )
     parser.add_argument("--max_seq_len", type=int, help="(default: the model's own)")
     parser.add_argument("--batch_size", type=int, help="(default: the server decides)")
     if task == "qa":
         parser.add_argument("--doc_stride", type=int, help="tokens that windows share (default: the model's own)")
+    if task == "multi_label":
+        parser.add_argument(
+            "--prob_limit", type=float, help="probability that a label has to be above (default: the model's own)"
+        )
     if task == "token_cls":
         parser.add_argument("--is_split_into_words", action="store_true", help="send lists of characters")
     parser.add_argument("--retries", type=int, default=5, help="where the server is full or away (%(default)s)")
@@ -94,16 +106,17 @@ def build_parser(task: str, description: str | None, dataset: str) -> argparse.A
 
 def data_of(task: str, args: argparse.Namespace) -> dict[str, Any]:
     """The `data` of a request: a data set's rows, the command line's texts, or built-in examples."""
-    names = ["question", "context"] if task == "qa" else ["text", "text_pair"] if task == "seq_cls" else ["text"]
+    names = FIELDS.get(task, ("text",))
     given = {name: getattr(args, name) for name in names if getattr(args, name)}
-    if given and args.dataset:
+    dataset = getattr(args, "dataset", None)
+    if given and dataset:
         raise ConfigError(f"--{next(iter(given))} and --dataset exclude each other: give one of them")
-    if args.dataset:
-        inputs = _rows_of(task, args.dataset, args.data_dir)
+    if dataset:
+        inputs = _rows_of(task, dataset, args.data_dir)
     elif given:
         return given
     else:
-        inputs = EXAMPLES[{"seq_cls": "pair", "token_cls": "characters", "qa": "question_context"}[task]]
+        inputs = EXAMPLES[EXAMPLES_OF[task]]
     columns = [[item] if isinstance(item, str) else list(item) for item in inputs]
     return {name: list(column) for name, column in zip(names, zip(*columns, strict=True), strict=False)}
 
@@ -122,7 +135,7 @@ def _rows_of(task: str, dataset: str, data_dir: str | None) -> Sequence[Any]:
 def main(
     task: str,
     description: str | None,
-    dataset: str,
+    dataset: str | None,
     show: Callable[[Mapping[str, Any], Mapping[str, Any]], None],
     argv: Sequence[str] | None = None,
 ) -> None:
@@ -132,9 +145,9 @@ def main(
     with exit_on_toolkit_error(parser.prog):
         data = data_of(task, args)
         parameters = {
-            name: getattr(args, name)
-            for name in ("max_seq_len", "batch_size", "doc_stride", "is_split_into_words")
-            if getattr(args, name, None)
+            name: value
+            for name in ("max_seq_len", "batch_size", "doc_stride", "is_split_into_words", "prob_limit")
+            if (value := getattr(args, name, None)) is not None and value is not False
         }
         sent = {**data, "text": [list(text) for text in data["text"]]} if "is_split_into_words" in parameters else data
         show(data, post(args.url, sent, parameters or None, args.retries))

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference.session import available_cores
 
-MODEL_NAMES = {"seq_cls": "models/ernie_cls", "token_cls": "models/ernie_ner", "qa": "models/ernie_qa"}
+MODEL_NAMES = {
+    "seq_cls": "models/ernie_cls", "token_cls": "models/ernie_ner", "qa": "models/ernie_qa",
+    "multi_label": "models/cls_multi_label",
+}  # fmt: skip
 """Task to the path that PaddleNLP's clients post to."""
 
 PRECISIONS = ("fp32", "int8")

@@ -10,21 +10,15 @@ from typing import Any, TypeVar
 from ernie_toolkit.bundle import BundleInfo, read_bundle
 from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import TextInput
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.inference.console import EXAMPLES
-from ernie_toolkit.inference.predictor import bundle_task, limited
+from ernie_toolkit.inference.console import examples_of
+from ernie_toolkit.inference.predictor import bundle_task, limited, with_threshold
 from ernie_toolkit.serving.batcher import Batcher, QueueFullError
 from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
 from ernie_toolkit.serving.wire import PAIR_FORMATS, RequestError, Settings, WireRequest, parse_request, result_of
 from ernie_toolkit.tasks import Task
 
 T = TypeVar("T")
-
-
-def examples_of(info: BundleInfo) -> list[TextInput]:
-    """Built-in texts of the kind that a bundle reads."""
-    return EXAMPLES.get(info.text_format, EXAMPLES["pair" if info.text_format in PAIR_FORMATS else "single"])
 
 
 def open_predictor(options: ServingOptions) -> Predictor:
@@ -111,6 +105,7 @@ class Service:
             ],
             "max_seq_len": info.max_seq_length,
             "precision": self.options.precision,
+            "sample": info.data_source == "sample",
             "warnings": list(info.warnings),
             "examples": [[item] if isinstance(item, str) else list(item) for item in examples_of(info)],
         }
@@ -125,7 +120,8 @@ class Service:
         limits = {} if settings.doc_stride is None else {"doc_stride": settings.doc_stride}
         if dataclasses.replace(settings, max_seq_length=length) == Settings(info.max_seq_length):
             return self._predictor.task
-        return bundle_task(limited(info, length, limits), self._predictor.bundle.directory)
+        info = with_threshold(limited(info, length, limits), settings.threshold)
+        return bundle_task(info, self._predictor.bundle.directory)
 
     def _read(self, body: bytes) -> tuple[WireRequest, Task, EncodedDataset]:
         request = parse_request(body, self.info.task, self.info.text_format, self.options.max_texts)
@@ -140,5 +136,5 @@ class Service:
 
     def _write(self, request: WireRequest, task: Task, rows: EncodedDataset, logits: Outputs) -> bytes:
         answers = task.decode(rows, logits, request.inputs)
-        result = result_of(request, answers, logits, self.info)
+        result = result_of(request, answers, logits, dataclasses.replace(self.info, thresholds=task.thresholds))
         return json.dumps({"result": result}, ensure_ascii=False, allow_nan=False).encode()

@@ -14,7 +14,16 @@ import numpy as np
 
 from ernie_toolkit.bundle import BundleInfo
 from ernie_toolkit.data.tagged import join_tokens
-from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText, answer_fields, softmax
+from ernie_toolkit.decoding import (
+    Answer,
+    LabelAnswer,
+    LabelSetAnswer,
+    SpanAnswer,
+    TaggedText,
+    answer_fields,
+    softmax,
+)
+from ernie_toolkit.decoding.label_sets import THRESHOLD
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.features import MIN_SEQ_LENGTH, TextInput
 
@@ -33,6 +42,7 @@ class Settings:
 
     max_seq_length: int | None = None
     doc_stride: int | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,9 @@ def parse_request(body: bytes, task: str, text_format: str, max_texts: int) -> W
     given = request.get("parameters")
     parameters = _object({} if given is None else given, "parameters")
     settings = Settings(
-        _count(parameters, "max_seq_len", MIN_SEQ_LENGTH), _count(parameters, "doc_stride", 0) if task == "qa" else None
+        _count(parameters, "max_seq_len", MIN_SEQ_LENGTH),
+        _count(parameters, "doc_stride", 0) if task == "qa" else None,
+        _share(parameters, "prob_limit") if task == "multi_label" else None,
     )
     _count(parameters, "batch_size", 1)
     if task == "token_cls":
@@ -133,6 +145,15 @@ def _count(parameters: Mapping[str, Any], name: str, least: int) -> int | None:
     return value
 
 
+def _share(parameters: Mapping[str, Any], name: str) -> float | None:
+    value = parameters.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise RequestError(f"parameters.{name} is {_shown(value)}: it must be a number between 0 and 1")
+    return float(value)
+
+
 def _items(data: Mapping[str, Any], name: str, max_texts: int) -> list[Any]:
     """The list of a field; a single string is a list of one."""
     if data.get(name) is None:
@@ -174,7 +195,10 @@ def result_of(
     """The JSON of some answers, one entry of each list for each input.
 
     `logits`: of labels, float of shape (len(answers), classes), for the runners-up; else not looked at.
+    `info`: the bundle, with the thresholds that were used.
     """
+    if isinstance(answers[0], LabelSetAnswer):
+        return _label_set_result(cast(Sequence[LabelSetAnswer], answers), info)
     if isinstance(answers[0], LabelAnswer):
         return _label_result(cast(Sequence[LabelAnswer], answers), np.asarray(logits), info)
     if isinstance(answers[0], TaggedText):
@@ -213,6 +237,31 @@ def _label_result(answers: Sequence[LabelAnswer], logits: np.ndarray, info: Bund
             [entry(index, float(row[index])) for index in chosen.tolist()]
             for chosen, row in zip(best, probabilities, strict=True)
         ],
+    }
+
+
+def _label_set_result(answers: Sequence[LabelSetAnswer], info: BundleInfo) -> dict[str, Any]:
+    """Lists of lists, in the labels' order; `top` has all labels of a text and the most probable others."""
+    names = info.labels if info.label_names is None else info.label_names
+    thresholds = info.thresholds or (THRESHOLD,) * len(info.labels)
+
+    def top(answer: LabelSetAnswer) -> list[dict[str, Any]]:
+        order = sorted(range(len(names)), key=lambda index: -answer.probabilities[index])
+        return [
+            {
+                "label": index, "label_id": info.labels[index], "label_name": names[index],
+                "confidence": round(answer.probabilities[index], 6), "threshold": thresholds[index],
+                "chosen": index in answer.indices,
+            }
+            for place, index in enumerate(order) if place < TOP_LABELS or index in answer.indices
+        ]  # fmt: skip
+
+    return {
+        "label": [list(answer.indices) for answer in answers],
+        "confidence": [[round(value, 6) for value in answer.confidences] for answer in answers],
+        "label_id": [list(answer.labels) for answer in answers],
+        "label_name": [list(answer.names) for answer in answers],
+        "top": [top(answer) for answer in answers],
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.triton.interface import Interface
+from ernie_toolkit.triton.interface import NO_LABEL, Interface
 
 if TYPE_CHECKING:
     from tritonclient.grpc import InferenceServerClient
@@ -38,7 +38,7 @@ def connect(url: str, interface: Interface) -> InferenceServerClient:
 def ask(
     client: InferenceServerClient, interface: Interface, texts: Sequence[TextInput], timeout: float = 60
 ) -> list[dict[str, Any]]:
-    """The answer to each text, with the fields of `decoding.answer_fields` that the ensemble gives.
+    """The answer to each text, with the fields of `decoding.answer_fields` that the ensemble gives; labels by index.
 
     `timeout` in seconds. Raises ServerError with the server's reason.
     """
@@ -58,7 +58,10 @@ def ask(
         result = client.infer(interface.name, inputs, client_timeout=timeout)
     except InferenceServerException as error:
         raise ServerError(f"the server refused: {error.message()}") from error
-    columns = {item.name: result.as_numpy(item.name).reshape(-1).tolist() for item in interface.answers}
+    columns = {
+        item.name: result.as_numpy(item.name).reshape(-1 if item.dims == (1,) else (len(rows), -1)).tolist()
+        for item in interface.answers
+    }
     return [fields(dict(strict_zip(columns, row))) for row in strict_zip(*columns.values())]
 
 
@@ -72,5 +75,11 @@ def fields(values: dict[str, Any]) -> dict[str, Any]:
                  "confidence": item["confidence"]}
                 for item in entities
             ]
+        }  # fmt: skip
+    if isinstance(values.get("label"), list):
+        count = sum(label != NO_LABEL for label in values["label"])
+        return {
+            "labels": values["label"][:count], "label_names": json.loads(values["label_name"]),
+            "confidences": values["confidence"][:count],
         }  # fmt: skip
     return {name: value.decode("utf-8") if isinstance(value, bytes) else value for name, value in values.items()}

@@ -22,13 +22,15 @@ class Interface:
     """The ensemble of a task.
 
     `texts`: inputs that carry texts. `answers`: outputs. `windows`: whether a text may take several rows of
-    the model, so that the postprocess step has to see the texts again.
+    the model, so that the postprocess step has to see the texts again; only then do logits have a token axis.
+    `tokenizer_name`: the name of the tokenizer step, where it is not the usual.
     """
 
     name: str
     texts: tuple[Tensor, ...]
     answers: tuple[Tensor, ...]
     windows: bool
+    tokenizer_name: str = ""
 
     @property
     def passed(self) -> tuple[Tensor, ...]:
@@ -42,7 +44,7 @@ class Interface:
     @property
     def tokenizer(self) -> str:
         """The step that makes model inputs of texts."""
-        return f"{self.name}_tokenizer"
+        return self.tokenizer_name or f"{self.name}_tokenizer"
 
     @property
     def model(self) -> str:
@@ -55,6 +57,12 @@ class Interface:
         return f"{self.name}_postprocess"
 
 
+# A set has as many columns as the largest one of the request's texts has labels, at least one; -1 (of probability 0)
+# fills up the others. Names are a JSON list in one string. The names of the models are those of PaddleNLP's guide.
+NO_LABEL = -1
+LABEL_SET_ANSWERS = (
+    Tensor("label", "INT64", (-1,)), Tensor("confidence", "FP32", (-1,)), Tensor("label_name", "STRING"),
+)  # fmt: skip
 LABEL_ANSWERS = (Tensor("label", "INT64"), Tensor("confidence", "FP32"), Tensor("label_name", "STRING"))
 SPAN_ANSWERS = (
     Tensor("answer", "STRING"), Tensor("confidence", "FP32"), Tensor("start", "INT64"), Tensor("end", "INT64"),
@@ -64,15 +72,17 @@ SPAN_ANSWERS = (
 def interface_of(task: str, pairs: bool) -> Interface:
     """The ensemble of a task; `pairs`: whether each input is a pair of texts.
 
-    Answers: the label's index, probability and name; or for texts to tag one JSON list of entities ("pos":
-    first and last character, "label", "entity", "confidence"); or for questions text, probability and place
-    (characters [start, end)) of the answer.
+    Answers: the label's index, probability and name; or those of any number of labels; or for texts to tag one
+    JSON list of entities ("pos": first and last character, "label", "entity", "confidence"); or for questions
+    text, probability and place (characters [start, end)) of the answer.
     """
     if task == "qa":
         return Interface("ernie_qa", (Tensor("QUESTION", "STRING"), Tensor("CONTEXT", "STRING")), SPAN_ANSWERS, True)
     texts = (Tensor("INPUT", "STRING"),) + ((Tensor("INPUT_PAIR", "STRING"),) if pairs else ())
     if task == "token_cls":
         return Interface("ernie_tokencls", texts, (Tensor("OUTPUT", "STRING"),), True)
+    if task == "multi_label":
+        return Interface("seqcls", texts, LABEL_SET_ANSWERS, False, "tokenizer")
     return Interface("ernie_seqcls", texts, LABEL_ANSWERS, False)
 
 

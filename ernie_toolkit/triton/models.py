@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
+from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.encoded import Batch, EncodedDataset, row_logits
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.features import INPUTS, PAIR_FORMATS, TextInput, pad_batch
@@ -23,7 +23,7 @@ from ernie_toolkit.inference.predictor import bundle_task
 from ernie_toolkit.inference.session import open_session
 from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tokenization import load_tokenizer
-from ernie_toolkit.triton.interface import Interface, interface_of, join_texts
+from ernie_toolkit.triton.interface import NO_LABEL, Interface, interface_of, join_texts
 from ernie_toolkit.windows import Window
 
 
@@ -127,6 +127,7 @@ class OnnxModel(Step):
         self.session = open_session(self.bundle, device, threads, self.parameters["precision"], gpu)
         self.pad_id = load_tokenizer(self.bundle.path("tokenizer")).special.pad
         self.max_rows = int(self.parameters["max_rows"])
+        self.token_axis = interface_of(self.bundle.info.task, False).windows
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """The logits of each request; requests that the server handed over together are computed together."""
@@ -152,7 +153,7 @@ class OnnxModel(Step):
             rows, tokens = arrays[0].shape
             cut = [output[end - rows : end] for output in found]
             # Padding of the whole batch is cut away again; labels have no tokens.
-            parts.append([array[:, :tokens] if self.bundle.info.task != "seq_cls" else array for array in cut])
+            parts.append([array[:, :tokens] if self.token_axis else array for array in cut])
         return parts
 
     def _infer(self, batch: Batch) -> list[np.ndarray]:
@@ -184,7 +185,7 @@ class PostprocessModel(Step):
     """Logits, and the texts they are of, to answers."""
 
     def compute(self, request: Any) -> list[np.ndarray]:
-        """Answers of a request, each output of shape (texts, 1)."""
+        """Answers of a request, each output of shape (texts, 1), or (texts, labels) for sets of labels."""
         logits = [tensor(request, name) for name in self.bundle.info.outputs]
         if self.interface.windows:
             texts = tensor(request, self.interface.passed[0].name)
@@ -194,12 +195,26 @@ class PostprocessModel(Step):
             found = self.task.decode(rows, row_logits(logits, rows.lengths()), inputs)
         else:
             found = self.task.decode(EncodedDataset([], self.tokenizer.special.pad), list(logits[0]), [])
+        if isinstance(found[0], LabelSetAnswer):
+            return label_set_values(cast("Sequence[LabelSetAnswer]", found))
         columns = strict_zip(*(answer_values(answer) for answer in found))
         return [np.array(column, dtype=kind).reshape(-1, 1) for column, kind in strict_zip(columns, self._kinds())]
 
     def _kinds(self) -> list[type]:
         kinds: dict[str, type] = {"INT64": np.int64, "FP32": np.float32, "STRING": np.object_}
         return [kinds[item.type] for item in self.interface.answers]
+
+
+def label_set_values(answers: Sequence[LabelSetAnswer]) -> list[np.ndarray]:
+    """Indices (int64) and probabilities (float32) of shape (texts, largest set), and names of shape (texts, 1)."""
+    widest = max(1, max(len(answer.indices) for answer in answers))
+    indices = np.full((len(answers), widest), NO_LABEL, dtype=np.int64)
+    confidences = np.zeros((len(answers), widest), dtype=np.float32)
+    for row, answer in enumerate(answers):
+        indices[row, : len(answer.indices)] = answer.indices
+        confidences[row, : len(answer.indices)] = answer.confidences
+    names = [[json.dumps(answer.names, ensure_ascii=False).encode()] for answer in answers]
+    return [indices, confidences, np.array(names, dtype=np.object_)]
 
 
 def answer_values(answer: Answer) -> tuple[Any, ...]:

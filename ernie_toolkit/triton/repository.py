@@ -124,7 +124,9 @@ def _sequences() -> tuple[Tensor, ...]:
 
 def _logits(bundle: Bundle) -> tuple[Tensor, ...]:
     info = bundle.info
-    dims = {"seq_cls": (len(info.labels),), "token_cls": (-1, len(info.labels)), "qa": (-1,)}[info.task]
+    labels = len(info.labels)
+    shapes = {"seq_cls": (labels,), "multi_label": (labels,), "token_cls": (-1, labels), "qa": (-1,)}
+    dims = shapes[info.task]
     return tuple(Tensor(name, "FP32", dims) for name in info.outputs)
 
 

@@ -1,17 +1,27 @@
-"""Bundles of the three tasks, FP32 and INT8, and the environments of the deployments."""
+"""Bundles of every task, FP32 and INT8, and the environments of the deployments."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from answers import INPUTS
+from label_sets import TEXTS, uneven_thresholds
 from tiny import ROOT, make_tiny_model
 
-from ernie_toolkit.bundle import add_compressed
+from ernie_toolkit.bundle import Bundle, add_compressed
 from ernie_toolkit.data import load_dataset
+from ernie_toolkit.data.sample.reviews import LABELS
+from ernie_toolkit.decoding import sigmoid
 from ernie_toolkit.models import Vocabulary
-from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, Task, TokenClassification
+from ernie_toolkit.tasks import (
+    MultiLabelClassification,
+    QuestionAnswering,
+    SequenceClassification,
+    Task,
+    TokenClassification,
+)
 
 SETS = {"seq_cls": "afqmc", "token_cls": "msra_ner", "qa": "cmrc2018"}
 
@@ -27,7 +37,6 @@ def _task(name: str, labels: tuple[str, ...]) -> Task:
 def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> dict[str, Path]:
     """A bundle for each task, of an untrained tiny model with answers of many kinds, with an INT8 model; read only."""
     from ernie_toolkit.finetuning import open_session
-    from ernie_toolkit.inference.dynamic_quantization import quantize_dynamic_file
     from ernie_toolkit.training import predict_logits
 
     directories = {}
@@ -40,11 +49,37 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) ->
             rows = session.task.encode(session.tokenizer, INPUTS[name])
             model.model.classifier.bias.set_value(-np.median(predict_logits(model.model, rows, 8), axis=0))
         bundle = session.export(root / "export", 20, {}, trained=True)
-        quantized = root / "quantized.onnx"
-        quantized.write_bytes(quantize_dynamic_file(bundle.path("onnx")))
-        add_compressed(bundle, "onnx_int8", quantized, {"kind": "dynamic"})
-        directories[name] = bundle.directory
+        directories[name] = _with_int8(bundle, root).directory
     return directories
+
+
+def _with_int8(bundle: Bundle, scratch: Path) -> Bundle:
+    from ernie_toolkit.inference.dynamic_quantization import quantize_dynamic_file
+
+    quantized = scratch / "quantized.onnx"
+    quantized.write_bytes(quantize_dynamic_file(bundle.path("onnx")))
+    return add_compressed(bundle, "onnx_int8", quantized, {"kind": "dynamic"})
+
+
+@pytest.fixture(scope="session")
+def multi_label_bundle(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> Path:
+    """A bundle of an untrained tiny multi-label model with a threshold of its own for each label; FP32 and INT8."""
+    from ernie_toolkit.export import Origin, export_bundle
+    from ernie_toolkit.tokenization import build_tokenizer
+    from ernie_toolkit.training import predict_logits
+
+    root = tmp_path_factory.mktemp("multi_label")
+    loaded = make_tiny_model(vocabulary, LABELS, "multi_label", initializer_range=0.3)
+    tokenizer = build_tokenizer(vocabulary.tokens, vocabulary.do_lower_case)
+    task = MultiLabelClassification(LABELS, 48)
+    rows = task.encode(tokenizer, TEXTS)
+    # So that every label is given to some texts and not to others.
+    loaded.model.classifier.bias.set_value(-np.median(predict_logits(loaded.model, rows, 16), axis=0))
+    thresholds = uneven_thresholds(sigmoid(task.table(predict_logits(loaded.model, rows, 16))))
+    task = dataclasses.replace(task, thresholds=thresholds)
+    origin = Origin("reviews", "sample", {}, ("an untrained model",))
+    bundle = export_bundle(loaded.model, tokenizer, task, origin, TEXTS[:8], root / "export")
+    return _with_int8(bundle, root).directory
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +98,7 @@ def environment() -> Callable[[str], Path]:
         finally:
             sys.path.pop(0)
         if find_python(PYTHONS[name]) is None:
-            pytest.skip(f"no Python {' or '.join(PYTHONS[name])} on this machine, which deploy/{name} needs")
+            pytest.skip(f"no Python {' or '.join(PYTHONS[name])} on this machine, which {name} needs")
         raise AssertionError(f"{python} is missing: `make test-deploy` builds it first")
 
     return find

@@ -12,7 +12,14 @@ from answers import INPUTS
 from servers import Server, free_ports, running_server
 from tiny import ROOT
 
-NAMES = {"seq_cls": "/models/ernie_cls", "token_cls": "/models/ernie_ner", "qa": "/models/ernie_qa"}
+NAMES = {
+    "seq_cls": "/models/ernie_cls", "token_cls": "/models/ernie_ner", "qa": "/models/ernie_qa",
+    "multi_label": "/models/cls_multi_label",
+}  # fmt: skip
+SCRIPTS = {
+    **{task: f"deploy/simple_serving/server_{task}.py" for task in INPUTS},
+    "multi_label": "multi_label/deploy/simple_serving/server.py",
+}
 HTTP_ERRORS = (OSError, http.client.HTTPException)
 
 
@@ -88,9 +95,9 @@ def serving(
 ) -> Iterator[HttpServer]:
     """A server script in the environment of the deployment, ready; killed when the block ends."""
     port = port or free_ports(1)[0]
-    script = ROOT / "deploy" / "simple_serving" / f"server_{task}.py"
     command: Sequence[str | Path] = [
-        python, script, "--model_path", bundle, "--host", "127.0.0.1", "--port", str(port), *map(str, options),
+        python, ROOT / SCRIPTS[task], "--model_path", bundle, "--host", "127.0.0.1", "--port", str(port),
+        *map(str, options),
     ]  # fmt: skip
     with running_server(command, log, lambda: is_ready(port)) as server:
         yield HttpServer(server, port, task)

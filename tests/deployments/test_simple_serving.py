@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from answers import HARD, INPUTS, assert_same_answers, expected_answers
 from http_calls import NAMES, HttpServer, answers_of, data_of, serving
+from light_imports import check_imports_no_paddle
 
 BODY_LIMIT = 1 << 16
 # A text that keeps a server with room for one request busy for seconds.
@@ -31,6 +32,10 @@ def servers(
         yield {
             task: stack.enter_context(serving(python, task, bundles[task], logs / task, *options)) for task in INPUTS
         }
+
+
+def test_the_service_imports_no_paddle(environment: Callable[[str], Path]) -> None:
+    check_imports_no_paddle(environment("simple_serving"), "serving")
 
 
 @pytest.mark.parametrize("task", list(INPUTS))

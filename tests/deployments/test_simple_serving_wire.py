@@ -15,7 +15,10 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.serving.options import ServingOptions
 from ernie_toolkit.serving.wire import RequestError, Settings, WireRequest, parse_request, result_of, word_starts
 
-FORMATS = [("seq_cls", "sentence"), ("seq_cls", "pair"), ("token_cls", "characters"), ("qa", "question_context")]
+FORMATS = [
+    ("seq_cls", "sentence"), ("seq_cls", "pair"), ("token_cls", "characters"), ("qa", "question_context"),
+    ("multi_label", "sentence"),
+]  # fmt: skip
 JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
@@ -40,7 +43,7 @@ def test_any_bytes_are_read_or_refused(body: bytes, kind: tuple[str, str]) -> No
     st.dictionaries(st.sampled_from(["data", "parameters", "x"]), JSON_VALUES)
     | st.fixed_dictionaries({"data": st.dictionaries(FIELDS, JSON_VALUES, max_size=3)}, optional={
         "parameters": st.dictionaries(st.sampled_from(["max_seq_len", "batch_size", "doc_stride",
-                                                       "is_split_into_words", "new"]), JSON_VALUES)}),
+                                                       "is_split_into_words", "prob_limit", "new"]), JSON_VALUES)}),
     st.sampled_from(FORMATS),
 )  # fmt: skip
 def test_any_json_is_read_or_refused_in_one_line(request_body: dict[str, Any], kind: tuple[str, str]) -> None:

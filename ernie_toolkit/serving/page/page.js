@@ -6,11 +6,12 @@ const TITLES = {
   seq_cls: ["文本分类", "text classification"],
   token_cls: ["命名实体识别", "named entities"],
   qa: ["阅读理解", "question answering"],
+  multi_label: ["多标签分类", "multi-label classification"],
 };
 const FIELDS = {
-  text: [["文本", "text", 4]],
+  text: [["文本", "text", 3]],
   pair: [["文本一", "first text", 2], ["文本二", "second text", 2]],
-  qa: [["问题", "question", 1], ["原文", "context", 7]],
+  qa: [["问题", "question", 1], ["原文", "context", 5]],
 };
 
 const at = (id) => document.getElementById(id);
@@ -62,6 +63,7 @@ async function predict() {
     at("time").textContent = `用时 ${Math.round(performance.now() - started)} ms`;
     at("raw").textContent = JSON.stringify({ result }, null, 2);
     at("result").hidden = false;
+    at("result").scrollIntoView({ block: "nearest" });
   } catch (error) {
     at("result").hidden = true;
     fail(error instanceof TypeError ? "无法连接服务，请稍后再试。The service cannot be reached." : error.message);
@@ -88,9 +90,15 @@ function setUp() {
   const [title, english] = TITLES[about.task];
   at("title").textContent = `ERNIE 3.0 ${title}`;
   document.title = `${title} ${english}`;
-  at("about").textContent = `${about.dataset} · ${about.precision.toUpperCase()} · 最长 ${about.max_seq_len} tokens · ${english}`;
+  const facts = [about.dataset, about.precision.toUpperCase(), `最长 ${about.max_seq_len} tokens`, english];
+  // A narrow window breaks the line between the facts, not within one.
+  at("about").textContent = facts.map((fact) => fact.replaceAll(" ", "\u00a0")).join(" · ");
   if (about.warnings.length) {
-    at("warnings").textContent = about.warnings.join("; ");
+    if (about.sample) {
+      at("warnings-label").textContent = "样例模型，仅供试用";
+      at("warnings-hint").textContent = "trained on sample data";
+    }
+    at("warnings-list").replaceChildren(...about.warnings.map((warning) => element("li", "", warning)));
     at("warnings").hidden = false;
   }
   const labels = FIELDS[about.task === "qa" ? "qa" : about.pairs ? "pair" : "text"];

@@ -20,8 +20,8 @@ function hueOf(kind) {
 
 function bars(rows) {
   const list = element("ol", "bars");
-  for (const { name, note, value } of rows) {
-    const item = element("li");
+  for (const [index, { name, note, value, top = index === 0 }] of rows.entries()) {
+    const item = element("li", top ? "top" : "");
     const line = element("div", "name");
     const title = element("span", "", name);
     if (note) title.append(" ", element("span", "hint", note));
@@ -41,12 +41,30 @@ function classification(result) {
   return [
     bars(
       result.top[0].map((entry) => ({
-        name: entry.label_name,
+        // A number alone says nothing of what it is.
+        name: /^\d+$/.test(entry.label_name) ? `标签 ${entry.label_name}` : entry.label_name,
         note: entry.label_name === entry.label_id ? "" : entry.label_id,
         value: entry.confidence,
       })),
     ),
   ];
+}
+
+function labelSets(result) {
+  const entries = result.top[0];
+  const shown = (chosen) =>
+    entries
+      .filter((entry) => entry.chosen === chosen)
+      .map((entry) => ({
+        name: entry.label_name,
+        note: `阈值 ${percent(entry.threshold)}`,
+        value: entry.confidence,
+        top: chosen,
+      }));
+  const [labels, others] = [shown(true), shown(false)];
+  const parts = [labels.length ? bars(labels) : element("p", "hint", "没有标签高于阈值（no label above its threshold）")];
+  if (others.length) parts.push(element("p", "sub", "未达到阈值的标签（labels below their thresholds）"), bars(others));
+  return parts;
 }
 
 function marked(text, spans) {
@@ -100,4 +118,4 @@ function answering(result, [, context]) {
   return parts;
 }
 
-export const VIEWS = { seq_cls: classification, token_cls: tagging, qa: answering };
+export const VIEWS = { seq_cls: classification, token_cls: tagging, qa: answering, multi_label: labelSets };

@@ -1,0 +1,96 @@
+"""config.yml of the pipeline service: Paddle Serving's own settings, and the model's among those of its operator."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.pairing import strict_zip
+
+OPERATOR = "seq_cls"  # its name is the service's, and stands in the HTTP path
+PORTS = ("rpc_port", "http_port")
+
+
+@dataclass(frozen=True)
+class ServiceOptions:
+    """How the service is set up.
+
+    `pipeline`: what Paddle Serving reads. `num_threads`: of one batch; several are computed at once where the
+    operator's `concurrency` says so. `prob_limit`: one threshold in place of the bundle's own. Raises ConfigError.
+    """
+
+    pipeline: dict[str, Any]
+    model_path: str
+    precision: str = "fp32"
+    num_threads: int = 1
+    max_texts: int = 128
+    prob_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, kinds in (("precision", str), ("num_threads", int), ("max_texts", int)):
+            if not isinstance(getattr(self, name), kinds):
+                raise ConfigError(
+                    f"op.{OPERATOR}.{name} is {getattr(self, name)!r}: it must be of type {kinds.__name__}"
+                )
+        if self.max_texts < 1:
+            raise ConfigError(f"op.{OPERATOR}.max_texts is {self.max_texts}: it must be at least 1")
+        if self.prob_limit is not None and not isinstance(self.prob_limit, (int, float)):
+            raise ConfigError(f"op.{OPERATOR}.prob_limit is {self.prob_limit!r}: it must be a number between 0 and 1")
+
+
+def read_config(
+    path: Path, model_path: str | None = None, rpc_port: int | None = None, http_port: int | None = None
+) -> ServiceOptions:
+    """Read a config.yml; what is given beside it comes first. Paths in it are relative to its directory.
+
+    Raises ConfigError with the file's name.
+    """
+    import yaml
+
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    dag = _mapping(_mapping(config, path, "the file").setdefault("dag", {}), path, "dag")
+    operator = _mapping(_mapping(config.get("op"), path, "op").get(OPERATOR), path, f"op.{OPERATOR}")
+    # Threads share one session; what a process of Paddle Serving's own forks off would have none.
+    if (
+        dag.setdefault("is_thread_op", True) is not True
+        or config.setdefault("build_dag_each_worker", False) is not False
+    ):
+        raise ConfigError(
+            f"{path}: dag.is_thread_op must be true and build_dag_each_worker false: the operator has threads"
+        )
+    if _mapping(operator.setdefault("local_service_conf", {}), path, "local_service_conf").get("model_config"):
+        raise ConfigError(f"{path}: op.{OPERATOR} computes by ONNX Runtime: give model_path in place of model_config")
+    dag.setdefault("tracer", {}).setdefault("interval_s", -1)
+    for name, given in strict_zip(PORTS, (rpc_port, http_port)):
+        config[name] = config.get(name) if given is None else given
+        if not isinstance(config[name], int) or not 1024 <= config[name] < 1 << 16:
+            raise ConfigError(f"{path}: {name} is {config[name]!r}: it must be between 1024 and 65535")
+    own = {
+        name: operator.pop(name) for name in ("precision", "num_threads", "max_texts", "prob_limit") if name in operator
+    }
+    found = operator.pop("model_path", None)
+    if model_path is None and not isinstance(found, str):
+        raise ConfigError(f"{path}: op.{OPERATOR} has no model_path: give the directory of a bundle")
+    return ServiceOptions(config, model_path or str(path.parent / str(found)), **own)
+
+
+def _mapping(value: Any, path: Path, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: {name} is {str(value)[:40]!r}: it must be a mapping")
+    return value
+
+
+def check_port(port: int, name: str) -> None:
+    """ConfigError where a port cannot be listened on: Paddle Serving itself would not say so."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise ConfigError(f"{name} {port}: {error.strerror or error}: choose another") from None

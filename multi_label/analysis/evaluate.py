@@ -1,0 +1,68 @@
+"""Evaluate a trained multi-label model label by label; write the wrong rows and a page to look at.
+
+python multi_label/analysis/evaluate.py --dataset_dir data --params_path ./checkpoint/
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ernie_toolkit.analysis.evaluation import Evaluation, bad_case_text, bad_cases, guide_lines, split_result
+from ernie_toolkit.analysis.report import report_page
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
+from ernie_toolkit.devices import use_device
+from ernie_toolkit.files import write_text
+from ernie_toolkit.multi_label.options import TrainedOptions
+from ernie_toolkit.options import option
+from ernie_toolkit.settings import add_options, resolve_options
+
+
+@dataclass(frozen=True)
+class EvaluationOptions(TrainedOptions):
+    """What is evaluated, and where the wrong rows go."""
+
+    dataset_dir: str = option("../data", "directory with the training, dev and label files")
+    params_path: str = option("../checkpoint/", "directory of a trained model")
+    bad_case_file: str = option("./bad_case.txt", "file for the wrong dev rows: prediction, label, text")
+    report_file: str = option("./report.html", "file for the page")
+    threshold: float = option(-1.0, "probability a label has to be above; -1: the model's own (0.5 where it has none)")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, evaluate, write."""
+    parser = OneLineParser(prog="evaluate.py", description=__doc__)
+    add_options(parser, EvaluationOptions)
+    given = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        options = resolve_options(EvaluationOptions, {}, given)
+        from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, model_thresholds
+        from ernie_toolkit.multi_label.training import load_directory
+
+        model = check_params(options.params_path)
+        model_thresholds(options.params_path, options.threshold)  # a mistake is told before Paddle is loaded
+        data = load_directory(options, ("train", "dev"))
+        check_labels(model, data.spec.labels, Path(options.dataset_dir) / options.label_file)
+        use_device(options.device or None)
+        trained = load_trained(options.params_path, options.max_seq_length, options.threshold)
+        thresholds = trained.task.used_thresholds
+        results = []
+        for rows in (data.split("train"), data.split("dev")):
+            texts = [row["sentence"] for row in rows]
+            probabilities = trained.probabilities(texts, options.batch_size)
+            results.append(split_result(texts, trained.task.gold(rows), probabilities, thresholds))
+        evaluation = Evaluation(trained.task.labels, thresholds, *results)
+        for line in guide_lines(evaluation):
+            say(line)
+        cases = bad_cases(evaluation.dev, thresholds)
+        write_text(Path(options.bad_case_file), bad_case_text(evaluation, cases))
+        about = {"model": str(model), "data": str(options.dataset_dir), "warnings": list(data.warnings)}
+        write_text(Path(options.report_file), report_page(evaluation, cases, about))
+        say(f"{len(cases)} of {len(evaluation.dev.texts)} dev rows are wrong: {options.bad_case_file}")
+        say(f"page: {options.report_file}")
+        for message in data.warnings:
+            warn(message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,50 @@
+"""Ask a running service.py for the labels of texts over HTTP.
+
+python multi_label/deploy/paddle_serving/http_client.py
+python multi_label/deploy/paddle_serving/http_client.py --prob_limit 0.3 --text 快递当天就到了，不过外盒压得变形。
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.inference.console import EXAMPLES, show_labels
+from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, request_columns
+from ernie_toolkit.pairing import strict_zip
+
+
+def ask(url: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:
+    """The labels of each text. Raises ServiceError with the service's reason."""
+    columns = request_columns(texts, prob_limit)
+    body = json.dumps({"key": list(columns), "value": list(columns.values())}).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as response:
+            answer = json.load(response)
+        return parse_answer(answer["err_no"], answer["err_msg"], dict(strict_zip(answer["key"], answer["value"])))
+    except OSError as error:
+        raise ServiceError(f"{url}: {getattr(error, 'reason', None) or error}: is the service running?") from None
+    except (ValueError, KeyError, TypeError):
+        raise ServiceError(f"{url}: the answer is not that of this service: check the address") from None
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, ask, print the labels of each text."""
+    parser = OneLineParser(prog="http_client.py", description=__doc__)
+    parser.add_argument("--url", default="http://127.0.0.1:9878/seq_cls/prediction", help="(default: %(default)s)")
+    parser.add_argument("--text", nargs="+", default=EXAMPLES["multi_label"], help="(default: built-in examples)")
+    parser.add_argument("--prob_limit", type=float, help="probability that a label has to be above (default: its own)")
+    args = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        answers = ask(args.url, args.text, args.prob_limit)
+    for text, answer in strict_zip(args.text, answers):
+        print(show_labels(text, answer["label_names"], answer["confidences"]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

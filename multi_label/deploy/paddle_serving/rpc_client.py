@@ -1,0 +1,54 @@
+"""Ask a running service.py for the labels of texts by RPC, with Paddle Serving's own client.
+
+python multi_label/deploy/paddle_serving/rpc_client.py
+python multi_label/deploy/paddle_serving/rpc_client.py --prob_limit 0.3 --text 快递当天就到了，不过外盒压得变形。
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.inference.console import EXAMPLES, show_labels
+from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, request_columns
+from ernie_toolkit.pairing import strict_zip
+
+
+def ask(address: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:
+    """The labels of each text. Raises ServiceError with the service's reason."""
+    # The package writes logs and a file into these when it is imported, and prints times when it is asked.
+    with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
+        os.environ["SERVING_LOG_PATH"] = os.environ["SERVING_HOME"] = directory
+        import grpc
+        from paddle_serving_server.pipeline import PipelineClient
+
+        client = PipelineClient()
+        client.connect([address])
+        try:
+            answer = client.predict({**request_columns(texts, prob_limit), "clientip": ""})
+        except grpc.RpcError as error:
+            raise ServiceError(f"{address}: {error.details()}: is the service running?") from None
+    return parse_answer(answer.err_no, answer.err_msg, dict(strict_zip(answer.key, answer.value)))
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, ask, print the labels of each text."""
+    parser = OneLineParser(prog="rpc_client.py", description=__doc__)
+    parser.add_argument("--address", default="127.0.0.1:18090", help="(default: %(default)s)")
+    parser.add_argument("--text", nargs="+", default=EXAMPLES["multi_label"], help="(default: built-in examples)")
+    parser.add_argument("--prob_limit", type=float, help="probability that a label has to be above (default: its own)")
+    args = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        answers = ask(args.address, args.text, args.prob_limit)
+    for text, answer in strict_zip(args.text, answers):
+        print(show_labels(text, answer["label_names"], answer["confidences"]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

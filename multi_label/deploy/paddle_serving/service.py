@@ -1,0 +1,74 @@
+"""Serve a multi-label model by Paddle Serving's pipeline: RPC, and HTTP through its gateway.
+
+python multi_label/deploy/paddle_serving/service.py --model_path ./export
+
+Ctrl-C or SIGTERM to this process stops it, gateway included.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from ernie_toolkit.bundle import read_bundle
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.console import examples_of
+from ernie_toolkit.paddle_serving.options import PORTS, ServiceOptions, check_port, read_config
+
+
+def open_predictor(options: ServiceOptions) -> Predictor:
+    """The bundle's predictor, which has answered once. Raises ConfigError where the bundle is of another task."""
+    info = read_bundle(options.model_path).info
+    if info.task != "multi_label":
+        raise ConfigError(f"{options.model_path} is a bundle for the task '{info.task}': give a multi-label one")
+    predictor = Predictor(
+        options.model_path, num_threads=options.num_threads, precision=options.precision, threshold=options.prob_limit
+    )
+    predictor.predict(examples_of(info))
+    return predictor
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """End as a program that is done: what was started ends too."""
+    raise SystemExit(0)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, open the model, serve."""
+    parser = OneLineParser(prog="service.py", description=__doc__)
+    here = Path(__file__).resolve().parent
+    parser.add_argument("--config", default=str(here / "config.yml"), help="(default: config.yml beside this script)")
+    parser.add_argument("--model_path", help="bundle (default: the configuration's)")
+    for name in PORTS:
+        parser.add_argument(f"--{name}", type=int, help="(default: the configuration's)")
+    parser.add_argument("--log_dir", default="log", help="for Paddle Serving's own logs (default: %(default)s)")
+    args = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        options = read_config(Path(args.config), args.model_path, args.rpc_port, args.http_port)
+        for name in PORTS:
+            check_port(options.pipeline[name], f"--{name}")
+        predictor = open_predictor(options)
+        # Paddle Serving reads these when it is imported, and writes into the working directory without them.
+        Path(args.log_dir).mkdir(parents=True, exist_ok=True)
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # no warning when the gateway is forked off
+        os.environ["SERVING_LOG_PATH"] = os.environ["SERVING_HOME"] = str(Path(args.log_dir).resolve())
+        from label_pipeline import serve
+
+        # Its operators report every request otherwise, and its files may grow to 15 GB.
+        logging.getLogger("paddle_serving_server").setLevel(logging.WARNING)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, leave)
+        for message in predictor.bundle.info.warnings:
+            sys.stderr.write(f"warning: {message}\n")
+        serve(predictor, options)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,90 @@
+"""Predict the labels of texts with an exported model: ONNX Runtime, numpy and tokenizers, no Paddle.
+
+python multi_label/deploy/predictor/infer.py --device cpu --model_path_prefix export/float32 --dataset_dir data
+python multi_label/deploy/predictor/infer.py --device cpu --model_path_prefix export/float32 --dataset_dir data --perf
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from predictor import check_label_file, evaluate, find_bundle, show
+
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, warn
+from ernie_toolkit.data.label_sets import LABEL_FILE, UNLABELLED_FILE, read_texts
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.console import examples_of
+from ernie_toolkit.inference.gpu import GpuOptions
+
+
+def build_parser() -> OneLineParser:
+    """The arguments, named as PaddleNLP's guide names them."""
+    parser = OneLineParser(prog="infer.py", description=__doc__)
+    parser.add_argument(
+        "--model_path_prefix", default="export/float32",
+        help="DIR/float32 of the bundle in DIR, or DIR itself (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--device", default="cpu", choices=("cpu", "gpu"), help="(default: %(default)s)")
+    parser.add_argument("--device_id", type=int, default=0, help="which GPU (default: %(default)s)")
+    parser.add_argument("--max_seq_length", type=int, help="at most the bundle's own, which is the default")
+    parser.add_argument("--batch_size", type=int, default=32, help="(default: %(default)s)")
+    parser.add_argument("--num_threads", type=int, help="of the CPU (default: the processors this process may use)")
+    parser.add_argument("--use_quantize", action="store_true", help="INT8: the bundle's, or made now; CPU only")
+    parser.add_argument("--use_fp16", action="store_true", help="FP16: the bundle's, or made now; GPU only")
+    parser.add_argument(
+        "--threshold", type=float, help="probability that a label has to be above (default: the bundle's thresholds)"
+    )
+    parser.add_argument("--dataset_dir", help=f"directory with {UNLABELLED_FILE}; built-in texts without it")
+    parser.add_argument("--label_file", default=LABEL_FILE, help="its label file (default: %(default)s)")
+    parser.add_argument("--perf", action="store_true", help="print speed and F1 on a labelled file of --dataset_dir")
+    parser.add_argument("--perf_dataset", default="dev", choices=("dev", "test"), help="(default: %(default)s)")
+    return parser
+
+
+def precision_of(args: argparse.Namespace) -> str:
+    """The precision asked for; what the device has no use for is left out with a warning, as in the guide."""
+    if args.use_quantize and args.device == "gpu":
+        warn("--use_quantize is for the CPU: left out (--use_fp16 is for the GPU)")
+    if args.use_fp16 and args.device == "cpu":
+        warn("--use_fp16 is for the GPU: left out (--use_quantize is for the CPU)")
+    if args.device == "cpu":
+        return "int8" if args.use_quantize else "fp32"
+    return "fp16" if args.use_fp16 else "fp32"
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, then predict or measure."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        if args.batch_size < 1:
+            raise ConfigError(f"--batch_size is {args.batch_size}: it must be at least 1")
+        bundle = find_bundle(args.model_path_prefix)
+        if args.perf and not args.dataset_dir:
+            raise ConfigError(
+                f"--perf needs --dataset_dir, a directory with {args.perf_dataset}.txt and {args.label_file}"
+            )
+        directory = Path(args.dataset_dir or ".")
+        if args.dataset_dir and (directory / args.label_file).is_file():
+            check_label_file(bundle, directory / args.label_file)
+        texts = (
+            read_texts(directory / UNLABELLED_FILE) if args.dataset_dir and not args.perf else examples_of(bundle.info)
+        )
+        predictor = Predictor(
+            bundle.directory, args.device, args.num_threads, precision_of(args), args.max_seq_length,
+            gpu=GpuOptions(args.device_id) if args.device == "gpu" else None, threshold=args.threshold,
+        )  # fmt: skip
+        for message in bundle.info.warnings:
+            warn(message)
+        if args.perf:
+            evaluate(predictor, directory, args.perf_dataset, args.label_file, args.batch_size)
+        else:
+            show(predictor, texts, args.batch_size)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
