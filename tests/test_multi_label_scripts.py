@@ -10,6 +10,7 @@ import pytest
 from ernie_toolkit.data.label_sets import read_label_list, split_line, write_sample_directory
 from ernie_toolkit.inference import Predictor
 
+pytestmark = pytest.mark.slow
 FEW = ("--max_steps", "8", "--save_steps", "4", "--max_seq_length", "48", "--disable_tqdm", "--report_to", "none")
 SCRIPTS = ("train.py", "predict.py", "export_model.py", "prune.py", "doccano.py")
 
@@ -151,7 +152,6 @@ def test_doccano_there_and_back(root: Path, tmp_path: Path) -> None:
     assert lines == sorted((tmp_path / "data/dev.txt").read_text(encoding="utf-8").splitlines())
 
 
-@pytest.mark.slow
 def test_pruned_models_are_laid_out_as_the_guide_lists_them(root: Path, place: Path, tmp_path: Path) -> None:
     arguments = ("--output_dir", str(tmp_path / "prune"), "--width_mult", "2/3", "1/2", *FEW)
     done = call(root, place, "prune.py", *arguments)
@@ -172,7 +172,6 @@ def test_pruned_models_are_laid_out_as_the_guide_lists_them(root: Path, place: P
     assert not list((tmp_path / "prune").glob("width_mult_0*")) and not (tmp_path / "prune/unfinished").exists()
 
 
-@pytest.mark.slow
 def test_two_processes_train_as_one(root: Path, place: Path, tmp_path: Path) -> None:
     launch = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log"]
     script = [str(root / "multi_label/train.py"), "--device", "cpu", "--dataset_dir", str(place / "data"), *FEW]
