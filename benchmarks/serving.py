@@ -11,16 +11,13 @@ clients share the machine. Latency in milliseconds, of the requests in the measu
 import contextlib
 import http.client
 import json
+import subprocess
 import sys
 import tempfile
-import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ernie_toolkit.bundle import BundleInfo, read_bundle
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
@@ -36,43 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "deployments"))  # servers are started as the tests start them
 
 from servers import free_ports, running_server  # noqa: E402
-
-Ask = Callable[[TextInput], None]
-"""Sends one text and reads the answer; each client has its own."""
-
-
-def measure(make_ask: Callable[[], Ask], texts: Sequence[TextInput], clients: int, seconds: float) -> dict[str, float]:
-    """Requests a second, and the median and 99th percentile of their latency in milliseconds."""
-    latencies: list[list[float]] = [[] for _ in range(clients)]
-    failures: list[BaseException] = []
-    begin = time.perf_counter() + 1
-    end = begin + seconds
-
-    def work(client: int) -> None:
-        try:
-            ask = make_ask()
-            number = client
-            while (started := time.perf_counter()) < end:
-                ask(texts[number % len(texts)])
-                number += clients
-                if started >= begin:
-                    latencies[client].append(time.perf_counter() - started)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(client,)) for client in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    values = np.concatenate([np.array(items) for items in latencies]) * 1000
-    return {
-        "requests_per_second": len(values) / seconds,
-        "p50_ms": float(np.percentile(values, 50)),
-        "p99_ms": float(np.percentile(values, 99)),
-    }
+from serving_load import Ask, measure  # noqa: E402
 
 
 def poster(port: int, path: str, body_of: Callable[[TextInput], dict[str, Any]]) -> Ask:
@@ -156,8 +117,6 @@ def triton(model: Path, info: BundleInfo, precision: str, threads: int) -> Itera
 
     python = python_of("triton_serving")
     with tempfile.TemporaryDirectory() as name:
-        import subprocess
-
         repository = Path(name) / "models"
         subprocess.run(
             [python, folder / "build_repository.py", "--model_path", model, "--model_repository", repository,
@@ -173,6 +132,18 @@ def triton(model: Path, info: BundleInfo, precision: str, threads: int) -> Itera
             yield lambda: poster(http_port, f"/v2/models/{interface.name}/infer", body)
 
 
+def fastdeploy(args: Any) -> dict[str, Any]:
+    """FastDeploy in a process of its own Python: figures by number of clients (see serving_fastdeploy.py)."""
+    command = [
+        python_of("python"), Path(__file__).with_name("serving_fastdeploy.py"), "--model_path", args.model_path,
+        "--texts", args.texts, "--max_texts", str(args.max_texts), "--clients", *map(str, args.clients), "--seconds",
+        str(args.seconds), "--num_threads", str(args.num_threads), "--precision_mode", args.precision_mode,
+    ]  # fmt: skip
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
 DEPLOYMENTS = {"Predictor in process": in_process, "HTTP service": simple_serving, "Triton": triton}
 
 
@@ -185,6 +156,7 @@ def run(args: Any) -> dict[str, Any]:
         with deployment(args.model_path, info, args.precision_mode, args.num_threads) as make_ask:
             results[name] = {str(clients): measure(make_ask, texts, clients, args.seconds) for clients in args.clients}
         print(f"{name}: done", file=sys.stderr, flush=True)
+    results["FastDeploy in process"] = fastdeploy(args)
     return {"texts": len(texts), "precision": args.precision_mode, "threads": args.num_threads, "deployments": results}
 
 
