@@ -73,9 +73,13 @@ def test_sparse_rows_and_what_supports_them(root: Path, place: Path) -> None:
     assert {row["sentence"] for row in rows["sparse"]} < {row["sentence"] for row in rows["dev"]}
     assert len(rows["sparse"]) == 10 and 10 <= len(rows["support"]) <= 15
     assert not {row["sentence"] for row in rows["support"]} & {row["sentence"] for row in rows["train"]}
+    known = {row["sentence"] for name in ("train", "dev") for row in rows[name]}
+    with (place / "data/data.txt").open("a", encoding="utf-8") as stream:
+        stream.writelines(text + "\n" for text in sorted(known))
     done = call(root, place / "analysis", "sparse.py", *arguments, "--annotate")
     assert done.returncode == 0, done.stderr
     support = (place / "data/support.txt").read_text(encoding="utf-8").splitlines()
+    assert not known & set(support)
     assert len(support) == 15 and set(support) < set((place / "data/data.txt").read_text(encoding="utf-8").splitlines())
 
 
@@ -93,7 +97,7 @@ def test_new_rows(root: Path, place: Path) -> None:
         ("evaluate.py", ("--params_path", "none"), "none: no such model directory"),
         ("evaluate.py", ("--dataset_dir", "none"), "none: no such data directory"),
         ("dirty.py", ("--dirty_num", "0"), "--dirty_num is 0"),
-        ("dirty.py", ("--rest_file", "train.txt"), "give three different names"),
+        ("dirty.py", ("--rest_file", "train.txt"), "--rest_file and --train_file are the same file"),
         ("dirty.py", ("--method", "luck"), "invalid choice"),
         ("sparse.py", ("--support_threshold", "2"), "a cosine lies between -1 and 1"),
         ("sparse.py", ("--rationale_num_sparse", "0"), "--rationale_num_sparse is 0"),
@@ -101,7 +105,7 @@ def test_new_rows(root: Path, place: Path) -> None:
         ("aug.py", ("--aug_percent", "0"), "--aug_percent is 0.0"),
         ("aug.py", ("--aug_type", "mlm"), "--aug_type mlm and --params_path go together"),
         ("aug.py", ("--aug_type", "mlm", "--params_path", "../checkpoint"), "no masked-language-model head"),
-        ("aug.py", ("--aug_path", "../data/train.txt"), "give another file"),
+        ("aug.py", ("--aug_path", "../data/train.txt"), "--aug_path and --train_path are the same file"),
     ],
 )
 def test_what_is_refused(root: Path, source: Path, script: str, arguments: tuple[str, ...], message: str) -> None:

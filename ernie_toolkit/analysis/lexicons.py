@@ -68,7 +68,9 @@ def _tokenizer() -> "object":
 
     jieba.setLogLevel(logging.WARNING)
     tokenizer = jieba.Tokenizer()
-    tokenizer.initialize()
+    # As `initialize` does, but without the cache that it reads from, and leaves in, everybody's temporary directory.
+    tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
+    tokenizer.initialized = True
     return tokenizer
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_toolkit.analysis.augmentation import MIX, REPLACERS, STRATEGIES, TYPES, augment, check_augmentation
+from ernie_toolkit.analysis.checks import check_targets
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say
 from ernie_toolkit.data.label_sets import split_line, write_label_sets
 from ernie_toolkit.data.lines import read_lines
@@ -44,8 +45,7 @@ def main(argv: Sequence[str]) -> None:
         check_augmentation(options.aug_strategy, options.create_n, options.aug_percent)
         if (options.aug_type == "mlm") != bool(options.params_path):
             raise ConfigError("--aug_type mlm and --params_path go together: give both, or neither")
-        if Path(options.train_path).resolve() == Path(options.aug_path).resolve():
-            raise ConfigError("--aug_path is --train_path: give another file for the new rows")
+        check_targets({"aug_path": Path(options.aug_path)}, {"train_path": Path(options.train_path)})
         rows = []
         for number, line in read_lines(Path(options.train_path)):
             text, labels = split_line(line, f"{options.train_path}:{number}")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ernie_toolkit.analysis.augmentation import DUPLICATE, REPLACERS, STRATEGIES, augment
+from ernie_toolkit.analysis.augmentation import DUPLICATE, REPLACERS, STRATEGIES, augment, check_augmentation
+from ernie_toolkit.analysis.checks import check_counts, check_targets, unknown_texts
 from ernie_toolkit.analysis.similarity import evidence, sparsest, support
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import format_line, read_texts, write_label_sets
@@ -47,14 +48,17 @@ class SparseOptions(TrainedOptions):
 
 def check(options: SparseOptions) -> None:
     """Raise ConfigError on the first value that cannot be meant."""
-    for name in ("rationale_num_sparse", "rationale_num_support", "sparse_num", "support_num"):
-        if getattr(options, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(options, name)}: it must be at least 1")
+    counts = ("rationale_num_sparse", "rationale_num_support", "sparse_num", "support_num", "batch_size")
+    check_counts({name: getattr(options, name) for name in counts})
+    check_augmentation(options.aug_strategy, 1, options.aug_percent)
     if not -1 <= options.support_threshold <= 1:
         raise ConfigError(f"--support_threshold is {options.support_threshold}: a cosine lies between -1 and 1")
-    names = (options.sparse_file, options.support_file, options.train_file, options.dev_file, options.unlabeled_file)
-    if len(set(names)) < len(names):
-        raise ConfigError("--sparse_file, --support_file and the files that are read: give different names")
+    directory = Path(options.dataset_dir)
+    written, read = (
+        {name: directory / getattr(options, name) for name in names}
+        for names in (("sparse_file", "support_file"), ("train_file", "dev_file", "label_file", "unlabeled_file"))
+    )
+    check_targets(written, read)
 
 
 def supporting(options: SparseOptions, train: list[Example], places: Sequence[int]) -> list[Example]:
@@ -81,10 +85,13 @@ def main(argv: Sequence[str]) -> None:
         model = check_params(options.params_path)
         data = load_directory(options, ("train", "dev"))
         check_labels(model, data.spec.labels, directory / options.label_file)
-        texts = read_texts(directory / options.unlabeled_file) if options.annotate else []
+        train, dev = data.split("train"), data.split("dev")
+        texts = []
+        if options.annotate:
+            source = directory / options.unlabeled_file
+            texts = unknown_texts(read_texts(source), (row["sentence"] for row in [*train, *dev]), source)
         use_device(options.device or None)
         trained = load_trained(options.params_path, options.max_seq_length)
-        train, dev = data.split("train"), data.split("dev")
         known, asked = (
             trained.sentence_features([row["sentence"] for row in rows], options.batch_size) for rows in (train, dev)
         )
