@@ -63,15 +63,15 @@ def main(argv: Sequence[str]) -> None:
         own = resolve_options(PruneOptions, {}, given)
         options = resolve_options(CompressionOptions, DEFAULTS, given)
         options = dataclasses.replace(options, width_mult_list=own.width_mult)
-        training = resolve_options(TrainingOptions, TRAINING_DEFAULTS, given)
         check_compression_options(options)
-        check_training_options(training, MultiLabelClassification.metrics)
         if "dynabert" not in options.parts:
             raise ConfigError(f"--strategy {options.strategy}: pruning is dynabert, alone or with other parts")
-        from ernie_toolkit.multi_label.trained import check_params, load_trained
+        from ernie_toolkit.multi_label.trained import check_params, load_trained, trained_with
         from ernie_toolkit.multi_label.training import load_directory
 
         directory = check_params(own.params_dir)
+        training = resolve_options(TrainingOptions, {**TRAINING_DEFAULTS, **trained_with(directory)}, given)
+        check_training_options(training, MultiLabelClassification.metrics)
         request = Request(options, training, Path(own.output_dir), "cpu", own.resume, own.overwrite_output_dir)
         check_unfinished(request)
         data = load_directory(own, ("train", "dev"))

@@ -58,7 +58,7 @@ class TrainedOptions(PlaceOptions):
     """Which trained model answers, and how."""
 
     params_path: str = option("./checkpoint/", "directory of a trained model")
-    max_seq_length: int = option(128, "longest sequence in tokens; the rest is cut off")
+    max_seq_length: int = option(0, "longest sequence in tokens, the rest is cut off; 0: as in training")
     batch_size: int = option(32, "rows in one batch")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,16 @@ from ernie_toolkit.decoding import LabelSetAnswer, sigmoid
 from ernie_toolkit.encoded import EncodedDataset, run_rows
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.finetuning import check_length
-from ernie_toolkit.models import LoadedModel, check_model_directory, load_model, model_labels, model_task
+from ernie_toolkit.models import (
+    SAMPLE_MODEL,
+    LoadedModel,
+    check_model_directory,
+    load_model,
+    model_labels,
+    model_task,
+)
 from ernie_toolkit.models import model_thresholds as recorded_thresholds
+from ernie_toolkit.multi_label.options import SAMPLE_TRAINING
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.tokenization import WordPieceTokenizer, build_tokenizer
@@ -97,11 +105,20 @@ def model_thresholds(params_path: str, threshold: float = -1.0) -> tuple[float, 
     return (threshold,) * len(model_labels(directory) or ())
 
 
+def trained_with(directory: Path) -> dict[str, Any]:
+    """Training options that a model's own training stands in for where nobody gives them: its length; for a small
+    model from scratch also its larger steps."""
+    record = read_metrics(directory)
+    own = SAMPLE_TRAINING if record.get("model") == SAMPLE_MODEL else {}
+    length = record.get("settings", {}).get("max_seq_length")
+    return {**own, **({"max_seq_length": length} if length else {})}
+
+
 def load_trained(params_path: str, max_seq_length: int = 0, threshold: float = -1.0) -> TrainedModel:
     """Load a trained model; `max_seq_length` 0: as it was trained. See `check_params` and `model_thresholds`."""
     directory = check_params(params_path)
     thresholds = model_thresholds(params_path, threshold)
-    length = max_seq_length or int(read_metrics(directory).get("settings", {}).get("max_seq_length", 128))
+    length = max_seq_length or int(trained_with(directory).get("max_seq_length", 128))
     loaded = load_model(str(directory), task=MultiLabelClassification.name)
     if loaded.fresh:
         raise ModelError(f"{directory} has no trained head: train it first")
