@@ -1,6 +1,7 @@
 """Tags to entities, and start and end logits to answers: places in the text, rules, and the search itself."""
 
 from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from ernie_toolkit.decoding import (
     decode_tags,
     entity_spans,
 )
-from ernie_toolkit.decoding.tags import best_tags
+from ernie_toolkit.decoding.tags import best_tags, mean_confidences
 
 LABELS = ("B-PER", "I-PER", "B-LOC", "I-LOC", "O")
 
@@ -90,6 +91,43 @@ def test_confidence_is_the_mean_over_an_entitys_tokens() -> None:
     assert answer.tags == ("B-PER", "I-PER", "O")
     sure = np.exp(9.0) / (np.exp(9.0) + 4)
     assert answer.entities[0].confidence == pytest.approx((sure + 0.5) / 2)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 4)), min_size=1, max_size=20), st.integers(0, 2**32 - 1))
+def test_confidences_are_those_of_the_direct_definition(places: list[tuple[int, int]], seed: int) -> None:
+    """For tokens in any order, which no tokenizer gives, too."""
+    generator = np.random.default_rng(seed)
+    tokens = offsets(*((start, start + length) for start, length in places))
+    tags = ["B-LOC" if one else "O" for one in generator.integers(0, 2, 16)]
+    confidence = generator.random(len(tokens))
+    spans = [
+        (start, end) for _, start, end in entity_spans(tags) if ((tokens[:, 0] < end) & (tokens[:, 1] > start)).any()
+    ]
+    expected = [float(confidence[(tokens[:, 0] < end) & (tokens[:, 1] > start)].mean()) for start, end in spans]
+    assert mean_confidences(confidence, tokens, spans) == expected
+
+
+class Counted(np.ndarray):
+    """An array that counts the elements that element-wise operations on it give."""
+
+    elements = 0
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+        plain = [np.asarray(item) if isinstance(item, Counted) else item for item in inputs]
+        result = getattr(ufunc, method)(*plain, **settings)
+        Counted.elements += np.size(result)
+        return result
+
+
+def test_the_work_grows_with_the_text_and_not_with_its_square() -> None:
+    tokens = 4000
+    text = "字" * tokens
+    places = offsets(*((place, place + 1) for place in range(tokens)))
+    Counted.elements = 0
+    answer = decode_tags(one_hot(*["B-LOC", "O"] * (tokens // 2)), places.view(Counted), text, LABELS)
+    assert len(answer.entities) == tokens // 2
+    assert 0 < Counted.elements < 10 * tokens
 
 
 def test_shapes_that_do_not_fit() -> None:
