@@ -12,15 +12,49 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ernie_toolkit.errors import ConfigError
+
+
+def _no_place(path: Path, reason: str | OSError) -> ConfigError:
+    text = reason if isinstance(reason, str) else reason.strerror or str(reason)
+    return ConfigError(f"{path} cannot be written: {text}: give another name")
+
+
+def _check_folder(path: Path) -> None:
+    """ConfigError where the folder that `path` is to lie in is none, cannot be made or cannot be written into."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise _no_place(path, f"{folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _no_place(path, f"no permission to write into {folder}")
+
+
+def check_output_file(path: Path) -> None:
+    """ConfigError where a file could not be written to `path`; nothing is made. For arguments, before the work."""
+    try:
+        if path.is_dir():
+            raise _no_place(path, "it is a folder")
+        # To take the place of a device (/dev/null, say) would break it for every program.
+        if path.exists() and not path.is_file():
+            raise _no_place(path, "it is not an ordinary file")
+        _check_folder(path)
+    except OSError as error:
+        raise _no_place(path, error) from None
+
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; rename it to `path` when the block ends well.
 
-    An exception in the block removes the temporary file and leaves an earlier `path` as it was.
+    An exception in the block removes the temporary file and leaves an earlier `path` as it was. Raises ConfigError
+    where `path` is a folder or a device, or no file can be made there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    check_output_file(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    except OSError as error:
+        raise _no_place(path, error) from None
     os.close(handle)
     temporary = Path(name)
     try:
@@ -49,10 +83,17 @@ def write_json(path: Path, value: Any) -> None:
 def replaced_directory(path: Path) -> Iterator[Path]:
     """Give an empty temporary directory beside `path`; let it take the place of `path` when the block ends well.
 
-    An exception in the block removes the temporary directory and leaves an earlier `path` as it was.
+    An exception in the block removes the temporary directory and leaves an earlier `path` as it was. Raises
+    ConfigError where `path` is a file, or no directory can be made there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    try:
+        if path.exists() and not path.is_dir():
+            raise _no_place(path, "it is a file, not a folder")
+        _check_folder(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    except OSError as error:
+        raise _no_place(path, error) from None
     retired = temporary.with_suffix(".old")
     try:
         yield temporary

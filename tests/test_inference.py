@@ -169,6 +169,10 @@ class TestInferCpu:
             (("--input_file", "nowhere.txt"), "nowhere.txt"),
             (("--model_path", "nowhere"), "is not a bundle"),
             (("--batch_size", "0"), "batch_size is 0"),
+            (("--output_file", "."), "is a folder"),
+            (("--output_file", f"{__file__}/x"), "is not a folder"),
+            # Before a text is predicted: that would find the batch size.
+            (("--output_file", ".", "--batch_size", "0"), "is a folder"),
             (("--batch_size", "x"), "invalid int"),
             (("--max_seq_length", "4096"), "over the bundle's own"),
             (("--precision", "int8"), "unrecognized arguments"),

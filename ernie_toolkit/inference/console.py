@@ -14,7 +14,7 @@ from ernie_toolkit.data.inputs import read_inputs
 from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, TaggedText, answer_fields
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.features import PAIR_FORMATS, TextInput
-from ernie_toolkit.files import write_text
+from ernie_toolkit.files import check_output_file, write_text
 from ernie_toolkit.pairing import strict_zip
 
 # Where run_*.py and multi_label/export_model.py put the bundle of each task's first data set.
@@ -58,7 +58,12 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
-    """What to predict: the command line's texts, the file's, or the built-in examples."""
+    """What to predict: the command line's texts, the file's, or the built-in examples.
+
+    Raises ConfigError where they do not fit the model, or `--output_file` cannot be written.
+    """
+    if args.output_file:
+        check_output_file(Path(args.output_file))
     given = [name for name in ("input_file", "text", "question") if getattr(args, name)]
     if len(given) > 1:
         raise ConfigError(f"--{given[0]} and --{given[1]} exclude each other: give one of them")
