@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from answers import expected_answers
+from answers import HARD, expected_answers
 from http_calls import HttpServer, serving
 
 from ernie_toolkit.bundle import read_bundle
@@ -109,6 +109,29 @@ def test_the_answer_is_highlighted_in_its_context(
     assert whole.locator("mark").text_content() == answer.text
     before = whole.evaluate("item => item.firstChild.nodeType === 3 ? item.firstChild.textContent : ''")
     assert before == context[: answer.start]
+
+
+def test_an_answer_deep_in_a_long_context_is_in_sight(
+    page: Any, servers: dict[str, HttpServer], bundles: dict[str, Path]
+) -> None:
+    from ernie_toolkit.inference import Predictor
+
+    question = "总部在哪里？"
+    sentences = [f"第{number}号工厂的{HARD[number % 6]}建在{number * 7}号公路旁边。" for number in range(60)]
+    # An untrained model answers from anywhere: some order of the sentences has its answer near the end.
+    contexts = ["".join(sentences[turn:] + sentences[:turn]) for turn in range(60)]
+    answers = Predictor(bundles["qa"], num_threads=1).predict([(question, context) for context in contexts])
+    context, answer = next(
+        (context, answer)
+        for context, answer in zip(contexts, answers, strict=True)
+        if answer.start > 0.7 * len(context)
+    )
+    ask(page, servers["qa"], question, context)
+    box = page.locator("#answer .context")
+    assert box.locator("mark").text_content() == answer.text
+    outer, inner = box.bounding_box(), box.locator("mark").bounding_box()
+    assert box.evaluate("box => box.scrollHeight > 3 * box.clientHeight")
+    assert outer["y"] <= inner["y"] and inner["y"] + inner["height"] <= outer["y"] + outer["height"]
 
 
 def test_markup_in_a_text_is_text(page: Any, servers: dict[str, HttpServer]) -> None:

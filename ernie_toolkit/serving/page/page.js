@@ -1,6 +1,6 @@
 // The form: asks the service of this page's own address, shows its answer or its reason.
 
-import { VIEWS, element } from "./view.js";
+import { VIEWS, element, reveal } from "./view.js";
 
 const TITLES = {
   seq_cls: ["文本分类", "text classification"],
@@ -63,6 +63,7 @@ async function predict() {
     at("time").textContent = `用时 ${Math.round(performance.now() - started)} ms`;
     at("raw").textContent = JSON.stringify({ result }, null, 2);
     at("result").hidden = false;
+    reveal(at("answer"));
     at("result").scrollIntoView({ block: "nearest" });
   } catch (error) {
     at("result").hidden = true;

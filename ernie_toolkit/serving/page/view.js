@@ -118,4 +118,13 @@ function answering(result, [, context]) {
   return parts;
 }
 
+// A long context is a box that scrolls: bring the answer to its middle. What is shown must stand in the page already.
+export function reveal(shown) {
+  const box = shown.querySelector(".context");
+  const mark = box && box.querySelector("mark");
+  if (!mark) return;
+  const [inner, outer] = [mark.getBoundingClientRect(), box.getBoundingClientRect()];
+  box.scrollTop += inner.top - outer.top - Math.max(0, (box.clientHeight - inner.height) / 2);
+}
+
 export const VIEWS = { seq_cls: classification, token_cls: tagging, qa: answering, multi_label: labelSets };
