@@ -113,22 +113,23 @@ class Batcher:
 
     def _work(self) -> None:
         while parts := self._next_batch():
-            rows = EncodedDataset(
-                [ticket.rows.features[row] for ticket, chunk in parts for row in chunk], parts[0][0].rows.pad_id
-            )
             try:
-                logits = self._compute(rows)
+                logits = self._compute_parts(parts)
+                self._on_batch(sum(len(chunk) for _, chunk in parts), len({id(ticket) for ticket, _ in parts}))
+                self._hand_out(parts, logits)
             except Exception as error:
-                # Whatever the runtime raises belongs to the requests of this batch; the thread goes on with the next.
+                # Whatever is raised belongs to the requests of this batch; the thread goes on with the next.
                 for ticket, _ in parts:
                     _finish(ticket, error)
-                continue
-            finally:
-                with self._change:
-                    self._computing -= 1
-                    self._change.notify()  # whoever waits for company need not, when nothing else is computed
-            self._on_batch(len(rows), len({id(ticket) for ticket, _ in parts}))
-            self._hand_out(parts, logits)
+
+    def _compute_parts(self, parts: Sequence[Part]) -> Outputs:
+        try:
+            features = [ticket.rows.features[row] for ticket, chunk in parts for row in chunk]
+            return self._compute(EncodedDataset(features, parts[0][0].rows.pad_id))
+        finally:
+            with self._change:
+                self._computing -= 1
+                self._change.notify()  # whoever waits for company need not, when nothing else is computed
 
     def _next_batch(self) -> list[Part]:
         """Wait for a batch that is full or due; empty when all is done and the batcher is closing."""

@@ -134,6 +134,24 @@ def test_a_failing_batch_fails_its_requests_only(tagger: Predictor) -> None:
         batcher.submit(tagger.task.encode(tagger.tokenizer, ["句子"]))
 
 
+@pytest.mark.parametrize("broken", ["count", "rows"])
+def test_what_fails_after_a_batch_is_computed_fails_its_requests_only(tagger: Predictor, broken: str) -> None:
+    def on_batch(rows: int, requests: int) -> None:
+        if broken == "count" and rows == 3:
+            raise RuntimeError("no space left")
+
+    def compute(rows: EncodedDataset) -> Outputs:
+        logits = tagger.run(rows, len(rows))
+        return logits[:-1] if broken == "rows" and len(rows) == 3 else logits
+
+    batcher = Batcher(compute, 1, 3, 0.0, on_batch)
+    with pytest.raises((RuntimeError, ValueError)):
+        batcher.submit(tagger.task.encode(tagger.tokenizer, ["句子"] * 7)).result(60)
+    assert len(batcher.submit(tagger.task.encode(tagger.tokenizer, ["句子"])).result(60)) == 1
+    assert batcher.alive
+    batcher.close()
+
+
 def test_what_is_queued_is_finished_and_what_is_cancelled_is_dropped(tagger: Predictor) -> None:
     seen: list[int] = []
     started, go = threading.Event(), threading.Event()
