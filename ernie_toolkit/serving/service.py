@@ -14,6 +14,7 @@ from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.predictor import bundle_task, limited, with_threshold
 from ernie_toolkit.serving.batcher import Batcher, QueueFullError
+from ernie_toolkit.serving.bounds import least_windows
 from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
 from ernie_toolkit.serving.wire import PAIR_FORMATS, RequestError, Settings, WireRequest, parse_request, result_of
 from ernie_toolkit.tasks import Task
@@ -36,6 +37,12 @@ def open_predictor(options: ServingOptions) -> Predictor:
     predictor = Predictor(options.model_path, num_threads=1, precision=options.precision)
     predictor.predict(examples_of(info))
     return predictor
+
+
+def _too_many_windows(count: str, task: Task, most: int) -> RequestError:
+    return RequestError(
+        f"the texts make {count} windows of {task.max_seq_length} tokens, a request may make {most}: send less at once"
+    )
 
 
 class Service:
@@ -126,12 +133,12 @@ class Service:
     def _read(self, body: bytes) -> tuple[WireRequest, Task, EncodedDataset]:
         request = parse_request(body, self.info.task, self.info.text_format, self.options.max_texts)
         task = self._task(request.settings)
+        least, most = least_windows(task, request.inputs), self.options.max_rows
+        if least > most:  # said before the work of tokenizing and cutting is done
+            raise _too_many_windows(f"at least {least}", task, most)
         rows = task.encode(self._predictor.tokenizer, request.inputs)
-        if len(rows) > self.options.max_rows:
-            raise RequestError(
-                f"the texts make {len(rows)} windows of {task.max_seq_length} tokens, a request may make "
-                f"{self.options.max_rows}: send less at once"
-            )
+        if len(rows) > most:
+            raise _too_many_windows(str(len(rows)), task, most)
         return request, task, rows
 
     def _write(self, request: WireRequest, task: Task, rows: EncodedDataset, logits: Outputs) -> bytes:

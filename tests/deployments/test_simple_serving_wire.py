@@ -1,5 +1,6 @@
 """The wire format without a server: every request is read or refused with a reason, every answer fits its request."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,13 @@ from ernie_toolkit.bundle import read_bundle
 from ernie_toolkit.data.tagged import join_tokens
 from ernie_toolkit.decoding import Entity, LabelAnswer, TaggedText
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.features import TextInput
+from ernie_toolkit.models import Vocabulary
+from ernie_toolkit.serving.bounds import least_windows
 from ernie_toolkit.serving.options import ServingOptions
 from ernie_toolkit.serving.wire import RequestError, Settings, WireRequest, parse_request, result_of, word_starts
+from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, TokenClassification
+from ernie_toolkit.tokenization import build_tokenizer
 
 FORMATS = [
     ("seq_cls", "sentence"), ("seq_cls", "pair"), ("token_cls", "characters"), ("qa", "question_context"),
@@ -146,6 +152,32 @@ def test_entities_are_told_in_words(bundles: dict[str, Path]) -> None:
     plain = result_of(WireRequest((text,), Settings(), (None,)), [answer], [], info)
     assert plain["value"][0][0]["pos"] == [0, 7]
     assert len(plain["tokens_label"][0]) == len(text)
+
+
+LONG_TEXTS = st.text(st.sampled_from("字句a1 #"), min_size=1, max_size=300).filter(str.strip)
+TASKS = {
+    "seq_cls": SequenceClassification(("0", "1"), 48, None, "pair"),
+    "token_cls": TokenClassification(("O", "B-X"), 12, window_overlap=4),
+    "qa": QuestionAnswering(16, doc_stride=6),
+}
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(sorted(TASKS)),
+    st.lists(st.tuples(TEXTS | LONG_TEXTS, TEXTS | LONG_TEXTS), min_size=1, max_size=4),
+    st.integers(5, 20),
+)
+def test_windows_are_never_fewer_than_the_bound(
+    vocabulary: Vocabulary, name: str, pairs: list[tuple[str, str]], length: int
+) -> None:
+    tokenizer = build_tokenizer(vocabulary.tokens, vocabulary.do_lower_case)
+    task = dataclasses.replace(TASKS[name], max_seq_length=length)  # type: ignore[type-var]
+    inputs: list[TextInput] = [pair[1] for pair in pairs] if name == "token_cls" else list(pairs)
+    assert 1 <= least_windows(task, inputs) <= len(task.encode(tokenizer, inputs))
+    if name == "token_cls":
+        plain = ["字" * len(text) for _, text in pairs]
+        assert least_windows(task, plain) == len(task.encode(tokenizer, plain))
 
 
 def test_labels_are_told_as_indices(bundles: dict[str, Path]) -> None:
