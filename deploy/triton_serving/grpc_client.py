@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.features import TextInput
+from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.triton.client import ask, connect
 from ernie_toolkit.triton.interface import interface_of
 
@@ -25,7 +26,7 @@ def run_client(
     args = parser.parse_args(argv)
     if args.second and len(args.first) != len(args.second):
         parser.error(f"{len(args.first)} {first} and {len(args.second)} {second}: they do not make pairs")
-    texts: list[TextInput] = list(zip(args.first, args.second, strict=True)) if args.second else list(args.first)
+    texts: list[TextInput] = list(strict_zip(args.first, args.second)) if args.second else list(args.first)
     if not texts:
         texts = [text[0] if args.single and not isinstance(text, str) else text for text in examples]
     with exit_on_toolkit_error(prog):
@@ -34,7 +35,7 @@ def run_client(
         started = time.perf_counter()
         answers = ask(client, interface, texts)
         seconds = time.perf_counter() - started
-    for text, answer in zip(texts, answers, strict=True):
+    for text, answer in strict_zip(texts, answers):
         print(f"input: {text if isinstance(text, str) else ' | '.join(text)}")
         print(f"answer: {json.dumps(answer, ensure_ascii=False)}\n")
     print(f"{len(texts)} answer(s) in {1000 * seconds:.1f} ms")

@@ -10,10 +10,12 @@ from typing import Any
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.inference.console import MODEL_PATHS
+from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.serving.options import MODEL_NAMES, PRECISIONS, ServingOptions
 
 ARGUMENTS_VARIABLE = "ERNIE_SERVING_ARGS"
 PORT = 8189  # SimpleServing's
+REQUIREMENTS = "deploy/simple_serving/requirements.txt"
 
 
 def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
@@ -59,8 +61,8 @@ def main(task: str, description: str | None, argv: Sequence[str] | None = None) 
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = options_of(task, args)
-        from ernie_toolkit.serving.launch import serve
-
+        with packages_of(REQUIREMENTS):
+            from ernie_toolkit.serving.launch import serve
         serve(options, args.host, args.port, args.access_log)
 
 
@@ -74,6 +76,6 @@ def lazy_app(task: str, name: str) -> Any:
     parser = build_parser(task, None)
     args = parser.parse_args(shlex.split(os.environ.get(ARGUMENTS_VARIABLE, "")))
     with exit_on_toolkit_error(parser.prog):
-        from ernie_toolkit.serving.app import create_app
-
+        with packages_of(REQUIREMENTS):
+            from ernie_toolkit.serving.app import create_app
         return create_app(options_of(task, args))

@@ -1,10 +1,12 @@
 """A client of the service with nothing but the standard library, and the arguments of the client scripts."""
 
 import argparse
+import http.client
 import json
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,48 +31,86 @@ class ServerError(ToolkitError):
     """A server that gave no answer, or said why not."""
 
 
+class AwayError(Exception):
+    """Nobody answered, or only to say "later": the same request may be answered next time, after `pause` seconds."""
+
+    def __init__(self, reason: str, pause: float = 0.0) -> None:
+        super().__init__(reason)
+        self.pause = pause
+
+
 def post(
     url: str,
     data: Mapping[str, Any],
     parameters: Mapping[str, Any] | None = None,
     retries: int = 5,
     timeout: float = 60.0,
+    on_retry: Callable[[str], None] = lambda reason: None,
 ) -> dict[str, Any]:
     """The `result` of a request. `timeout` in seconds. Tries again where the server is full, stopping or not there.
 
-    Raises ServerError with the server's reason.
+    `on_retry` is told the reason before each further try. Raises ServerError with the server's reason, ConfigError
+    where `retries` is negative.
     """
+    if retries < 0:
+        raise ConfigError(f"--retries is {retries}: it must be at least 0")
     body = {"data": data} if parameters is None else {"data": data, "parameters": parameters}
-    try:
-        request = urllib.request.Request(
-            url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
-        )
-    except ValueError as error:
-        raise ServerError(f"--url {url}: {error}") from None
-    for attempt in range(retries + 1):
-        pause = min(PAUSE * 2**attempt, PAUSE_LIMIT)
+    request = _request(url, json.dumps(body).encode())
+    for attempt in range(retries):
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as response:
-                return dict(json.load(response)["result"])
-        except urllib.error.HTTPError as error:
-            reason = f"{url}: HTTP {error.code}: {_reason(error)}"
-            if error.code not in RETRY_STATUSES:
-                raise ServerError(reason) from None
-            wished = error.headers.get("Retry-After", "")
-            pause = max(pause, min(float(wished), PAUSE_LIMIT)) if wished.isdecimal() else pause
-        except OSError as error:  # URLError, a reset connection, a timeout
-            reason = f"{url}: {getattr(error, 'reason', None) or error}: is the server running?"
-        except (ValueError, KeyError, TypeError):
-            raise ServerError(f"{url}: the answer is not that of this service: check the address") from None
-        if attempt < retries:
-            time.sleep(pause)
-    raise ServerError(reason)
+            return _result(url, _answer(request, timeout))
+        except AwayError as away:
+            on_retry(str(away))
+            time.sleep(max(min(PAUSE * 2**attempt, PAUSE_LIMIT), min(away.pause, PAUSE_LIMIT)))
+    try:
+        return _result(url, _answer(request, timeout))
+    except AwayError as away:
+        raise ServerError(str(away)) from None
+
+
+def _request(url: str, body: bytes) -> urllib.request.Request:
+    """A request to an address that can be one. Raises ServerError."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, half of an IPv6 address
+        usable = False
+    if not usable:
+        raise ServerError(f"--url {url}: no address of a server: give http://HOST:PORT/PATH")
+    return urllib.request.Request(url, body, {"Content-Type": "application/json"}, method="POST")
+
+
+def _answer(request: urllib.request.Request, timeout: float) -> bytes:
+    """The body of an answer. Raises AwayError, or ServerError where to try again is of no use."""
+    url = request.full_url
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            body: bytes = response.read()
+            return body
+    except urllib.error.HTTPError as error:
+        reason = f"{url}: HTTP {error.code}: {_reason(error)}"
+        if error.code not in RETRY_STATUSES:
+            raise ServerError(reason) from None
+        wished = error.headers.get("Retry-After", "")
+        raise AwayError(reason, float(wished) if wished.isdecimal() else 0.0) from None
+    except (http.client.InvalidURL, ValueError) as error:  # white space, letters that no address has
+        raise ServerError(f"--url {url}: no address of a server ({error}): give http://HOST:PORT/PATH") from None
+    except (OSError, http.client.HTTPException) as error:  # a lost connection, a timeout, half of an answer
+        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+        raise AwayError(f"{url}: {reason}: is the server running?") from None
+
+
+def _result(url: str, body: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(body)["result"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ServerError(f"{url}: the answer is not that of this service: check the address") from None
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
     try:
         return str(json.loads(error.read())["detail"])
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
         return str(error.reason)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.features import TextInput
+from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.triton.interface import NO_LABEL, Interface
 
@@ -17,15 +18,21 @@ if TYPE_CHECKING:
     from tritonclient.grpc import InferenceServerClient
 
 
+REQUIREMENTS = "deploy/triton_serving/requirements.txt"
+
+
 class ServerError(ToolkitError):
     """The server could not be reached, or refused a request."""
 
 
 def connect(url: str, interface: Interface) -> InferenceServerClient:
-    """A client of a server that is ready for an ensemble; ServerError where it is not."""
-    from tritonclient.grpc import InferenceServerClient
-    from tritonclient.utils import InferenceServerException
+    """A client of a server that is ready for an ensemble.
 
+    Raises ServerError where the server is not ready, ConfigError where tritonclient is not installed.
+    """
+    with packages_of(REQUIREMENTS):
+        from tritonclient.grpc import InferenceServerClient
+        from tritonclient.utils import InferenceServerException
     client = InferenceServerClient(url)
     try:
         if client.is_model_ready(interface.name):

@@ -1,0 +1,24 @@
+"""Packages that one deployment needs and the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ernie_toolkit.errors import ConfigError
+
+
+@contextmanager
+def packages_of(requirements: str) -> Iterator[None]:
+    """Around imports: a package that is missing is a ConfigError that names the file to install.
+
+    `requirements`: the file's path from the project's root.
+    """
+    try:
+        yield
+    except (ImportError, RuntimeError) as error:
+        # tritonclient turns the ImportError of what it needs itself into a RuntimeError.
+        cause = error if isinstance(error, ImportError) else error.__cause__
+        if not isinstance(cause, ImportError) or (cause.name or "").startswith("ernie_toolkit"):
+            raise
+        raise ConfigError(f"{cause}, which this script needs: pip install -r {requirements}") from error
