@@ -82,6 +82,15 @@ async def disconnected(request: Request) -> None:
 
 async def respond(service: Service, metrics: Metrics, request: Request) -> Response:
     """Read a request, answer it, or say why not."""
+    try:
+        return await _respond(service, metrics, request)
+    except asyncio.CancelledError:
+        # uvicorn cancels what is not answered `stop_timeout` seconds after a stop; it would answer 500 itself.
+        reason = f"the server stopped before this was computed ({service.options.stop_timeout} s): try again"
+        return error(503, reason, retry_after=RETRY_SECONDS, connection="close")
+
+
+async def _respond(service: Service, metrics: Metrics, request: Request) -> Response:
     options = service.options
     try:
         body = await asyncio.wait_for(read_body(request, options.max_body_bytes), options.body_timeout)
@@ -175,7 +184,8 @@ def create_app(options: ServingOptions) -> ASGIApp:
         yield
         await asyncio.to_thread(service.close)
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    # Redirected to a path without its last slash, a request would be sent on to whatever its Host header says.
+    app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     _add_routes(app, service, metrics, model_path)
     _add_page(app)
 

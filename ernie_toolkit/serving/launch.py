@@ -12,15 +12,20 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.serving.app import create_app
 from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
 from ernie_toolkit.serving.service import open_predictor
 
 # uvicorn kills a worker that leaves a ping unanswered for this long; loading a large model must not count as that.
 WORKER_SILENCE = 120
+BACKLOG = 2048  # uvicorn's own
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to an address. Raises ConfigError where it cannot be."""
+    """A socket that listens on an address. Raises ConfigError where it cannot.
+
+    It listens at once: of two servers started together on one port both can bind, and one can listen.
+    """
     if not 0 <= port < 1 << 16:
         raise ConfigError(f"--port {port}: it must be between 0 and 65535")
     try:
@@ -28,11 +33,13 @@ def bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ConfigError(f"--host {host}: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that is none, "a..b"
+        reason = error.strerror if isinstance(error, OSError) else "no name of a machine"
+        raise ConfigError(f"--host {host}: {reason or error}") from None
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         reason = error.strerror or str(error)
@@ -56,21 +63,13 @@ def serve(options: ServingOptions, host: str, port: int, access_log: bool = Fals
         address = f"[{host}]" if ":" in host else host
         sys.stderr.write(f"http://{address}:{listener.getsockname()[1]}/{MODEL_NAMES[options.task]}: loading\n")
         if options.workers == 1:
-            from ernie_toolkit.serving.app import create_app
-
             uvicorn.Server(_config(create_app(options), options, access_log)).run([listener])
             return
         open_predictor(options)  # what is wrong with the bundle is said once, here
         with tempfile.TemporaryDirectory(prefix="ernie_serving_") as directory:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
-            config = _config(functools.partial(_worker_app, options), options, access_log, factory=True)
+            config = _config(functools.partial(create_app, options), options, access_log, factory=True)
             Multiprocess(config, [listener]).run()
-
-
-def _worker_app(options: ServingOptions) -> object:
-    from ernie_toolkit.serving.app import create_app
-
-    return create_app(options)
 
 
 def _config(app: object, options: ServingOptions, access_log: bool, factory: bool = False) -> uvicorn.Config:
@@ -81,6 +80,7 @@ def _config(app: object, options: ServingOptions, access_log: bool, factory: boo
         loop="asyncio",
         http="h11",
         ws="none",
+        backlog=BACKLOG,
         lifespan="on",
         log_level="info" if access_log else "warning",
         access_log=access_log,

@@ -12,6 +12,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from ernie_toolkit.errors import ConfigError
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -22,10 +24,12 @@ class Metrics:
     """The figures of one service.
 
     `requests` by path and HTTP status, `seconds` from the first byte of a request to the last of its answer,
-    `texts` answered, `batch_rows` and `batch_requests` of each batch computed, and the queue's length.
+    `texts` answered, `batch_rows` and `batch_requests` of each batch computed, and the queue's length. Raises
+    ConfigError where PROMETHEUS_MULTIPROC_DIR is set to what is no folder.
     """
 
     def __init__(self) -> None:
+        _make_directory()
         self._registry = CollectorRegistry()
         name, registry = "ernie_serving", self._registry
         self.requests = Counter(f"{name}_requests", "HTTP requests", ("path", "status"), registry=registry)
@@ -55,6 +59,20 @@ class Metrics:
         everything = CollectorRegistry()
         MultiProcessCollector(everything)
         return generate_latest(everything)
+
+
+def _make_directory() -> None:
+    directory = os.environ.get(DIRECTORY_VARIABLE)
+    if directory is None:
+        return
+    if not directory:
+        raise ConfigError(f"${DIRECTORY_VARIABLE} is set and empty: give it a folder, or unset it")
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"${DIRECTORY_VARIABLE} is {directory}, which is no folder ({error.strerror}): give it one, or unset it"
+        ) from None
 
 
 def forget_dead_workers(is_alive: Callable[[int], bool] | None = None) -> None:

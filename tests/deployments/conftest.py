@@ -53,6 +53,18 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) ->
     return directories
 
 
+@pytest.fixture(scope="session")
+def slow_bundle(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> Path:
+    """A bundle for token classification of a larger untrained model: a long text takes seconds; read only."""
+    from ernie_toolkit.finetuning import open_session
+
+    data = load_dataset("msra_ner", data_source="sample", limits={"train": 20, "dev": 8})
+    shape = {"hidden_size": 192, "num_hidden_layers": 4, "intermediate_size": 768}
+    model = make_tiny_model(vocabulary, data.spec.labels, "token_cls", **shape)
+    session = open_session(model, data, _task("token_cls", data.spec.labels))
+    return session.export(tmp_path_factory.mktemp("slow") / "export", 8, {}, trained=True).directory
+
+
 def _with_int8(bundle: Bundle, scratch: Path) -> Bundle:
     from ernie_toolkit.inference.dynamic_quantization import quantize_dynamic_file
 

@@ -16,7 +16,7 @@ from http_calls import NAMES, HttpServer, answers_of, data_of, serving
 from light_imports import check_imports_no_paddle
 
 BODY_LIMIT = 1 << 16
-# A text that keeps a server with room for one request busy for seconds.
+# A text that keeps a server of `slow_bundle` with room for one request busy for seconds.
 LONG = "记者在枫坪村见到了教师秦昭岫。" * 4_000
 LONG_OPTIONS = ("--queue_size", 1, "--num_threads", 1, "--max_rows", 10**6, "--max_body_bytes", 1 << 23)
 
@@ -119,9 +119,11 @@ def test_too_large_bodies_and_too_many_windows(servers: dict[str, HttpServer]) -
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
     assert server.post(b'{"data": {"text": "a"}}'.ljust(BODY_LIMIT)).status == 200
-    many = server.post({"data": {"text": "字 " * 5000}, "parameters": {"max_seq_len": 5}})
-    assert many.status == 422
-    assert "windows of 5 tokens" in many.json["detail"]
+    # Ideographs are counted before the text is cut, other characters are not.
+    for text, count in (("字 " * 5000, "at least 2500"), ("a " * 5000, "2500")):
+        many = server.post({"data": {"text": text}, "parameters": {"max_seq_len": 5}})
+        assert many.status == 422
+        assert f"the texts make {count} windows of 5 tokens, a request may make 400" in many.json["detail"]
     assert len(server.result({"text": ["长" * 9000]})["tokens_label"][0]) == 9000
 
 
@@ -145,6 +147,9 @@ def test_unknown_paths_and_methods(servers: dict[str, HttpServer]) -> None:
     assert (refused.status, refused.headers["allow"]) == (405, "POST")
     assert server.call("POST", "/health").status == 405
     assert server.call("GET", "/docs").status == 404
+    for method, path in (("GET", "/health/"), ("POST", f"{NAMES['qa']}/")):
+        elsewhere = server.call(method, path, headers={"Host": "elsewhere.example"})
+        assert (elsewhere.status, elsewhere.headers.get("location")) == (404, None)
 
 
 def test_odd_texts_have_answers(servers: dict[str, HttpServer]) -> None:
@@ -201,19 +206,20 @@ def test_clients_at_once_get_their_own_answers_and_share_batches(
     assert grown('ernie_serving_requests_total{path="/models/ernie_ner",status="200"}') == len(texts)
     assert grown('ernie_serving_request_seconds_count{path="/models/ernie_ner"}') == len(texts)
     assert grown("ernie_serving_batch_requests_sum") >= len(texts)
-    assert grown("ernie_serving_batch_requests_count") < len(texts) / 2
+    # How many meet depends on how fast the clients are; test_simple_serving_batcher.py makes requests meet.
+    assert grown("ernie_serving_batch_requests_count") < len(texts)
     assert grown("ernie_serving_texts_total") == len(texts)
     assert after["ernie_serving_queue_length"] == 0
 
 
 def test_a_full_queue_answers_503_and_gone_clients_leave_it(
-    environment: Callable[[str], Path], bundles: dict[str, Path], tmp_path: Path
+    environment: Callable[[str], Path], slow_bundle: Path, tmp_path: Path
 ) -> None:
     python = environment("simple_serving")
     long, short = (json.dumps({"data": {"text": text}}).encode() for text in (LONG, "有人吗"))
     head = f"POST {NAMES['token_cls']} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(long)}\r\n\r\n".encode()
     with (
-        serving(python, "token_cls", bundles["token_cls"], tmp_path / "log", *LONG_OPTIONS) as server,
+        serving(python, "token_cls", slow_bundle, tmp_path / "log", *LONG_OPTIONS) as server,
         ThreadPoolExecutor(1) as pool,
     ):
         kept = pool.submit(server.post, long)

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from servers import free_ports, running_server
 from test_simple_serving import LONG, LONG_OPTIONS, wait_for
 from tiny import ROOT
 
-from ernie_toolkit.serving.client import ServerError, post
+from ernie_toolkit.serving.client import post
 
 SCRIPTS = ROOT / "deploy" / "simple_serving"
 
@@ -36,12 +37,12 @@ def children(pid: int) -> list[int]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_stop_finishes_what_was_taken(
-    environment: Callable[[str], Path], bundles: dict[str, Path], tmp_path: Path, number: int, code: int
+    environment: Callable[[str], Path], slow_bundle: Path, tmp_path: Path, number: int, code: int
 ) -> None:
     python = environment("simple_serving")
-    options = (*LONG_OPTIONS, "--queue_size", 64)
+    options = (*LONG_OPTIONS, "--queue_size", 64, "--stop_timeout", 600)
     with (
-        serving(python, "token_cls", bundles["token_cls"], tmp_path / "log", *options) as server,
+        serving(python, "token_cls", slow_bundle, tmp_path / "log", *options) as server,
         ThreadPoolExecutor(9) as pool,
     ):
         long = pool.submit(server.result, {"text": LONG})
@@ -56,8 +57,46 @@ def test_a_stop_finishes_what_was_taken(
         assert not long.done()
         assert len(long.result()["tokens_label"][0]) == len(LONG)
         answers = [answers_of("token_cls", future.result())[0] for future in short]
-        assert_same_answers("token_cls", answers, expected_answers(bundles["token_cls"], "token_cls"))
+        assert_same_answers("token_cls", answers, expected_answers(slow_bundle, "token_cls"))
         assert server.server.process.wait(20) == code
+        assert "Traceback" not in server.server.output()
+
+
+def test_what_is_not_answered_in_time_is_503(
+    environment: Callable[[str], Path], slow_bundle: Path, tmp_path: Path
+) -> None:
+    options = (*LONG_OPTIONS, "--queue_size", 64, "--stop_timeout", 1)
+    with (
+        serving(environment("simple_serving"), "token_cls", slow_bundle, tmp_path / "log", *options) as server,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        cut_off = [pool.submit(server.post, {"data": {"text": LONG * 2}}) for _ in range(3)]
+        wait_for(lambda: server.figures()["ernie_serving_queue_length"] == len(cut_off))
+        assert server.server.stop() == 0
+        for future in cut_off:
+            reply = future.result()
+            assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+            assert "the server stopped" in reply.json["detail"]
+        assert "Traceback" not in server.server.output()
+
+
+def test_several_workers_finish_what_they_have_taken(
+    environment: Callable[[str], Path], slow_bundle: Path, tmp_path: Path
+) -> None:
+    options = ("--workers", 2, "--num_threads", 1, "--max_rows", 10**6, "--stop_timeout", 600)
+    texts = [f"{number}号{LONG[: 15 * (600 + 60 * number)]}" for number in range(8)]
+    with (
+        serving(environment("simple_serving"), "token_cls", slow_bundle, tmp_path / "log", *options) as server,
+        ThreadPoolExecutor(len(texts)) as pool,
+    ):
+        wait_for(lambda: server.server.output().count("ready:") == 2)
+        asked = [pool.submit(server.result, {"text": text}) for text in texts]
+        answered = f'ernie_serving_requests_total{{path="{NAMES["token_cls"]}",status="200"}}'
+        taken = (answered, "ernie_serving_queue_length")
+        wait_for(lambda: sum(server.figures().get(name, 0) for name in taken) == len(texts))
+        assert not all(future.done() for future in asked)
+        assert server.server.stop(120) == 0
+        assert [len(future.result()["tokens_label"][0]) for future in asked] == [len(text) for text in texts]
         assert "Traceback" not in server.server.output()
 
 
@@ -78,13 +117,13 @@ def test_two_workers_answer_and_tell_the_figures_of_both(
             got = list(pool.map(ask, numbers))
         assert_same_answers("seq_cls", got, [expected[number] for number in numbers])
         name = f'ernie_serving_requests_total{{path="{NAMES["seq_cls"]}",status="200"}}'
-        assert server.figures()[name] == len(numbers)
+        wait_for(lambda: server.figures()[name] == len(numbers))  # counted when an answer is out
         workers = children(main)
         assert len(workers) == 2
         os.kill(workers[0], signal.SIGKILL)
         wait_for(lambda: server.server.output().count("ready:") == 3)
         assert server.figures()[name] == len(numbers)
-        assert server.figures()["ernie_serving_queue_length"] == 0
+        wait_for(lambda: server.figures()["ernie_serving_queue_length"] == 0)
         assert ask(0) == got[0]
         assert server.server.stop() == 0
 
@@ -152,6 +191,7 @@ def test_errors_of_a_server_script_are_one_line(
         (("--model_path", bundles["seq_cls"]), "bundle for the task 'seq_cls', this server's is 'qa'"),
         (("--model_path", bundle, "--host", "127.0.0.1", "--port", qa_server.port), "Address already in use"),
         (("--model_path", bundle, "--host", "no.such.host.invalid"), "--host no.such.host.invalid"),
+        (("--model_path", bundle, "--host", "a..b"), "--host a..b"),
         (("--model_path", bundle, "--port", 70000), "--port 70000"),
         (("--model_path", bundle, "--workers", 0), "workers is 0"),
         (("--model_path", tmp_path, "--workers", 2, "--port", 0), "is not a bundle"),
@@ -163,6 +203,49 @@ def test_errors_of_a_server_script_are_one_line(
         assert done.returncode == 2, done.stderr
         assert len(lines) == 1, done.stderr
         assert reason in lines[0]
+
+
+def test_of_two_servers_started_at_once_on_one_port_one_says_why_it_ends(
+    environment: Callable[[str], Path], bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    port = free_ports(1)[0]
+    command = [environment("simple_serving"), SCRIPTS / "server_qa.py", "--model_path", bundles["qa"], "--port", port]
+    logs = [tmp_path / "first", tmp_path / "second"]
+    with ExitStack() as stack:
+        started = []
+        for log in logs:
+            stream = stack.enter_context(log.open("wb"))
+            process = subprocess.Popen(list(map(str, command)), stderr=stream, start_new_session=True)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            started.append(process)
+        wait_for(lambda: is_ready(port), 60)
+        wait_for(lambda: any(process.poll() is not None for process in started))
+        codes = [process.poll() for process in started]
+        assert sorted(codes, key=str) == [2, None]
+        lines = logs[codes.index(2)].read_text().splitlines()
+        assert len(lines) == 1 and "Address already in use" in lines[0]
+        assert is_ready(port)
+
+
+def test_prometheus_folder_is_made_or_refused_in_one_line(
+    environment: Callable[[str], Path], bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    python, port = environment("simple_serving"), free_ports(1)[0]
+    (tmp_path / "file").touch()
+    command = [python, SCRIPTS / "server_qa.py", "--model_path", bundles["qa"], "--host", "127.0.0.1", "--port", port]
+    for folder in ("", str(tmp_path / "file" / "x")):
+        variables = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder}
+        done = subprocess.run(
+            list(map(str, command)), env=variables, capture_output=True, text=True, check=False, timeout=60
+        )
+        lines = [line for line in done.stderr.splitlines() if not line.endswith(": loading")]
+        assert done.returncode == 2 and len(lines) == 1, done.stderr
+        assert "$PROMETHEUS_MULTIPROC_DIR is" in lines[0]
+    variables = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "not" / "there")}
+    with running_server(list(map(str, command)), tmp_path / "log", lambda: is_ready(port), env=variables):
+        assert len(post(f"http://127.0.0.1:{port}{NAMES['qa']}", data_of("qa"))["answer"]) == len(INPUTS["qa"])
+        assert list((tmp_path / "not" / "there").iterdir())
 
 
 def test_client_scripts_show_answers(
@@ -199,8 +282,3 @@ def test_uvicorn_itself_serves_the_script(
     with running_server([str(part) for part in command], tmp_path / "log", lambda: is_ready(port), env=arguments):
         result = post(f"http://127.0.0.1:{port}{NAMES['qa']}", data_of("qa"))
     assert_same_answers("qa", answers_of("qa", result), expected_answers(bundles["qa"], "qa"))
-
-
-def test_the_client_says_what_is_wrong() -> None:
-    with pytest.raises(ServerError, match="unknown url type"):
-        post("not a url", {})
