@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import PAIRS
 
 from ernie_toolkit.batching import batches_by_length
-from ernie_toolkit.bundle import Bundle, add_compressed
+from ernie_toolkit.bundle import Bundle, add_compressed, read_bundle
 from ernie_toolkit.compression.onnx_quantization import quantize_dynamic
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
@@ -135,11 +136,44 @@ def test_infer_gpu_says_in_one_line_what_is_missing(root: Path, bundle: Bundle, 
 def test_a_dynamic_int8_model_in_the_bundle_is_named(bundle: Bundle, tmp_path: Path) -> None:
     import shutil
 
-    from ernie_toolkit.bundle import read_bundle
-
     copy = read_bundle(shutil.copytree(bundle.directory, tmp_path / "copy"))
     path = tmp_path / "dynamic.onnx"
     quantize_dynamic(copy.path("onnx"), path, True)
     add_compressed(copy, "onnx_int8", path, {})
     with pytest.raises(BundleError, match=r"model_int8\.onnx: quantized dynamically"):
         Predictor(copy.directory, "gpu", precision="int8")
+
+
+@pytest.fixture(scope="module")
+def static_bundle(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, afqmc_sample: DataSet) -> Bundle:
+    """A bundle with an INT8 model of fixed ranges, as `compress_*.py --strategy ptq --method_list static` makes it."""
+    from ernie_toolkit.compression import CompressionOptions, compress
+
+    options = CompressionOptions(method_list=("static",), algo_list=("mse",), batch_size_list=(4,), num_threads=1)
+    directory = tmp_path_factory.mktemp("static")
+    report = compress(
+        model_dir, None, afqmc_sample, afqmc_sample, PAIRS, "ptq", directory, options, say=lambda line: None
+    )
+    [item] = [item for item in report.candidates if item.kept]
+    return read_bundle((directory / item.file).parent, verify=True)
+
+
+def test_a_gpu_takes_int8_with_fixed_ranges(static_bundle: Bundle, texts: list[TextInput]) -> None:
+    import onnx
+    import onnxruntime
+
+    path = static_bundle.path("onnx_int8")
+    operators = {node.op_type for node in onnx.load(str(path)).graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= operators
+    check_quantized(path, path.read_bytes())
+    if CUDA not in onnxruntime.get_available_providers():
+        with pytest.raises(DeviceError, match="CUDA is not among"):  # the model was not what was wrong
+            Predictor(static_bundle.directory, "gpu", precision="int8")
+    exact = Predictor(static_bundle.directory, num_threads=1).logits(texts)
+    quantized = Predictor(static_bundle.directory, num_threads=1, precision="int8")
+    difference = np.linalg.norm(quantized.logits(texts) - exact) / np.linalg.norm(exact)
+    assert 1e-5 < difference < 0.1
+    assert (quantized.logits(texts).argmax(axis=1) == exact.argmax(axis=1)).mean() > 0.9
+    expected = quantized.logits(texts)
+    quantized.compute = BoundRun(quantized.session, static_bundle.info.outputs, "cpu", GpuOptions())
+    assert np.array_equal(quantized.logits(texts), expected)
