@@ -49,7 +49,7 @@ def build_parser(prog: str, description: str | None, task: str) -> OneLineParser
     parser.add_argument("--model_dir", default=MODEL_PATHS[task], help="bundle (default: %(default)s)")
     parser.add_argument(
         "--model_prefix", default="model", choices=("model", "model_int8", "int8"),
-        help="model: FP32; model_int8 or int8: the bundle's INT8 model (default: %(default)s)",
+        help="model: FP32; model_int8 or int8: the bundle's INT8 model, not for paddle (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--device", default="cpu", choices=DEVICES, help="(default: %(default)s)")
     parser.add_argument(
@@ -66,18 +66,28 @@ def build_parser(prog: str, description: str | None, task: str) -> OneLineParser
     return parser
 
 
+def working_pairs(built: dict[str, bool]) -> str:
+    """The pairs of device and backend that a build of FastDeploy takes; `built`: see `capabilities`."""
+    backends = {
+        device: ", ".join(backend for backend in PAIRS[device] if built.get(backend, True))
+        for device in DEVICES
+        if built.get(device, True)
+    }
+    return "; ".join(f"--device {device} with --backend {names}" for device, names in backends.items() if names)
+
+
 def check_pair(device: str, backend: str, built: dict[str, bool]) -> None:
     """DeviceError where FastDeploy would end the process; `built`: what this build of it has, by device and backend."""
-    known = "; ".join(f"{name}: {', '.join(backends)}" for name, backends in PAIRS.items())
     if backend not in PAIRS[device]:
-        raise DeviceError(f"--device {device} has no --backend {backend}: these pairs work: {known}")
-    if not built.get(device, True):
-        raise DeviceError(
-            f"this fastdeploy was built without {device}: install the build for it (fastdeploy-gpu-python for gpu; "
-            "kunlunxin is built from source), or use --device cpu"
-        )
-    if not built.get(backend, True):
-        raise DeviceError(f"this fastdeploy was built without {backend}: these pairs work where built: {known}")
+        reason = f"--device {device} has no --backend {backend}"
+    elif not built.get(device, True):
+        other = {"gpu": "fastdeploy-gpu-python has it", "kunlunxin": "a build from source can have it"}[device]
+        reason = f"this fastdeploy was built without {device} ({other})"
+    elif not built.get(backend, True):
+        reason = f"this fastdeploy was built without {backend}"
+    else:
+        return
+    raise DeviceError(f"{reason}: this build takes {working_pairs(built)}")
 
 
 def capabilities() -> dict[str, bool]:
@@ -99,7 +109,9 @@ def model_files(bundle: Bundle, backend: str, int8: bool) -> tuple[Path, Path | 
     if backend not in ("paddle", "paddle_tensorrt"):
         return bundle.path("onnx_int8" if int8 else "onnx"), None
     if int8:
-        raise ConfigError(f"--backend {backend} reads FP32 models: leave --model_prefix out, or use onnx_runtime")
+        raise ConfigError(
+            f"--backend {backend} reads FP32 models: leave --model_prefix out, or use onnx_runtime or openvino"
+        )
     program = bundle.directory / LEGACY / "model.pdmodel"
     if not program.is_file():
         raise BundleError(

@@ -14,7 +14,7 @@ from ernie_toolkit.bundle import Bundle, add_compressed
 from ernie_toolkit.data import load_dataset
 from ernie_toolkit.data.sample.reviews import LABELS
 from ernie_toolkit.decoding import sigmoid
-from ernie_toolkit.models import Vocabulary
+from ernie_toolkit.models import Vocabulary, save_model
 from ernie_toolkit.tasks import (
     MultiLabelClassification,
     QuestionAnswering,
@@ -35,7 +35,10 @@ def _task(name: str, labels: tuple[str, ...]) -> Task:
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> dict[str, Path]:
-    """A bundle for each task, of an untrained tiny model with answers of many kinds, with an INT8 model; read only."""
+    """A bundle for each task, of an untrained tiny model with answers of many kinds, with an INT8 model; read only.
+
+    The model itself is in the folder above it.
+    """
     from ernie_toolkit.finetuning import open_session
     from ernie_toolkit.training import predict_logits
 
@@ -49,6 +52,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) ->
             rows = session.task.encode(session.tokenizer, INPUTS[name])
             model.model.classifier.bias.set_value(-np.median(predict_logits(model.model, rows, 8), axis=0))
         bundle = session.export(root / "export", 20, {}, trained=True)
+        save_model(model.model, model.vocabulary, root)
         directories[name] = _with_int8(bundle, root).directory
     return directories
 

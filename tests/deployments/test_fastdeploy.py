@@ -15,6 +15,8 @@ from tiny import ROOT, make_tiny_model
 from ernie_toolkit.bundle import read_bundle
 from ernie_toolkit.models import Vocabulary, save_model
 
+# What the wheel for CPUs takes; a list ends the line.
+CPU_PAIRS = "this build takes --device cpu with --backend onnx_runtime, paddle, openvino\n"
 FIELDS = {"seq_cls": ("sentence1", "sentence2"), "token_cls": ("text",), "qa": ("question", "context")}
 
 
@@ -40,6 +42,32 @@ def answers(python: Path, task: str, bundle: Path, folder: Path, *arguments: obj
     return [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
 
 
+def export_legacy(model: Path) -> subprocess.CompletedProcess[str]:
+    """Write the old format beside the bundle of a model."""
+    command = [sys.executable, "-m", "ernie_toolkit.export", "--legacy_pdmodel", "--model_name_or_path", model]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def legacy_bundles(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The bundles with the old format beside them."""
+    copies = {}
+    for task, bundle in bundles.items():
+        copies[task] = Path(shutil.copytree(bundle.parent, tmp_path_factory.mktemp("legacy") / task)) / "export"
+        result = export_legacy(copies[task].parent)
+        assert result.returncode == 0, result.stderr
+        assert read_bundle(copies[task], verify=True)  # the bundle is as it was
+    return copies
+
+
+@pytest.mark.parametrize("task", list(INPUTS))
+def test_paddle_gives_the_predictors_answers(
+    legacy_bundles: dict[str, Path], python: Path, tmp_path: Path, task: str
+) -> None:
+    got = answers(python, task, legacy_bundles[task], tmp_path, "--backend", "paddle")
+    assert_same_answers(task, got, expected_answers(legacy_bundles[task], task))
+
+
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("task", list(INPUTS))
 def test_onnx_runtime_gives_the_predictors_answers(
@@ -52,11 +80,13 @@ def test_onnx_runtime_gives_the_predictors_answers(
     assert_same_answers(task, got, expected_answers(bundles[task], task, precision), tolerance)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("task", list(INPUTS))
-def test_openvino_is_near(bundles: dict[str, Path], python: Path, tmp_path: Path, task: str) -> None:
+def test_openvino_is_near(bundles: dict[str, Path], python: Path, tmp_path: Path, task: str, precision: str) -> None:
     """It computes in bf16 where the processor can, so near ties of an untrained model may fall otherwise."""
-    got = answers(python, task, bundles[task], tmp_path, "--backend", "openvino")
-    expected = expected_answers(bundles[task], task)
+    prefix = "model" if precision == "fp32" else "int8"
+    got = answers(python, task, bundles[task], tmp_path, "--backend", "openvino", "--model_prefix", prefix)
+    expected = expected_answers(bundles[task], task, precision)
     if task == "token_cls":
         same = [one == other for a, b in zip(got, expected, strict=True)
                 for one, other in zip(a["tags"], b["tags"], strict=True)]  # fmt: skip
@@ -70,31 +100,40 @@ def test_openvino_is_near(bundles: dict[str, Path], python: Path, tmp_path: Path
         assert found[other["start"], other["end"]] == pytest.approx(other["confidence"], abs=0.02)
 
 
-def test_paddle_reads_the_format_before_pir(
+def test_the_old_format_is_of_the_bundles_model_or_not_written(
     bundles: dict[str, Path], python: Path, tmp_path: Path, vocabulary: Vocabulary
 ) -> None:
-    copy = Path(shutil.copytree(bundles["qa"], tmp_path / "model" / "export"))
-    refused = infer(python, "qa", copy, "--backend", "paddle")
+    model = Path(shutil.copytree(bundles["qa"].parent, tmp_path / "model"))
+    refused = infer(python, "qa", model / "export", "--backend", "paddle")
     assert refused.returncode == 2 and "--legacy_pdmodel" in refused.stderr
-    model = make_tiny_model(vocabulary, ("0", "1"), "qa", initializer_range=0.2)  # the seed makes it the bundle's
-    save_model(model.model, model.vocabulary, tmp_path / "model")
-    command = [sys.executable, "-m", "ernie_toolkit.export", "--legacy_pdmodel", "--model_name_or_path"]
-    result = subprocess.run([*command, tmp_path / "model"], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert read_bundle(copy, verify=True)  # the bundle is as it was
-    got = answers(python, "qa", copy, tmp_path, "--backend", "paddle")
-    assert_same_answers("qa", got, expected_answers(copy, "qa"))
+    # Trained again, and not exported.
+    other = make_tiny_model(vocabulary, ("0", "1"), "qa", initializer_range=0.1)
+    save_model(other.model, other.vocabulary, model)
+    result = export_legacy(model)
+    assert result.returncode == 2 and len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert "model.onnx" in result.stderr and "export the model again" in result.stderr
+    assert not (model / "export" / "legacy").exists()
 
 
 def test_what_fastdeploy_would_die_on_is_refused_in_one_line(bundles: dict[str, Path], python: Path) -> None:
     refused = [
-        (("--device", "cpu", "--backend", "tensorrt"), "these pairs work: cpu: onnx_runtime, paddle, openvino"),
-        (("--device", "cpu", "--backend", "paddle_tensorrt"), "these pairs work"),
-        (("--device", "gpu", "--backend", "openvino"), "these pairs work"),
-        (("--device", "gpu", "--backend", "onnx_runtime"), "built without gpu"),
-        (("--device", "gpu", "--backend", "tensorrt"), "built without gpu"),
-        (("--device", "kunlunxin", "--backend", "paddle"), "built without kunlunxin"),
-        (("--device", "kunlunxin", "--backend", "onnx_runtime"), "these pairs work"),
+        (("--device", "cpu", "--backend", "tensorrt"), f"cpu has no --backend tensorrt: {CPU_PAIRS}"),
+        (("--device", "cpu", "--backend", "paddle_tensorrt"), f"cpu has no --backend paddle_tensorrt: {CPU_PAIRS}"),
+        (("--device", "gpu", "--backend", "openvino"), f"gpu has no --backend openvino: {CPU_PAIRS}"),
+        (
+            ("--device", "gpu", "--backend", "onnx_runtime"),
+            f"built without gpu (fastdeploy-gpu-python has it): {CPU_PAIRS}",
+        ),
+        (
+            ("--device", "gpu", "--backend", "tensorrt"),
+            f"built without gpu (fastdeploy-gpu-python has it): {CPU_PAIRS}",
+        ),
+        (("--device", "kunlunxin", "--backend", "paddle"), f"a build from source can have it): {CPU_PAIRS}"),
+        (
+            ("--device", "kunlunxin", "--backend", "onnx_runtime"),
+            f"kunlunxin has no --backend onnx_runtime: {CPU_PAIRS}",
+        ),
+        (("--backend", "paddle", "--model_prefix", "int8"), "or use onnx_runtime or openvino"),
         (("--use_fp16", "true"), "--use_fp16 is for"),
         (("--max_length", "4096"), "over the bundle's own"),
         (("--batch_size", "0"), "--batch_size is 0"),
