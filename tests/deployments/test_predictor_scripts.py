@@ -1,5 +1,6 @@
 """infer_cpu.py in an environment without Paddle, on the oldest Python that deployments run on."""
 
+import ast
 import json
 import subprocess
 from collections.abc import Callable
@@ -40,3 +41,32 @@ def test_the_environment_has_no_paddle_and_predicts_on_an_old_python(python: Pat
     code = "import sys, importlib.util as u; print(sys.version_info[:2] < (3, 10), u.find_spec('paddle'))"
     result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["True", "None"]
+
+
+def test_grpc_clients_parse_their_arguments_on_an_old_python(python: Path) -> None:
+    for folder, suffix in (("triton_serving", "grpc"), ("serving", "rpc")):
+        script = ROOT / "deploy" / folder / f"seq_cls_{suffix}_client.py"
+        command = [python, script, "--text", "a", "b", "--text_pair", "c", "d"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        # As far as the package that this environment lacks.
+        assert result.returncode == 2 and "No module named 'tritonclient'" in result.stderr, result.stderr
+
+
+def test_nothing_that_runs_on_an_old_python_zips_strictly() -> None:
+    """`zip(strict=True)` came with Python 3.10, and is found only where it is called."""
+    paths = [path for folder in ("deploy", "multi_label/deploy") for path in (ROOT / folder).rglob("*.py")]
+    for name in ("data", "decoding", "inference", "metrics", "paddle_serving", "tasks", "triton"):
+        paths += (ROOT / "ernie_toolkit" / name).rglob("*.py")
+    paths += (ROOT / "ernie_toolkit").glob("*.py")
+    new = {"acceleration.py", "finetuning.py", "models.py", "predictions.py", "reporting.py", "pairing.py"}
+    found = [
+        f"{path}:{node.lineno}"
+        for path in paths
+        if path.name not in new and "simple_serving" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "zip"
+        and any(keyword.arg == "strict" for keyword in node.keywords)
+    ]
+    assert len(paths) > 50 and not found
