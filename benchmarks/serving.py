@@ -5,7 +5,8 @@
 
 Each deployment is started on the same bundle and asked one text a request by each number of clients for --seconds,
 after a second of warming up. Clients are threads that keep their connections (HTTP, for Triton too); server and
-clients share the machine. Latency in milliseconds, of the requests in the measured time.
+clients share the machine. Latency in milliseconds, of the requests in the measured time. A deployment whose
+environment was not built (FastDeploy wants Python 3.8 to 3.10) is left out, and a line says so.
 """
 
 import contextlib
@@ -145,18 +146,36 @@ def fastdeploy(args: Any) -> dict[str, Any]:
 
 
 DEPLOYMENTS = {"Predictor in process": in_process, "HTTP service": simple_serving, "Triton": triton}
+FASTDEPLOY = "FastDeploy in process"
+ENVIRONMENTS = {"HTTP service": "simple_serving", "Triton": "triton_serving", FASTDEPLOY: "python"}
+
+
+def left_out() -> list[str]:
+    """Deployments whose environments are missing, each told in a line: before anything is measured."""
+    missing = []
+    for deployment, name in ENVIRONMENTS.items():
+        try:
+            python_of(name)
+        except ConfigError as error:
+            print(f"{deployment}: left out: {error}", file=sys.stderr, flush=True)
+            missing.append(deployment)
+    return missing
 
 
 def run(args: Any) -> dict[str, Any]:
     """Measure every deployment with every number of clients."""
     info = read_bundle(args.model_path).info
     texts = read_inputs(args.texts, info.text_format)[: args.max_texts]
+    missing = left_out()
     results: dict[str, Any] = {}
     for name, deployment in DEPLOYMENTS.items():
+        if name in missing:
+            continue
         with deployment(args.model_path, info, args.precision_mode, args.num_threads) as make_ask:
             results[name] = {str(clients): measure(make_ask, texts, clients, args.seconds) for clients in args.clients}
         print(f"{name}: done", file=sys.stderr, flush=True)
-    results["FastDeploy in process"] = fastdeploy(args)
+    if FASTDEPLOY not in missing:
+        results[FASTDEPLOY] = fastdeploy(args)
     return {"texts": len(texts), "precision": args.precision_mode, "threads": args.num_threads, "deployments": results}
 
 

@@ -8,8 +8,9 @@ connection each and ask, one request after the other, for one to four inputs dra
 before; each answer is compared with the one given then. --malformed of the requests are broken in one of several
 ways and must be refused for what they are. Prints the requests by status, how many answers were wrong, and how much
 the memory of the server's processes grew from the end of --warm_up on. With --restart the server is killed (SIGKILL)
-in mid-load and started again, several times; clients ask again until they are answered. Exit code 1 where an
-answer was wrong or lost, or a status unexpected.
+in mid-load and started again, several times; well-formed requests are then asked by the client that the toolkit ships
+(`serving.client.post`), which tries again until it is answered. Exit code 1 where an answer was wrong or lost, or a
+status unexpected.
 """
 
 import contextlib
@@ -31,11 +32,12 @@ from typing import Any
 from ernie_toolkit.bundle import BundleInfo, read_bundle
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.serving.client import post
+from ernie_toolkit.serving.client import ServerError, post
 from ernie_toolkit.serving.options import MODEL_NAMES, PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 INPUTS = 200
+RETRIES = 40
 LOST_CONNECTION = (OSError, http.client.HTTPException)
 # What belongs to one input in a result, by task, and the largest difference of a confidence that shares a batch.
 FIELDS = {"seq_cls": ("label", "confidence"), "token_cls": ("value", "tokens_label"), "qa": ("answer", "start", "end")}
@@ -162,14 +164,27 @@ def same(one: Any, other: Any) -> bool:
 
 
 class Client:
-    """One thread's connection, and what it asks."""
+    """One thread's connection, and what it asks; a patient one asks again where the connection breaks or on 503."""
 
     def __init__(self, port: int, path: str, patient: bool, tally: Tally) -> None:
         self._port, self._path, self._patient, self._tally = port, path, patient, tally
         self._connection: http.client.HTTPConnection | None = None
 
+    def post(self, data: dict[str, list[str]]) -> tuple[int, bytes]:
+        """A request's status and answer, by the toolkit's own client; 0 and the reason where it gives up."""
+
+        def on_retry(reason: str) -> None:
+            with self._tally.lock:
+                self._tally.retried += 1
+
+        try:
+            url = f"http://127.0.0.1:{self._port}{self._path}"
+            return 200, json.dumps({"result": post(url, data, retries=RETRIES, on_retry=on_retry)}).encode()
+        except ServerError as error:
+            return 0, str(error).encode()
+
     def ask(self, body: bytes, give_up: threading.Event) -> tuple[int, bytes]:
-        """A request's status and answer; a patient client asks again when the connection breaks or on 503."""
+        """A request's status and answer, over a connection that is kept."""
         while not give_up.is_set():
             try:
                 if self._connection is None:
@@ -215,12 +230,13 @@ def client_thread(load: Load, seed: int, stop: threading.Event, give_up: threadi
     client = Client(load.port, f"/{MODEL_NAMES[load.task]}", load.patient, tally)
     while not stop.is_set():
         chosen = drawn.sample(range(len(load.inputs)), drawn.choice((1, 1, 1, 2, 4)))
-        body, expected = json.dumps({"data": data_of([load.inputs[row] for row in chosen])}).encode(), 200
-        if drawn.random() < load.malformed:
-            body, expected = drawn.choice(MALFORMED)
+        data, malformed = data_of([load.inputs[row] for row in chosen]), drawn.random() < load.malformed
+        body, expected = drawn.choice(MALFORMED) if malformed else (json.dumps({"data": data}).encode(), 200)
         with tally.lock:
             tally.asked += 1
-        status, answer = client.ask(body, give_up)
+        # The toolkit's client sends no malformed requests, and opens a connection for each.
+        by_toolkit = load.patient and not malformed
+        status, answer = client.post(data) if by_toolkit else client.ask(body, give_up)
         good = status != 200 or same(
             rows_of(load.task, json.loads(answer)["result"]), [load.expected[row] for row in chosen]
         )
@@ -313,8 +329,8 @@ def run(args: Any) -> int:
     command += ["--model_path", str(args.model_path), "--host", "127.0.0.1", "--port", str(port)]
     command += ["--precision_mode", args.precision_mode, "--workers", str(args.workers)]
     server = Server(command, port)
-    server.start()
     try:
+        server.start()
         inputs = make_inputs(info, seed=1)
         url = f"http://127.0.0.1:{port}/{MODEL_NAMES[info.task]}"
         expected = [rows_of(info.task, post(url, data_of([item])))[0] for item in inputs]
