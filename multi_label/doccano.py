@@ -15,6 +15,7 @@ from ernie_toolkit.data.label_sets import FILES, LABEL_FILE, split_line, write_l
 from ernie_toolkit.data.lines import read_lines
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import write_text
+from ernie_toolkit.multi_label.checks import check_targets
 from ernie_toolkit.options import option
 from ernie_toolkit.settings import add_options, resolve_options
 
@@ -27,18 +28,27 @@ class DoccanoOptions:
     save_dir: str = option("./data", "directory for train.txt, dev.txt, test.txt and label.txt")
     splits: tuple[float, ...] = option((0.8, 0.1, 0.1), "shares of train, dev and test, which add up to 1")
     seed: int = option(1000, "seed of the rows' order")
+    overwrite: bool = option(False, "replace the data files that --save_dir has")
     to_doccano: str = option("", "labelled file (text<TAB>label,label) to convert for doccano instead")
 
 
 def from_doccano(options: DoccanoOptions) -> None:
-    """Write a data directory; the files that are there already are replaced."""
+    """Write a data directory. Raises ConfigError where one is there and nobody has said that it may be replaced."""
+    directory = Path(options.save_dir)
+    there = [path for name in (*FILES.values(), LABEL_FILE) if (path := directory / name).exists()]
+    if there and not options.overwrite:
+        raise ConfigError(f"{there[0]} is there: give another --save_dir, or --overwrite to replace what is in it")
+    if Path(options.doccano_file).resolve() in {path.resolve() for path in there}:
+        raise ConfigError(f"--doccano_file {options.doccano_file} would be replaced itself: give another --save_dir")
     rows = read_doccano(Path(options.doccano_file))
     labels = label_names(rows)
     parts = split_rows(rows, options.splits, options.seed)
-    directory = Path(options.save_dir)
     for split, name in FILES.items():
-        if parts[split] or (directory / name).exists():
+        if parts[split]:
             write_label_sets(directory / name, parts[split])
+        else:
+            # An empty file is an error to whoever reads it.
+            (directory / name).unlink(missing_ok=True)
     write_text(directory / LABEL_FILE, "".join(label + "\n" for label in labels))
     counts = ", ".join(f"{name} {len(part)}" for name, part in parts.items())
     say(f"{directory}: {counts}, {len(labels)} labels")
@@ -65,9 +75,12 @@ def main(argv: Sequence[str]) -> None:
         options = resolve_options(DoccanoOptions, {}, given)
         if not options.to_doccano:
             return from_doccano(options)
-        unused = [name for name in ("save_dir", "splits", "seed") if name in vars(given)]
+        unused = [name for name in ("save_dir", "splits", "seed", "overwrite") if name in vars(given)]
         if unused:
             raise ConfigError(f"--{unused[0]} is for the way from doccano: leave it out with --to_doccano")
+        if "doccano_file" not in vars(given):
+            raise ConfigError("--to_doccano writes --doccano_file: give it a name")
+        check_targets({"doccano_file": Path(options.doccano_file)}, {"to_doccano": Path(options.to_doccano)})
         to_doccano(options)
 
 

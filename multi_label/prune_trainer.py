@@ -5,6 +5,8 @@
 """
 
 import dataclasses
+import shutil
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,17 +29,26 @@ def guide_name(width: Fraction) -> str:
 
 
 def _lay_out(source: Path, target: Path) -> None:
-    """Bring a model and its bundle, which lies in `export/` there, into one directory."""
+    """Bring a model and its bundle, which lies in `export/` there, into one directory.
+
+    Files are copied, and `source` goes last: a run that dies in between has lost nothing.
+    """
     with replaced_directory(target) as staging:
-        for path in sorted(source.iterdir()):
-            if path.name == EXPORT:
-                for file in path.iterdir():
-                    file.rename(staging / file.name)
-            else:
-                path.rename(staging / path.name)
-        (source / EXPORT).rmdir()
-        source.rmdir()
-    add_legacy(target, read_bundle(target))
+        shutil.copytree(source, staging, ignore=shutil.ignore_patterns(EXPORT), dirs_exist_ok=True)
+        shutil.copytree(source / EXPORT, staging, dirs_exist_ok=True)
+    shutil.rmtree(source)
+
+
+def _new_names(report: Report, widths: Sequence[Fraction]) -> dict[str, str]:
+    """Directories of pruned models in a report to the guide's names; what follows the width (`_qat`) stays."""
+    found = {item.file.partition("/")[0] for item in report.candidates if item.file}
+    names = {}
+    for width in widths:
+        old = width_name(width)
+        for directory in sorted(found):
+            if directory == old or directory.startswith(f"{old}_"):
+                names[directory] = guide_name(width) + directory.removeprefix(old)
+    return names
 
 
 def _renamed(report: Report, names: dict[str, str]) -> Report:
@@ -59,9 +70,11 @@ def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Rep
     from ernie_toolkit.cli import say
 
     report = compress_session(open_session(trained.loaded, data, trained.task), request, say)
-    names = {width_name(width): guide_name(width) for width in request.options.widths}
+    names = _new_names(report, request.options.widths)
     for old, new in names.items():
         _lay_out(request.directory / old, request.directory / new)
     report = _renamed(report, names)
     write_report(report, request.directory)
+    for directory in (request.directory / new for new in names.values()):
+        add_legacy(directory, read_bundle(directory))
     return report

@@ -35,10 +35,12 @@ def main(argv: Sequence[str]) -> None:
         check_training_options(options, MultiLabelClassification.metrics)
         from ernie_toolkit.multi_label.training import fine_tune, load_directory, model_name
 
-        data = load_directory(own, ("train", "dev"))
+        data = load_directory(own, ("train", "dev"), own.sample_allowed)
         own = dataclasses.replace(own, model_name=model_name(own, data))
         if own.model_name == SAMPLE_MODEL:
             values = {**TRAINING_DEFAULTS, **SAMPLE_TRAINING}
+            if "warmup_steps" in vars(given):
+                del values["warmup_ratio"]
             options = training_options(own, resolve_options(TrainingOptions, values, given))
         print_settings(dataclasses.asdict(own) | dataclasses.asdict(options))
         device = use_device(own.device or None, options.fast_cpu)

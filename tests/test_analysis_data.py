@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from ernie_toolkit.analysis import lexicons
 from ernie_toolkit.analysis.augmentation import REPLACERS, STRATEGIES, augment, edited
-from ernie_toolkit.analysis.checks import check_counts, check_targets, unknown_texts
 from ernie_toolkit.analysis.lexicons import words_of
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.multi_label.checks import check_counts, check_targets, unknown_texts
 
 # Words with synonyms and homonyms, others without, signs, spaces, letters, a character outside the first plane.
 PIECES = [
@@ -76,6 +76,30 @@ def test_no_more_words_are_substituted_than_asked(text: str, kind: str, percent:
         assert result == kept and result.count("<") == wanted
 
 
+@pytest.mark.parametrize("strategy", ["substitute", "insert"])
+def test_no_more_words_are_masked_than_come_in(strategy: str) -> None:
+    # Every other word has no replacement: more have to be asked for, but not at once.
+    words, asked = [f"词{number}" for number in range(20)], []
+
+    def watched(given: list[str], places: list[int], draw: random.Random) -> list[str | None]:
+        asked.append((given, places))
+        return [None if int(given[place][1:]) % 2 else "新" for place in places]
+
+    result = edited(words, strategy, watched, 0.25, random.Random(1))
+    assert result is not None and result.count("新") == 5
+    assert max(len(places) for _, places in asked) <= 5 < sum(len(places) for _, places in asked)
+    if strategy == "insert":
+        # A place of its own behind the word, which is still there to be read.
+        assert all(given[place] == given[place - 1] and len(given) == 21 for given, (place,) in asked)
+
+
+def test_words_change_places_with_words_only() -> None:
+    words = ["被告", "不", "同意", "。", "双方"]
+    for seed in range(30):
+        made = edited(words, "swap", REPLACERS["synonym"], 0.2, random.Random(seed))
+        assert made in ("不被告同意。双方", "被告同意不。双方")
+
+
 def test_segmentation_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     lexicons._tokenizer.cache_clear()
@@ -92,7 +116,7 @@ def test_files_that_must_not_be_overwritten(tmp_path: Path) -> None:
             check_targets({"dirty_file": written}, {"label_file": read})
     with pytest.raises(ConfigError, match="--rest_file and --dirty_file are the same file"):
         check_targets({"dirty_file": out, "rest_file": out}, {})
-    with pytest.raises(ConfigError, match="is a directory"):
+    with pytest.raises(ConfigError, match="it is a folder"):
         check_targets({"dirty_file": tmp_path}, {})
     with pytest.raises(ConfigError, match="--batch_size is 0"):
         check_counts({"sparse_num": 1, "batch_size": 0})
@@ -101,7 +125,7 @@ def test_files_that_must_not_be_overwritten(tmp_path: Path) -> None:
 def test_texts_nobody_has_labelled() -> None:
     where = Path("data.txt")
     assert unknown_texts(["丁", "甲", "丙", "丁"], ["甲", "乙"], where) == ["丁", "丙"]
-    with pytest.raises(DataError, match=r"data\.txt: all of its texts"):
+    with pytest.raises(DataError, match=r"data\.txt: all of its texts have labels"):
         unknown_texts(["甲", "甲"], ["甲"], where)
 
 
@@ -116,6 +140,9 @@ def test_texts_nobody_has_labelled() -> None:
         ("dirty.py", ("--dirty_file", "label.txt"), "--dirty_file and --label_file are the same file"),
         ("dirty.py", ("--rest_file", "dev.txt"), "--rest_file and --dev_file are the same file"),
         ("dirty.py", ("--batch_size", "-1"), "--batch_size is -1"),
+        ("dirty.py", ("--dirty_file", "test.txt"), "--dirty_file and test.txt are the same file"),
+        ("dirty.py", ("--seed", "-1"), "--seed is -1"),
+        ("evaluate.py", ("--bad_case_file", "{data}/dev.txt"), "--bad_case_file and --dev_file are the same file"),
     ],
 )
 def test_refused_before_anything_is_touched(
@@ -123,7 +150,9 @@ def test_refused_before_anything_is_touched(
 ) -> None:
     for name in ("train", "dev", "label", "data"):
         (tmp_path / f"{name}.txt").write_text("甲\t甲\n", encoding="utf-8")
-    command = [sys.executable, str(root / "multi_label/analysis" / script), "--dataset_dir", str(tmp_path), *arguments]
+    script_path = str(root / "multi_label/analysis" / script)
+    given = [argument.format(data=tmp_path) for argument in arguments]
+    command = [sys.executable, script_path, "--dataset_dir", str(tmp_path), *given]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.txt", "dev.txt", "label.txt", "train.txt"]
@@ -136,4 +165,4 @@ def test_a_directory_is_no_target(root: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [*command, "--aug_path", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
     )
-    assert done.returncode == 2 and "is a directory" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "it is a folder" in done.stderr and "Traceback" not in done.stderr

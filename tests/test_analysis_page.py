@@ -57,6 +57,28 @@ def page(request: pytest.FixtureRequest, evaluation: Evaluation, tmp_path: Path)
         browser.close()
 
 
+def test_many_labels(tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    draw = np.random.default_rng(6)
+    gold, probabilities = draw.random((8, 450)) < 0.1, draw.random((8, 450))
+    names, thresholds = tuple(f"类{number}" for number in range(450)), (0.004,) * 450
+    result = split_result([f"第{number}条" for number in range(8)], gold, probabilities, thresholds)
+    evaluation = Evaluation(names, thresholds, result, result)
+    path = tmp_path / "report.html"
+    about = {"model": "checkpoint", "data": "data", "warnings": []}
+    path.write_text(report_page(evaluation, bad_cases(result, thresholds), about), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        page = browser.new_page()
+        complaints: list[str] = []
+        page.on("pageerror", lambda item: complaints.append(str(item)))
+        page.goto(path.as_uri())
+        assert len(shown_texts(page)) == 8 and not complaints
+        assert page.locator("#labels tbody td").all_text_contents()[6] == "0.004"
+        browser.close()
+
+
 def shown_texts(page: Any) -> list[str]:
     return list(page.locator("#cases li p").all_text_contents())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ernie_toolkit.data.label_sets import read_label_list, split_line, write_sample_directory
+from ernie_toolkit.data.label_sets import read_label_list, read_label_sets, split_line, write_sample_directory
 from ernie_toolkit.decoding import LabelSetAnswer
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.tasks import MultiLabelClassification
@@ -35,11 +35,15 @@ def agree(bundle: Path, found: Sequence[tuple[str, ...]], texts: Sequence[str]) 
     predictor = Predictor(bundle)
     task = predictor.task
     assert isinstance(task, MultiLabelClassification)
+    undecided = 0
     for text, labels, answer in zip(texts, found, predictor.predict(texts), strict=True):
         assert isinstance(answer, LabelSetAnswer)
         distances = np.abs(np.subtract(answer.probabilities, task.used_thresholds))
-        near = {label for label, distance in zip(task.labels, distances, strict=True) if distance < 1e-5}
+        # The export check lets logits differ by 1e-4, which is at most 2.5e-5 in probability.
+        near = {label for label, distance in zip(task.labels, distances, strict=True) if distance < 2.5e-5}
         assert set(answer.labels) ^ set(labels) <= near, text
+        undecided += len(near)
+    assert undecided <= len(texts) * len(task.labels) // 100
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +117,20 @@ def test_export_and_prediction_agree(root: Path, place: Path, tmp_path: Path) ->
 
 def test_training_goes_on_from_weights(root: Path, place: Path, tmp_path: Path) -> None:
     weights = place / "checkpoint/model_state.pdparams"
-    arguments = ("--dataset_dir", "data", "--save_dir", str(tmp_path / "second"), *FEW)
+    # Steps too small to change anything: what is evaluated are the weights that were given.
+    arguments = ("--dataset_dir", "data", "--save_dir", str(tmp_path / "second"), *FEW, "--learning_rate", "1e-9")
     done = call(root, place, "train.py", "--init_from_ckpt", str(weights), *arguments)
     assert done.returncode == 0, done.stderr
     first, second = (
-        json.loads((path / "metrics.json").read_text(encoding="utf-8"))["training"]["evaluations"][0]["eval_loss"]
+        json.loads((path / "metrics.json").read_text(encoding="utf-8"))
         for path in (place / "checkpoint", tmp_path / "second")
     )
-    assert second < first
+    assert second["metrics"]["loss"] == pytest.approx(first["metrics"]["loss"], rel=1e-3)
+    dev = list(read_label_sets(place / "data/dev.txt", read_label_list(place / "checkpoint/label.txt")))
+    task = MultiLabelClassification(read_label_list(place / "checkpoint/label.txt"), 48)
+    shares = task.gold(dev).mean(axis=0)
+    always_the_same = -(shares * np.log(shares) + (1 - shares) * np.log(1 - shares)).mean()
+    assert first["metrics"]["loss"] < 0.8 * always_the_same
     assert json.loads((tmp_path / "second/config.json").read_text(encoding="utf-8")).get("thresholds") is None
 
 
@@ -128,7 +138,9 @@ def test_training_goes_on_from_weights(root: Path, place: Path, tmp_path: Path) 
     ("script", "arguments", "message"),
     [
         ("train.py", ("--dataset_dir", "date"), "date: no such data directory"),
-        ("train.py", ("--epochs", "0"), "--num_train_epochs is 0"),
+        ("train.py", ("--epochs", "0"), "--epochs is 0"),
+        ("train.py", ("--batch_size", "0"), "--batch_size is 0"),
+        ("train.py", ("--dataset_dir", "nowhere/data", "--model_name", "../checkpoint"), "no such data directory"),
         ("train.py", ("--metric_for_best_model", "f1"), "this task is measured by macro_f1, micro_f1"),
         ("train.py", ("--warmup_steps", "5", "--warmup_ratio", "0.1"), "say the same"),
         ("train.py", ("--init_from_ckpt", "none.pdparams"), "none.pdparams: no such weights file"),
@@ -136,12 +148,21 @@ def test_training_goes_on_from_weights(root: Path, place: Path, tmp_path: Path) 
         ("predict.py", ("--threshold", "2"), "--threshold is 2.0: it must lie between 0 and 1"),
         ("predict.py", ("--data_file", "train.txt"), "train.txt:1: a tab in a text"),
         ("predict.py", ("--label_file", "none.txt"), "none.txt: no such file"),
+        ("predict.py", ("--output_file", "data/data.txt"), "--output_file and --data_file are the same file"),
+        ("predict.py", ("--output_file", "data"), "it is a folder"),
+        ("predict.py", ("--batch_size", "0"), "--batch_size is 0"),
+        ("export_model.py", ("--output_path", "checkpoint"), "is where the model is"),
+        ("export_model.py", ("--output_path", "."), "is where the model is"),
+        ("prune.py", ("--dataset_dir", "nowhere/data"), "no such data directory"),
         ("export_model.py", ("--output_path", "data"), "--output_path data is there and is no bundle"),
         ("prune.py", ("--width_mult", "0"), "width"),
         ("prune.py", ("--width_mult", "2/3", "2/3"), "each of them once"),
         ("prune.py", ("--strategy", "ptq"), "pruning is dynabert"),
-        ("doccano.py", ("--doccano_file", "none.jsonl"), "none.jsonl: no such file"),
+        ("doccano.py", ("--doccano_file", "none.jsonl", "--save_dir", "own"), "none.jsonl: no such file"),
         ("doccano.py", ("--to_doccano", "data/train.txt", "--splits", "1", "0", "0"), "--splits is for the way from"),
+        ("doccano.py", ("--to_doccano", "data/train.txt"), "writes --doccano_file: give it a name"),
+        ("doccano.py", ("--to_doccano", "data/dev.txt", "--doccano_file", "data/dev.txt"), "are the same file"),
+        ("doccano.py", ("--doccano_file", "x.jsonl", "--save_dir", "data"), "data/train.txt is there"),
     ],
 )
 def test_what_is_refused(root: Path, place: Path, script: str, arguments: tuple[str, ...], message: str) -> None:
@@ -161,18 +182,20 @@ def test_doccano_there_and_back(root: Path, tmp_path: Path) -> None:
     arguments = ("--doccano_file", "all.jsonl", "--save_dir", "own", "--splits", "0.8", "0.1", "0.1", "--seed", "1")
     done = call(root, tmp_path, "doccano.py", *arguments)
     assert done.returncode == 0 and "own: train 240, dev 30, test 30, 10 labels" in done.stdout
-    lines = sorted(line for name in ("train", "dev", "test")
+    done = call(root, tmp_path, "doccano.py", *arguments[:4], "--overwrite", "--splits", "0.8", "0.2", "0")
+    assert done.returncode == 0 and not (tmp_path / "own/test.txt").exists()
+    lines = sorted(line for name in ("train", "dev")
                    for line in (tmp_path / f"own/{name}.txt").read_text(encoding="utf-8").splitlines())  # fmt: skip
     assert lines == sorted((tmp_path / "data/dev.txt").read_text(encoding="utf-8").splitlines())
 
 
 def test_pruned_models_are_laid_out_as_the_guide_lists_them(root: Path, place: Path, tmp_path: Path) -> None:
-    arguments = ("--output_dir", str(tmp_path / "prune"), "--width_mult", "2/3", "1/2", *FEW)
+    arguments = ("--output_dir", str(tmp_path / "prune"), "--width_mult", "2/3", "1/2", "--prune_vocab", *FEW)
     done = call(root, place, "prune.py", *arguments)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "prune/compress_report.json").read_text(encoding="utf-8"))
     texts = (place / "data/data.txt").read_text(encoding="utf-8").splitlines()[:20]
-    for name, item in zip(("0.6666666666666666", "0.5"), report["candidates"], strict=True):
+    for name, item in zip(("0.6666666666666666_vocab", "0.5_vocab"), report["candidates"], strict=True):
         directory = tmp_path / "prune" / name
         assert item["file"] == f"{name}/model.onnx" and (tmp_path / "prune" / item["file"]).is_file()
         assert (directory / "float32.pdmodel").is_file() and (directory / "model_state.pdparams").is_file()
@@ -184,10 +207,10 @@ def test_pruned_models_are_laid_out_as_the_guide_lists_them(root: Path, place: P
     assert not list((tmp_path / "prune").glob("width_mult_0*")) and not (tmp_path / "prune/unfinished").exists()
 
 
-def test_two_processes_train_as_one(root: Path, place: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one_with_nothing_at_hand(root: Path, tmp_path: Path) -> None:
     launch = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", "log"]
-    script = [str(root / "multi_label/train.py"), "--device", "cpu", "--dataset_dir", str(place / "data"), *FEW]
+    script = [str(root / "multi_label/train.py"), "--device", "cpu", "--dataset_dir", "data", *FEW]
     done = subprocess.run([*launch, *script], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((tmp_path / "checkpoint/metrics.json").read_text(encoding="utf-8"))
-    assert record["training"]["steps"] == 8
+    assert record["training"]["steps"] == 8 and record["data_source"] == "sample"

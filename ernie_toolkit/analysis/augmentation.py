@@ -14,6 +14,7 @@ from ernie_toolkit.errors import ConfigError
 STRATEGIES = ("substitute", "insert", "delete", "swap")
 MIX, DUPLICATE = "mix", "duplicate"
 TYPES = ("synonym", "homonym", "mlm")
+ASKED = 4  # places asked for a word for each that is wanted: some have none
 TRIES = 8  # draws for one new text before it is given up
 
 Replace = Callable[[Sequence[str], Sequence[int], random.Random], list[str | None]]
@@ -53,7 +54,7 @@ def edited(words: Sequence[str], strategy: str, replace: Replace, percent: float
     eligible = [place for place, word in enumerate(words) if any(character.isalpha() for character in word)]
     count = max(1, round(percent * len(words)))
     if strategy == "swap":
-        eligible = [place for place in eligible if place + 1 < len(words) and words[place] != words[place + 1]]
+        eligible = [place for place in eligible if place + 1 in eligible and words[place] != words[place + 1]]
     if not eligible or (strategy == "delete" and len(eligible) <= count):
         return None
     result: list[str] = list(words)
@@ -66,12 +67,42 @@ def edited(words: Sequence[str], strategy: str, replace: Replace, percent: float
         for place in eligible[:count]:
             result[place], result[place + 1] = result[place + 1], result[place]
         return "".join(result)
-    # More than are needed are asked for: some have no replacement.
-    asked = eligible[: 4 * count]
-    pairs = [(place, word) for place, word in zip(asked, replace(words, asked, draw), strict=True) if word is not None]
-    for place, word in pairs[:count]:
-        result[place] = word if strategy == "substitute" else words[place] + word
-    return "".join(result) if pairs else None
+    if strategy == "insert":
+        found = _inserted(words, eligible, count, replace, draw)
+    else:
+        found = _substituted(words, eligible, count, replace, draw)
+    for place, word in found.items():
+        result[place] = word
+    return "".join(result) if found else None
+
+
+def _substituted(
+    words: Sequence[str], eligible: Sequence[int], count: int, replace: Replace, draw: random.Random
+) -> dict[int, str]:
+    """Other words for `count` places, or as many as there are: no more are asked for at a time than are missing, since
+    a masked language model reads all of them as masks."""
+    found: dict[int, str] = {}
+    left = list(eligible[: ASKED * count])
+    while left and len(found) < count:
+        asked, left = left[: count - len(found)], left[count - len(found) :]
+        pairs = zip(asked, replace(words, asked, draw), strict=True)
+        found.update({place: word for place, word in pairs if word is not None})
+    return found
+
+
+def _inserted(
+    words: Sequence[str], eligible: Sequence[int], count: int, replace: Replace, draw: random.Random
+) -> dict[int, str]:
+    """`count` places, or as many as there are, with their own word and one that comes in behind it."""
+    found: dict[int, str] = {}
+    for place in eligible[: ASKED * count]:
+        if len(found) == count:
+            break
+        # The word twice: a masked language model then fills the second, and reads the first.
+        word = replace([*words[: place + 1], *words[place:]], [place + 1], draw)[0]
+        if word is not None:
+            found[place] = words[place] + word
+    return found
 
 
 def augment(

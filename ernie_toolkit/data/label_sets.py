@@ -8,6 +8,7 @@ multi-label application.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ernie_toolkit.data.loading import DataSet
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.registry import DatasetSpec, Split
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.files import sha256_of, write_json, write_text
+from ernie_toolkit.files import replaced_directory, sha256_of, write_json, write_text
 
 TASK = "multi_label"
 SEPARATOR = ","
@@ -32,6 +33,8 @@ SAMPLE_WARNING = (
     "other data"
 )
 _SHOWN_LABELS = 20
+# What `read_lines` and `split_line` part lines and columns at; U+2028 and the like stay.
+_BREAKS = re.compile("\r\n|[\t\r\n]")
 
 
 def read_label_list(path: Path) -> tuple[str, ...]:
@@ -97,7 +100,7 @@ def read_texts(path: Path) -> list[str]:
 
 def format_line(text: str, labels: Sequence[str]) -> str:
     """A labelled line with its end; a tab or a line break in the text becomes a space."""
-    return " ".join(text.splitlines()).replace("\t", " ") + "\t" + SEPARATOR.join(labels) + "\n"
+    return _BREAKS.sub(" ", text) + "\t" + SEPARATOR.join(labels) + "\n"
 
 
 def write_label_sets(path: Path, examples: Iterable[Example]) -> None:
@@ -141,7 +144,10 @@ def is_sample(directory: Path, paths: Iterable[Path]) -> bool:
     record = directory / SAMPLE_RECORD
     if not record.is_file():
         return False
-    written = json.loads(record.read_text(encoding="utf-8"))["files"]
+    try:
+        written = dict(json.loads(record.read_text(encoding="utf-8"))["files"])
+    except (ValueError, TypeError, KeyError):
+        raise DataError(f"{record}: no record of the sample: delete it if the data is your own") from None
     return any(sha256_of(path) == written.get(path.name) for path in paths)
 
 
@@ -151,18 +157,19 @@ def may_stand_in(directory: Path) -> bool:
 
 
 def write_sample_directory(directory: Path) -> None:
-    """Generate the sample into a directory, every file of the format, and a record of what was written.
+    """Generate the sample into a directory that is not there yet, whole or not at all.
 
-    The record is written last. Raises OSError where that is not possible.
+    Every file of the format, and a record of what was written. Raises ConfigError where that is not possible.
     """
     from ernie_toolkit.data.sample import SAMPLE_SEED, reviews
 
     splits = reviews.generate(SAMPLE_SEED)
-    for split, name in FILES.items():
-        write_label_sets(directory / name, splits[split])
-    write_text(directory / LABEL_FILE, "".join(label + "\n" for label in reviews.LABELS))
-    write_text(directory / UNLABELLED_FILE, "".join(row["sentence"] + "\n" for row in splits["unlabelled"]))
-    names = (*FILES.values(), LABEL_FILE, UNLABELLED_FILE)
-    record = {"generator": reviews.__name__, "seed": SAMPLE_SEED,
-              "files": {name: sha256_of(directory / name) for name in names}}  # fmt: skip
-    write_json(directory / SAMPLE_RECORD, record)
+    with replaced_directory(directory) as staging:
+        for split, name in FILES.items():
+            write_label_sets(staging / name, splits[split])
+        write_text(staging / LABEL_FILE, "".join(label + "\n" for label in reviews.LABELS))
+        write_text(staging / UNLABELLED_FILE, "".join(row["sentence"] + "\n" for row in splits["unlabelled"]))
+        names = (*FILES.values(), LABEL_FILE, UNLABELLED_FILE)
+        record = {"generator": reviews.__name__, "seed": SAMPLE_SEED,
+                  "files": {name: sha256_of(staging / name) for name in names}}  # fmt: skip
+        write_json(staging / SAMPLE_RECORD, record)

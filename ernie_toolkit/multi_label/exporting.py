@@ -41,6 +41,14 @@ def export_model(trained: TrainedModel, directory: Path) -> Bundle:
     return export_bundle(trained.loaded.model, trained.tokenizer, trained.task, origin, parity_texts(), directory)
 
 
+def _put(source: Path, target: Path) -> None:
+    """Let `target` be the same file, or a copy where the file system has no links."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def add_legacy(model_dir: Path, bundle: Bundle) -> tuple[Path, ...]:
     """Write `float32.pdmodel` and `float32.pdiparams` beside a bundle's files, by a process of their own.
 
@@ -51,7 +59,7 @@ def add_legacy(model_dir: Path, bundle: Bundle) -> tuple[Path, ...]:
         staging = Path(name)
         for path in bundle.directory.iterdir():
             if path.is_file():
-                (staging / path.name).hardlink_to(path)
+                _put(path, staging / path.name)
         folder = export_legacy(model_dir, staging)
         for suffix in LEGACY_SUFFIXES:
             target = bundle.directory / f"{PREFIX}{suffix}"

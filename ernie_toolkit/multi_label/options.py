@@ -21,9 +21,7 @@ class PlaceOptions:
     """What every script works on."""
 
     device: str = option("", "device to compute on; not given: a GPU where there is one, else the CPU", DEVICES)
-    dataset_dir: str = option(
-        "data", "directory with train.txt, dev.txt, label.txt; the generated sample is written where there is no 'data'"
-    )
+    dataset_dir: str = option("data", "directory with train.txt, dev.txt, label.txt")
     train_file: str = option("train.txt", "name of the training file in it: text<TAB>label,label")
     dev_file: str = option("dev.txt", "name of the dev file in it")
     label_file: str = option("label.txt", "name of the label file in it, a label a line")
@@ -52,6 +50,11 @@ class FineTuningOptions(PlaceOptions):
     resume: bool = option(False, "go on from the last checkpoint of a run that was cut off")
     overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
 
+    @property
+    def sample_allowed(self) -> bool:
+        """Whether the sample may stand in for a missing directory: only for a user who names no model either."""
+        return not self.model_name
+
 
 @dataclass(frozen=True)
 class TrainedOptions(PlaceOptions):
@@ -63,7 +66,16 @@ class TrainedOptions(PlaceOptions):
 
 
 def training_options(own: FineTuningOptions, options: TrainingOptions) -> TrainingOptions:
-    """The options of a run in the names that training knows. Raises ConfigError on warm-up that says two things."""
+    """The options of a run in the names that training knows.
+
+    Raises ConfigError on values that cannot be meant, by the names that these scripts have for them, and on warm-up
+    that says two things.
+    """
+    for name in ("batch_size", "early_stop_nums"):
+        if getattr(own, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(own, name)}: it must be at least 1")
+    if not own.epochs > 0:
+        raise ConfigError(f"--epochs is {own.epochs}: it must be over 0")
     if options.warmup_steps and options.warmup_ratio:
         raise ConfigError("--warmup_steps and --warmup_ratio say the same: give one of them")
     ratio = options.warmup_ratio

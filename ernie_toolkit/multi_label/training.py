@@ -1,6 +1,7 @@
 """The journey of multi_label/train.py: data, model, training, thresholds, what is saved."""
 
 import dataclasses
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import LABEL_FILE, load_label_sets, may_stand_in, write_sample_directory
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.decoding import sigmoid
+from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import write_json, write_text
 from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, load_model, save_model, set_weights_file
@@ -23,16 +25,21 @@ from ernie_toolkit.reporting import METRICS_FILE, plot_training_curve, print_met
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
 
+# How long a process of a distributed run waits for the sample that the first one writes, in seconds.
+SAMPLE_SECONDS = 60.0
 
-def load_directory(place: PlaceOptions, splits: tuple[Split, ...]) -> DataSet:
-    """Read a data directory and say what is in it; where the guide's own is missing, the sample is written first.
 
-    Raises as `load_label_sets`.
+def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowed: bool = False) -> DataSet:
+    """Read a data directory and say what is in it.
+
+    `sample_allowed`: where the guide's own directory is missing, the sample is written there first, by one process
+    while the others wait. Raises as `load_label_sets`.
     """
     directory = Path(place.dataset_dir)
-    if may_stand_in(directory):
+    if sample_allowed and may_stand_in(directory):
         if is_main_process():
             write_sample_directory(directory)
+        _wait_for(directory)
         warn(f"{directory}: no such directory: the toolkit's generated sample was written there")
     data = load_label_sets(directory, splits, place.files, place.label_file)
     for message in data.warnings:
@@ -40,6 +47,15 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...]) -> DataSet:
     counts = {split: len(data.split(split)) for split in splits}
     say(f"data: {directory}, {len(data.spec.labels)} labels, rows: {counts}")
     return data
+
+
+def _wait_for(directory: Path) -> None:
+    """Wait until the main process has written the sample, which appears whole; ConfigError where it does not."""
+    deadline = time.monotonic() + SAMPLE_SECONDS
+    while not directory.exists():
+        if time.monotonic() > deadline:
+            raise ConfigError(f"{directory}: the main process has written no sample there: see its own message")
+        time.sleep(0.1)
 
 
 def model_name(own: FineTuningOptions, data: DataSet) -> str:
@@ -66,6 +82,8 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
     loaded.model.config.thresholds = None
     if own.init_from_ckpt:
         loaded = set_weights_file(loaded, Path(own.init_from_ckpt))
+        if loaded.fresh:
+            warn(f"{own.init_from_ckpt}: no head for these labels in it: {', '.join(loaded.fresh)} start at random")
     directory = Path(own.save_dir)
     session = open_session(loaded, data, task)
     result = session.train(options, directory, device, own.resume, own.overwrite_output_dir)

@@ -30,15 +30,13 @@ class ServiceOptions:
     prob_limit: float | None = None
 
     def __post_init__(self) -> None:
-        for name, kinds in (("precision", str), ("num_threads", int), ("max_texts", int)):
-            if not isinstance(getattr(self, name), kinds):
-                raise ConfigError(
-                    f"op.{OPERATOR}.{name} is {getattr(self, name)!r}: it must be of type {kinds.__name__}"
-                )
-        if self.max_texts < 1:
-            raise ConfigError(f"op.{OPERATOR}.max_texts is {self.max_texts}: it must be at least 1")
-        if self.prob_limit is not None and not isinstance(self.prob_limit, (int, float)):
-            raise ConfigError(f"op.{OPERATOR}.prob_limit is {self.prob_limit!r}: it must be a number between 0 and 1")
+        if not isinstance(self.precision, str):
+            raise ConfigError(f"op.{OPERATOR}.precision is {self.precision!r}: it must be a text")
+        for name in ("num_threads", "max_texts"):
+            _check_count(getattr(self, name), f"op.{OPERATOR}.{name}")
+        limit = self.prob_limit
+        if limit is not None and (type(limit) not in (int, float) or not 0 <= limit <= 1):
+            raise ConfigError(f"op.{OPERATOR}.prob_limit is {limit!r}: it must be a number between 0 and 1")
 
 
 def read_config(
@@ -66,7 +64,10 @@ def read_config(
         )
     if _mapping(operator.setdefault("local_service_conf", {}), path, "local_service_conf").get("model_config"):
         raise ConfigError(f"{path}: op.{OPERATOR} computes by ONNX Runtime: give model_path in place of model_config")
-    dag.setdefault("tracer", {}).setdefault("interval_s", -1)
+    _mapping(dag.setdefault("tracer", {}), path, "dag.tracer").setdefault("interval_s", -1)
+    for settings, name in ((config, "worker_num"), (operator, "concurrency"), (operator, "batch_size")):
+        if name in settings:
+            _check_count(settings[name], f"{path}: {name}")
     for name, given in strict_zip(PORTS, (rpc_port, http_port)):
         config[name] = config.get(name) if given is None else given
         if not isinstance(config[name], int) or not 1024 <= config[name] < 1 << 16:
@@ -78,6 +79,12 @@ def read_config(
     if model_path is None and not isinstance(found, str):
         raise ConfigError(f"{path}: op.{OPERATOR} has no model_path: give the directory of a bundle")
     return ServiceOptions(config, model_path or str(path.parent / str(found)), **own)
+
+
+def _check_count(value: Any, name: str) -> None:
+    """ConfigError on anything but a whole number of at least 1 (which True is not)."""
+    if type(value) is not int or value < 1:
+        raise ConfigError(f"{name} is {value!r}: it must be a whole number, at least 1")
 
 
 def _mapping(value: Any, path: Path, name: str) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.analysis.checks import check_counts, check_targets
 from ernie_toolkit.analysis.wrong_labels import METHODS, most_suspicious, suspicion
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import write_label_sets
 from ernie_toolkit.devices import use_device
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.multi_label.checks import check_counts, check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import option
 from ernie_toolkit.settings import add_options, resolve_options
@@ -42,10 +43,9 @@ def main(argv: Sequence[str]) -> None:
         check_counts({"dirty_num": options.dirty_num, "batch_size": options.batch_size})
         directory = Path(options.dataset_dir)
         targets = [directory / options.dirty_file, directory / options.rest_file]
-        check_targets(
-            {"dirty_file": targets[0], "rest_file": targets[1]},
-            {name: directory / getattr(options, name) for name in ("train_file", "dev_file", "label_file")},
-        )
+        check_targets({"dirty_file": targets[0], "rest_file": targets[1]}, data_files(options))
+        if not 0 <= options.seed < 1 << 32:
+            raise ConfigError(f"--seed is {options.seed}: it must lie between 0 and {(1 << 32) - 1}")
         from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained
         from ernie_toolkit.multi_label.training import load_directory
 

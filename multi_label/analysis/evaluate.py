@@ -13,8 +13,10 @@ from ernie_toolkit.analysis.report import report_page
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.files import write_text
+from ernie_toolkit.multi_label.checks import check_counts, check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import option
+from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, resolve_options
 
 
@@ -39,6 +41,9 @@ def main(argv: Sequence[str]) -> None:
         from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, model_thresholds
         from ernie_toolkit.multi_label.training import load_directory
 
+        check_counts({"batch_size": options.batch_size})
+        written = {name: Path(getattr(options, name)) for name in ("bad_case_file", "report_file")}
+        check_targets(written, data_files(options))
         model = check_params(options.params_path)
         model_thresholds(options.params_path, options.threshold)  # a mistake is told before Paddle is loaded
         data = load_directory(options, ("train", "dev"))
@@ -56,11 +61,12 @@ def main(argv: Sequence[str]) -> None:
             say(line)
         cases = bad_cases(evaluation.dev, thresholds)
         write_text(Path(options.bad_case_file), bad_case_text(evaluation, cases))
-        about = {"model": str(model), "data": str(options.dataset_dir), "warnings": list(data.warnings)}
+        warnings = list(dict.fromkeys([*data.warnings, *read_metrics(model).get("warnings", ())]))
+        about = {"model": str(model), "data": str(options.dataset_dir), "warnings": warnings}
         write_text(Path(options.report_file), report_page(evaluation, cases, about))
         say(f"{len(cases)} of {len(evaluation.dev.texts)} dev rows are wrong: {options.bad_case_file}")
         say(f"page: {options.report_file}")
-        for message in data.warnings:
+        for message in warnings:
             warn(message)
 
 

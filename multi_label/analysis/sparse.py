@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from ernie_toolkit.analysis.augmentation import DUPLICATE, REPLACERS, STRATEGIES, augment, check_augmentation
-from ernie_toolkit.analysis.checks import check_counts, check_targets, unknown_texts
 from ernie_toolkit.analysis.similarity import evidence, sparsest, support
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
-from ernie_toolkit.data.label_sets import format_line, read_texts, write_label_sets
+from ernie_toolkit.data.label_sets import FILES, format_line, read_label_sets, read_texts, write_label_sets
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import write_text
+from ernie_toolkit.multi_label.checks import check_counts, check_targets, data_files, unknown_texts
 from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import option
 from ernie_toolkit.settings import add_options, resolve_options
@@ -54,11 +54,8 @@ def check(options: SparseOptions) -> None:
     if not -1 <= options.support_threshold <= 1:
         raise ConfigError(f"--support_threshold is {options.support_threshold}: a cosine lies between -1 and 1")
     directory = Path(options.dataset_dir)
-    written, read = (
-        {name: directory / getattr(options, name) for name in names}
-        for names in (("sparse_file", "support_file"), ("train_file", "dev_file", "label_file", "unlabeled_file"))
-    )
-    check_targets(written, read)
+    written = {name: directory / getattr(options, name) for name in ("sparse_file", "support_file")}
+    check_targets(written, {**data_files(options), "unlabeled_file": directory / options.unlabeled_file})
 
 
 def supporting(options: SparseOptions, train: list[Example], places: Sequence[int]) -> list[Example]:
@@ -89,7 +86,9 @@ def main(argv: Sequence[str]) -> None:
         texts = []
         if options.annotate:
             source = directory / options.unlabeled_file
-            texts = unknown_texts(read_texts(source), (row["sentence"] for row in [*train, *dev]), source)
+            test = directory / FILES["test"]
+            labelled = [*train, *dev, *(read_label_sets(test, data.spec.labels) if test.is_file() else ())]
+            texts = unknown_texts(read_texts(source), (row["sentence"] for row in labelled), source)
         use_device(options.device or None)
         trained = load_trained(options.params_path, options.max_seq_length)
         known, asked = (
@@ -112,7 +111,7 @@ def main(argv: Sequence[str]) -> None:
             rows = supporting(options, train, places)
             write_label_sets(target, rows)
             say(f"{target}: {len(rows)} rows from {len(places)} training rows; to train on both: "
-                f"cat {directory / options.train_file} {target} > {directory / 'train_support.txt'}")  # fmt: skip
+                f"awk 1 {directory / options.train_file} {target} > {directory / 'train_support.txt'}")  # fmt: skip
         for message in data.warnings:
             warn(message)
 

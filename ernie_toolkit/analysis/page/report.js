@@ -19,6 +19,8 @@
     return item;
   }
   const percent = (value) => (100 * value).toFixed(1);
+  // Two digits that count: a threshold of 0.004 is not 0.00.
+  const level = (value) => (value < 0.1 ? String(Number(value.toPrecision(2))) : value.toFixed(2));
   function choices(select, entries) {
     for (const [value, text] of entries) {
       const option = make("option", text);
@@ -63,7 +65,7 @@
         const cell = make("td", undefined, "wide");
         cell.append(bar);
         line.append(make("td", row.name), cell, make("td", percent(row.precision)), make("td", percent(row.recall)),
-          make("td", String(row.dev)), make("td", String(row.train)), make("td", row.threshold.toFixed(2)));
+          make("td", String(row.dev)), make("td", String(row.train)), make("td", level(row.threshold)));
         return line;
       }));
     }
@@ -110,7 +112,7 @@
       if (!["micro", "macro"].includes(which)) {
         const own = data.labels[Number(which)].threshold;
         picture.append(draw("line", { class: "own", x1: x(own), x2: x(own), y1: y(0), y2: y(1) }));
-        text += `; the model's own threshold is ${own.toFixed(2)}, F1 ${percent(data.labels[Number(which)].f1)}`;
+        text += `; the model's own threshold is ${level(own)}, F1 ${percent(data.labels[Number(which)].f1)}`;
       }
       at("curve").replaceChildren(picture);
       at("curve-at").textContent = `${text}.`;
@@ -123,7 +125,10 @@
     const select = at("matrix-of");
     function show() {
       const counts = data[select.value];
-      const top = Math.max(1, ...counts.flatMap((row, i) => row.filter((_, j) => i !== j || select.value === "confusion")));
+      let top = 1;
+      counts.forEach((row, i) => row.forEach((value, j) => {
+        if (i !== j || select.value === "confusion") top = Math.max(top, value);
+      }));
       const first = make("tr");
       first.append(make("th"), ...data.names.map((name) => make("th", name)));
       const heading = make("thead");

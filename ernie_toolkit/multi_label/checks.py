@@ -1,0 +1,52 @@
+"""What the multi-label scripts refuse before they compute anything, so that no file of the user's is lost."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ernie_toolkit.data.label_sets import FILES, LABEL_FILE, UNLABELLED_FILE
+from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.files import check_output_file
+from ernie_toolkit.multi_label.options import PlaceOptions
+
+
+def check_counts(values: Mapping[str, int]) -> None:
+    """Raise ConfigError on the first number below 1; keys are the options' names."""
+    for name, value in values.items():
+        if value < 1:
+            raise ConfigError(f"--{name} is {value}: it must be at least 1")
+
+
+def data_files(place: PlaceOptions) -> dict[str, Path]:
+    """The files of a data directory that nothing may be written over, by option or, where there is none, by name."""
+    directory = Path(place.dataset_dir)
+    fixed = {name: directory / name for name in (*FILES.values(), LABEL_FILE, UNLABELLED_FILE)}
+    return {**fixed, **{name: directory / getattr(place, name) for name in ("train_file", "dev_file", "label_file")}}
+
+
+def check_targets(written: Mapping[str, Path], read: Mapping[str, Path]) -> None:
+    """Raise ConfigError where a file to write is one that is kept, is written twice, or cannot be written.
+
+    Keys are the options' names, or the names of files that no option names. Paths are compared resolved:
+    `data/../data/label.txt` is `data/label.txt`.
+    """
+    taken = {path.resolve(): name for name, path in read.items()}
+    for name, path in written.items():
+        other = taken.setdefault(path.resolve(), name)
+        if other != name:
+            shown = other if "." in other else f"--{other}"
+            raise ConfigError(f"--{name} and {shown} are the same file, {path}: give another to --{name}")
+        check_output_file(path)
+
+
+def unknown_texts(texts: Sequence[str], known: Iterable[str], where: Path) -> list[str]:
+    """The texts that nobody has labelled yet, in their order, each once.
+
+    A text of the training set need not be labelled again, and a dev text among the training rows would make the dev
+    figures worthless: it is its own nearest neighbour, and so the first to be picked. Raises DataError where none is
+    left.
+    """
+    seen = {text.strip() for text in known}
+    fresh = [text for text in dict.fromkeys(texts) if text.strip() not in seen]
+    if not fresh:
+        raise DataError(f"{where}: all of its texts have labels already: give texts that are in no labelled file")
+    return fresh
