@@ -2,6 +2,8 @@
 # PYTHON=python3.12 chooses another interpreter than the first of 3.11, 3.12, 3.10 found.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3,10) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p && break; done)
+# Test files run side by side; each takes a core and up to 3 GB of memory.
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -20,10 +22,10 @@ demo: $(STAMP)
 	$(BIN)/python scripts/demo.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --ignore tests/deployments
+	$(BIN)/python -m pytest --ignore tests/deployments -n $(JOBS) --dist loadfile
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest --ignore tests/deployments -m "not slow"
+	$(BIN)/python -m pytest --ignore tests/deployments -n $(JOBS) --dist loadfile -m "not slow"
 
 # Every deployment started and queried for real, each in an environment of its own under .venvs/.
 test-deploy: $(STAMP)

@@ -4,11 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tiny import PAIRS, ROOT, make_tiny_model
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.models import Vocabulary
+
+# No test asserts time, so neither does hypothesis: on a busy machine an example takes as long as it takes.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
