@@ -1,0 +1,56 @@
+"""Each environment holds what its constraints.txt says, and nothing else."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tiny import ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+try:
+    from environments import CONSTRAINTS, PYTHONS, fingerprint, folder_of, requirement_files
+finally:
+    sys.path.pop(0)
+
+LIST = """
+import importlib.metadata as metadata, json, sys
+found = {item.metadata["Name"]: item.version for item in metadata.distributions()}
+print(json.dumps(["%d.%d" % sys.version_info[:2], found]))
+"""
+# What venv and pip bring themselves, and this project.
+OTHERS = {"pip", "setuptools", "wheel", "ernie-toolkit"}
+
+
+def canonical(name: str) -> str:
+    """A package's name as pip compares names."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pinned(path: Path, python: str) -> Iterator[tuple[str, str]]:
+    """Name and version of each line that counts for a Python, of those that scripts/lock.py writes."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        pin, _, marker = line.partition(" ; ")
+        if "==" in pin and not line.startswith("#") and (not marker or f'"{python}"' in marker):
+            name, version = pin.split("==")
+            yield canonical(name), version
+
+
+@pytest.mark.parametrize("name", list(PYTHONS))
+def test_an_environment_is_what_its_constraints_say(environment: Callable[[str], Path], name: str) -> None:
+    result = subprocess.run([environment(name), "-c", LIST], capture_output=True, text=True, check=True)
+    python, found = json.loads(result.stdout)
+    installed = {canonical(package): version for package, version in found.items()}
+    alone = {
+        package
+        for path in requirement_files(name)
+        if path.stem.endswith("nodeps")
+        for package, _ in pinned(path, python)
+    }
+    expected = dict(pinned(folder_of(name) / CONSTRAINTS, python))
+    assert {package: version for package, version in installed.items() if package not in OTHERS | alone} == expected
+    assert alone <= set(installed) and "ernie-toolkit" in installed
+    assert (environment(name).parents[1] / ".installed").read_text(encoding="utf-8") == fingerprint(name)
