@@ -11,9 +11,8 @@ with W quantized symmetrically to int8 per output column. Names, numbers and nod
 `quantize_dynamic(op_types_to_quantize=["MatMul"], weight_type=QInt8, per_channel=True)`, so that both fuse
 alike. Only `GraphProto.node` and `.initializer` are edited; every other field stays byte for byte.
 
-Sources: the protobuf encoding specification (https://protobuf.dev/programming-guides/encoding/), the ONNX IR
-specification (onnx/onnx docs/IR.md; field numbers in onnx/onnx.proto) and the ONNX operators
-DynamicQuantizeLinear-11 and MatMulInteger-10.
+Sources: the protobuf encoding specification (https://protobuf.dev/programming-guides/encoding/), the ONNX IR (onnx/onnx
+docs/IR.md; field numbers in onnx/onnx.proto) and the ONNX operators DynamicQuantizeLinear-11 and MatMulInteger-10.
 """
 
 from __future__ import annotations
@@ -48,8 +47,7 @@ ATTRIBUTE_SUBGRAPHS = (6, 11)
 TENSOR_DIMS, TENSOR_DATA_TYPE, TENSOR_FLOAT_DATA, TENSOR_NAME, TENSOR_RAW_DATA = 1, 2, 4, 8, 9
 TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 13, 14
 FLOAT, INT8 = 1, 3  # TensorProto.DataType
-INT_ATTRIBUTE = 2  # AttributeProto.AttributeType
-EXTERNAL = 1  # TensorProto.DataLocation
+INT_ATTRIBUTE, EXTERNAL = 2, 1  # AttributeProto.AttributeType, TensorProto.DataLocation
 MIN_OPSET = 11  # DynamicQuantizeLinear's first
 DEFAULT_DOMAINS = ("", "ai.onnx")
 # DequantizeLinear is not one of them: INT8 embeddings have it, and leave the products in FP32.
