@@ -1,5 +1,6 @@
 """The INT8 and FP16 candidates of one FP32 model: all judged, the best into its bundle."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ernie_toolkit.compression.calibration import Range
@@ -24,12 +25,14 @@ def quantize_after_training(shop: Workshop, variant: Variant) -> None:
     options = shop.options
     quantizer = Quantizer(variant.onnx, variant.train, options, shop.seed, work)
     exclude = () if options.keep_fp32 == ("auto",) else options.keep_fp32
+    plans = make_plans(options)
+    _tell_few_rows(shop, quantizer, plans)
     judged: list[tuple[Candidate, Plan]] = []
-    for plan in make_plans(options):
+    for plan in plans:
         path = work / "candidate.onnx"
         if shop.report.find(variant.candidate_name(plan.name)) is None:
             quantizer.write(plan, path, exclude)
-        settings = _shared_settings(shop) | plan.settings | ({"keep_fp32": list(exclude)} if exclude else {})
+        settings = _settings(shop, quantizer, plan, exclude)
         judged.append((shop.judge(variant, plan.name, path, "int8", plan.method, settings=settings), plan))
     metric = shop.report.metric
     best, plan = max(judged, key=lambda pair: (pair[0].metrics[metric], pair[0].throughput_ratio or 0.0))
@@ -39,12 +42,12 @@ def quantize_after_training(shop: Workshop, variant: Variant) -> None:
         form = f"{plan.name}, {len(exclude)} FP32"
         path = work / "candidate.onnx"
         quantizer.write(plan, path, exclude)
-        settings = _shared_settings(shop) | plan.settings | {"keep_fp32": list(exclude)}
+        settings = _settings(shop, quantizer, plan, exclude)
         best = shop.judge(variant, form, path, "int8", plan.method, settings=settings)
     source = None
     if "embeddings" in options.parts:
         source, form = work / "tables.onnx", f"{form} + embeddings"
-        quantize_embeddings(quantizer.prepared(), source, positions=shop.task.max_seq_length)
+        quantize_embeddings(quantizer.prepared(exclude), source, positions=shop.task.max_seq_length)
     path = work / "best.onnx"
     quantizer.write(plan, path, exclude, source)
     if source is not None:
@@ -93,26 +96,46 @@ def quantize_tables(shop: Workshop, variant: Variant) -> None:
 def halve(shop: Workshop, variant: Variant) -> None:
     """Judge and keep the model in float16. Speed is that of this machine's CPU, which has to convert it back."""
     found = shop.report.find(variant.candidate_name("FP16"))
-    if found is not None and found.kept:
+    if found is not None and _in_bundle(shop, found):
         return
     path = _workspace(shop, variant) / "half.onnx"
     convert_to_fp16(variant.onnx, path)
     shop.keep(variant, shop.judge(variant, "FP16", path, "fp16"), FP16_ROLE, path)
 
 
-def _shared_settings(shop: Workshop) -> dict[str, object]:
+def _settings(shop: Workshop, quantizer: Quantizer, plan: Plan, exclude: Collection[str]) -> dict[str, object]:
+    """What a report tells of how a candidate was quantized."""
     options = shop.options
-    return {
+    settings: dict[str, object] = {
         "weight_quantize_type": options.weight_quantize_type, "round_type": options.round_type,
-        "bias_correction": options.bias_correction,
+        "bias_correction": options.bias_correction, **plan.settings,
     }  # fmt: skip
+    if plan.method == "static":
+        settings["calibration_rows"] = quantizer.calibration_rows(plan)
+    return settings | ({"keep_fp32": list(exclude)} if exclude else {})
+
+
+def _tell_few_rows(shop: Workshop, quantizer: Quantizer, plans: Sequence[Plan]) -> None:
+    """Say which plans name more calibration rows than there are."""
+    short = {
+        f"{plan.batch_size}x{plan.batch_num}": quantizer.calibration_rows(plan)
+        for plan in plans
+        if plan.method == "static" and quantizer.calibration_rows(plan) < plan.batch_size * plan.batch_num
+    }
+    if short:
+        shop.say(f"calibration {', '.join(short)}: only {max(short.values())} training rows are there; all are used")
+
+
+def _in_bundle(shop: Workshop, item: Candidate) -> bool:
+    return item.kept and (shop.directory / item.file).is_file()
 
 
 def _finished(shop: Workshop, variant: Variant) -> bool:
     """Whether an earlier part of this run has put the variant's INT8 model into its bundle."""
     prefix = variant.directory.relative_to(shop.directory).as_posix() + "/"
     return any(
-        item.kept and item.precision == "int8" and item.file.startswith(prefix) for item in shop.report.candidates
+        item.precision == "int8" and item.file.startswith(prefix) and _in_bundle(shop, item)
+        for item in shop.report.candidates
     )
 
 
@@ -123,7 +146,7 @@ def _workspace(shop: Workshop, variant: Variant) -> Path:
 
 
 def _search_kept(shop: Workshop, variant: Variant, quantizer: Quantizer, plan: Plan) -> tuple[str, ...]:
-    names = quantizer.by_sensitivity()
+    names = quantizer.by_sensitivity(plan)
     path = quantizer.workspace / "search.onnx"
 
     def drop(kept: list[str]) -> float:

@@ -17,7 +17,7 @@ from ernie_toolkit.compression.activations import (
 from ernie_toolkit.compression.calibration import calibrated_range
 from ernie_toolkit.compression.onnx_quantization import quantize_dynamic, quantize_static, weight_products
 from ernie_toolkit.compression.options import CompressionOptions
-from ernie_toolkit.compression.weight_rounding import Moments, input_moments, prepare_weights
+from ernie_toolkit.compression.weight_rounding import Rounded, input_moments, prepare_weights, rounded_weights
 from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.inference.session import model_session
 
@@ -61,7 +61,7 @@ def make_plans(options: CompressionOptions) -> list[Plan]:
 
 @dataclass
 class Quantizer:
-    """Quantizes one FP32 ONNX model; remembers what calibration found, since plans share it.
+    """Quantizes one FP32 ONNX model; remembers what calibration and rounding found, since plans share it.
 
     `rows`: training rows, the only ones that calibration sees. `workspace`: a directory for files in between.
     """
@@ -72,13 +72,15 @@ class Quantizer:
     seed: int
     workspace: Path
     _statistics: dict[tuple[int, int], Statistics] = field(default_factory=dict)
+    _rounded: dict[str, Rounded] = field(default_factory=dict)
+    _prepared_without: frozenset[str] | None = None
 
     def write(self, plan: Plan, target: Path, exclude: Collection[str] = (), source: Path | None = None) -> None:
         """Quantize as a plan says; `exclude`: products that stay FP32; `source`: another form of the same model.
 
         Raises as `quantize_dynamic` and `quantize_static` do.
         """
-        model = source or self.prepared()
+        model = source or self.prepared(exclude)
         if plan.method == "dynamic":
             quantize_dynamic(model, target, self.options.per_channel, exclude)
             return
@@ -86,34 +88,38 @@ class Quantizer:
         ranges = {name: calibrated_range(plan.algorithm, *found) for name, found in statistics.items()}
         quantize_static(model, target, ranges, self.options.per_channel, exclude)
 
-    def prepared(self) -> Path:
-        """The FP32 model with rounded weights and corrected biases, where the options ask for either."""
-        if self.options.round_type == "round" and not self.options.bias_correction:
+    def calibration_rows(self, plan: Plan) -> int:
+        """How many rows a static plan is calibrated on: those it names, or all where there are fewer."""
+        return min(plan.batch_size * plan.batch_num, len(self.rows))
+
+    def prepared(self, exclude: Collection[str] = ()) -> Path:
+        """The FP32 model with rounded weights and corrected biases, where the options ask for either.
+
+        `exclude`: products that stay FP32, and keep their weights and biases. The file is good until the next call.
+        """
+        adaptive, bias_correction = self.options.round_type == "adaround", self.options.bias_correction
+        if not adaptive and not bias_correction:
             return self.source
         path = self.workspace / "prepared.onnx"
-        if not path.exists():
-            prepare_weights(
-                self.source, path, self._moments, self.options.per_channel, self.options.round_type,
-                self.options.bias_correction,
-            )  # fmt: skip
+        if self._prepared_without != frozenset(exclude):
+            prepare_weights(self.source, path, self._all_rounded(), adaptive, bias_correction, exclude)
+            self._prepared_without = frozenset(exclude)
         return path
 
-    def by_sensitivity(self) -> list[str]:
-        """Names of all products, the one first that costs most when it alone is quantized.
+    def by_sensitivity(self, plan: Plan) -> list[str]:
+        """Names of all products, the one first that costs most when it alone is quantized as a plan says.
 
         The cost is the L2 norm of the logits' change on calibration rows, over the norm of the logits.
         """
         import onnx
 
-        names = [product.node for product in weight_products(onnx.load(str(self.prepared())))]
+        names = [product.node for product in weight_products(onnx.load(str(self.source)))]
         batches = calibration_batches(self.rows, BATCH, SENSITIVITY_ROWS // BATCH, self.seed)
-        exact = self._logits(self.prepared(), batches, "fp32")
+        exact = self._logits(self.source, batches, "fp32")
         path = self.workspace / "one_product.onnx"
         costs = []
         for name in names:
-            quantize_dynamic(
-                self.prepared(), path, self.options.per_channel, [other for other in names if other != name]
-            )
+            self.write(plan, path, [other for other in names if other != name])
             got = self._logits(path, batches, "int8")
             costs.append(float(np.linalg.norm(got - exact) / np.linalg.norm(exact)))
         path.unlink()
@@ -136,10 +142,14 @@ class Quantizer:
             self._statistics[key] = activation_statistics(self._observer(), batches)
         return self._statistics[key]
 
-    def _moments(self) -> dict[str, Moments]:
-        observe = self._observer()
-        batches = calibration_batches(self.rows, BATCH, ROUNDING_ROWS // BATCH, self.seed)
-        return input_moments(observe(batch) for batch in batches)
+    def _all_rounded(self) -> dict[str, Rounded]:
+        if not self._rounded:
+            observe = self._observer()
+            batches = calibration_batches(self.rows, BATCH, ROUNDING_ROWS // BATCH, self.seed)
+            moments = input_moments(observe(batch) for batch in batches)
+            options = self.options
+            self._rounded = rounded_weights(self.source, moments, options.per_channel, options.round_type)
+        return self._rounded
 
 
 def fewest_kept(names: Sequence[str], drop: Callable[[Sequence[str]], float], max_drop: float) -> tuple[str, ...]:

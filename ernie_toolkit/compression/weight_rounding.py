@@ -3,13 +3,14 @@
 The weights stay FP32 here, and lie exactly on the INT8 steps that a quantizer will put them on.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ernie_toolkit.compression.onnx_quantization import Product, weight_products
+from ernie_toolkit.compression.onnx_quantization import Product, check_nodes, weight_products
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import replaced_file
 
@@ -93,16 +94,22 @@ def input_moments(observed: Iterable[dict[str, np.ndarray]]) -> dict[str, Moment
     return {name: (gram / count, total / count) for name, (gram, total, count) in sums.items()}
 
 
-def prepare_weights(
-    source: Path, target: Path, moments: Callable[[], dict[str, Moments]], per_channel: bool, round_type: str,
-    bias_correction: bool,
-) -> None:  # fmt: skip
-    """Write an FP32 model whose weights and biases are made ready for INT8.
+@dataclass(frozen=True)
+class Rounded:
+    """A product's weight on its INT8 steps, float32 of shape (inputs, outputs), and the mean error of the outputs
+    that the rounding makes, float64 of shape (outputs,)."""
 
-    With `round_type` "adaround" weights lie on their INT8 steps as `adaptive_rounding` chooses them. With
-    `bias_correction` each bias takes back the mean error that the rounding of its weight makes (Nagel et
-    al., 2019, https://arxiv.org/abs/1906.04721). `moments`: what is known of each product's inputs, by
-    activation, called for once. ModelError where a product has no bias to correct.
+    weight: np.ndarray
+    mean_error: np.ndarray
+
+
+def rounded_weights(
+    source: Path, moments: Mapping[str, Moments], per_channel: bool, round_type: str
+) -> dict[str, Rounded]:
+    """The weights of all products of an FP32 model as INT8 will have them, by the products' node names.
+
+    `moments`: what is known of each product's inputs, by activation. `round_type`: to the nearest step
+    ("round"), or as `adaptive_rounding` chooses ("adaround").
     """
     import onnx
     from onnx import numpy_helper
@@ -111,18 +118,43 @@ def prepare_weights(
         raise ConfigError(f"--round_type {round_type} is not known: use one of {', '.join(ROUND_TYPES)}")
     model = onnx.load(str(source))
     constants = {item.name: item for item in model.graph.initializer}
-    known = moments()
+    found = {}
     for product in weight_products(model):
-        gram, mean = known[product.input]
+        gram, mean = moments[product.input]
         weight = numpy_helper.to_array(constants[product.weight])
         adaptive = round_type == "adaround"
         rounded = adaptive_rounding(weight, gram, per_channel) if adaptive else nearest(weight, per_channel)
+        found[product.node] = Rounded(rounded, mean @ (rounded - weight))
+    return found
+
+
+def prepare_weights(
+    source: Path, target: Path, rounded: Mapping[str, Rounded], adaptive: bool, bias_correction: bool,
+    exclude: Collection[str] = (),
+) -> None:  # fmt: skip
+    """Write an FP32 model whose weights and biases are made ready for INT8.
+
+    With `adaptive` the weights are those of `rounded`. With `bias_correction` each bias takes back the mean
+    error that the rounding of its weight makes (Nagel et al., 2019, https://arxiv.org/abs/1906.04721).
+    Products that `exclude` names stay as they are, since they will not be rounded. ModelError where a product
+    has no bias to correct, ConfigError as `check_nodes` does.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(str(source))
+    check_nodes(model, exclude)
+    constants = {item.name: item for item in model.graph.initializer}
+    for product in weight_products(model):
+        if product.node in exclude:
+            continue
+        found = rounded[product.node]
         if adaptive:
-            constants[product.weight].CopyFrom(numpy_helper.from_array(rounded, product.weight))
+            constants[product.weight].CopyFrom(numpy_helper.from_array(found.weight, product.weight))
         if bias_correction:
             name = _bias(model.graph, product, set(constants))
             bias = numpy_helper.to_array(constants[name])
-            corrected = (bias - mean @ (rounded - weight)).astype(bias.dtype)
+            corrected = (bias - found.mean_error).astype(bias.dtype)
             constants[name].CopyFrom(numpy_helper.from_array(corrected, name))
     with replaced_file(target) as temporary:
         onnx.save(model, str(temporary))
