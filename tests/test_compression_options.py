@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from ernie_toolkit.compression import CompressionOptions
-from ernie_toolkit.compression.options import STRATEGIES, check_compression_options
+from ernie_toolkit.compression.options import (
+    STRATEGIES,
+    QatSettings,
+    check_compression_options,
+    check_distillation,
+    qat_settings,
+)
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.settings import add_options, read_config, resolve_options
@@ -41,6 +47,12 @@ def test_senseless_strategies_are_refused_with_the_list(strategy: str) -> None:
         ({"keep_fp32": ("auto", "MatMul.1")}, "give auto, or names"),
         ({"strategy": "dynabert", "keep_fp32": ("auto",)}, "--keep_fp32 belongs to ptq"),
         ({"use_pact": True}, "--use_pact belongs to qat"),
+        ({"strategy": "qat", "round_type": "adaround"}, "--round_type belongs to ptq"),
+        ({"strategy": "embeddings", "bias_correction": True}, "--bias_correction belongs to ptq"),
+        ({"strategy": "qat", "moving_rate": 1.5}, "--moving_rate is 1.5"),
+        ({"strategy": "qat", "use_pact": True, "activation_quantize_type": "dynamic"}, "--use_pact learns fixed"),
+        ({"round_type": "up"}, "--round_type 'up' is not known: use one of round, adaround"),
+        ({"algo_list": ("mse", "best")}, "--algo_list 'best' is not known"),
         ({"input_infer_model_path": "export"}, "it needs --strategy ptq"),
         ({"input_infer_model_path": "export", "strategy": "ptq", "prune_vocab": True}, "no --prune_vocab"),
         ({"num_threads": -1}, "--num_threads is -1"),
@@ -50,6 +62,24 @@ def test_mistakes_are_told_in_one_line(values: dict[str, object], message: str) 
     with pytest.raises(ConfigError, match=message) as error:
         check_compression_options(CompressionOptions(**values))  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
+
+
+def test_ranges_that_qat_learns() -> None:
+    """Not asked for, they are those of each batch; PACT has none of these."""
+    assert qat_settings(CompressionOptions(strategy="qat")) == QatSettings()
+    pact = qat_settings(CompressionOptions(strategy="qat", use_pact=True, moving_rate=0.5))
+    assert pact == QatSettings(activation_quantize_type="moving_average_abs_max", use_pact=True, moving_rate=0.5)
+
+
+def test_ways_to_train_that_compression_cannot_go() -> None:
+    check_distillation(TrainingOptions(bf16=True), "gpu")
+    for values, device, message in (
+        ({"bf16": True}, "cpu", "--bf16 needs a GPU: Paddle computes in float32 on the CPU; leave it out"),
+        ({"recompute": True}, "gpu", "--recompute runs layers again when they have another width already"),
+        ({"fp16": True}, "gpu", "leave fp16 out"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            check_distillation(TrainingOptions(**values), device)  # type: ignore[arg-type]
 
 
 def parsed(*argv: str) -> argparse.Namespace:

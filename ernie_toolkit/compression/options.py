@@ -1,13 +1,13 @@
 """What to compress with: strategies, grids, precision."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 
 from ernie_toolkit.compression.calibration import ALGORITHMS
 from ernie_toolkit.compression.weight_rounding import ROUND_TYPES
 from ernie_toolkit.compression.widths import parse_width
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.options import option
+from ernie_toolkit.options import TrainingOptions, option
 
 PARTS = ("dynabert", "ptq", "qat", "embeddings")
 STRATEGIES = (
@@ -95,11 +95,21 @@ class QatSettings:
             raise ConfigError(f"--moving_rate is {self.moving_rate}: it must be at least 0 and below 1")
 
 
+def qat_settings(options: CompressionOptions) -> QatSettings:
+    """The part of the options that `qat` rounds by; where none is chosen, PACT has fixed ranges, else they are dynamic.
+
+    Raises ConfigError as `QatSettings` does.
+    """
+    kind = options.activation_quantize_type or ("moving_average_abs_max" if options.use_pact else "dynamic")
+    return QatSettings(options.weight_quantize_type, kind, options.use_pact, options.moving_rate)
+
+
 def check_compression_options(options: CompressionOptions) -> None:
     """Raise ConfigError on the first setting that cannot be meant."""
     given = options.strategy.split("+")
     if "+".join(options.parts) not in STRATEGIES or sorted(given) != sorted(options.parts):
         raise ConfigError(f"--strategy {options.strategy}: use one of {', '.join(STRATEGIES)}")
+    _check_choices(options)
     if not options.widths or len(set(options.widths)) != len(options.widths):
         raise ConfigError("--width_mult_list: give one width at least, and each of them once")
     if "dynabert" in options.parts and 1 in options.widths:
@@ -119,10 +129,40 @@ def check_compression_options(options: CompressionOptions) -> None:
     if options.input_infer_model_path and (options.strategy != "ptq" or options.prune_vocab):
         raise ConfigError("--input_infer_model_path gives a graph that cannot be trained: it needs --strategy ptq "
                           "and no --prune_vocab")  # fmt: skip
+    qat_settings(options)
+    _check_parts(options)
+
+
+def _check_choices(options: CompressionOptions) -> None:
+    """ConfigError on a value that is none of its option's; a command line or a YAML file cannot give one."""
+    for item in fields(options):
+        value, choices = getattr(options, item.name), item.metadata["choices"]
+        for one in value if isinstance(value, tuple) else (value,):
+            if choices and one not in choices and one != item.default:
+                raise ConfigError(f"--{item.name} '{one}' is not known: use one of {', '.join(choices)}")
+
+
+def _check_parts(options: CompressionOptions) -> None:
+    """ConfigError on a setting of a part that the strategy does not have."""
     for part, names in (
-        ("ptq", ("keep_fp32", "bias_correction")),
+        ("ptq", ("keep_fp32", "bias_correction", "round_type")),
         ("qat", ("activation_quantize_type", "use_pact")),
     ):
         for name in names:
-            if getattr(options, name) and part not in options.parts:
+            chosen = getattr(options, name)
+            if chosen and chosen != ROUND_TYPES[0] and part not in options.parts:
                 raise ConfigError(f"--{name} belongs to {part}, which --strategy {options.strategy} does not have")
+
+
+def check_distillation(training: TrainingOptions, device: str) -> None:
+    """Raise ConfigError on ways to train that pruning and QAT cannot go on a device ("cpu", "gpu", ...).
+
+    Recomputing runs layers a second time in the backward pass: by then they have the size of another width,
+    and ranges of activations would move twice in a step.
+    """
+    if training.recompute:
+        raise ConfigError("--recompute runs layers again when they have another width already: leave it out")
+    if training.fp16:
+        raise ConfigError("models are compressed with float32 or bfloat16 training, not with float16: leave fp16 out")
+    if training.bf16 and device == "cpu":
+        raise ConfigError("--bf16 needs a GPU: Paddle computes in float32 on the CPU; leave it out")
