@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from tiny import PAIRS, make_tiny_model
 
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.compression import CompressionOptions, compress
+from ernie_toolkit.compression.onnx_quantization import weight_products
 from ernie_toolkit.compression.options import STRATEGIES
 from ernie_toolkit.compression.pipeline import Request, compress_bundle
 from ernie_toolkit.compression.report import Report, read_report
@@ -19,6 +22,7 @@ from ernie_toolkit.finetuning import open_session
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model
 from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, Task, TokenClassification
 from ernie_toolkit.training import predict_logits, train
 
@@ -50,8 +54,8 @@ def run(
 
     options = dataclasses.replace(OPTIONS, **values)  # type: ignore[arg-type]
     return compress(
-        loaded, None, data.split("train"), data.split("dev"), task, strategy, directory, options, TRAINING,
-        resume=resume, overwrite=overwrite, say=say,
+        loaded, None, data, data, task, strategy, directory, options, TRAINING, resume=resume, overwrite=overwrite,
+        say=say,
     )  # fmt: skip
 
 
@@ -67,11 +71,20 @@ def teacher(vocabulary: Vocabulary) -> LoadedModel:
 
 
 def check_bundles(report: Report, data: DataSet, directory: Path) -> None:
-    """Every kept candidate is in a bundle that opens, and answers with the figures that the report gives."""
+    """Every kept candidate is in a bundle that opens, and answers with the figures that the report gives.
+
+    A model that was made tells them in its own record too, and where its data is from.
+    """
     for item in (report.baseline, *(item for item in report.candidates if item.kept)):
         path = directory / item.file
         assert path.stat().st_size == item.size
         bundle = read_bundle(path.parent, verify=True)
+        if item.precision == "fp32" and item is not report.baseline:
+            record = read_metrics(path.parents[1])
+            assert record["metrics"] == item.metrics == bundle.info.metrics and record["width"] == item.width
+            assert record["data_source"] == report.data_source == bundle.info.data_source == data.source
+            assert record["warnings"] == list(report.warnings) == list(bundle.info.warnings) == list(data.warnings)
+            assert record["settings"]["max_seq_length"] == bundle.info.max_seq_length
         if item.precision == "fp16":
             assert bundle.path("onnx_fp16") == path
             continue
@@ -172,6 +185,7 @@ def test_a_run_cut_off_in_training_resumes_there(model_dir: Path, afqmc_sample: 
     with pytest.raises(Halt):
         run(model_dir, afqmc_sample, tmp_path / "cut", "qat", halt="qat: training")
     cut = run(model_dir, afqmc_sample, tmp_path / "cut", "qat", resume=True)
+    check_bundles(cut, afqmc_sample, tmp_path / "cut")
     for one, other in zip(whole.candidates, cut.candidates, strict=True):
         assert one.name == other.name and one.metrics == pytest.approx(other.metrics, abs=1e-4)
 
@@ -214,6 +228,30 @@ def test_sensitive_products_stay_fp32(teacher: LoadedModel, afqmc_sample: DataSe
     check_bundles(report, data, tmp_path / "auto")
 
 
+def test_all_products_stay_fp32(teacher: LoadedModel, afqmc_sample: DataSet, tmp_path: Path) -> None:
+    """With a static plan, and weights that would be made ready for INT8, the answers are those of FP32."""
+    first = run(teacher, afqmc_sample, tmp_path / "first", "embeddings")
+    graph = onnx.load(str(tmp_path / "first" / first.baseline.file))
+    names = tuple(product.node for product in weight_products(graph))
+    # The names that are known before a run are those of what it makes, too.
+    run(teacher, afqmc_sample, tmp_path / "pruned", "dynabert", prune_vocab=True, width_mult_list=("1/2",))
+    small = onnx.load(str(tmp_path / "pruned" / "width_mult_0.5_vocab" / "export" / "model.onnx"))
+    assert tuple(product.node for product in weight_products(small)) == names
+    said: list[str] = []
+    report = run(
+        teacher, afqmc_sample, tmp_path / "kept", "ptq+embeddings", method_list=("static",), keep_fp32=names,
+        round_type="adaround", bias_correction=True, batch_size_list=(128,), batch_num_list=(2,), said=said,
+    )  # fmt: skip
+    one, tables = report.candidates
+    assert one.settings["keep_fp32"] == list(names) and one.metrics == pytest.approx(report.baseline.metrics, abs=1e-5)
+    by_tables = first.find("INT8 embeddings")
+    assert by_tables is not None and tables.metrics == pytest.approx(by_tables.metrics, abs=1e-5)
+    # 256 rows were named, and there are 200.
+    assert one.settings["calibration_rows"] == 200
+    assert "calibration 128x2: only 200 training rows are there; all are used" in said
+    check_bundles(report, afqmc_sample, tmp_path / "kept")
+
+
 def test_fp16_for_gpus(teacher: LoadedModel, afqmc_sample: DataSet, tmp_path: Path) -> None:
     report = run(teacher, afqmc_sample, tmp_path, "embeddings", fp16=True)
     half = report.find("FP16")
@@ -249,6 +287,8 @@ def test_models_and_tokenizers_of_paddlenlp(model_dir: Path, afqmc_sample: DataS
         model, ErnieTokenizer.from_pretrained(str(model_dir)), *rows, PAIRS, "ptq", tmp_path / "two", options, TRAINING,
         say=lambda line: None,
     )  # fmt: skip
+    assert (by_directory.dataset, by_directory.data_source) == ("afqmc", "sample") and by_directory.warnings
+    assert (report.dataset, report.data_source, report.warnings) == ("custom", "custom", ())
     for one, other in zip(by_directory.candidates, report.candidates, strict=True):
         assert one.name == other.name and one.metrics == pytest.approx(other.metrics, abs=1e-6)
     with pytest.raises(TypeError, match="needs its tokenizer"):
@@ -256,6 +296,25 @@ def test_models_and_tokenizers_of_paddlenlp(model_dir: Path, afqmc_sample: DataS
     others = SequenceClassification(("0", "2"), 48, None, "pair")
     with pytest.raises(ModelError, match="was trained for other labels"):
         compress(model_dir, None, *rows, others, "ptq", tmp_path / "three", options, TRAINING)
+    with pytest.raises(ConfigError, match=r"data set afqmc is seq_cls of 2 labels \(pair\), the task is .*data.spec"):
+        sentences = SequenceClassification(PAIRS.labels, 48, None, "sentence")
+        compress(model_dir, None, rows[0], afqmc_sample, sentences, "ptq", tmp_path / "three", options, TRAINING)
+    assert not (tmp_path / "three").exists()
+
+
+def test_how_a_model_was_trained_elsewhere_is_no_setting_here(
+    model_dir: Path, afqmc_sample: DataSet, tmp_path: Path
+) -> None:
+    directory = shutil.copytree(model_dir, tmp_path / "model")
+    settings = {**dataclasses.asdict(TRAINING), "bf16": True, "recompute": True, "fp16": True, "learning_rate": 3e-4}
+    (directory / "metrics.json").write_text(json.dumps({"settings": settings}), encoding="utf-8")
+    options = dataclasses.replace(OPTIONS, method_list=("dynamic",))
+    arguments = (directory, None, afqmc_sample, afqmc_sample, PAIRS, "ptq", tmp_path / "out", options)
+    report = compress(*arguments, say=lambda line: None)
+    assert report.settings["training"]["learning_rate"] == 3e-4 and not report.settings["training"]["bf16"]
+    for name, message in (("recompute", "--recompute"), ("bf16", "--bf16 needs a GPU"), ("fp16", "leave fp16 out")):
+        with pytest.raises(ConfigError, match=message):
+            compress(*arguments, dataclasses.replace(TRAINING, **{name: True}))
 
 
 def test_what_cannot_be_compressed(vocabulary: Vocabulary, afqmc_sample: DataSet, tmp_path: Path) -> None:
@@ -267,6 +326,12 @@ def test_what_cannot_be_compressed(vocabulary: Vocabulary, afqmc_sample: DataSet
         run(fresh, afqmc_sample, tmp_path, "dynabert", width_mult_list=("1/5",))
     with pytest.raises(ConfigError, match="use one of dynabert"):
         run(fresh, afqmc_sample, tmp_path, "ptq+qat")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"--output_dir .*file is a file: give a directory"):
+        run(fresh, afqmc_sample, tmp_path / "file", "ptq")
+    with pytest.raises(ConfigError, match=r"cannot be written: .*file is not a folder"):
+        run(fresh, afqmc_sample, tmp_path / "file" / "in_it", "ptq")
+    (tmp_path / "file").unlink()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "compress_report.json").write_text(json.dumps({"format_version": 0}))
     with pytest.raises(ModelError, match=r"compress_report\.json"):

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ernie_toolkit.compression.options import CompressionOptions
-from ernie_toolkit.compression.pipeline import Request, compress_session
+from ernie_toolkit.compression.pipeline import compress_session
 from ernie_toolkit.compression.report import Report
+from ernie_toolkit.compression.run_state import Request
 from ernie_toolkit.data import DataSet
-from ernie_toolkit.data.registry import CUSTOM, DatasetSpec
+from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, Split
+from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.finetuning import open_session, require_trained_head
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model, model_labels, read_vocabulary
 from ernie_toolkit.options import TrainingOptions
@@ -21,13 +23,15 @@ if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedModel, PretrainedTokenizer
 
 Examples = Sequence[dict[str, Any]]
+# How a model was fine-tuned on its own device, which says nothing about how it can be compressed here.
+OF_THE_DEVICE = ("fp16", "bf16", "fp16_opt_level", "recompute")
 
 
 def compress(
     model: "str | Path | LoadedModel | PretrainedModel",
     tokenizer: "PretrainedTokenizer | Vocabulary | None",
-    train_dataset: Examples,
-    dev_dataset: Examples,
+    train_dataset: Examples | DataSet,
+    dev_dataset: Examples | DataSet,
     task: Task,
     strategy: str = "dynabert+ptq",
     output_dir: str | Path = "compressed",
@@ -41,22 +45,23 @@ def compress(
     """Make a fine-tuned model smaller and faster; what `compress_seq_cls.py` and its siblings do, in one call.
 
     `model`: a directory, what `load_model` gives, or a model of PaddleNLP, which is used up. `tokenizer`:
-    PaddleNLP's, or a vocabulary; None where `model` brings its own. `train_dataset` and `dev_dataset`:
-    examples as the data sets' readers give them: text fields and "label" (seq_cls), "text" and "labels"
-    with a tag for each character (token_cls), "id", "question", "context", "answers" and "span" (qa).
-    `task`: see `make_task`. `strategy` replaces that of `options`; `training` tells how dynabert and qat
-    train: as the model was fine-tuned, where its directory tells that, for None. Returns the report; models,
-    bundles and `compress_report.*` are in `output_dir`. Raises ConfigError, ModelError or DataError on what
-    cannot work.
+    PaddleNLP's, or a vocabulary; None where `model` brings its own. `train_dataset` and `dev_dataset`: what
+    `load_dataset` gives, of which each takes its split, so that the report and the bundles tell the data's name,
+    source and warnings; or examples as the data sets' readers give them: text fields and "label" (seq_cls),
+    "text" and "labels" with a tag for each character (token_cls), "id", "question", "context", "answers" and
+    "span" (qa). `task`: see `make_task`; its length counts, not that of `training`. `strategy` replaces that of
+    `options`. `training` tells how dynabert and qat train; None: as the model was fine-tuned, where its directory
+    tells that. `resume` goes on with a run that was cut off, and gives the report of one that has ended. Returns
+    the report; models, bundles and `compress_report.*` are in `output_dir`. Raises ConfigError, ModelError or
+    DataError on what cannot work.
     """
     loaded = _loaded(model, tokenizer, task)
     recorded = model_labels(Path(model)) if isinstance(model, (str, Path)) else None
     require_trained_head(loaded, task.labels, recorded)
-    spec = DatasetSpec(CUSTOM, task.name, task.labels, task.text_format, task.label_names, task.metrics[0])
-    data = DataSet(spec, list(train_dataset), list(dev_dataset), None, "custom", "given as examples")
+    data = _joined(train_dataset, dev_dataset, task)
     options = dataclasses.replace(options or CompressionOptions(), strategy=strategy)
     training = training or _recorded_training(loaded.source)
-    training = dataclasses.replace(training, max_seq_length=task.max_seq_length, fp16=False)
+    training = dataclasses.replace(training, max_seq_length=task.max_seq_length)
     request = Request(options, training, Path(output_dir), device, resume, overwrite)
     return compress_session(open_session(loaded, data, task), request, say)
 
@@ -65,7 +70,34 @@ def _recorded_training(source: str) -> TrainingOptions:
     """What a model was fine-tuned with, by the record in its directory; the defaults where there is none."""
     settings = read_metrics(Path(source)).get("settings", {})
     names = [item.name for item in dataclasses.fields(TrainingOptions) if item.name in settings]
-    return TrainingOptions(**{name: settings[name] for name in names})
+    return TrainingOptions(**{name: settings[name] for name in names if name not in OF_THE_DEVICE})
+
+
+def _joined(train: Examples | DataSet, dev: Examples | DataSet, task: Task) -> DataSet:
+    """Both splits as one data set, with the name of the dev rows' and the warnings of both.
+
+    It is the sample's where either is. ConfigError where a data set is not what the task reads and answers.
+    """
+    origins = [item for item in (dev, train) if isinstance(item, DataSet)]
+    for origin in origins:
+        spec = origin.spec
+        if (spec.task, spec.labels, spec.text_format) != (task.name, task.labels, task.text_format):
+            raise ConfigError(
+                f"data set {spec.name} is {spec.task} of {len(spec.labels)} labels ({spec.text_format}), the task is "
+                f"{task.name} of {len(task.labels)} ({task.text_format}): make_task takes them from data.spec"
+            )
+    spec = DatasetSpec(CUSTOM, task.name, task.labels, task.text_format, task.label_names, task.metrics[0])
+    joined = DataSet(spec, _rows(train, "train"), _rows(dev, "dev"), None, "custom", "given as examples")
+    if isinstance(dev, DataSet):
+        joined = dataclasses.replace(joined, spec=dev.spec, source=dev.source, location=dev.location)
+    if any(origin.source == "sample" for origin in origins):
+        joined = dataclasses.replace(joined, source="sample")
+    warnings = dict.fromkeys(message for origin in origins for message in origin.warnings)
+    return dataclasses.replace(joined, warnings=tuple(warnings))
+
+
+def _rows(dataset: Examples | DataSet, split: Split) -> list[dict[str, Any]]:
+    return dataset.split(split) if isinstance(dataset, DataSet) else list(dataset)
 
 
 def _loaded(

@@ -6,24 +6,35 @@ Each part that is finished is in the report and on disk; a run that was cut off 
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, read_bundle
+from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, Bundle, read_bundle, write_bundle_info
 from ernie_toolkit.compression.candidates import halve, quantize_after_training, quantize_tables, quantize_trained
 from ernie_toolkit.compression.measurement import row_tokens
-from ernie_toolkit.compression.onnx_quantization import onnx_parameter_count
-from ernie_toolkit.compression.options import CompressionOptions, QatSettings, check_compression_options
+from ernie_toolkit.compression.onnx_quantization import check_nodes, onnx_parameter_count
+from ernie_toolkit.compression.options import CompressionOptions, qat_settings
 from ernie_toolkit.compression.pruning import prune, width_name
 from ernie_toolkit.compression.report import REPORT_FILE, Candidate, Report, read_report
 from ernie_toolkit.compression.report_files import write_report
+from ernie_toolkit.compression.run_state import (
+    BASE,
+    REPORT,
+    Request,
+    RunState,
+    Say,
+    check_request,
+    check_unfinished,
+    find_run,
+    finished_report,
+    plain,
+)
 from ernie_toolkit.compression.vocabulary import prune_vocabulary
 from ernie_toolkit.compression.widths import layer_size
-from ernie_toolkit.compression.workshop import EVALUATION_BATCH, EXPORT, WORK, Variant, Workshop
+from ernie_toolkit.compression.workshop import EVALUATION_BATCH, EXPORT, Variant, Workshop
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.errors import ConfigError
@@ -31,27 +42,14 @@ from ernie_toolkit.files import replaced_directory, write_json
 from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.session import available_cores
-from ernie_toolkit.options import TrainingOptions
-from ernie_toolkit.reporting import versions
+from ernie_toolkit.reporting import METRICS_FILE, versions
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.training.run import fingerprint
 
-RUN_FILE = "run.json"
+__all__ = ["Request", "check_unfinished", "compress_bundle", "compress_session"]
+
 PARITY_ROWS = 64
 FULL = Fraction(1)
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a run is to do: with which options, where, and whether it goes on with one that was cut off."""
-
-    options: CompressionOptions
-    training: TrainingOptions
-    directory: Path
-    device: str = "cpu"
-    resume: bool = False
-    overwrite: bool = False
 
 
 def compress_session(session: Session, request: Request, say: Say) -> Report:
@@ -62,20 +60,26 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     bundle. Raises ConfigError on options that do not go together and on an unfinished run found there
     without `resume` or `overwrite`.
     """
+    from ernie_toolkit.compression.structure import weights_checksum
+
+    check_request(request)
     options, directory = request.options, request.directory
-    check_compression_options(options)
     if "dynabert" in options.parts:
         _check_widths(session, options)
     request = replace(request, training=session.settled(request.training))
     dev, train = session.encoded(session.data.split("dev")), session.training_rows(request.training)
-    identity = {**session.identity, "training rows": fingerprint(train), "dev rows": fingerprint(dev)}
-    goes_on = _begin(request, identity)
+    identity = {**session.identity, "weights": weights_checksum(session.loaded.model),
+                "training rows": fingerprint(train), "dev rows": fingerprint(dev)}  # fmt: skip
+    run = find_run(request, identity)
+    finished = finished_report(request, run, say)
+    if finished is not None:
+        return finished
     base = directory / width_name(FULL)
-    if not (goes_on and (base / EXPORT / BUNDLE_FILE).is_file()):
+    if not _has_base(run, base):
         say(f"exporting {session.loaded.source} as it is, to compare with")
-        session.export(base / EXPORT, PARITY_ROWS, {}, trained=False)
+        _write_base(run, base, options, say, session)
     full = _variant(session, "", FULL, base, dev, train)
-    shop = _workshop(session.task, session.data, request, full, session.loaded.source, say)
+    shop = _workshop(session.task, session.data, request, run, full, session.loaded.source, say)
     started = session
     if options.prune_vocab:
         started = _with_less_vocabulary(session, options.unseen_ideographs, say)
@@ -97,7 +101,7 @@ def _check_widths(session: Session, options: CompressionOptions) -> None:
 
 def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -> Report:
     """Quantize an exported model, without Paddle; a copy of its bundle gets the INT8 model (see `compress_session`)."""
-    check_compression_options(request.options)
+    check_request(request)
     inside, target = bundle.directory.resolve(), request.directory.resolve()
     if target == inside or inside in target.parents:
         raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
@@ -110,15 +114,16 @@ def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -
     )
     identity = {"bundle": bundle.info.files["onnx"].sha256, "training rows": fingerprint(train),
                 "dev rows": fingerprint(dev)}  # fmt: skip
-    _begin(request, identity)
+    run = find_run(request, identity)
+    finished = finished_report(request, run, say)
+    if finished is not None:
+        return finished
     base = request.directory / width_name(FULL)
-    if bundle.directory.resolve() != (base / EXPORT).resolve():
-        with replaced_directory(base / EXPORT) as staging:
-            shutil.copytree(bundle.directory, staging, dirs_exist_ok=True)
-        read_bundle(base / EXPORT, verify=True)
+    if not _has_base(run, base):
+        _write_base(run, base, request.options, say, bundle)
     onnx = bundle.path("onnx")
     full = Variant("", "1", base, dev, train, tokenizer.vocab_size, onnx_parameter_count(onnx), None)
-    shop = _workshop(task, data, request, full, str(bundle.directory), say)
+    shop = _workshop(task, data, request, run, full, str(bundle.directory), say)
     quantize_after_training(shop, full)
     if request.options.fp16:
         halve(shop, full)
@@ -126,48 +131,50 @@ def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -
     return shop.report
 
 
-def check_unfinished(request: Request) -> None:
-    """ConfigError where a run was cut off in the directory, and nobody said what to do about it."""
-    path = request.directory / WORK / RUN_FILE
-    if path.is_file() and not request.overwrite and not request.resume:
-        raise ConfigError(
-            f"{path.parent} is what is left of an unfinished run: go on with it by --resume, or drop it with "
-            "--overwrite_output_dir"
-        )
+def _has_base(run: RunState, base: Path) -> bool:
+    """Whether the run that this one goes on with has put the model as it was into its place."""
+    return run.has(BASE) and (base / EXPORT / BUNDLE_FILE).is_file()
 
 
-def _begin(request: Request, identity: dict[str, Any]) -> bool:
-    """Mark the directory as that of an unfinished run; whether it was one before, and this run goes on with it."""
-    directory, path = request.directory, request.directory / WORK / RUN_FILE
-    training = dataclasses.asdict(request.training)
-    for name in ("logging_steps", "disable_tqdm", "report_to", "dataloader_num_workers", "keep_checkpoints"):
-        training.pop(name)
-    wanted = _plain({**identity, **dataclasses.asdict(request.options), "training": training})
-    check_unfinished(request)
-    if path.is_file() and not request.overwrite:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        changed = [key for key in wanted if before.get(key) != wanted[key]]
-        if changed:
-            said = f"{changed[0]} was {before.get(changed[0])} and is {wanted[changed[0]]}"
-            raise ConfigError(f"--resume with other settings than the run in {directory}: {said}")
-        return True
-    shutil.rmtree(path.parent, ignore_errors=True)
-    (directory / REPORT_FILE).unlink(missing_ok=True)
-    write_json(path, wanted)
-    return False
+def _write_base(run: RunState, base: Path, options: CompressionOptions, say: Say, model: Session | Bundle) -> None:
+    """Put the bundle of the model as it was into its place, and begin the run where it does not go on.
+
+    What an earlier run has left is replaced when the bundle is whole and the options' node names are known in it.
+    """
+    place = base / EXPORT
+    if isinstance(model, Bundle) and model.directory.resolve() == place.resolve():
+        _begin(run, model.path("onnx"), options, say)
+    else:
+        with replaced_directory(place) as staging:
+            if isinstance(model, Bundle):
+                shutil.copytree(model.directory, staging, dirs_exist_ok=True)
+                read_bundle(staging, verify=True)
+            else:
+                model.export(staging, PARITY_ROWS, {}, trained=False)
+            _begin(run, staging / ONNX_FILE, options, say)
+    run.mark(BASE)
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """The same values as they come back from JSON."""
-    return dict(json.loads(json.dumps(values)))
+def _begin(run: RunState, onnx_path: Path, options: CompressionOptions, say: Say) -> None:
+    """Begin the run, unless it goes on; ConfigError where --keep_fp32 names a product that the graph does not have."""
+    if options.keep_fp32 and options.keep_fp32 != ("auto",):
+        import onnx
+
+        check_nodes(onnx.load(str(onnx_path)), options.keep_fp32)
+    if not run.goes_on:
+        run.start(say)
 
 
-def _workshop(task: Task, data: DataSet, request: Request, full: Variant, model: str, say: Say) -> Workshop:
-    """The run's state: with the report of the part that is finished, or one that has the FP32 model alone."""
+def _workshop(
+    task: Task, data: DataSet, request: Request, run: RunState, full: Variant, model: str, say: Say
+) -> Workshop:
+    """The run's state: with the report of the part that is finished, or one that has the FP32 model alone.
+
+    An earlier run's report is replaced when the FP32 model has been measured.
+    """
     directory, options = request.directory, request.options
-    path = directory / REPORT_FILE
-    if path.is_file():  # `_begin` has left it because the run goes on
-        report = read_report(path)
+    if run.has(REPORT):
+        report = read_report(directory / REPORT_FILE)
         say(f"going on behind {len(report.candidates)} finished candidates")
     else:
         blank = Candidate(
@@ -180,9 +187,9 @@ def _workshop(task: Task, data: DataSet, request: Request, full: Variant, model:
             dataset=data.spec.name, task=task.name, metric=task.metrics[0], model=model, strategy=options.strategy,
             data_source=data.source, warnings=tuple(data.warnings), dev_rows=len(data.split("dev")),
             threads=options.num_threads or available_cores(), seed=request.training.seed,
-            settings=_plain(dataclasses.asdict(options) | {"training": dataclasses.asdict(request.training)}),
+            settings=plain(dataclasses.asdict(options) | {"training": dataclasses.asdict(request.training)}),
             versions=versions(), baseline=blank, candidates=(), flops_length=task.max_seq_length,
-            row_tokens=row_tokens(full.dev),
+            row_tokens=row_tokens(full.dev), run=run.checksum,
         )  # fmt: skip
     shop = Workshop(task, data.split("dev"), options, request.training.seed, directory, full.onnx, report, say)
     if not report.baseline.metrics:
@@ -192,6 +199,7 @@ def _workshop(task: Task, data: DataSet, request: Request, full: Variant, model:
             report, baseline=replace(first, latency_ratio=1.0, throughput_ratio=1.0, kept=True, file=file)
         )
         write_report(shop.report, directory)
+        run.mark(REPORT)
         say(f"FP32: {report.metric} {first.metrics[report.metric]:.4f}, {first.size / 1e6:.1f} MB, "
             f"{first.latency_ms:.1f} ms a row")  # fmt: skip
     return shop
@@ -255,12 +263,6 @@ def _pruned_models(session: Session, shop: Workshop, request: Request) -> list[t
             )  # fmt: skip
         for item in pruned:
             save_model(item.loaded.model, item.loaded.vocabulary, places[item.width])
-            write_json(places[item.width] / "metrics.json", {
-                "dataset": shop.report.dataset, "task": shop.report.task, "metrics": item.metrics,
-                "data_source": shop.report.data_source, "warnings": list(shop.report.warnings),
-                "model": shop.report.model, "width": str(item.width), "versions": shop.report.versions,
-                "settings": {"max_seq_length": shop.task.max_seq_length, **shop.task.limits},
-            })  # fmt: skip
         marker.touch()
         shop.say(f"dynabert: {result.steps} steps in {result.seconds:.1f} s")
     task = session.task
@@ -287,8 +289,10 @@ def _finish_model(session: Session, width: Fraction, shop: Workshop, request: Re
         quantize_tables(shop, variant)
 
 
-def _exported(session: Session, name: str, width: Fraction, directory: Path, shop: Workshop, full: Variant) -> Variant:
-    """The bundle of a model in its own directory, judged."""
+def _exported(
+    session: Session, name: str, width: Fraction, directory: Path, shop: Workshop, full: Variant, method: str = ""
+) -> Variant:
+    """The bundle of a model in its own directory, judged; its record and its bundle tell the dev figures."""
     from ernie_toolkit.models import save_model
 
     data = session.data
@@ -296,10 +300,19 @@ def _exported(session: Session, name: str, width: Fraction, directory: Path, sho
     dev = session.encoded(data.split("dev")) if cut else full.dev
     train = session.encoded(data.split("train")) if cut else full.train
     variant = _variant(session, name, width, directory, dev, train)
-    if shop.report.find(name) is None:
+    if shop.report.find(name) is None or not (directory / EXPORT / BUNDLE_FILE).is_file():
         save_model(session.loaded.model, session.loaded.vocabulary, directory)
         session.export(directory / EXPORT, PARITY_ROWS, {}, trained=True)
-    shop.keep(variant, shop.judge(variant, "", variant.onnx, "fp32"), "onnx")
+    judged = shop.judge(variant, "", variant.onnx, "fp32", method)
+    report = shop.report
+    write_json(directory / METRICS_FILE, {
+        "dataset": report.dataset, "task": report.task, "metrics": judged.metrics, "data_source": report.data_source,
+        "warnings": list(report.warnings), "model": report.model, "width": variant.width, "versions": report.versions,
+        "settings": {"max_seq_length": shop.task.max_seq_length, **shop.task.limits},
+    })  # fmt: skip
+    info = read_bundle(directory / EXPORT).info
+    write_bundle_info(directory / EXPORT, replace(info, metrics=judged.metrics))
+    shop.keep(variant, judged, "onnx")
     return variant
 
 
@@ -309,9 +322,7 @@ def _train_int8(session: Session, variant: Variant, width: Fraction, shop: Works
     from ernie_toolkit.compression.qat import train_quantized
     from ernie_toolkit.models import load_model, save_model
 
-    options = request.options
-    kind = options.activation_quantize_type or ("moving_average_abs_max" if options.use_pact else "dynamic")
-    settings = QatSettings(options.weight_quantize_type, kind, options.use_pact, options.moving_rate)
+    settings = qat_settings(request.options)
     directory = _model_directory(request, width, "_qat")
     work = shop.work / directory.name
     outcome = work / "outcome.json"
@@ -332,7 +343,7 @@ def _train_int8(session: Session, variant: Variant, width: Fraction, shop: Works
     task = session.task
     loaded = load_model(str(directory), task.labels or None, task=task.name)
     trained = open_session(loaded, session.data, task)
-    own = _exported(trained, variant.candidate_name("QAT"), width, directory, shop, variant)
+    own = _exported(trained, variant.candidate_name("QAT"), width, directory, shop, variant, "qat")
     ranges = None
     if found["ranges"] is not None:
         ranges = onnx_ranges(own.onnx, loaded.model, {name: tuple(pair) for name, pair in found["ranges"].items()})

@@ -20,7 +20,8 @@ REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md
 class Candidate:
     """One model that was made and judged.
 
-    `width`: "1", "3/4". `precision`: "fp32", "int8", "fp16". `method`: "", "dynamic", "static", "qat".
+    `width`: "1", "3/4". `precision`: "fp32", "int8", "fp16". `method`: "", "dynamic", "static", "qat" (in INT8,
+    and in FP32 as training for INT8 has left it).
     `settings`: how it was made (algorithm, batch_size, ...). `embeddings`: whether its tables are INT8.
     `vocabulary`: tokens. `size`: bytes of the ONNX file. `metrics`: shares between 0 and 1, and `loss` in
     nats. `drop`: points of the task's own metric below FP32's. `latency_ms`: for one sequence;
@@ -54,7 +55,8 @@ class Report:
     """A compression run: what it was made from and with, the FP32 model, and what was made of it.
 
     `metric`: the task's own. `model`: where it was loaded from. `row_tokens`: tokens of the shortest, the
-    middle and the longest row that speed was measured on, None where nobody told.
+    middle and the longest row that speed was measured on, None where nobody told. `run`: checksum of model, data
+    and settings, by which a run that was asked the same again is told; empty where nobody told.
     """
 
     dataset: str
@@ -74,6 +76,7 @@ class Report:
     flops_length: int
     row_tokens: tuple[int, int, int] | None = None
     processor: str = field(default_factory=processor_name)
+    run: str = ""
 
     def with_candidate(self, candidate: Candidate) -> "Report":
         """The report with a candidate in place of the one of its name, the FP32 model included, or at the end."""

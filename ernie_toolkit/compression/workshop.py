@@ -1,5 +1,6 @@
 """Where candidates are judged: dev figures, size, speed beside FP32, and the report that grows with each."""
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,15 @@ from ernie_toolkit.tasks import Task
 
 EXPORT, WORK = "export", "unfinished"
 EVALUATION_BATCH = 32
+
+
+def discard(work: Path) -> None:
+    """Delete the directory of an unfinished run; it is there as a whole or not at all, whenever this is cut off."""
+    retired = work.with_name(f".{work.name}.old")
+    shutil.rmtree(retired, ignore_errors=True)  # of a deletion that was cut off
+    if work.exists():
+        os.replace(work, retired)
+        shutil.rmtree(retired)
 
 
 @dataclass(frozen=True)
@@ -145,4 +155,4 @@ class Workshop:
 
     def finish(self) -> None:
         """Delete what was needed on the way."""
-        shutil.rmtree(self.work, ignore_errors=True)
+        discard(self.work)
