@@ -71,7 +71,7 @@ candidates = st.builds(
 reports = st.builds(
     Report, text, text, text, text, text, text, st.lists(text).map(tuple), st.integers(), st.integers(),
     st.integers(), values, st.dictionaries(text, text), candidates, st.lists(candidates, max_size=3).map(tuple),
-    st.integers(), st.none() | st.tuples(st.integers(), st.integers(), st.integers()), text,
+    st.integers(), st.none() | st.tuples(st.integers(), st.integers(), st.integers()), text, text,
 )  # fmt: skip
 
 
@@ -142,6 +142,7 @@ def test_candidates_are_found_and_replaced() -> None:
 coordinate = st.integers(0, 6).map(float)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(coordinate, coordinate), max_size=20))
 def test_nothing_beats_the_front_and_the_front_beats_the_rest(points: list[tuple[float, float]]) -> None:
     front = set(pareto_front(points))
@@ -290,6 +291,23 @@ def test_variants_have_rows_of_their_own() -> None:
     ]  # fmt: skip
     assert [row[3] for row in rows[2:]] == ["-", "-1.00", "-2.00", "-3.00", "-4.00", "-5.00"]
     assert table.endswith("afqmc: the toolkit's generated sample; its figures say nothing about the real data set.\n")
+
+
+def test_what_qat_has_trained_counts_in_int8_only() -> None:
+    """Its FP32 form, even a better one, is neither the FP32 model nor the pruned one that it was trained from."""
+    trained = {"precision": "fp32", "method": "qat", "kept": True}
+    made = [
+        candidate("3/4", 0.72, width="3/4", precision="fp32", method="", kept=True),
+        candidate("QAT", 0.80, **trained),
+        candidate("3/4 QAT", 0.79, width="3/4", **trained),
+        candidate("QAT INT8", 0.735, method="qat", kept=True),
+        candidate("1", 0.81, precision="fp32", method="", kept=True),
+    ]
+    table = comparison_table([make_report(*made)])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    assert [(row[0], row[1], row[3]) for row in rows if row] == [
+        ("FP32", "74.00", "-"), ("INT8", "73.50", "-0.50"), ("3/4", "72.00", "-2.00"),
+    ]  # fmt: skip
 
 
 def test_what_cannot_be_compared(tmp_path: Path) -> None:
