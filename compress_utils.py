@@ -9,9 +9,10 @@ from typing import Any
 
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
-from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
-from ernie_toolkit.compression.pipeline import Request, check_unfinished, compress_bundle, compress_session
+from ernie_toolkit.compression.options import CompressionOptions, check_compression_options, check_distillation
+from ernie_toolkit.compression.pipeline import compress_bundle, compress_session
 from ernie_toolkit.compression.report import Report
+from ernie_toolkit.compression.run_state import Request, check_unfinished
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.devices import accelerate_cpu, check_device
@@ -92,6 +93,8 @@ def settle(source: SourceOptions, given: argparse.Namespace, task: str, record: 
     training = dataclasses.replace(training, metric_for_best_model=training.metric_for_best_model or metrics[0])
     check_compression_options(compression)
     check_training_options(training, metrics)
+    # Bundles are quantized on the CPU; which device there is for a model is found out later.
+    check_distillation(training, "cpu" if compression.input_infer_model_path else source.device or "gpu")
     check_reading_options(reading)
     return Settings(source, compression, training, reading)
 
@@ -106,13 +109,22 @@ def load_data(source: SourceOptions, task: str, record: dict[str, Any]) -> DataS
 
 
 def check_bundle(bundle: Bundle, data: DataSet) -> None:
-    """ConfigError where a bundle answers something else than a data set asks."""
+    """ConfigError where a bundle reads or answers something else than a data set has."""
     info, spec = bundle.info, data.spec
-    if (info.task, info.labels) != (spec.task, spec.labels):
+    if (info.task, info.labels, info.text_format) != (spec.task, spec.labels, spec.text_format):
         raise ConfigError(
-            f"--input_infer_model_path {bundle.directory} is a {info.task} model with {len(info.labels)} labels "
-            f"({info.dataset}), {spec.name} is {spec.task} with {len(spec.labels)}: choose its own data set"
+            f"--input_infer_model_path {bundle.directory} is a {info.task} model with {len(info.labels)} labels that "
+            f"reads '{info.text_format}' ({info.dataset}), {spec.name} is {spec.task} with {len(spec.labels)} and "
+            f"'{spec.text_format}': choose its own data set"
         )
+
+
+def check_limits(given: argparse.Namespace, limits: dict[str, Any], bundle: str) -> None:
+    """ConfigError where a setting was given that a bundle has another value of: its graph was measured with its own."""
+    for name, value in limits.items():
+        asked = vars(given).get(name, value)
+        if asked != value:
+            raise ConfigError(f"--{name} {asked}: the bundle {bundle} was made with {value}; leave it out")
 
 
 def run_compression(settings: Settings, data: DataSet, task: Task) -> Report:
@@ -125,6 +137,7 @@ def run_compression(settings: Settings, data: DataSet, task: Task) -> Report:
     if training.fast_cpu:
         accelerate_cpu(source.device or None)
     device = check_device(source.device or None)
+    check_distillation(training, device)
     import paddle
 
     from ernie_toolkit.finetuning import open_session, require_trained_head
@@ -177,10 +190,9 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
         record = read_metrics(Path(source.model_name_or_path))
         if asked.input_infer_model_path:
             info = read_bundle(asked.input_infer_model_path).info
-            record = {
-                "data_source": info.data_source,
-                "settings": {"max_seq_length": info.max_seq_length, **info.limits},
-            }
+            limits = {"max_seq_length": info.max_seq_length, **info.limits}
+            check_limits(given, limits, asked.input_infer_model_path)
+            record = {"data_source": info.data_source, "settings": limits}
         settings = settle(source, given, task, record)
         check_unfinished(settings.request)
         data = load_data(source, task, record)

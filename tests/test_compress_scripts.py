@@ -1,6 +1,7 @@
 """The compress_* scripts as a user runs them, each in a process of its own, on what the run_* scripts made."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.inference import Predictor
 
 FEW = ("--max_steps", "6", "--save_steps", "3", "--max_dev_samples", "40", "--max_train_samples", "120",
@@ -61,6 +63,11 @@ def test_from_fine_tuning_to_a_compressed_model(root: Path, tmp_path: Path, task
     assert (tmp_path / "from_bundle" / "width_mult_1" / "export" / "model_int8.onnx").is_file()
 
 
+def steps_of(checkpoints: Path) -> int:
+    """The steps of the last checkpoint that is there."""
+    return max((int(path.name.rpartition("-")[2]) for path in checkpoints.glob("checkpoint-*")), default=0)
+
+
 @pytest.mark.slow
 def test_a_killed_run_resumes_in_the_middle_of_training(root: Path, tmp_path: Path) -> None:
     trained = call(root, tmp_path, "run_seq_cls.py", "--dataset", "tnews", *FEW)
@@ -70,11 +77,12 @@ def test_a_killed_run_resumes_in_the_middle_of_training(root: Path, tmp_path: Pa
     whole = call(root, tmp_path, "compress_seq_cls.py", *common, "--output_dir", "whole")
     assert whole.returncode == 0, whole.stderr
     command = [sys.executable, str(root / "compress_seq_cls.py"), *common, "--output_dir", "cut"]
-    checkpoint = tmp_path / "cut" / "unfinished" / "dynabert" / "checkpoints" / "checkpoint-10"
+    checkpoints = tmp_path / "cut" / "unfinished" / "dynabert" / "checkpoints"
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         limit = time.monotonic() + 300
-        while not checkpoint.is_dir() and process.poll() is None and time.monotonic() < limit:
+        # A later one takes an earlier one's place, perhaps between two looks.
+        while steps_of(checkpoints) < 10 and process.poll() is None and time.monotonic() < limit:
             time.sleep(0.01)
         assert process.poll() is None, "the run ended before it could be killed"
     finally:
@@ -84,6 +92,8 @@ def test_a_killed_run_resumes_in_the_middle_of_training(root: Path, tmp_path: Pa
     assert "unfinished run: go on with it by --resume" in refused
     resumed = call(root, tmp_path, "compress_seq_cls.py", *common, "--output_dir", "cut", "--resume")
     assert resumed.returncode == 0, resumed.stderr
+    again = call(root, tmp_path, "compress_seq_cls.py", *common, "--output_dir", "cut", "--resume")
+    assert again.returncode == 0 and "the run has ended before" in again.stdout and "step 60:" not in again.stdout
     assert "step 5:" not in resumed.stdout and "step 60:" in resumed.stdout
     reports = [json.loads((tmp_path / name / "compress_report.json").read_text()) for name in ("whole", "cut")]
     for one, other in zip(*(report["candidates"] for report in reports), strict=True):
@@ -101,6 +111,40 @@ def test_mistakes_in_one_line(root: Path, tmp_path: Path) -> None:
     assert "run_seq_cls.py" in line
     line = error_of(call(root, tmp_path, "compress_seq_cls.py", "--input_infer_model_path", "no", "--strategy", "ptq"))
     assert "no is not a bundle" in line
+    line = error_of(call(root, tmp_path, "compress_seq_cls.py", "--recompute"))
+    assert "--recompute runs layers again" in line and "leave it out" in line
+    line = error_of(call(root, tmp_path, "compress_seq_cls.py", "--strategy", "qat", "--round_type", "adaround"))
+    assert "--round_type belongs to ptq" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_is_quantized_as_it_is(root: Path, tmp_path: Path, bundle: Bundle) -> None:
+    """What it reads and how long its rows are is its own: other data and other lengths are refused."""
+    common = ("--input_infer_model_path", str(bundle.directory), "--strategy", "ptq", "--data_source", "sample",
+              "--output_dir", "out")  # fmt: skip
+    done = call(root, tmp_path, "compress_seq_cls.py", *common, "--dataset", "csl")
+    warning, line = done.stderr.splitlines()
+    assert done.returncode == 2 and "generated sample" in warning
+    assert "with 2 labels that reads 'pair' (afqmc), csl is seq_cls with 2 and 'keywords': choose its own" in line
+    line = error_of(call(root, tmp_path, "compress_seq_cls.py", *common, "--max_seq_length", "64"))
+    assert f"--max_seq_length 64: the bundle {bundle.directory} was made with 48; leave it out" in line
+    line = error_of(call(root, tmp_path, "compress_seq_cls.py", *common, "--bf16"))
+    assert "--bf16 needs a GPU" in line
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "out").touch()
+    line = error_of(call(root, tmp_path, "compress_seq_cls.py", *common))
+    assert line.endswith("--output_dir out is a file: give a directory")
+    (tmp_path / "out").unlink()
+    done = call(root, tmp_path, "compress_seq_cls.py", *common, "--max_seq_length", "48", "--method_list", "dynamic")
+    assert done.returncode == 0, done.stderr
+
+
+def test_half_precision_needs_a_gpu(root: Path, tmp_path: Path, model_dir: Path) -> None:
+    command = [sys.executable, str(root / "compress_seq_cls.py"), "--model_name_or_path", str(model_dir),
+               "--data_source", "sample", "--output_dir", "out", "--bf16"]  # fmt: skip
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 2 and "--bf16 needs a GPU" in done.stderr and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
