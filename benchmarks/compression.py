@@ -9,7 +9,6 @@ Quality is taken on fine-tuned models in `--models/<data set>`, which the compre
 in a process of its own; a run whose report is in `--reports` already is read, not run again.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,23 @@ from compression_quality import QUALITY_SETS, quality_table
 from compression_speed import speed_tables
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.files import check_output_file, write_json
+
+
+def check_output(path: Path) -> None:
+    """ConfigError where the figures could not be written, before hours are spent on them."""
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"--output {path}: {path.absolute().parent} is no directory: make it, or name another")
+    check_output_file(path)
 
 
 def main() -> None:
     """Measure and print."""
     parser = OneLineParser(prog="compression.py", description=__doc__)
-    parser.add_argument("--speed_only", action="store_true")
-    parser.add_argument("--quality_only", action="store_true")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--speed_only", action="store_true")
+    only.add_argument("--quality_only", action="store_true")
     parser.add_argument("--output", type=Path, help="write the figures as JSON here")
     parser.add_argument("--data_dir", type=Path, help="official files; the sample's titles where not given")
     speed = parser.add_argument_group("speed")
@@ -38,13 +47,17 @@ def main() -> None:
     quality.add_argument("--seeds", type=int, nargs="+", default=[42])
     args = parser.parse_args()
     with exit_on_toolkit_error(parser.prog):
+        if args.output:
+            check_output(args.output)
+        if args.data_dir is None and not args.speed_only:
+            raise ConfigError("--data_dir: quality is measured on real data; give the directory of the official files")
         report: dict[str, Any] = {}
         if not args.quality_only:
             report["speed"] = speed_tables(args.threads, args.lengths, args.repeats, args.data_dir, args.vocab)
         if not args.speed_only:
             report["quality"] = quality_table(args.models, args.data_dir, args.reports, args.datasets, args.seeds)
         if args.output:
-            args.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+            write_json(args.output, report)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 from ernie_toolkit.compression.report import REPORT_FILE, Candidate, Report, read_report
 from ernie_toolkit.data import get_spec
-from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.errors import ConfigError, ToolkitError
 
 ROOT = Path(__file__).resolve().parents[1]
 # Data set -> the figure that the average is taken of.
@@ -41,8 +41,23 @@ def compressed(dataset: str, strategy: str, models: Path, data_dir: Path, direct
     command += [text for pair in zip(CUT_OPTIONS, map(str, CUTS[dataset]), strict=True) for text in pair]
     command += ["--resume"] if (directory / "unfinished").exists() else []
     print(f"{dataset}, seed {seed}: {strategy} -> {directory}", flush=True)
-    subprocess.run(command, check=True)
+    run_script(command)
     return read_report(path)
+
+
+def run_script(command: Sequence[str]) -> None:
+    """Run a script, whose output is seen as it comes; ToolkitError with its last line of standard error where it fails.
+
+    `command`: the interpreter, the script, its arguments.
+    """
+    last = "it printed no error"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace") as process:
+        assert process.stderr is not None  # it is a pipe
+        for line in process.stderr:
+            sys.stderr.write(line)
+            last = line.strip() or last
+    if process.returncode:
+        raise ToolkitError(f"{Path(command[1]).name} ended with code {process.returncode}: {last}")
 
 
 def best(report: Report, width: str, precision: str) -> Candidate:
@@ -69,11 +84,9 @@ def losses(dataset: str, models: Path, data_dir: Path, reports: Path, seed: int)
 
 
 def quality_table(
-    models: Path, data_dir: Path | None, reports: Path, datasets: Sequence[str], seeds: Sequence[int]
+    models: Path, data_dir: Path, reports: Path, datasets: Sequence[str], seeds: Sequence[int]
 ) -> dict[str, Any]:
     """Print points lost by data set, means over seeds, and their average; run what has no report yet."""
-    if data_dir is None:
-        raise ConfigError("--data_dir: quality is measured on real data; give the directory of the official files")
     found = {dataset: [losses(dataset, models, data_dir, reports, seed) for seed in seeds] for dataset in datasets}
     means = {
         dataset: {row: statistics.mean(one[row] for one in runs) for row in ("FP32", *ROWS)}

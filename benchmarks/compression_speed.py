@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -150,39 +151,45 @@ def bf16_contenders(fp32: Path, threads: int) -> dict[str, Contender]:
     return contenders
 
 
-def rates(contenders: Mapping[str, Contender], batch: Mapping[str, np.ndarray], repeats: int) -> dict[str, float]:
-    """Sequences a second of each, medians over repeats in which they take turns; the first turn warms up."""
+def median_seconds(contenders: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """The median time of each over repeats in which they take turns; the first turn warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for repeat in range(repeats + 1):
         for name, contender in contenders.items():
             started = time.perf_counter()
-            contender(batch)
+            contender()
             if repeat:
                 seconds[name].append(time.perf_counter() - started)
-    rows = len(batch["input_ids"])
-    return {name: rows / statistics.median(taken) for name, taken in seconds.items()}
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+def rates(contenders: Mapping[str, Contender], batch: Mapping[str, np.ndarray], repeats: int) -> dict[str, float]:
+    """Sequences a second of each, side by side (see `median_seconds`)."""
+    runs = {name: partial(contender, batch) for name, contender in contenders.items()}
+    return {name: len(batch["input_ids"]) / taken for name, taken in median_seconds(runs, repeats).items()}
 
 
 def titles_end_to_end(
-    loaded: LoadedModel, graphs: Mapping[str, Path], titles: Sequence[str], threads: int
+    loaded: LoadedModel, graphs: Mapping[str, Path], titles: Sequence[str], threads: int, repeats: int
 ) -> dict[str, float]:
-    """Titles a second, tokenizing included: FP32 padded to 128, and INT8 in batches by length."""
+    """Titles a second, tokenizing included, side by side: FP32 padded to 128, and INT8 in batches by length."""
     tokenizer = build_tokenizer(loaded.vocabulary.tokens)
-    found = {}
-    for name, by_length in ((REFERENCE, False), (REFERENCE, True), ("INT8", True), ("3/4 INT8", True)):
-        session = model_session(graphs[name], num_threads=threads, precision="int8" if "INT8" in name else "fp32")
-        session.run(None, pad_batch(encode(tokenizer, titles[:2], LENGTH), tokenizer.special.pad))
-        started = time.perf_counter()
+    sessions = {
+        name: model_session(graphs[name], num_threads=threads, precision="int8" if "INT8" in name else "fp32")
+        for name in (REFERENCE, "INT8", "3/4 INT8")
+    }
+
+    def run(name: str, by_length: bool) -> None:
         features = encode(tokenizer, titles, LENGTH)
         order = list(range(len(features)))
         arrival = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-        batches = batches_by_length([len(item) for item in features], BATCH) if by_length else arrival
-        for rows in batches:
+        for rows in batches_by_length([len(item) for item in features], BATCH) if by_length else arrival:
             length = None if by_length else LENGTH
-            session.run(None, pad_batch([features[row] for row in rows], tokenizer.special.pad, length))
-        way = "by length" if by_length else f"padded to {LENGTH}"
-        found[f"{name}, {way}"] = len(titles) / (time.perf_counter() - started)
-    return found
+            sessions[name].run(None, pad_batch([features[row] for row in rows], tokenizer.special.pad, length))
+
+    ways = {f"{REFERENCE}, padded to {LENGTH}": partial(run, REFERENCE, False)}
+    ways |= {f"{name}, by length": partial(run, name, True) for name in sessions}
+    return {way: len(titles) / taken for way, taken in median_seconds(ways, repeats).items()}
 
 
 def speed_tables(
@@ -211,7 +218,7 @@ def speed_tables(
                 print(f"batch {BATCH}, length {length}, {count} threads: sequences/s, ratio to {REFERENCE}")
                 for contender, rate in found.items():
                     print(f"  {contender:<40}{rate:>8.1f}{rate / found[REFERENCE]:>8.2f}x")
-            found = titles_end_to_end(loaded, graphs, texts["dev"], count)
+            found = titles_end_to_end(loaded, graphs, texts["dev"], count, repeats)
             report["titles_per_second"][f"{count} threads"] = found
             slowest = found[f"{REFERENCE}, padded to {LENGTH}"]
             print(f"{len(texts['dev'])} titles of tnews ({data.source}) end to end, {count} threads: titles/s")
