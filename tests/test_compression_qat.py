@@ -110,8 +110,9 @@ def distance(session: Session, teacher: nn.Layer) -> float:
 
 
 def int8_logits(
-    onnx_path: Path, ranges: dict[str, Range] | None, settings: QatSettings, rows: EncodedDataset, model: nn.Layer
-) -> Outputs:
+    onnx_path: Path, ranges: dict[str, Range] | None, settings: QatSettings, rows: EncodedDataset, model: nn.Layer,
+    batch_size: int = 32,
+) -> Outputs:  # fmt: skip
     """What ONNX Runtime's INT8 path answers, in the batches that `predict_logits` makes."""
     per_channel, target = settings.weight_quantize_type == "channel_wise_abs_max", onnx_path.parent.parent / "int8.onnx"
     if ranges is None:
@@ -119,17 +120,12 @@ def int8_logits(
     else:
         quantize_static(onnx_path, target, onnx_ranges(onnx_path, model, ranges), per_channel)
     runtime = model_session(target, num_threads=1, precision="int8")
-    return run_rows(rows, 32, lambda batch: [np.asarray(item) for item in runtime.run(None, batch)])
+    return run_rows(rows, batch_size, lambda batch: [np.asarray(item) for item in runtime.run(None, batch)])
 
 
-def relative(ours: Outputs, theirs: Outputs) -> float:
-    """Of the middle row, the L2 norm of the difference over the L2 norm.
-
-    The two differ by 1e-7 before they are rounded, so that once in a while an activation between two steps falls
-    to either side. That changes its own row, or, with dynamic ranges, where it is the largest, its whole batch.
-    """
-    errors = [np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(ours, theirs, strict=True)]
-    return float(np.median(errors))
+def relative(ours: Outputs, theirs: Outputs) -> np.ndarray:
+    """Of each row, the L2 norm of the difference over the L2 norm."""
+    return np.array([np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(ours, theirs, strict=True)])
 
 
 @pytest.mark.parametrize("weights", ["channel_wise_abs_max", "abs_max"])
@@ -139,8 +135,13 @@ def test_what_is_simulated_is_what_onnx_runtime_computes(
 ) -> None:
     settings = dataclasses.replace(settings, weight_quantize_type=weights)
     session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
-    model, rows = session.loaded.model, session.encoded(afqmc_sample.split("dev"))
-    plain = predict_logits(model, rows, 32)
+    model, rows = session.loaded.model, session.encoded([*afqmc_sample.split("dev"), *afqmc_sample.split("train")])
+    # The two differ by 1e-7 before they are rounded, so that once in a while an activation half way between two
+    # steps (23.499996 and 23.500004 of them, say) falls to either side, which this narrow model's answer shows. With
+    # fixed ranges no row of these 300 does so; with dynamic ones 2 to 3 in a hundred do, each row by itself. In a
+    # batch, the range of all rows moves with its largest activation, and all of them with it.
+    size = 1 if settings.activation_quantize_type == "dynamic" else 32
+    plain = predict_logits(model, rows, size)
     make_quantized(model, settings)
     ranges = None
     if settings.activation_quantize_type != "dynamic":
@@ -148,12 +149,14 @@ def test_what_is_simulated_is_what_onnx_runtime_computes(
         ranges = learned_ranges(model)
         attention = "ernie.encoder.layers.1.self_attn"
         assert len(ranges) == 14 and len({ranges[f"{attention}.{name}_proj"] for name in "qkv"}) == 1
-    simulated = predict_logits(model, rows, 32)
+    simulated = predict_logits(model, rows, size)
     restore(model)
     path = shutil.copytree(bundle.directory, tmp_path / "bundle") / bundle.path("onnx").name
-    real = int8_logits(path, ranges, settings, rows, model)
-    assert relative(simulated, real) < 1e-3 < relative(plain, real)
-    assert np.array_equal(predict_logits(model, rows, 32), plain)
+    real = int8_logits(path, ranges, settings, rows, model, size)
+    off = relative(simulated, real)
+    assert np.median(off) < 1e-5 and np.mean(off < 1e-3) >= 0.95
+    assert np.mean(relative(plain, real) < 1e-3) < 0.05
+    assert np.array_equal(predict_logits(model, rows, size), plain)
 
 
 def test_tags_are_simulated_too_and_other_models_are_told_apart(vocabulary: Vocabulary, tmp_path: Path) -> None:
@@ -167,7 +170,8 @@ def test_tags_are_simulated_too_and_other_models_are_told_apart(vocabulary: Voca
     calibrate(model, batches_of(session))
     ranges = learned_ranges(model)
     simulated = predict_logits(model, rows, 32)
-    assert relative(simulated, int8_logits(path, ranges, STATIC, rows, model)) < 1e-3  # found by weights, fake or not
+    off = relative(simulated, int8_logits(path, ranges, STATIC, rows, model))  # found by weights, fake or not
+    assert np.mean(off < 1e-3) >= 0.95
     products = [node for node in onnx.load(str(path)).graph.node if node.op_type == "MatMul"]
     assert set(onnx_ranges(path, model, ranges)) <= {node.input[0] for node in products}
     low, high = ranges["ernie.encoder.layers.0.self_attn.k_proj"]
