@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.compression.comparison import comparison_table, read_reports
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import write_text
 
 
@@ -23,10 +22,7 @@ def main() -> None:
     with exit_on_toolkit_error(parser.prog):
         table = comparison_table(read_reports(args.reports))
         if args.output:
-            try:
-                write_text(args.output, table)
-            except OSError as error:
-                raise ConfigError(f"--output {args.output}: cannot be written ({error.strerror})") from None
+            write_text(args.output, table)
         print(table, end="")
 
 

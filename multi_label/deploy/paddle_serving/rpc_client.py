@@ -16,6 +16,7 @@ from typing import Any
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.inference.console import EXAMPLES, show_labels
+from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, request_columns
 from ernie_toolkit.pairing import strict_zip
 
@@ -25,8 +26,9 @@ def ask(address: str, texts: Sequence[str], prob_limit: float | None) -> list[di
     # The package writes logs and a file into these when it is imported, and prints times when it is asked.
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
         os.environ["SERVING_LOG_PATH"] = os.environ["SERVING_HOME"] = directory
-        import grpc
-        from paddle_serving_server.pipeline import PipelineClient
+        with packages_of("multi_label/deploy/paddle_serving/requirements.txt"):
+            import grpc
+            from paddle_serving_server.pipeline import PipelineClient
 
         client = PipelineClient()
         client.connect([address])

@@ -20,6 +20,7 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import examples_of
+from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.paddle_serving.options import PORTS, ServiceOptions, check_port, read_config
 
 
@@ -59,7 +60,8 @@ def main(argv: Sequence[str]) -> None:
         Path(args.log_dir).mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # no warning when the gateway is forked off
         os.environ["SERVING_LOG_PATH"] = os.environ["SERVING_HOME"] = str(Path(args.log_dir).resolve())
-        from label_pipeline import serve
+        with packages_of("multi_label/deploy/paddle_serving/requirements.txt"):
+            from label_pipeline import serve
 
         # Its operators report every request otherwise, and its files may grow to 15 GB.
         logging.getLogger("paddle_serving_server").setLevel(logging.WARNING)
