@@ -48,6 +48,7 @@ def trained_on(args: argparse.Namespace, data: DataSet, seed: int, steps: int, d
     options = TrainingOptions(**{
         **TRAINING_DEFAULTS, "learning_rate": args.learning_rate, "max_seq_length": args.max_seq_length,
         "warmup_ratio": 0.1, "seed": seed, "max_steps": steps, "disable_tqdm": True, "report_to": "none",
+        "hidden_dropout_prob": args.dropout, "attention_probs_dropout_prob": args.dropout,
     })  # fmt: skip
     with contextlib.redirect_stdout(io.StringIO()):
         fine_tune(own, training_options(own, options), data, "cpu")
@@ -155,6 +156,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=150, help="steps of each training of the second table")
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--learning_rate", type=float, default=3e-4)
+    parser.add_argument("--dropout", type=float, default=-1, help="-1: the model's own")
     parser.add_argument("--max_seq_length", type=int, default=128)
     parser.add_argument("--output", type=Path, help="write all figures here as JSON")
     args = parser.parse_args()

@@ -44,7 +44,7 @@ def call(script: str, arguments: dict[str, Any]) -> None:
 def draw_anew(model_name: str, labels: tuple[str, ...], directory: Path) -> None:
     """Write a model of the same shape and vocabulary, with weights drawn at random."""
     loaded = load_model(model_name, labels, task=MultiLabelClassification.name)
-    save_model(type(loaded.model)(loaded.model.config), loaded.vocabulary, directory)
+    save_model(type(loaded.model)(loaded.model.config).ernie, loaded.vocabulary, directory)
 
 
 def trained(args: argparse.Namespace, data: DataSet, model_name: str, directory: Path) -> dict[str, float]:
@@ -52,7 +52,8 @@ def trained(args: argparse.Namespace, data: DataSet, model_name: str, directory:
     call("train.py", {
         "dataset_dir": args.dataset_dir, "model_name": model_name, "save_dir": directory, "epochs": args.epochs,
         "batch_size": args.batch_size, "learning_rate": args.learning_rate, "max_seq_length": args.max_seq_length,
-        "warmup_ratio": 0.1, "seed": args.seed, "device": "cpu",
+        "warmup_ratio": 0.1, "seed": args.seed, "device": "cpu", "hidden_dropout_prob": args.dropout,
+        "attention_probs_dropout_prob": args.dropout,
     })  # fmt: skip
     record = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     model = load_trained(str(directory))
@@ -72,7 +73,8 @@ def pruned(args: argparse.Namespace, model: Path, directory: Path) -> list[dict[
     call("prune.py", {
         "params_dir": model, "dataset_dir": args.dataset_dir, "output_dir": directory, "width_mult": args.width_mult,
         "num_train_epochs": args.prune_epochs, "per_device_train_batch_size": args.batch_size,
-        "learning_rate": args.learning_rate, "warmup_ratio": 0.1, "seed": args.seed, "device": "cpu",
+        "learning_rate": args.prune_learning_rate, "warmup_ratio": 0.1, "seed": args.seed, "device": "cpu",
+        "hidden_dropout_prob": args.dropout, "attention_probs_dropout_prob": args.dropout,
     })  # fmt: skip
     report = json.loads((directory / "compress_report.json").read_text(encoding="utf-8"))
     rows = []
@@ -109,6 +111,8 @@ def main() -> None:
     parser.add_argument("--prune_epochs", type=float, default=1)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--learning_rate", type=float, default=3e-4)
+    parser.add_argument("--prune_learning_rate", type=float, default=1e-4)
+    parser.add_argument("--dropout", type=float, default=-1, help="-1: the model's own")
     parser.add_argument("--max_seq_length", type=int, default=128)
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--output", type=Path, help="write all figures here as JSON")

@@ -17,6 +17,7 @@ from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.metrics import label_set_scores
 from ernie_toolkit.models import Vocabulary, load_model, model_task, save_model
 from ernie_toolkit.multi_label.thresholds import best_threshold, tune_thresholds
+from ernie_toolkit.multi_label.training import start_at_base_rates
 from ernie_toolkit.tasks import MultiLabelClassification, make_task
 
 SHAPE = st.tuples(st.integers(1, 12), st.integers(2, 6))
@@ -151,6 +152,19 @@ def test_training_learns_by_binary_cross_entropy(vocabulary: Vocabulary) -> None
     loss, logits = loaded.model(**batch)
     wanted = task.score(rows, logits.numpy(), [{"labels": ("a", "c")}, {"labels": ()}])["loss"]
     assert float(loss) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_new_head_begins_at_the_labels_shares(tmp_path: Path, vocabulary: Vocabulary) -> None:
+    gold = np.array([[True, False], [True, False], [False, False], [True, False]])
+    single = make_tiny_model(vocabulary, ("a", "b"))
+    save_model(single.model, single.vocabulary, tmp_path / "single")
+    loaded = load_model(str(tmp_path / "single"), ("a", "b"), task="multi_label")
+    start_at_base_rates(loaded, gold)
+    assert sigmoid(loaded.model.classifier.bias.numpy()) == pytest.approx([0.7, 0.1])
+    save_model(loaded.model, loaded.vocabulary, tmp_path / "trained")
+    again = load_model(str(tmp_path / "trained"), task="multi_label")
+    start_at_base_rates(again, ~gold)
+    assert sigmoid(again.model.classifier.bias.numpy()) == pytest.approx([0.7, 0.1])
 
 
 def test_a_head_for_sets_is_not_one_for_single_labels(tmp_path: Path, vocabulary: Vocabulary) -> None:

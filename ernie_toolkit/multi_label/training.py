@@ -16,7 +16,7 @@ from ernie_toolkit.decoding import sigmoid
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import write_json, write_text
 from ernie_toolkit.finetuning import Session, open_session
-from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, load_model, save_model, set_weights_file
+from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_model, save_model, set_weights_file
 from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions
 from ernie_toolkit.multi_label.thresholds import tune_thresholds
 from ernie_toolkit.options import TrainingOptions
@@ -72,6 +72,19 @@ class FineTuned:
     metrics: dict[str, float]
 
 
+def start_at_base_rates(loaded: LoadedModel, gold: np.ndarray) -> None:
+    """Set the bias of a new head so that every label begins with its share of the training rows as its probability.
+
+    From 0.5 each, a pretrained model spends its first hundred steps on learning these shares alone (Lin et al., 2017,
+    section 3.3, https://arxiv.org/abs/1708.02002). A trained head is left as it is. `gold`: bool of shape (rows,
+    classes).
+    """
+    if "classifier.bias" in loaded.fresh:
+        # Half a row more and half a row less: a label that no row or every row has still has a finite bias.
+        shares = (gold.sum(axis=0) + 0.5) / (len(gold) + 1.0)
+        loaded.model.classifier.bias.set_value(np.log(shares / (1.0 - shares)).astype(np.float32))
+
+
 def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, device: str) -> FineTuned:
     """Train on a data directory and save the best model on dev, its figures, labels and thresholds in `save_dir`."""
     seed_everything(options.seed)
@@ -84,6 +97,7 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
         loaded = set_weights_file(loaded, Path(own.init_from_ckpt))
         if loaded.fresh:
             warn(f"{own.init_from_ckpt}: no head for these labels in it: {', '.join(loaded.fresh)} start at random")
+    start_at_base_rates(loaded, task.gold(data.split("train")))
     directory = Path(own.save_dir)
     session = open_session(loaded, data, task)
     result = session.train(options, directory, device, own.resume, own.overwrite_output_dir)
