@@ -1,6 +1,7 @@
 """Fixtures: development data where it is found, a tiny trained model, its bundle."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from ernie_toolkit.models import Vocabulary
 # No test asserts time, so neither does hypothesis: on a busy machine an example takes as long as it takes.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# A shell that runs the tests in the background lets them ignore SIGINT, and so every server that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
