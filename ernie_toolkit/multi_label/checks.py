@@ -16,11 +16,16 @@ def check_counts(values: Mapping[str, int]) -> None:
             raise ConfigError(f"--{name} is {value}: it must be at least 1")
 
 
+def usual_files(directory: Path) -> dict[str, Path]:
+    """The files that a data directory has under the format's own names, by name."""
+    return {name: directory / name for name in (*FILES.values(), LABEL_FILE, UNLABELLED_FILE)}
+
+
 def data_files(place: PlaceOptions) -> dict[str, Path]:
     """The files of a data directory that nothing may be written over, by option or, where there is none, by name."""
     directory = Path(place.dataset_dir)
-    fixed = {name: directory / name for name in (*FILES.values(), LABEL_FILE, UNLABELLED_FILE)}
-    return {**fixed, **{name: directory / getattr(place, name) for name in ("train_file", "dev_file", "label_file")}}
+    named = {name: directory / getattr(place, name) for name in ("train_file", "dev_file", "label_file")}
+    return {**usual_files(directory), **named}
 
 
 def check_targets(written: Mapping[str, Path], read: Mapping[str, Path]) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ernie_toolkit.analysis.augmentation import MIX, REPLACERS, STRATEGIES, TYPES, augment, check_augmentation
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say
-from ernie_toolkit.data.label_sets import FILES, LABEL_FILE, UNLABELLED_FILE, split_line, write_label_sets
+from ernie_toolkit.data.label_sets import split_line, write_label_sets
 from ernie_toolkit.data.lines import read_lines
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.multi_label.checks import check_targets
+from ernie_toolkit.multi_label.checks import check_targets, usual_files
 from ernie_toolkit.multi_label.options import DEVICES
 from ernie_toolkit.options import option
 from ernie_toolkit.settings import add_options, resolve_options
@@ -45,10 +45,8 @@ def main(argv: Sequence[str]) -> None:
         check_augmentation(options.aug_strategy, options.create_n, options.aug_percent)
         if (options.aug_type == "mlm") != bool(options.params_path):
             raise ConfigError("--aug_type mlm and --params_path go together: give both, or neither")
-        beside = {
-            name: Path(options.train_path).parent / name for name in (*FILES.values(), LABEL_FILE, UNLABELLED_FILE)
-        }
-        check_targets({"aug_path": Path(options.aug_path)}, {**beside, "train_path": Path(options.train_path)})
+        source = Path(options.train_path)
+        check_targets({"aug_path": Path(options.aug_path)}, {**usual_files(source.parent), "train_path": source})
         rows = []
         for number, line in read_lines(Path(options.train_path)):
             text, labels = split_line(line, f"{options.train_path}:{number}")
