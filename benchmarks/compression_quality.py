@@ -1,15 +1,16 @@
 """What compression costs in quality, on fine-tuned models and real data (see compression.py)."""
 
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from script_runs import run_script
+
 from ernie_toolkit.compression.report import REPORT_FILE, Candidate, Report, read_report
 from ernie_toolkit.data import get_spec
-from ernie_toolkit.errors import ConfigError, ToolkitError
+from ernie_toolkit.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 # Data set -> the figure that the average is taken of.
@@ -43,21 +44,6 @@ def compressed(dataset: str, strategy: str, models: Path, data_dir: Path, direct
     print(f"{dataset}, seed {seed}: {strategy} -> {directory}", flush=True)
     run_script(command)
     return read_report(path)
-
-
-def run_script(command: Sequence[str]) -> None:
-    """Run a script, whose output is seen as it comes; ToolkitError with its last line of standard error where it fails.
-
-    `command`: the interpreter, the script, its arguments.
-    """
-    last = "it printed no error"
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace") as process:
-        assert process.stderr is not None  # it is a pipe
-        for line in process.stderr:
-            sys.stderr.write(line)
-            last = line.strip() or last
-    if process.returncode:
-        raise ToolkitError(f"{Path(command[1]).name} ended with code {process.returncode}: {last}")
 
 
 def best(report: Report, width: str, precision: str) -> Candidate:

@@ -10,13 +10,14 @@ texts that are not. A deployment whose environment was not built is left out, an
 
 import contextlib
 import json
-import subprocess
 import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from script_runs import run_script
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data.label_sets import UNLABELLED_FILE, read_texts, split_line
@@ -36,15 +37,6 @@ SCRIPTS = ROOT / "multi_label"
 BATCH = 50
 Ask = Callable[[Sequence[str]], list[set[str]]]
 """Texts, at most `BATCH`, to the names of the labels of each."""
-
-
-def run(*command: str | Path) -> None:
-    """Run a script; ToolkitError with its last line of standard error where it fails."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ToolkitError(
-            f"{command[1]} ended with {done.returncode}: {(done.stderr.strip() or '?').splitlines()[-1]}"
-        )
 
 
 def post(url: str, body: Any) -> dict[str, Any]:
@@ -75,7 +67,8 @@ def triton(bundle: Path, folder: Path) -> Iterator[Ask]:
     """Triton with Python models."""
     http, grpc = free_ports(2)
     python, scripts = python_of("triton_serving"), ROOT / "deploy/triton_serving"
-    run(python, scripts / "build_repository.py", "--model_path", bundle, "--model_repository", folder / "models")
+    build = [python, scripts / "build_repository.py", "--model_path", bundle, "--model_repository", folder / "models"]
+    run_script(build, sys.stderr)
     command = [python, scripts / "start_server.py", "--model_repository", folder / "models", "--host", "127.0.0.1",
                "--http_port", str(http), "--grpc_port", str(grpc), "--metrics_port", "0"]  # fmt: skip
     interface = interface_of("multi_label", False)
@@ -120,12 +113,12 @@ DEPLOYMENTS = {"HTTP service": simple_serving, "Triton": triton, "Paddle Serving
 def compare(params: Path, texts: Sequence[str], folder: Path) -> None:
     """Predict, serve, ask, print."""
     write_text(folder / "data" / UNLABELLED_FILE, "".join(text + "\n" for text in texts))
-    run(sys.executable, SCRIPTS / "predict.py", "--params_path", params, "--dataset_dir", folder / "data",
-        "--output_file", folder / "predicted.txt")  # fmt: skip
+    run_script([sys.executable, SCRIPTS / "predict.py", "--params_path", params, "--dataset_dir", folder / "data",
+                "--output_file", folder / "predicted.txt"], sys.stderr)  # fmt: skip
     lines = (folder / "predicted.txt").read_text(encoding="utf-8").splitlines()
     wanted = [set(split_line(line, "predicted.txt")[1]) for line in lines]
-    run(sys.executable, SCRIPTS / "export_model.py", "--params_path", params, "--output_path", folder / "export",
-        "--legacy_pdmodel", "false")  # fmt: skip
+    run_script([sys.executable, SCRIPTS / "export_model.py", "--params_path", params, "--output_path",
+                folder / "export", "--legacy_pdmodel", "false"], sys.stderr)  # fmt: skip
     print(f"{len(texts)} texts, {len(set(map(frozenset, wanted)))} different label sets of predict.py", flush=True)
     for name, deployment in DEPLOYMENTS.items():
         try:

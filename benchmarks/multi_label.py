@@ -11,17 +11,17 @@ pruning out.
 import argparse
 import gc
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from script_runs import run_script
+
 from ernie_toolkit.cli import exit_on_toolkit_error
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import load_label_sets
 from ernie_toolkit.devices import use_device
-from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.files import check_output_file, write_json
 from ernie_toolkit.models import load_model, save_model
 from ernie_toolkit.multi_label.trained import load_trained
@@ -31,14 +31,11 @@ SCRIPTS = Path(__file__).resolve().parents[1] / "multi_label"
 
 
 def call(script: str, arguments: dict[str, Any]) -> None:
-    """Run a script of multi_label/ with its talk on standard error; ToolkitError with its last line where it fails."""
-    command = [sys.executable, str(SCRIPTS / script), "--disable_tqdm", "--report_to", "none"]
+    """Run a script of multi_label/ with its talk on standard error."""
+    command: list[str | Path] = [sys.executable, SCRIPTS / script, "--disable_tqdm", "--report_to", "none"]
     for name, value in arguments.items():
         command += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
-    done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)
-    sys.stderr.write(done.stderr)
-    if done.returncode:
-        raise ToolkitError(f"{script} ended with {done.returncode}: {(done.stderr.strip() or '?').splitlines()[-1]}")
+    run_script(command, sys.stderr)
 
 
 def draw_anew(model_name: str, labels: tuple[str, ...], directory: Path) -> None:
@@ -90,7 +87,7 @@ def print_trained(table: dict[str, dict[str, float]]) -> None:
     print("| start | dev micro F1 | dev macro F1 | test micro F1 | test macro F1 | seconds |\n" + "| --- " * 6 + "|")
     for name, row in table.items():
         cells = [f"{row[f'{split}_{figure}']:.2f}" for split in ("dev", "test") for figure in ("micro_f1", "macro_f1")]
-        print(f"| {name} | {' | '.join(cells)} | {row['seconds']:.0f} |")
+        print(f"| {name} | {' | '.join(cells)} | {row['seconds']:.0f} |", flush=True)
 
 
 def print_pruned(rows: list[dict[str, Any]]) -> None:

@@ -74,6 +74,13 @@ _NOT_NEGATIVE = (
 )  # fmt: skip
 
 
+def check_at_least_one(options: object, names: Sequence[str]) -> None:
+    """Raise ConfigError on the first of these options that is below 1."""
+    for name in names:
+        if getattr(options, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(options, name)}: it must be at least 1")
+
+
 def check_training_options(options: TrainingOptions, metrics: Sequence[str]) -> None:
     """Raise ConfigError on the first setting that cannot be meant, with its name, value and what it may be.
 
@@ -82,9 +89,7 @@ def check_training_options(options: TrainingOptions, metrics: Sequence[str]) -> 
     if options.metric_for_best_model not in ("", *metrics):
         known = ", ".join(metrics)
         raise ConfigError(f"--metric_for_best_model {options.metric_for_best_model}: this task is measured by {known}")
-    for name in _AT_LEAST_ONE:
-        if getattr(options, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(options, name)}: it must be at least 1")
+    check_at_least_one(options, _AT_LEAST_ONE)
     for name in _NOT_NEGATIVE:
         if not getattr(options, name) >= 0:
             raise ConfigError(f"--{name} is {getattr(options, name)}: it must not be negative")
@@ -130,9 +135,7 @@ def check_reading_options(options: ReadingOptions) -> None:
     """Raise ConfigError on the first setting that cannot be meant."""
     if options.doc_stride < 0:
         raise ConfigError(f"--doc_stride is {options.doc_stride}: it must not be negative")
-    for name in ("n_best_size", "max_answer_length"):
-        if getattr(options, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(options, name)}: it must be at least 1")
+    check_at_least_one(options, ("n_best_size", "max_answer_length"))
 
 
 @dataclass(frozen=True)

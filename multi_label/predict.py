@@ -12,9 +12,9 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import format_line, read_label_list, read_texts
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.files import write_text
-from ernie_toolkit.multi_label.checks import check_counts, check_targets, data_files
+from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import option
+from ernie_toolkit.options import check_at_least_one, option
 from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, resolve_options
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
         options = resolve_options(PredictOptions, {}, given)
         from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, model_thresholds
 
-        check_counts({"batch_size": options.batch_size})
+        check_at_least_one(options, ("batch_size",))
         kept = {**data_files(options), "data_file": Path(options.dataset_dir) / options.data_file}
         check_targets({"output_file": Path(options.output_file)}, kept)
         directory = check_params(options.params_path)

@@ -14,7 +14,7 @@ from ernie_toolkit.analysis import lexicons
 from ernie_toolkit.analysis.augmentation import REPLACERS, STRATEGIES, augment, edited
 from ernie_toolkit.analysis.lexicons import words_of
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.multi_label.checks import check_counts, check_targets, unknown_texts
+from ernie_toolkit.multi_label.checks import check_targets, unknown_texts
 
 # Words with synonyms and homonyms, others without, signs, spaces, letters, a character outside the first plane.
 PIECES = [
@@ -118,8 +118,6 @@ def test_files_that_must_not_be_overwritten(tmp_path: Path) -> None:
         check_targets({"dirty_file": out, "rest_file": out}, {})
     with pytest.raises(ConfigError, match="it is a folder"):
         check_targets({"dirty_file": tmp_path}, {})
-    with pytest.raises(ConfigError, match="--batch_size is 0"):
-        check_counts({"sparse_num": 1, "batch_size": 0})
 
 
 def test_texts_nobody_has_labelled() -> None:

@@ -9,13 +9,6 @@ from ernie_toolkit.files import check_output_file
 from ernie_toolkit.multi_label.options import PlaceOptions
 
 
-def check_counts(values: Mapping[str, int]) -> None:
-    """Raise ConfigError on the first number below 1; keys are the options' names."""
-    for name, value in values.items():
-        if value < 1:
-            raise ConfigError(f"--{name} is {value}: it must be at least 1")
-
-
 def usual_files(directory: Path) -> dict[str, Path]:
     """The files that a data directory has under the format's own names, by name."""
     return {name: directory / name for name in (*FILES.values(), LABEL_FILE, UNLABELLED_FILE)}

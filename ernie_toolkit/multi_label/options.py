@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.options import TrainingOptions, option
+from ernie_toolkit.options import TrainingOptions, check_at_least_one, option
 
 DEVICES = ("cpu", "gpu", "xpu", "npu")
 # Where the guide's defaults are others than those of the other tasks.
@@ -71,9 +71,7 @@ def training_options(own: FineTuningOptions, options: TrainingOptions) -> Traini
     Raises ConfigError on values that cannot be meant, by the names that these scripts have for them, and on warm-up
     that says two things.
     """
-    for name in ("batch_size", "early_stop_nums"):
-        if getattr(own, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(own, name)}: it must be at least 1")
+    check_at_least_one(own, ("batch_size", "early_stop_nums"))
     if not own.epochs > 0:
         raise ConfigError(f"--epochs is {own.epochs}: it must be over 0")
     if options.warmup_steps and options.warmup_ratio:

@@ -13,9 +13,9 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import write_label_sets
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.multi_label.checks import check_counts, check_targets, data_files
+from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import option
+from ernie_toolkit.options import check_at_least_one, option
 from ernie_toolkit.settings import add_options, resolve_options
 
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(DirtyOptions, {}, given)
-        check_counts({"dirty_num": options.dirty_num, "batch_size": options.batch_size})
+        check_at_least_one(options, ("dirty_num", "batch_size"))
         directory = Path(options.dataset_dir)
         targets = [directory / options.dirty_file, directory / options.rest_file]
         check_targets({"dirty_file": targets[0], "rest_file": targets[1]}, data_files(options))

@@ -13,9 +13,9 @@ from ernie_toolkit.analysis.report import report_page
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.files import write_text
-from ernie_toolkit.multi_label.checks import check_counts, check_targets, data_files
+from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import option
+from ernie_toolkit.options import check_at_least_one, option
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, resolve_options
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
         from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, model_thresholds
         from ernie_toolkit.multi_label.training import load_directory
 
-        check_counts({"batch_size": options.batch_size})
+        check_at_least_one(options, ("batch_size",))
         written = {name: Path(getattr(options, name)) for name in ("bad_case_file", "report_file")}
         check_targets(written, data_files(options))
         model = check_params(options.params_path)

@@ -19,9 +19,9 @@ from ernie_toolkit.data.readers import Example
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import write_text
-from ernie_toolkit.multi_label.checks import check_counts, check_targets, data_files, unknown_texts
+from ernie_toolkit.multi_label.checks import check_targets, data_files, unknown_texts
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import option
+from ernie_toolkit.options import check_at_least_one, option
 from ernie_toolkit.settings import add_options, resolve_options
 
 
@@ -49,7 +49,7 @@ class SparseOptions(TrainedOptions):
 def check(options: SparseOptions) -> None:
     """Raise ConfigError on the first value that cannot be meant."""
     counts = ("rationale_num_sparse", "rationale_num_support", "sparse_num", "support_num", "batch_size")
-    check_counts({name: getattr(options, name) for name in counts})
+    check_at_least_one(options, counts)
     check_augmentation(options.aug_strategy, 1, options.aug_percent)
     if not -1 <= options.support_threshold <= 1:
         raise ConfigError(f"--support_threshold is {options.support_threshold}: a cosine lies between -1 and 1")
