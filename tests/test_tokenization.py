@@ -1,4 +1,4 @@
-"""The Rust tokenizer against PaddleNLP's Python `ErnieTokenizer`, its offsets, its files and its errors."""
+"""The Rust tokenizer against PaddleNLP's Python `ErnieTokenizer`, and its offsets."""
 
 import itertools
 import json
@@ -10,24 +10,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, processors
+from vocabularies import CASES, LITTLE_VOCAB, NOTABLE, SURROGATES, character_vocab, write_vocab
 
-from ernie_toolkit.errors import ModelError
 from ernie_toolkit.tokenization import (
-    MAX_CHARS_PER_WORD,
     SPECIAL_TOKENS,
-    SpecialIds,
     WordPieceTokenizer,
     build_tokenizer,
-    load_tokenizer,
     read_vocab,
 )
 
 Reference = Callable[[str], list[int]]
 
-SURROGATES = range(0xD800, 0xE000)
-# Python ends the lines of a vocabulary file at these two, so no vocabulary can hold them.
-LINE_ENDS = (0x0A, 0x0D)
 BMP_AND_EMOJI = [*range(0x10000), *range(0x1F000, 0x1FB00), *range(0xE0000, 0xE0200)]
 # Marks that canonical ordering moves and that stay (category Mc), of which the tables of tokenizers 0.21 do
 # not know that they move: U+1715 (since Unicode 14), U+1193D, U+11F41, U+16FF0, U+16FF1.
@@ -35,19 +28,6 @@ MARKS_NOT_MOVED = {chr(cp) for cp in (0x1715, 0x1193D, 0x11F41, 0x16FF0, 0x16FF1
 # How many pairs of such marks keep another order than ErnieTokenizer gives them, by Unicode version: those of
 # Python 3.10, 3.11 and 3.12.
 EXCHANGED_PAIRS = {"13.0.0": 52, "14.0.0": 66, "15.0.0": 78}
-LITTLE_VOCAB = [*SPECIAL_TOKENS, "你", "好", "，", "un", "##able", "##aff", "a", "##a", "b", "[", "]", "mask", "$"]
-
-
-def character_vocab(code_points: Sequence[int]) -> list[str]:
-    """A vocabulary in which no character hides behind [UNK]: every character, alone and as a continuation."""
-    texts = [chr(cp) for cp in code_points if cp not in SURROGATES and cp not in LINE_ENDS]
-    kept = [text for text in texts if unicodedata.category(text) not in ("Cn", "Co")]
-    return [*SPECIAL_TOKENS, *(prefix + text for text in kept for prefix in ("", "##"))]
-
-
-def write_vocab(path: Path, vocab: Sequence[str]) -> Path:
-    path.write_text("".join(token + "\n" for token in vocab), encoding="utf-8", newline="")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -172,47 +152,13 @@ def test_what_differs_from_ernie_tokenizer(ernie_reference: Callable[..., Refere
     assert differing(tokenizer, reference, [t for t in between if not MARKS_NOT_MOVED & set(t)]) == []
 
 
-CASES = [
-    "",
-    " \t\r\n\u3000\u00a0\u2028\u2029",
-    "你好，世界！",
-    "\u3000全角\u3000空格\u00a0不换行\t制表\n换行\r\n",
-    "控\x00制\x01字\x7f符\x85号\x1f",
-    "零\u200b宽\u200d连\ufeff接\u2060\u00ad符",
-    "替换\ufffd字符",
-    "cafe\u0301 café ÅÇÑ ǅ İstanbul ΑΣ ΟΔΟΣ ẞ",
-    "한국어 각 \u1100\u1161",
-    "か\u3099が ｶﾞ ヴ",
-    "😀😀👍🏽👨‍👩‍👧🇨🇳❤️",
-    "€€¥￥$$→→←+=<>^`|~①②③ⅣⅫ㎡",
-    "²º〇µØŋƱ",
-    "\uf900\ufa0e\U0002f800\U0002b820\U0002b91f\U00030000",
-    "\u037e\u0387\u1fef\u2260\u226e\u2000\u2126\u212a\u212b",
-    "\U00011938\U0001193d\U00016ff0 \U0001d160\u302e\u302f",
-    "\ue000\U000f0000\u0378\ufdd0",
-    "a" * MAX_CHARS_PER_WORD,
-    "a" * (MAX_CHARS_PER_WORD + 1),
-    "a" * MAX_CHARS_PER_WORD + "\u0301\u200b",
-    "é" * MAX_CHARS_PER_WORD,
-    "각" * 34,
-    "[mask] [ MASK ] [unk][CLS",
-    "\ud800a\udfffb \ud83d\ude00",
-]
-
-
 @pytest.mark.parametrize("do_lower_case", [True, False])
 def test_notable_texts(ernie_reference: Callable[..., Reference], character_file: Path, do_lower_case: bool) -> None:
     tokenizer = build_tokenizer(read_vocab(character_file), do_lower_case)
     assert differing(tokenizer, ernie_reference(character_file, do_lower_case), CASES) == []
 
 
-def has_known_difference(text: str) -> bool:
-    """Whether a text has what `test_what_differs_from_ernie_tokenizer` lists."""
-    return bool(MARKS_NOT_MOVED & set(text)) or any(token in text for token in SPECIAL_TOKENS)
-
-
 # Half of the texts are drawn from characters that have a rule of their own, or they would hardly ever meet.
-NOTABLE = sorted({*"".join(CASES), *"aAbBzZ01[]#_中文字", "\u0302", "\u0345", "\u20dd", "\u0903", "\u0488"})
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=()), max_size=60),
     st.text(st.sampled_from([char for char in NOTABLE if not MARKS_NOT_MOVED & {char}]), max_size=130),
@@ -220,6 +166,11 @@ TEXTS = st.one_of(
 many = settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
+
+
+def has_known_difference(text: str) -> bool:
+    """Whether a text has what `test_what_differs_from_ernie_tokenizer` lists."""
+    return bool(MARKS_NOT_MOVED & set(text)) or any(token in text for token in SPECIAL_TOKENS)
 
 
 @many
@@ -378,36 +329,6 @@ def test_what_is_not_a_text_is_a_type_error(little: WordPieceTokenizer) -> None:
         little.encode_ids(["\ud800", None])  # type: ignore[list-item]
 
 
-# --- files -------------------------------------------------------------------------------------------------
-
-
-def test_special_tokens_in_a_text_are_plain_text(little: WordPieceTokenizer) -> None:
-    ids = little.encode_ids(["a[MASK]a", "[SEP]", "[UNK]"])
-    assert [little.tokenizer.id_to_token(id_) for id_ in ids[0]] == ["a", "[", "mask", "]", "a"]
-    for special in (little.special.sep, little.special.mask, little.special.cls, little.special.pad):
-        assert all(special not in row for row in ids)
-
-
-@pytest.mark.parametrize("do_lower_case", [True, False])
-def test_tokenizer_json_alone_gives_the_same_ids(tmp_path: Path, do_lower_case: bool) -> None:
-    built = build_tokenizer(character_vocab([ord(char) for char in NOTABLE]), do_lower_case)
-    built.save(tmp_path / "export" / "tokenizer.json")
-    assert [path.name for path in (tmp_path / "export").iterdir()] == ["tokenizer.json"]
-    texts = [text for text in CASES if text.isprintable() or text.isascii()]
-    for path in (tmp_path / "export", tmp_path / "export" / "tokenizer.json"):
-        loaded = load_tokenizer(path)
-        assert (loaded.special, loaded.vocab_size) == (built.special, built.vocab_size)
-        assert loaded.encode_offsets(CASES) == built.encode_offsets(CASES)
-    plain = Tokenizer.from_file(str(tmp_path / "export" / "tokenizer.json"))
-    assert [plain.encode(text).ids for text in texts] == built.encode_ids(texts)
-
-
-def test_special_ids_follow_the_vocabulary() -> None:
-    tokenizer = build_tokenizer(["a", *reversed(SPECIAL_TOKENS)])
-    assert tokenizer.special == SpecialIds(pad=5, cls=4, sep=3, mask=2, unk=1)
-    assert tokenizer.encode_ids(["a b"]) == [[0, 1]]
-
-
 def test_repeated_and_blank_lines_keep_the_numbers(tmp_path: Path, ernie_reference: Callable[..., Reference]) -> None:
     path = write_vocab(tmp_path / "vocab.txt", [*SPECIAL_TOKENS, "a", "", "b", "a", "", "c", "", ""])
     tokenizer = build_tokenizer(read_vocab(path))
@@ -415,105 +336,3 @@ def test_repeated_and_blank_lines_keep_the_numbers(tmp_path: Path, ernie_referen
     assert tokenizer.encode_ids(["a b c"]) == [[8, 7, 10]] == [ernie_reference(path)("a b c")]
     saved = json.loads(tokenizer.tokenizer.to_str())["model"]["vocab"]
     assert sorted(saved.values()) == list(range(11))
-
-
-def test_windows_line_ends_and_no_last_line_end(tmp_path: Path) -> None:
-    path = tmp_path / "vocab.txt"
-    path.write_bytes("\r\n".join([*SPECIAL_TOKENS, "\u2028", "a"]).encode())
-    assert read_vocab(path) == [*SPECIAL_TOKENS, "\u2028", "a"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "cannot be read"),
-        (b"", "is empty"),
-        (b"\n\n", "is empty"),
-        ("\n".join(["[PAD]", "[CLS]", "a", "[UNK]"]).encode(), r"lacks \[SEP\], \[MASK\]"),
-        ("\n".join([*SPECIAL_TOKENS, "a", "[SEP]"]).encode(), r"\[SEP\] more than once"),
-        ("\ufeff" + "\n".join(SPECIAL_TOKENS), r"lacks \[PAD\]"),
-        (b"\xff\xfe[PAD]", "is not UTF-8"),
-    ],
-)
-def test_vocabularies_that_cannot_be_used(tmp_path: Path, content: bytes | str | None, message: str) -> None:
-    path = tmp_path / "vocab.txt"
-    if content is not None:
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    with pytest.raises(ModelError, match=message) as caught:
-        read_vocab(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_building_checks_the_special_tokens() -> None:
-    with pytest.raises(ModelError, match=r"lacks \[MASK\]"):
-        build_tokenizer([token for token in SPECIAL_TOKENS if token != "[MASK]"])
-    with pytest.raises(ModelError, match=r"\[PAD\] more than once"):
-        build_tokenizer([*SPECIAL_TOKENS, "[PAD]"])
-
-
-@pytest.mark.parametrize(
-    ("config", "lowered"),
-    [(None, True), ("{}", True), ('{"do_lower_case": true}', True), ('{"do_lower_case": false}', False)],
-)
-def test_model_directory_says_whether_to_lowercase(tmp_path: Path, config: str | None, lowered: bool) -> None:
-    write_vocab(tmp_path / "vocab.txt", [*SPECIAL_TOKENS, "a"])
-    (tmp_path / "tokenizer.json").write_text("another library's", encoding="utf-8")
-    if config is not None:
-        (tmp_path / "tokenizer_config.json").write_text(config, encoding="utf-8")
-    tokenizer = load_tokenizer(tmp_path)
-    assert tokenizer.encode_ids(["A"]) == [[5 if lowered else tokenizer.special.unk]]
-
-
-@pytest.mark.parametrize("config", ["{", "[]", '{"do_lower_case": "false"}', '{"do_lower_case": null}'])
-def test_tokenizer_config_that_cannot_be_used(tmp_path: Path, config: str) -> None:
-    write_vocab(tmp_path / "vocab.txt", SPECIAL_TOKENS)
-    (tmp_path / "tokenizer_config.json").write_text(config, encoding="utf-8")
-    with pytest.raises(ModelError, match=r"tokenizer_config\.json"):
-        load_tokenizer(tmp_path)
-
-
-def test_paths_without_a_tokenizer(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="holds neither"):
-        load_tokenizer(tmp_path)
-    with pytest.raises(ModelError, match="cannot be read"):
-        load_tokenizer(tmp_path / "nowhere")
-    (tmp_path / "tokenizer.json").write_text('{"version": ', encoding="utf-8")
-    with pytest.raises(ModelError, match="is not a tokenizer"):
-        load_tokenizer(tmp_path)
-
-
-def test_tokenizers_of_another_kind_are_refused(tmp_path: Path, little: WordPieceTokenizer) -> None:
-    path = tmp_path / "tokenizer.json"
-    other = Tokenizer.from_str(little.tokenizer.to_str())
-    other.add_special_tokens(["[MASK]"])
-    other.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
-    other.save(str(path))
-    with pytest.raises(ModelError, match="has special tokens and a post-processor of its own"):
-        load_tokenizer(path)
-    content = json.loads(little.tokenizer.to_str())
-    del content["model"]["vocab"]["[SEP]"]
-    path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ModelError, match=r"lacks \[SEP\]"):
-        load_tokenizer(path)
-    content["model"] = {"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}
-    path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ModelError, match="not a WordPiece tokenizer"):
-        load_tokenizer(path)
-
-
-def test_saving_replaces_the_file_whole(tmp_path: Path, little: WordPieceTokenizer, monkeypatch: Any) -> None:
-    path = tmp_path / "tokenizer.json"
-    path.write_text("earlier", encoding="utf-8")
-
-    def fail(*_: object) -> None:
-        raise OSError("no space left")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.replace", fail)
-        with pytest.raises(OSError, match="no space left"):
-            little.save(path)
-    assert path.read_text(encoding="utf-8") == "earlier"
-    assert [item.name for item in tmp_path.iterdir()] == ["tokenizer.json"]
-    little.save(path)
-    assert load_tokenizer(path).encode_ids(["你好"]) == little.encode_ids(["你好"])
