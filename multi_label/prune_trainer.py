@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ernie_toolkit.bundle import read_bundle
-from ernie_toolkit.compression.pipeline import Request, compress_session
+from ernie_toolkit.compression.pipeline import FULL, Request, compress_session
 from ernie_toolkit.compression.pruning import width_name
 from ernie_toolkit.compression.report import Report
 from ernie_toolkit.compression.report_files import write_report
@@ -19,7 +19,7 @@ from ernie_toolkit.compression.workshop import EXPORT
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.files import replaced_directory
 from ernie_toolkit.finetuning import open_session
-from ernie_toolkit.multi_label.exporting import add_legacy
+from ernie_toolkit.multi_label.exporting import add_legacy, has_legacy
 from ernie_toolkit.multi_label.trained import TrainedModel
 
 
@@ -62,10 +62,17 @@ def _renamed(report: Report, names: dict[str, str]) -> Report:
     return dataclasses.replace(report, candidates=tuple(candidates))
 
 
+def _pruned_directories(report: Report, directory: Path) -> list[Path]:
+    """Where a report's pruned models lie."""
+    names = {item.file.partition("/")[0] for item in report.candidates if item.file}
+    return [directory / name for name in sorted(names - {width_name(FULL)})]
+
+
 def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Report:
     """Prune a model to every width of the request's options, which are trained in one run; gives the report.
 
-    The model is used up. Raises ConfigError, ModelError or DataError as `compress_session` does.
+    The model is used up. With the request's `resume`, a run that has ended gives its report, and what it lacks of the
+    guide's files is written. Raises ConfigError, ModelError or DataError as `compress_session` does.
     """
     from ernie_toolkit.cli import say
 
@@ -73,8 +80,10 @@ def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Rep
     names = _new_names(report, request.options.widths)
     for old, new in names.items():
         _lay_out(request.directory / old, request.directory / new)
-    report = _renamed(report, names)
-    write_report(report, request.directory)
-    for directory in (request.directory / new for new in names.values()):
-        add_legacy(directory, read_bundle(directory))
+    if names:
+        report = _renamed(report, names)
+        write_report(report, request.directory)
+    for directory in _pruned_directories(report, request.directory):
+        if not has_legacy(directory):
+            add_legacy(directory, read_bundle(directory))
     return report

@@ -205,6 +205,16 @@ def test_pruned_models_are_laid_out_as_the_guide_lists_them(root: Path, place: P
         lines = (tmp_path / "out.txt").read_text(encoding="utf-8").splitlines()[:20]
         agree(directory, [split_line(line, "out")[1] for line in lines], texts)
     assert not list((tmp_path / "prune").glob("width_mult_0*")) and not (tmp_path / "prune/unfinished").exists()
+    # Asked to go on, the finished run gives its report, and writes nothing but what somebody has deleted.
+    lacking = tmp_path / "prune/0.5_vocab/float32.pdiparams"
+    lacking.unlink()
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "prune").rglob("*") if path.is_file()}
+    again = call(root, place, "prune.py", *arguments, "--resume")
+    assert again.returncode == 0, again.stderr
+    assert "the run has ended before" in again.stdout
+    assert again.stdout.splitlines()[-4:] == done.stdout.splitlines()[-4:]
+    assert all(path.stat().st_mtime_ns == time for path, time in written.items() if lacking.parent != path.parent)
+    assert lacking.is_file() and lacking.with_suffix(".pdmodel").is_file()
 
 
 def test_two_processes_train_as_one_with_nothing_at_hand(root: Path, tmp_path: Path) -> None:

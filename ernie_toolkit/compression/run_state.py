@@ -14,7 +14,7 @@ from typing import Any
 
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options, check_distillation
 from ernie_toolkit.compression.report import REPORT_FILE, Report, read_report
-from ernie_toolkit.compression.workshop import EXPORT, WORK, discard
+from ernie_toolkit.compression.workshop import WORK, discard
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import check_output_file, write_json
 from ernie_toolkit.options import TrainingOptions
@@ -115,16 +115,14 @@ def find_run(request: Request, identity: dict[str, Any]) -> RunState:
 def finished_report(request: Request, run: RunState, say: Say) -> Report | None:
     """With --resume, the report of a run that was asked the same and has ended; None where there is none.
 
-    Its models have to lie where a run puts them: where they were moved or deleted, they are made again.
+    Its models have to lie where the report says: where they were moved or deleted, they are made again.
     """
     path = request.directory / REPORT_FILE
     if run.goes_on or not request.resume or request.overwrite or not path.is_file():
         return None
     report = read_report(path)
-    kept = [Path(item.file) for item in (report.baseline, *report.candidates) if item.kept]
-    if report.run != run.checksum or not all(
-        file.parent.name == EXPORT and (request.directory / file).is_file() for file in kept
-    ):
+    kept = [request.directory / item.file for item in (report.baseline, *report.candidates) if item.kept]
+    if report.run != run.checksum or not all(file.is_file() for file in kept):
         return None
     say(f"{path}: the run has ended before, with the same model, data and settings; without --resume it starts anew")
     return report

@@ -49,6 +49,11 @@ def _put(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def has_legacy(directory: Path) -> bool:
+    """Whether a directory has both files of the old format."""
+    return all((directory / f"{PREFIX}{suffix}").is_file() for suffix in LEGACY_SUFFIXES)
+
+
 def add_legacy(model_dir: Path, bundle: Bundle) -> tuple[Path, ...]:
     """Write `float32.pdmodel` and `float32.pdiparams` beside a bundle's files, by a process of their own.
 
