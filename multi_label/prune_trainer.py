@@ -39,13 +39,18 @@ def _lay_out(source: Path, target: Path) -> None:
     shutil.rmtree(source)
 
 
+def _model_directories(report: Report) -> set[str]:
+    """Names of the directories that a report's compressed models lie in."""
+    return {item.file.partition("/")[0] for item in report.candidates if item.file}
+
+
 def _new_names(report: Report, widths: Sequence[Fraction]) -> dict[str, str]:
     """Directories of pruned models in a report to the guide's names; what follows the width (`_qat`) stays."""
-    found = {item.file.partition("/")[0] for item in report.candidates if item.file}
+    found = sorted(_model_directories(report))
     names = {}
     for width in widths:
         old = width_name(width)
-        for directory in sorted(found):
+        for directory in found:
             if directory == old or directory.startswith(f"{old}_"):
                 names[directory] = guide_name(width) + directory.removeprefix(old)
     return names
@@ -60,12 +65,6 @@ def _renamed(report: Report, names: dict[str, str]) -> Report:
             item = dataclasses.replace(item, file=f"{names[directory]}/{rest.removeprefix(EXPORT + '/')}")
         candidates.append(item)
     return dataclasses.replace(report, candidates=tuple(candidates))
-
-
-def _pruned_directories(report: Report, directory: Path) -> list[Path]:
-    """Where a report's pruned models lie."""
-    names = {item.file.partition("/")[0] for item in report.candidates if item.file}
-    return [directory / name for name in sorted(names - {width_name(FULL)})]
 
 
 def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Report:
@@ -83,7 +82,8 @@ def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Rep
     if names:
         report = _renamed(report, names)
         write_report(report, request.directory)
-    for directory in _pruned_directories(report, request.directory):
+    for name in sorted(_model_directories(report) - {width_name(FULL)}):
+        directory = request.directory / name
         if not has_legacy(directory):
             add_legacy(directory, read_bundle(directory))
     return report
