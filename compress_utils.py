@@ -14,6 +14,7 @@ from ernie_toolkit.compression.pipeline import compress_bundle, compress_session
 from ernie_toolkit.compression.report import Report
 from ernie_toolkit.compression.run_state import Request, check_unfinished
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
+from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.devices import accelerate_cpu, check_device
 from ernie_toolkit.errors import ConfigError
@@ -99,13 +100,12 @@ def settle(source: SourceOptions, given: argparse.Namespace, task: str, record: 
     return Settings(source, compression, training, reading)
 
 
-def load_data(source: SourceOptions, task: str, record: dict[str, Any]) -> DataSet:
+def load_data(source: SourceOptions, task: str, record: dict[str, Any], options: FileOptions) -> DataSet:
     """The training and dev rows; the sample for a model that was fine-tuned on it, unless other data is named."""
     if record.get("data_source") == "sample" and source.data_source == "auto" and not source.data_dir:
         source = dataclasses.replace(source, data_source="sample")
-    return load_splits(
-        source, task, {"train": source.max_train_samples, "dev": source.max_dev_samples}, sample_allowed=False
-    )
+    limits = {"train": source.max_train_samples, "dev": source.max_dev_samples}
+    return load_splits(source, task, limits, sample_allowed=False, options=options)
 
 
 def check_bundle(bundle: Bundle, data: DataSet) -> None:
@@ -176,7 +176,7 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
         epilog=f"data sets: {', '.join((*names, CUSTOM))}",
     )
     defaults = {"dataset": dataset}
-    for options_class in (SourceOptions, CompressionOptions):
+    for options_class in (SourceOptions, FileOptions, CompressionOptions):
         add_options(parser, options_class, defaults)
     add_options(parser, TrainingOptions, without=NOT_OF_TRAINING)
     if task == "qa":
@@ -195,7 +195,7 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
             record = {"data_source": info.data_source, "settings": limits}
         settings = settle(source, given, task, record)
         check_unfinished(settings.request)
-        data = load_data(source, task, record)
+        data = load_data(source, task, record, resolve_options(FileOptions, {}, given))
         print_settings(json.loads(json.dumps(settings.shown(task))))
         spec = data.spec
         length = settings.training.max_seq_length

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, is_main_process, print_settings, say, warn
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
+from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.devices import accelerate_cpu, check_device
 from ernie_toolkit.errors import ConfigError
@@ -96,11 +97,17 @@ def load_data(run: RunOptions, given: argparse.Namespace, task: str) -> DataSet:
         limits["dev"] = min(limits["dev"] or PARITY_ROWS, PARITY_ROWS)
     sample_allowed = "model_name_or_path" not in vars(given) and not run.data_dir
     needed = {split: limits[split] for split, needed in wanted.items() if needed}
-    return load_splits(run, task, needed, sample_allowed, run.test_file)
+    options = resolve_options(FileOptions, {}, given)
+    return load_splits(run, task, needed, sample_allowed, options, run.test_file)
 
 
 def load_splits(
-    source: SourceOptions, task: str, limits: Mapping[str, int], sample_allowed: bool, test_file: str = ""
+    source: SourceOptions,
+    task: str,
+    limits: Mapping[str, int],
+    sample_allowed: bool,
+    options: FileOptions,
+    test_file: str = "",
 ) -> DataSet:
     """Load some splits, and print what there is to know about them; `limits`: rows of each, 0 for all."""
     data = load_dataset(
@@ -112,6 +119,7 @@ def load_splits(
         sample_allowed=sample_allowed,
         limits={split: rows for split, rows in limits.items() if rows},
         test_file=test_file or None,
+        options=options,
         **{name: getattr(source, name) or None for name in ("train_file", "dev_file", "label_file")},
     )
     for message in data.warnings:
@@ -239,7 +247,7 @@ def run_script(task: str, dataset: str, description: str, argv: Sequence[str]) -
         prog=TASK_SCRIPTS[task], description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
     )
     defaults = {"dataset": dataset}
-    for options_class in (RunOptions, TrainingOptions, *((ReadingOptions,) if task == "qa" else ())):
+    for options_class in (RunOptions, FileOptions, TrainingOptions, *((ReadingOptions,) if task == "qa" else ())):
         add_options(parser, options_class, defaults)
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):

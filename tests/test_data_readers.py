@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ernie_toolkit.data import DATASETS, SPLITS, Example, get_spec, load_dataset, read_clue_jsonl
+from ernie_toolkit.data.file_options import FileRecord
+from ernie_toolkit.data.readers import NO_GOLD_LABEL
 from ernie_toolkit.errors import ConfigError, DataError
 
 PAIR = {"sentence1": "怎么还款", "sentence2": "如何还款", "label": "1"}
@@ -155,10 +157,10 @@ def test_test_split_needs_no_label_and_keeps_repeated_ids(tmp_path: Path) -> Non
 def test_rows_without_gold_label_are_left_out_and_counted(tmp_path: Path) -> None:
     gap, good = {**PAIR, "label": "-"}, {**PAIR, "label": "neutral"}
     path = write(tmp_path / "train.json", gap, good, gap)
-    left_out: list[int] = []
-    rows = list(read_clue_jsonl(path, get_spec("ocnli"), "train", left_out))
+    record = FileRecord()
+    rows = list(read_clue_jsonl(path, get_spec("ocnli"), "train", record=record))
     assert [row["id"] for row in rows] == [1]
-    assert left_out == [1, 3]
+    assert record.left_out == {NO_GOLD_LABEL: [1, 3]}
     assert [row["label"] for row in read(path, "ocnli", "test")] == [None, "neutral", None]
 
 

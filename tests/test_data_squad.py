@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ernie_toolkit.data import SPLITS, Example, custom_spec, load_dataset, read_squad
+from ernie_toolkit.data.file_options import FileRecord
 from ernie_toolkit.data.inputs import read_inputs
 from ernie_toolkit.data.reading import parse_examples
 from ernie_toolkit.data.registry import get_spec
-from ernie_toolkit.data.squad import NEAR, locate, parse_question
+from ernie_toolkit.data.squad import ANSWER_NOT_FOUND, NEAR, locate, parse_question
 from ernie_toolkit.errors import ConfigError, DataError
 
 CONTEXT = " 甲生于北京，后来去了上海。"
@@ -131,13 +132,13 @@ def test_white_space_around_an_answer_does_not_count() -> None:
 def test_train_questions_without_a_place_are_left_out_and_named(tmp_path: Path) -> None:
     lost = [changed(id=index, **answer("南京", 4)) for index in range(6)]
     path = write(tmp_path / "train.json", squad(*lost[:4], ROW, *lost[4:], changed(id="q2", answers=...)))
-    left_out: list[str] = []
-    assert [row["id"] for row in read_squad(path, "train", left_out)] == ["q1"]
-    assert left_out == ["0", "1", "2", "3", "4", "5", "q2"]
+    record = FileRecord()
+    assert [row["id"] for row in read_squad(path, "train", record=record)] == ["q1"]
+    assert record.left_out[ANSWER_NOT_FOUND] == ["0", "1", "2", "3", "4", "5", "q2"]
     data = load_dataset("cmrc2018", data_dir=tmp_path, splits=("train",))
     assert data.left_out == {"train": 7}
     assert data.warnings == (
-        f"7 question(s) whose answer is not found in the context left out of {path}: '0', '1', '2', '3', '4', ...",
+        f"7 question(s) whose answer is not found in the context left out of {path}: 0, 1, 2, 3, 4, ...",
     )
 
 
@@ -260,10 +261,10 @@ def test_custom_files(tmp_path: Path) -> None:
 
 
 def test_rows_in_memory() -> None:
-    left_out: list[Any] = []
+    record = FileRecord()
     rows = [ROW, changed(id="q2", **answer("南京", 0))]
-    examples = list(parse_examples(rows, get_spec("cmrc2018"), "train", "sample", left_out))
-    assert ([row["span"] for row in examples], left_out) == ([(4, 6)], ["q2"])
+    examples = list(parse_examples(rows, get_spec("cmrc2018"), "train", "sample", record))
+    assert ([row["span"] for row in examples], record.left_out) == ([(4, 6)], {ANSWER_NOT_FOUND: ["q2"]})
     with pytest.raises(DataError, match="sample dev row 1: no answer to question 'q1'"):
         list(parse_examples([changed(answers=...)], get_spec("cmrc2018"), "dev", "sample", []))
 
@@ -336,10 +337,10 @@ questions = st.fixed_dictionaries(
 @given(rows=st.lists(questions, max_size=4), ascii_only=st.booleans())
 def test_questions_written_are_the_questions_read(tmp_path: Path, rows: list[Any], ascii_only: bool) -> None:
     path = write(tmp_path / "train.json", json.dumps(squad(*rows), ensure_ascii=ascii_only))
-    left_out: list[str] = []
-    examples = list(read_squad(path, "train", left_out))
+    record = FileRecord()
+    examples = list(read_squad(path, "train", record=record))
     names = [row["id"] for row in examples]
-    assert sorted(names + left_out) == sorted(row["id"] for row in rows)
+    assert sorted(names + record.left_out.get(ANSWER_NOT_FOUND, [])) == sorted(row["id"] for row in rows)
     by_id = {row["id"]: row for row in rows}
     for example in examples:
         row = by_id[example["id"]]

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
 from ernie_toolkit.data.lines import check_text, is_json, parse_object, read_lines, text_field
 from ernie_toolkit.data.readers import Example, check_label, parse_label
 from ernie_toolkit.data.registry import CUSTOM, SPLITS, DatasetSpec, Split
@@ -34,6 +35,7 @@ def custom_spec(
     test_file: Path | None = None,
     label_file: Path | None = None,
     task: str = "seq_cls",
+    options: FileOptions = DEFAULT_FILE_OPTIONS,
 ) -> DatasetSpec:
     """Find out what a user's files hold: for classification single sentences or pairs, and which labels.
 
@@ -81,7 +83,13 @@ def _labels(
     return labels, names
 
 
-def read_custom(path: Path, spec: DatasetSpec, split: Split = "train") -> Iterator[Example]:
+def read_custom(
+    path: Path,
+    spec: DatasetSpec,
+    split: Split = "train",
+    options: FileOptions = DEFAULT_FILE_OPTIONS,
+    record: FileRecord | None = None,
+) -> Iterator[Example]:
     """Stream the examples of a user's file, with the fields `sentence` or `sentence1` and `sentence2`.
 
     `label` is None for the rows of a test file that has none; `id` is a JSON row's own whole-number `id`,

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from ernie_toolkit.data.custom import custom_spec
+from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, SkippedRow
 from ernie_toolkit.data.official import official_files
 from ernie_toolkit.data.readers import Example
-from ernie_toolkit.data.reading import left_out_warning, parse_examples, read_examples
+from ernie_toolkit.data.reading import left_out_warnings, parse_examples, read_examples
 from ernie_toolkit.data.registry import CUSTOM, SPLITS, TASK_SCRIPTS, DatasetSpec, Split, check_task, get_spec
 from ernie_toolkit.errors import ConfigError, DataError, DownloadError
 
@@ -28,7 +29,7 @@ class DataSet:
 
     `source` is where they came from and `location` the directory (or "generated, seed N"); `left_out`
     counts the rows without a gold label, and the training questions whose answer is not found in their
-    context; `warnings` are lines for the caller to print.
+    context; `warnings` are lines for the caller to print, `skipped` the rows to predict that get no answer.
     """
 
     spec: DatasetSpec
@@ -39,6 +40,7 @@ class DataSet:
     location: str
     left_out: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    skipped: tuple[SkippedRow, ...] = ()
 
     def split(self, name: Split) -> list[Example]:
         """The examples of one split. Raises ConfigError where it was not loaded."""
@@ -55,6 +57,7 @@ class _Request:
     splits: tuple[Split, ...]
     limits: Mapping[str, int]
     task: str | None
+    options: FileOptions
 
 
 def load_dataset(
@@ -71,17 +74,19 @@ def load_dataset(
     dev_file: Path | str | None = None,
     test_file: Path | str | None = None,
     label_file: Path | str | None = None,
+    options: FileOptions = DEFAULT_FILE_OPTIONS,
 ) -> DataSet:
     """Find and read a data set: `data_dir`, else PaddleNLP's cache and download, else the embedded sample.
 
     `task` is the one that the data set has to be of (None: any); files of "custom" are read as data of that
     task (None: seq_cls). The sample is taken where `data_source` is "sample", or "auto" with `sample_allowed`
     and nothing to be had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the
-    published sample). `limits` gives, per split, how many rows are read from its start. The four files belong
+    published sample). `limits` gives, per split, how many rows are read from its start,
+    `options` says how files are read. The four files belong
     to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError where
     the official files cannot be had, DataError on files that are missing or malformed.
     """
-    request = _check_request(name, task, data_dir, data_source, splits, limits)
+    request = _check_request(name, task, data_dir, data_source, splits, limits, options)
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
@@ -130,6 +135,7 @@ def _check_request(
     data_source: str,
     splits: Sequence[str],
     limits: Mapping[str, int] | None,
+    options: FileOptions,
 ) -> _Request:
     if task is not None and task not in TASK_SCRIPTS:
         raise ConfigError(f"task '{task}' is not known: use one of {', '.join(TASK_SCRIPTS)}")
@@ -146,24 +152,26 @@ def _check_request(
     for split, limit in (limits or {}).items():
         if limit < 1:
             raise ConfigError(f"the limit of the {split} split is {limit}: it must be at least 1 row")
-    return _Request(tuple(split for split in SPLITS if split in splits), dict(limits or {}), task)
+    return _Request(tuple(split for split in SPLITS if split in splits), dict(limits or {}), task, options)
 
 
 def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Request, source: Source) -> DataSet:
     examples: dict[str, list[Example]] = {}
     left_out: dict[str, int] = {}
     warnings: list[str] = []
+    skipped: tuple[SkippedRow, ...] = ()
     for split in request.splits:
-        gaps: list[Any] = []
-        rows = read_examples(paths[split], spec, split, gaps)
+        record = FileRecord()
+        rows = read_examples(paths[split], spec, split, request.options, record)
         examples[split] = list(islice(rows, request.limits.get(split)))
-        left_out[split] = len(gaps)
+        left_out[split] = record.left_out_count
         if not examples[split]:
             raise DataError(f"{paths[split]}: no rows to use in the {split} file: is it the right file?")
-        if gaps:
-            warnings.append(left_out_warning(spec, paths[split], gaps))
+        warnings += [*left_out_warnings(paths[split], record), *record.notices]
+        if split == "test":
+            skipped = tuple(record.skipped)
     folders = dict.fromkeys(str(path.parent) for path in paths.values())
-    return _data_set(spec, examples, source, ", ".join(folders), left_out, tuple(warnings))
+    return _data_set(spec, examples, source, ", ".join(folders), left_out, tuple(warnings), skipped)
 
 
 def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason: str | None = None) -> DataSet:
@@ -174,9 +182,9 @@ def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason:
     examples: dict[str, list[Example]] = {}
     left_out: dict[str, int] = {}
     for split in request.splits:
-        gaps: list[Any] = []
-        gold = list(parse_examples(rows[split], spec, split, "sample", gaps))
-        left_out[split] = len(gaps)
+        record = FileRecord()
+        gold = list(parse_examples(rows[split], spec, split, "sample", record))
+        left_out[split] = record.left_out_count
         examples[split] = gold[: request.limits.get(split)]
     warning = SAMPLE_WARNING.format(name=spec.name)
     warnings = (f"{reason}; using the sample instead",) if reason else ()
@@ -184,7 +192,7 @@ def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason:
 
 
 def _load_custom(files: Mapping[str, Path], request: _Request) -> DataSet:
-    spec = custom_spec(**files, task=request.task or "seq_cls")
+    spec = custom_spec(**files, task=request.task or "seq_cls", options=request.options)
     missing = [split for split in request.splits if split not in spec.files]
     if missing:
         raise ConfigError(f"--dataset {CUSTOM} has no {missing[0]} data: give --{missing[0]}_file")
@@ -199,6 +207,7 @@ def _data_set(
     location: str,
     left_out: dict[str, int],
     warnings: tuple[str, ...],
+    skipped: tuple[SkippedRow, ...] = (),
 ) -> DataSet:
     train, dev, test = (examples.get(split) for split in SPLITS)
-    return DataSet(spec, train, dev, test, source, location, left_out, warnings)
+    return DataSet(spec, train, dev, test, source, location, left_out, warnings, skipped)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Dict
 
+from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
 from ernie_toolkit.data.lines import check_text, parse_object, read_lines, text_field
 from ernie_toolkit.data.registry import DatasetSpec, Split
 from ernie_toolkit.errors import DataError
@@ -21,26 +22,32 @@ multi_label: `id` (int), `sentence`, `labels` (identifiers in the model's order)
 """
 
 GAP = "-"
+NO_GOLD_LABEL = "row(s) without a gold label (label '-')"
 _SHOWN_LABELS = 20
 
 
 def read_clue_jsonl(
-    path: Path, spec: DatasetSpec, split: Split = "train", left_out: list[int] | None = None
+    path: Path,
+    spec: DatasetSpec,
+    split: Split = "train",
+    options: FileOptions = DEFAULT_FILE_OPTIONS,
+    record: FileRecord | None = None,
 ) -> Iterator[Example]:
     """Stream the examples of a file in CLUE's format: one JSON object a line.
 
     Rows of `train` and `dev` need a label; rows of `test` may have one (`label` is None where not). Rows
-    labelled "-" in a set with `has_gold_gaps` are left out of `train` and `dev`, and their line numbers
-    appended to `left_out`. `id` is the row's own `id` (`idx` in CLUEWSC2020), else its index among the
+    labelled "-" in a set with `has_gold_gaps` are left out of `train` and `dev`, which `record` is told.
+    `id` is the row's own `id` (`idx` in CLUEWSC2020), else its index among the
     file's rows. Raises DataError with file and line number at the first line that does not fit.
     """
+    record = record or FileRecord()
     for index, (number, line) in enumerate(read_lines(path)):
         where = f"{path}:{number}"
         example = parse_row(parse_object(line, where), spec, split, index, where)
         if example is not None:
             yield example
-        elif left_out is not None:
-            left_out.append(number)
+        else:
+            record.leave_out(NO_GOLD_LABEL, number)
 
 
 def parse_row(row: dict[str, Any], spec: DatasetSpec, split: Split, index: int, where: str) -> Example | None:

@@ -7,30 +7,34 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.data.custom import read_custom
-from ernie_toolkit.data.readers import Example, parse_row, read_clue_jsonl
+from ernie_toolkit.data.file_options import FileOptions, FileRecord
+from ernie_toolkit.data.readers import NO_GOLD_LABEL, Example, parse_row, read_clue_jsonl
 from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, Split
-from ernie_toolkit.data.squad import parse_question, read_squad
+from ernie_toolkit.data.squad import ANSWER_NOT_FOUND, parse_question, read_squad
 from ernie_toolkit.data.tagged import parse_tagged_row, read_tagged
 
-_SHOWN_IDS = 5
+_SHOWN_PLACES = 5
+_REASONS = {"qa": ANSWER_NOT_FOUND}
 
 
-def read_examples(path: Path, spec: DatasetSpec, split: Split, left_out: list[Any]) -> Iterator[Example]:
-    """Stream the examples of a file; what is left out of it is appended to `left_out`, by line number or id.
+def read_examples(
+    path: Path, spec: DatasetSpec, split: Split, options: FileOptions, record: FileRecord
+) -> Iterator[Example]:
+    """Stream the examples of a file; how it was read and what was left out of it goes to `record`.
 
     Raises DataError at the first row that does not fit.
     """
     if spec.task == "token_cls":
-        return read_tagged(path, spec, split)
+        return read_tagged(path, spec, split, options, record)
     if spec.task == "qa":
-        return read_squad(path, split, left_out)
+        return read_squad(path, split, options, record)
     if spec.name == CUSTOM:
-        return read_custom(path, spec, split)
-    return read_clue_jsonl(path, spec, split, left_out)
+        return read_custom(path, spec, split, options, record)
+    return read_clue_jsonl(path, spec, split, options, record)
 
 
 def parse_examples(
-    rows: list[dict[str, Any]], spec: DatasetSpec, split: Split, source: str, left_out: list[Any]
+    rows: list[dict[str, Any]], spec: DatasetSpec, split: Split, source: str, record: FileRecord
 ) -> Iterator[Example]:
     """The same for rows that are in memory, in the official fields; `source` names them in messages."""
     for index, row in enumerate(rows):
@@ -43,14 +47,16 @@ def parse_examples(
         else:
             example = parse_row(row, spec, split, index, where)
         if example is None:
-            left_out.append(row.get("id", index + 1))
+            record.leave_out(_REASONS.get(spec.task, NO_GOLD_LABEL), row.get("id", index + 1))
         else:
             yield example
 
 
-def left_out_warning(spec: DatasetSpec, path: Path, left_out: list[Any]) -> str:
-    """The line that tells the user what was left out of a file."""
-    if spec.task != "qa":
-        return f"{len(left_out)} row(s) without a gold label (label '-') left out of {path}"
-    ids = ", ".join(f"{name!r:.60}" for name in left_out[:_SHOWN_IDS]) + (", ..." if len(left_out) > _SHOWN_IDS else "")
-    return f"{len(left_out)} question(s) whose answer is not found in the context left out of {path}: {ids}"
+def left_out_warnings(path: Path | str, record: FileRecord) -> list[str]:
+    """The lines that tell the user what was left out of a file."""
+    lines = []
+    for reason, places in record.left_out.items():
+        shown = ", ".join(str(place)[:60] for place in places[:_SHOWN_PLACES])
+        more = ", ..." if len(places) > _SHOWN_PLACES else ""
+        lines.append(f"{len(places)} {reason} left out of {path}: {shown}{more}")
+    return lines

@@ -7,23 +7,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
 from ernie_toolkit.data.lines import check_text, json_type, read_all_lines, text_field
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import DataError
 
+ANSWER_NOT_FOUND = "question(s) whose answer is not found in the context"
 NEAR = 50
 """How many characters from its `answer_start` an answer is still looked for: offsets of real sets are a few off."""
 
 
-def read_squad(path: Path, split: Split = "train", left_out: list[str] | None = None) -> Iterator[Example]:
+def read_squad(
+    path: Path,
+    split: Split = "train",
+    options: FileOptions = DEFAULT_FILE_OPTIONS,
+    record: FileRecord | None = None,
+) -> Iterator[Example]:
     """Stream the questions of a file in their order, in the form that `parse_question` gives.
 
     The file is one JSON object with the list `data`, or that list. The file is parsed whole, its questions
-    are checked one by one as they are asked for. Questions that `parse_question` leaves out have their ids
-    appended to `left_out`. Raises DataError that names the file and the place in it
+    are checked one by one as they are asked for. Of questions that `parse_question` leaves out `record` is told
+    the ids. Raises DataError that names the file and the place in it
     ("data[0].paragraphs[2].qas[1]"), on bad JSON its line and column, and on an id that occurs twice.
     """
+    record = record or FileRecord()
     seen: set[str] = set()
     for row, where in _questions(path):
         name = _question_id(row, where)
@@ -33,8 +41,8 @@ def read_squad(path: Path, split: Split = "train", left_out: list[str] | None = 
         example = parse_question(row, split, where)
         if example is not None:
             yield example
-        elif left_out is not None:
-            left_out.append(name)
+        else:
+            record.leave_out(ANSWER_NOT_FOUND, name)
 
 
 def parse_question(row: dict[str, Any], split: Split, where: str) -> Example | None:

@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
 from ernie_toolkit.data.lines import check_text, is_json, json_type, parse_object, read_all_lines, read_lines
 from ernie_toolkit.data.readers import Example, check_label
 from ernie_toolkit.data.registry import DatasetSpec, Split
@@ -42,7 +43,13 @@ class _Sentence:
     own_id: Any = None
 
 
-def read_tagged(path: Path, spec: DatasetSpec, split: Split = "train") -> Iterator[Example]:
+def read_tagged(
+    path: Path,
+    spec: DatasetSpec,
+    split: Split = "train",
+    options: FileOptions = DEFAULT_FILE_OPTIONS,
+    record: FileRecord | None = None,
+) -> Iterator[Example]:
     """Stream the sentences of a file as `id` (int), `text` and `labels`, one BIO tag for every character.
 
     The format is told by the name (.json, .jsonl) and by the content. `labels` is None for the sentences of
