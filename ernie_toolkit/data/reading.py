@@ -8,9 +8,10 @@ from typing import Any
 
 from ernie_toolkit.data.custom import read_custom
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
+from ernie_toolkit.data.questions import ANSWER_NOT_FOUND, parse_question
 from ernie_toolkit.data.readers import NO_GOLD_LABEL, Example, parse_row, read_clue_jsonl
 from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, Split
-from ernie_toolkit.data.squad import ANSWER_NOT_FOUND, parse_question, read_squad
+from ernie_toolkit.data.squad import read_squad
 from ernie_toolkit.data.tagged import parse_tagged_row, read_tagged
 
 _SHOWN_PLACES = 5
