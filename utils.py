@@ -124,8 +124,9 @@ def load_splits(
     )
     for message in data.warnings:
         warn(message)
-    counts = {split: len(getattr(data, split)) for split in limits}
-    say(f"data: {data.spec.name} from {data.source} ({data.location}), rows: {counts}")
+    say(f"data: {data.spec.name} from {data.source} ({data.location})")
+    for line in data.summary:
+        say(line)
     return data
 
 

@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 from ernie_toolkit.data.doccano import label_names, read_doccano, split_rows, write_doccano
 from ernie_toolkit.data.label_sets import (
     FILES,
-    comparable,
     format_line,
     is_sample,
     load_label_sets,
     may_stand_in,
-    read_directory,
     read_label_list,
     read_label_sets,
     read_numbered_texts,
@@ -87,53 +85,28 @@ def test_other_spellings_of_a_label_are_read_and_said(tmp_path: Path) -> None:
     write(tmp_path, "1级\n2级\n", "label.txt")
     train = write(tmp_path, "文\t１级\n文二\t 1 级,2级\n文三\t１级,2级\u200b\n".replace("1 级", "1级\ufeff"))
     write(tmp_path, "文\t1级\n", "dev.txt")
-    reading = read_directory(tmp_path)
-    assert [row["labels"] for row in reading.data.split("train")] == [("1级",), ("1级", "2级"), ("1级", "2级")]
-    assert reading.notices == (
+    data = load_label_sets(tmp_path)
+    assert [row["labels"] for row in data.split("train")] == [("1级",), ("1级", "2级"), ("1级", "2级")]
+    assert data.warnings == (
         f"{train}: label '１级' is read as '1级' of label.txt in 2 row(s)",
         f"{train}: label '1级\\ufeff' is read as '1级' of label.txt in 1 row(s)",
         f"{train}: label '2级\\u200b' is read as '2级' of label.txt in 1 row(s)",
     )
-    with pytest.raises(DataError, match=r"train.txt:1: label '１级' is another spelling of '1级': take one out"):
+    with pytest.raises(DataError, match=r"train.txt:1: two spellings of label '1级': take one out"):
         list(read_label_sets(write(tmp_path, "文\t1级,１级\n"), ("1级", "2级")))
 
 
-def test_labels_of_a_label_file_that_look_the_same_stay_two(tmp_path: Path) -> None:
-    path = write(tmp_path, "1级\n１级\n2级\n", "label.txt")
-    write(tmp_path, "文\t1级,１级\n文二\t2级\n")
-    reading = read_directory(tmp_path, ("train",))
-    assert reading.data.split("train")[0]["labels"] == ("1级", "１级")
-    assert reading.notices == (f"{path}: labels '1级' and '１级' look the same and are 2 labels: is that meant?",)
-    # Nobody can say which of the two a third spelling is.
-    with pytest.raises(DataError, match=r"is not in label.txt: 1级, １级, 2级"):
-        list(read_label_sets(write(tmp_path, "文\t1级\u200b\n"), ("1级", "１级", "2级")))
-
-
-@given(st.text(st.sampled_from("a1１ａ 　\u200b甲（("), min_size=1, max_size=6), st.sampled_from("\u200b\ufeff\u2060"))
-def test_what_cannot_be_seen_makes_no_difference(label: str, invisible: str) -> None:
-    import unicodedata
-
-    for other in (invisible + label, label + invisible, f" {label}\u3000", unicodedata.normalize("NFKC", label)):
-        assert comparable(other) == comparable(label)
-    assert comparable(comparable(label)) == comparable(label)
-    assert comparable(label + "乙") != comparable(label)
-
-
-def test_one_line_says_what_a_directory_holds(tmp_path: Path) -> None:
+def test_what_a_directory_holds_is_said(tmp_path: Path) -> None:
     write(tmp_path, "甲\n乙\n丙\n丁\n", "label.txt")
     write(tmp_path, "一\t甲,乙\n\n二\t甲\n三\t\n四\t丁\n")
     write(tmp_path, "五\t甲\n \n\n六\t\n七\t\n", "dev.txt")
-    assert read_directory(tmp_path).summary == (
-        f"data: {tmp_path}, text<TAB>label,label: train 4 rows (1 without a label, 1 blank line(s)); "
-        "dev 3 rows (2 without a label, 2 blank line(s)); 4 labels, rows in train/dev: 甲 2/1, 乙 1/0, 丙 0/0, 丁 1/0; "
-        "labels without a training row: 丙; labels without a dev row: 乙, 丙, 丁"
-    )
-    summary = read_directory(tmp_path, ("train",)).summary
-    assert summary.endswith("4 labels, rows in train: 甲 2, 乙 1, 丙 0, 丁 1; labels without a training row: 丙")
-    write(tmp_path, "".join(f"类{number}\n" for number in range(50)), "label.txt")
-    write(tmp_path, "一\t类3\n")
-    summary = read_directory(tmp_path, ("train",)).summary
-    assert "类19 0 and 30 more; labels without a training row: 类0, 类1" in summary and summary.endswith("29 more")
+    train, dev, *missing = load_label_sets(tmp_path).summary
+    assert "train.txt" in train and "4 rows" in train and "甲 2, 乙 1, 丁 1; 1 without; 1 blank line(s)" in train
+    assert "dev.txt" in dev and "3 rows" in dev and "甲 1; 2 without; 2 blank line(s)" in dev
+    assert [line.partition("labels ")[2] for line in missing] == [
+        "without a train row: 丙",
+        "without a dev row: 乙, 丙, 丁",
+    ]
 
 
 NUMBERED = st.lists(st.sampled_from(["文", "文二", "", " ", "文\t甲"]), min_size=1, max_size=6)
@@ -303,11 +276,16 @@ def test_levels_of_labels(tmp_path: Path) -> None:
         read_doccano(write(tmp_path, '{"text": "一", "label": "猫##"}', "all.jsonl"), "hierarchical")
 
 
-def test_labels_that_look_the_same_are_said(tmp_path: Path) -> None:
-    rows = [{"text": "一", "label": ["１级", "乙"]}, {"text": "二", "label": ["1级", "乙\u200b"]}]
+def test_labels_that_look_the_same_become_one(tmp_path: Path) -> None:
+    rows = [{"text": "一", "label": ["１级", "乙"]}, {"text": "二", "label": ["1级", "乙\u200b", "乙"]},
+            {"text": "三", "label": "1级"}]  # fmt: skip
     export = read_doccano(write(tmp_path, "\n".join(map(json.dumps, rows)), "all.jsonl"))
-    assert len(export.notices) == 2 and "labels '１级' and '1级' look the same" in export.notices[0]
-    assert "labels '乙' and '乙\\u200b' look the same" in export.notices[1]
+    assert [row["labels"] for row in export.rows] == [("1级", "乙"), ("1级", "乙"), ("1级",)]
+    assert len(export.notices) == 2 and "'１级' (1 row(s)) and '1级' (2 row(s)) are read as one" in export.notices[0]
+    assert "乙\\u200b" in export.notices[1]
+    write(tmp_path, "".join(label + "\n" for label in label_names(export.rows)), "label.txt")
+    write_label_sets(tmp_path / "train.txt", export.rows)
+    assert load_label_sets(tmp_path, ("train",)).spec.labels == ("1级", "乙")
 
 
 def test_what_stands_behind_a_text_of_a_dirty_line_is_dropped(tmp_path: Path) -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.data.file_options import Place
-from ernie_toolkit.data.label_sets import SEPARATOR, comparable, visible
+from ernie_toolkit.data.label_sets import SEPARATOR
+from ernie_toolkit.data.label_spelling import joined_labels, label_key, spelling_notices
 from ernie_toolkit.data.lines import check_text, json_type, parse_object, read_all_lines
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.errors import ConfigError, DataError
@@ -53,6 +55,7 @@ def read_doccano(
     separator: str = LEVEL_SEPARATOR,
     unlabelled: str = "leave_out",
     dirty: bool = False,
+    encoding: str = "utf-8",
 ) -> DoccanoExport:
     """The rows of an export for one of `TASK_TYPES`.
 
@@ -60,7 +63,8 @@ def read_doccano(
     and brings those above it along ("猫##短毛" gives 猫 and 猫##短毛). `unlabelled`: rows without a label are left out,
     as nobody may have looked at them yet, or ("negative") are rows that have none of the labels. `dirty`: what stands
     behind the last tab of a text is dropped: the label of a line of dirty.py's that was imported whole. Other tabs
-    and line breaks become spaces, as a line of a data directory holds one text.
+    and line breaks become spaces, as a line of a data directory holds one text. `encoding`: one of
+    `file_options.ENCODINGS`.
 
     Raises DataError with its place on what is no such row, on spans, on a label given twice, empty or with a comma, and
     where there is no row.
@@ -70,7 +74,7 @@ def read_doccano(
     texts: dict[str, None] = {}
     names: dict[str, None] = {}
     spans, index = 0, -1
-    kind, entries = _rows(path)
+    kind, entries = _rows(path, encoding)
     for index, (row, where, place) in enumerate(entries):
         text_field, label_field = _fields(row, where)
         text = check_text(row[text_field], f"field '{text_field}'", where)
@@ -93,16 +97,16 @@ def read_doccano(
     if not rows:
         raise DataError(f"{path}: none of its {index + 1} rows has a label: label some, or give --unlabelled negative")
     notices = [f"{path}: '{SPAN_FIELD}' of {spans} row(s) are not read: these are labels of whole texts"] * bool(spans)
-    notices += _alike(rows, path)
+    notices += _join_spellings(rows, path)
     if task_type == "hierarchical" and not any(separator in label for row in rows for label in row["labels"]):
         notices.append(f"{path}: no label has levels parted by '{separator}': hierarchical changes nothing")
     form = f"{kind}, text in {' and '.join(texts)}, labels in {' and '.join(names)}"
     return DoccanoExport(rows, tuple(bare), form, tuple(notices))
 
 
-def _rows(path: Path) -> tuple[str, Iterator[tuple[Any, str, Place]]]:
+def _rows(path: Path, encoding: str) -> tuple[str, Iterator[tuple[Any, str, Place]]]:
     """What a file is, and each row with its place for messages and its line (of a list its number from 1)."""
-    lines = list(read_all_lines(path))
+    lines = list(read_all_lines(path, encoding))
     filled = [(number, line) for number, line in lines if line.strip()]
     if not filled or not filled[0][1].lstrip().startswith("["):
         places = ((line, f"{path}:{number}", number) for number, line in filled)
@@ -173,16 +177,16 @@ def _by_task(labels: tuple[str, ...], task_type: str, separator: str, where: str
     return tuple(found)
 
 
-def _alike(rows: Sequence[Example], path: Path) -> list[str]:
-    """Lines on labels that look the same."""
-    groups: dict[str, dict[str, None]] = {}
+def _join_spellings(rows: Sequence[Example], path: Path) -> list[str]:
+    """Give labels that look the same their most frequent spelling, since no label file may have two of them.
+
+    Returns lines that say so.
+    """
+    counts = Counter(label for row in rows for label in row["labels"])
+    labels = joined_labels(counts)
     for row in rows:
-        for label in row["labels"]:
-            groups.setdefault(comparable(label), {})[label] = None
-    return [
-        f"{path}: labels {' and '.join(map(visible, group))} look the same and are {len(group)} labels: is that meant?"
-        for group in groups.values() if len(group) > 1
-    ]  # fmt: skip
+        row["labels"] = tuple(dict.fromkeys(labels[label_key(label)] for label in row["labels"]))
+    return spelling_notices(path, counts, labels)
 
 
 def label_names(rows: Sequence[Example]) -> tuple[str, ...]:

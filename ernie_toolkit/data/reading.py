@@ -50,6 +50,8 @@ def parse_examples(
         if example is None:
             record.leave_out(_REASONS.get(spec.task, NO_GOLD_LABEL), row.get("id", index + 1))
         else:
+            if split == "test" and spec.task == "seq_cls":
+                example["line"] = index + 1
             yield example
 
 

@@ -68,7 +68,7 @@ def read_squad(
     record = record or FileRecord()
     seen: set[str] = set()
     tally = _Tally(path, record)
-    for entry in _questions(path, record):
+    for entry in _questions(path, record, options.encoding):
         where, place = entry.where, entry.place
         try:
             if entry.value is None and entry.error:
@@ -150,10 +150,10 @@ def _ids(names: Sequence[str]) -> str:
     return f"{len(names)} ({shown})"
 
 
-def _questions(path: Path, record: FileRecord) -> Iterator[_Entry]:
+def _questions(path: Path, record: FileRecord, encoding: str) -> Iterator[_Entry]:
     """Each question as a row with its context and title; what cannot be one, with its error."""
     forms: list[str] = []
-    for entry in _entries(path):
+    for entry in _entries(path, encoding):
         try:
             if entry.error:
                 raise entry.error
@@ -165,7 +165,7 @@ def _questions(path: Path, record: FileRecord) -> Iterator[_Entry]:
             continue
         if form not in forms:
             forms.append(form)
-            record.format = "questions, " + " and ".join(forms)
+            record.format = " and ".join(forms)
         if form == FLAT:
             yield entry
         for paragraph, where in paragraphs:
@@ -219,9 +219,9 @@ def _inside(where: str, part: str) -> str:
     return f"{where}{'.' if where.endswith(']') else ': '}{part}"
 
 
-def _entries(path: Path) -> Iterator[_Entry]:
+def _entries(path: Path, encoding: str) -> Iterator[_Entry]:
     """What the file's list, its list `data`, or its lines hold."""
-    lines = [line for _, line in read_all_lines(path)]
+    lines = [line for _, line in read_all_lines(path, encoding)]
     filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if len(filled) > 1 and _is_row(filled[0][1]):
         yield from _lines(filled, path)

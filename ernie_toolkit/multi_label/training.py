@@ -10,7 +10,7 @@ import numpy as np
 
 from ernie_toolkit.cli import is_main_process, say, warn
 from ernie_toolkit.data import DataSet
-from ernie_toolkit.data.label_sets import LABEL_FILE, may_stand_in, read_directory, write_sample_directory
+from ernie_toolkit.data.label_sets import LABEL_FILE, load_label_sets, may_stand_in, write_sample_directory
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.decoding import sigmoid
 from ernie_toolkit.errors import ConfigError
@@ -33,7 +33,7 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
     """Read a data directory and say what is in it.
 
     `sample_allowed`: where the guide's own directory is missing, the sample is written there first, by one process
-    while the others wait. Raises as `read_directory`.
+    while the others wait. Raises as `load_label_sets`.
     """
     directory = Path(place.dataset_dir)
     if sample_allowed and may_stand_in(directory):
@@ -41,11 +41,13 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
             write_sample_directory(directory)
         _wait_for(directory)
         warn(f"{directory}: no such directory: the toolkit's generated sample was written there")
-    reading = read_directory(directory, splits, place.files, place.label_file)
-    for message in (*reading.data.warnings, *reading.notices):
+    data = load_label_sets(directory, splits, place.files, place.label_file)
+    for message in data.warnings:
         warn(message)
-    say(reading.summary)
-    return reading.data
+    say(f"data: {directory}, {len(data.spec.labels)} labels")
+    for line in data.summary:
+        say(line)
+    return data
 
 
 def _wait_for(directory: Path) -> None:
