@@ -145,7 +145,7 @@ def load_session(settings: Settings, data: DataSet, task: Task, device: str) -> 
     loaded = load_model(name, task.labels, *dropouts, task=task.name)
     if not settings.run.do_train:
         require_trained_head(loaded, task.labels, model_labels(Path(name)) if is_local(name) else None)
-    return open_session(loaded, data, task)
+    return open_session(loaded, data, task, say)
 
 
 def train_model(session: "Session", settings: Settings, directory: Path, device: str) -> "TrainingResult":

@@ -1,7 +1,7 @@
 """The journey of a fine-tuning run: model and data joined, trained, measured, exported."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,22 @@ from ernie_toolkit.training import TrainingResult, predict_logits, train
 Examples = Sequence[dict[str, Any]]
 
 
+def ignore(_: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Session:
-    """A model with the tokenizer of its vocabulary, the data set it works on, and the task between the two."""
+    """A model with the tokenizer of its vocabulary, the data set it works on, and the task between the two.
+
+    `tell` gets the lines that a user is to see: how many rows are cut at the maximum length.
+    """
 
     loaded: LoadedModel
     tokenizer: WordPieceTokenizer
     data: DataSet
     task: Task
+    tell: Callable[[str], None] = ignore
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -65,9 +73,10 @@ class Session:
         """
         options = self.settled(options)
         dev = self.data.split("dev")
-        rows = self.encoded(dev)
+        rows, training_rows = self.encoded(dev), self.training_rows(options)
+        self._tell_cuts({"training": training_rows, "dev": rows})
         return train(
-            self.loaded.model, self.training_rows(options), rows,
+            self.loaded.model, training_rows, rows,
             lambda logits: self.task.score(rows, logits, dev),
             options, directory, device, resume, overwrite, self.identity,
         )  # fmt: skip
@@ -76,13 +85,22 @@ class Session:
         """Figures of the dev split, computed with Paddle (see `Task.score`)."""
         examples = self.data.split("dev")
         rows = self.encoded(examples)
+        self._tell_cuts({"dev": rows})
         return self.task.score(rows, predict_logits(self.loaded.model, rows, batch_size), examples)
 
     def predict(self, examples: Examples, batch_size: int) -> Sequence[Answer]:
         """Answers to some examples, computed with Paddle."""
         inputs = self.task.inputs(examples)
         rows = self.task.encode(self.tokenizer, inputs)
+        self._tell_cuts({"test": rows})
         return self.task.decode(rows, predict_logits(self.loaded.model, rows, batch_size), inputs)
+
+    def _tell_cuts(self, splits: Mapping[str, EncodedDataset]) -> None:
+        """Say how many rows of each split lose tokens, where the task cuts texts at all."""
+        parts = [f"{rows.cut_rows:,} of {len(rows):,} {name} rows" for name, rows in splits.items()
+                 if rows.cut_rows is not None]  # fmt: skip
+        if parts:
+            self.tell(f"cut at {self.task.max_seq_length} tokens: {', '.join(parts)}")
 
     def export(self, directory: Path, parity_rows: int, metrics: dict[str, float], trained: bool) -> Bundle:
         """Write the bundle, after comparing ONNX with Paddle on the first rows of the dev split.
@@ -108,11 +126,11 @@ def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
         raise ModelError(f"--max_seq_length {max_seq_length} is over the {limit} positions of {loaded.source}")
 
 
-def open_session(loaded: LoadedModel, data: DataSet, task: Task) -> Session:
-    """Join model, data and task; ModelError where the model has fewer positions than the task's longest sequence."""
+def open_session(loaded: LoadedModel, data: DataSet, task: Task, tell: Callable[[str], None] = ignore) -> Session:
+    """Join model, data and task (see `Session`); ModelError where the model has fewer positions than the task's longest sequence."""
     check_length(loaded, task.max_seq_length)
     tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
-    return Session(loaded, tokenizer, data, task)
+    return Session(loaded, tokenizer, data, task, tell)
 
 
 def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: Sequence[str] | None) -> None:

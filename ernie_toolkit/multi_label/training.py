@@ -44,9 +44,8 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
     data = load_label_sets(directory, splits, place.files, place.label_file)
     for message in data.warnings:
         warn(message)
-    say(f"data: {directory}, {len(data.spec.labels)} labels")
-    for line in data.summary:
-        say(line)
+    counts = {split: len(data.split(split)) for split in splits}
+    say(f"data: {directory}, {len(data.spec.labels)} labels, rows: {counts}")
     return data
 
 
@@ -100,7 +99,7 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
             warn(f"{own.init_from_ckpt}: no head for these labels in it: {', '.join(loaded.fresh)} start at random")
     start_at_base_rates(loaded, task.gold(data.split("train")))
     directory = Path(own.save_dir)
-    session = open_session(loaded, data, task)
+    session = open_session(loaded, data, task, say)
     result = session.train(options, directory, device, own.resume, own.overwrite_output_dir)
     metrics = result.metrics
     if is_main_process():
