@@ -75,8 +75,8 @@ def check_spellings(path: Path, labels: Iterable[str]) -> None:
         twin = known.setdefault(label_key(label), label)
         if twin != label:
             raise DataError(
-                f"{path}: labels {_visible(repr(twin))} and {_visible(repr(label))} differ in width, blanks or invisible "
-                "characters alone: take one out"
+                f"{path}: labels {_visible(repr(twin))} and {_visible(repr(label))} differ in width, blanks or "
+                "invisible characters alone: take one out"
             )
 
 
