@@ -120,25 +120,34 @@ def encode(tokenizer: WordPieceTokenizer, texts: Sequence[TextInput], max_seq_le
     A single text loses its end; of a pair the longer text loses its end first. Raises ConfigError on a
     limit that leaves no room, DataError on inputs that are not all texts or all pairs.
     """
+    return encode_counting_cuts(tokenizer, texts, max_seq_length)[0]
+
+
+def encode_counting_cuts(
+    tokenizer: WordPieceTokenizer, texts: Sequence[TextInput], max_seq_length: int
+) -> tuple[list[Features], int]:
+    """As `encode`, and how many of the sequences were cut."""
     if max_seq_length < MIN_SEQ_LENGTH:
         raise ConfigError(f"max_seq_length is {max_seq_length}: it must be at least {MIN_SEQ_LENGTH}")
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
     if not check_inputs(texts):
         room = max_seq_length - 2
-        singles = [[cls, *ids[:room], sep] for ids in tokenizer.encode_ids([str(text) for text in texts])]
-        return [Features(ids, [0] * len(ids)) for ids in singles]
+        texts_ids = tokenizer.encode_ids([str(text) for text in texts])
+        singles = [[cls, *ids[:room], sep] for ids in texts_ids]
+        return [Features(ids, [0] * len(ids)) for ids in singles], sum(len(ids) > room for ids in texts_ids)
     first_ids = tokenizer.encode_ids([pair[0] for pair in texts])
     second_ids = tokenizer.encode_ids([pair[1] for pair in texts])
-    features = []
+    features, cuts, room = [], 0, max_seq_length - 3
     for a, b in strict_zip(first_ids, second_ids):
-        kept_a, kept_b = truncated_lengths(len(a), len(b), max_seq_length - 3)
+        kept_a, kept_b = truncated_lengths(len(a), len(b), room)
+        cuts += len(a) + len(b) > room
         features.append(
             Features(
                 [cls, *a[:kept_a], sep, *b[:kept_b], sep],
                 [0] * (kept_a + 2) + [1] * (kept_b + 1),
             )
         )
-    return features
+    return features, cuts
 
 
 def pad_batch(features: Sequence[Features], pad_id: int, length: int | None = None) -> dict[str, np.ndarray]:

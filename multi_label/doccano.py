@@ -21,6 +21,8 @@ from ernie_toolkit.data.doccano import (
     split_rows,
     write_doccano,
 )
+from ernie_toolkit.data.encodings import encoding_notice
+from ernie_toolkit.data.file_options import ENCODINGS
 from ernie_toolkit.data.label_sets import FILES, LABEL_FILE, UNLABELLED_FILE, split_line, write_label_sets
 from ernie_toolkit.data.lines import read_lines
 from ernie_toolkit.data.readers import Example
@@ -55,6 +57,9 @@ class DoccanoOptions:
         False, f"write all rows to {DIRTY_FILE} and nothing else: rows of dirty.py that were labelled again, without "
         "what stands behind a text's last tab"
     )  # fmt: skip
+    encoding: str = option(
+        "utf-8", "bytes of the file; auto: UTF-8, UTF-16 or GB18030, whichever the bytes show, and said", ENCODINGS
+    )
     overwrite: bool = option(False, "replace the data files that --save_dir has")
     to_doccano: str = option("", "labelled file (text<TAB>label,label) to convert for doccano instead")
 
@@ -72,9 +77,11 @@ def from_doccano(options: DoccanoOptions) -> None:
         raise ConfigError(f"{there[0]} is there: give another --save_dir, or --overwrite to replace what is in it")
     if Path(options.doccano_file).resolve() in {path.resolve() for path in there}:
         raise ConfigError(f"--doccano_file {options.doccano_file} would be replaced itself: give another --save_dir")
+    source = Path(options.doccano_file)
     export = read_doccano(
-        Path(options.doccano_file), options.task_type, options.separator, options.unlabelled, options.dirty
+        source, options.task_type, options.separator, options.unlabelled, options.dirty, options.encoding
     )
+    warn_of_encoding(source, options.encoding)
     report_reading(options, export)
     if single:
         write_label_sets(directory / single, export.rows)
@@ -89,6 +96,13 @@ def from_doccano(options: DoccanoOptions) -> None:
 def written_files(single: str) -> list[str]:
     """Names of the files that a conversion writes or takes away."""
     return [single] if single else [*FILES.values(), LABEL_FILE, UNLABELLED_FILE]
+
+
+def warn_of_encoding(path: Path, encoding: str) -> None:
+    """Say in which encoding a file was read, where that was found out."""
+    notice = encoding_notice(path, encoding)
+    if notice is not None:
+        warn(notice)
 
 
 def report_reading(options: DoccanoOptions, export: DoccanoExport) -> None:
@@ -123,7 +137,8 @@ def write_directory(directory: Path, options: DoccanoOptions, rows: Sequence[Exa
 def to_doccano(options: DoccanoOptions) -> None:
     """Write a labelled file for doccano, whatever its labels are."""
     rows = []
-    for number, line in read_lines(Path(options.to_doccano)):
+    warn_of_encoding(Path(options.to_doccano), options.encoding)
+    for number, line in read_lines(Path(options.to_doccano), options.encoding):
         text, labels = split_line(line, f"{options.to_doccano}:{number}")
         rows.append({"sentence": text, "labels": labels})
     if not rows:
@@ -147,7 +162,7 @@ def main(argv: Sequence[str]) -> None:
             if "separator" in vars(given) and options.task_type != "hierarchical":
                 warn(f"--separator is for --task_type hierarchical: it has no part in {options.task_type}")
             return from_doccano(options)
-        unused = [name for name in vars(given) if name not in ("to_doccano", "doccano_file")]
+        unused = [name for name in vars(given) if name not in ("to_doccano", "doccano_file", "encoding")]
         if unused:
             raise ConfigError(f"--{unused[0]} is for the way from doccano: leave it out with --to_doccano")
         if "doccano_file" not in vars(given):

@@ -87,7 +87,7 @@ def test_other_spellings_of_a_label_are_read_and_said(tmp_path: Path) -> None:
     write(tmp_path, "文\t1级\n", "dev.txt")
     data = load_label_sets(tmp_path)
     assert [row["labels"] for row in data.split("train")] == [("1级",), ("1级", "2级"), ("1级", "2级")]
-    assert data.warnings == (
+    assert data.notices == (
         f"{train}: label '１级' is read as '1级' of label.txt in 2 row(s)",
         f"{train}: label '1级\\ufeff' is read as '1级' of label.txt in 1 row(s)",
         f"{train}: label '2级\\u200b' is read as '2级' of label.txt in 1 row(s)",
@@ -101,8 +101,8 @@ def test_what_a_directory_holds_is_said(tmp_path: Path) -> None:
     write(tmp_path, "一\t甲,乙\n\n二\t甲\n三\t\n四\t丁\n")
     write(tmp_path, "五\t甲\n \n\n六\t\n七\t\n", "dev.txt")
     train, dev, *missing = load_label_sets(tmp_path).summary
-    assert "train.txt" in train and "4 rows" in train and "甲 2, 乙 1, 丁 1; 1 without; 1 blank line(s)" in train
-    assert "dev.txt" in dev and "3 rows" in dev and "甲 1; 2 without; 2 blank line(s)" in dev
+    assert "train.txt" in train and "4 rows" in train and "甲 (2), 乙 (1), 丁 (1); 1 without; 1 blank line(s)" in train
+    assert "dev.txt" in dev and "3 rows" in dev and "甲 (1); 2 without; 2 blank line(s)" in dev
     assert [line.partition("labels ")[2] for line in missing] == [
         "without a train row: 丙",
         "without a dev row: 乙, 丙, 丁",

@@ -8,13 +8,15 @@ and labels that differ in width, blanks or invisible characters alone are one (`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ernie_toolkit.data.custom_rows import RawRow, raw_rows, reference_layout
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
+from ernie_toolkit.data.json_rows import texts_of_row
 from ernie_toolkit.data.label_spelling import (
     check_labels_are_shared,
+    check_spellings,
     joined_labels,
     label_key,
     spelling_notices,
@@ -27,6 +29,8 @@ from ernie_toolkit.data.tagged import read_tags
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.pairing import strict_zip
 
+__all__ = ["custom_spec", "read_custom", "read_labels", "texts_of_row"]
+
 _TEXTS = {"sentence": 1, "pair": 2}
 
 
@@ -37,12 +41,14 @@ def custom_spec(
     label_file: Path | None = None,
     task: str = "seq_cls",
     options: FileOptions = DEFAULT_FILE_OPTIONS,
+    trained_labels: Sequence[str] | None = None,
 ) -> DatasetSpec:
     """Find out what a user's files hold: for classification single sentences or pairs, and which labels.
 
     In seq_cls the text format is that of the first row of the first labelled file (train, else dev, else
     test). The labels are those of `label_file`, one a line with an optional name after a tab, in its order;
-    without it those of the training file, sorted (whole numbers by value; BIO tags by type, O last), so that
+    without it `trained_labels`, those of a trained model; without these those of
+    the training file, sorted (whole numbers by value; BIO tags by type, O last), so that
     shuffled rows give the same model outputs. In qa there are none. Raises ConfigError where no file tells
     the labels, DataError on bad files.
     """
@@ -54,35 +60,42 @@ def custom_spec(
         raise ConfigError("--label_file is for tasks with labels, and questions have none: leave it out")
     labels: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
-    text_format = {"token_cls": "characters", "qa": "question_context"}.get(task)
     if task != "qa":
-        if label_file is None and train_file is None:
-            raise ConfigError("data set 'custom' has no labels: give --label_file or --train_file")
-        if label_file is not None:
-            labels, names = read_labels(label_file, options.encoding)
-    if task == "token_cls":
-        labels = labels or read_tags(_given(train_file))
-        from ernie_toolkit.decoding.bio import check_bio_labels  # brings numpy, which reading data does not need
-
-        check_bio_labels(labels, f"{label_file or train_file}")
-    if text_format is None:
-        labels = labels or _collect_labels(_given(train_file), options)
-        split, first = next(iter(files.items()))
-        text_format = _text_format(first, split, options)
+        if trained_labels and label_file is None:
+            labels = tuple(trained_labels)
+        else:
+            labels, names = _labels(train_file, label_file, task, options)
+    split, first = next(iter(files.items()))
+    formats = {"token_cls": "characters", "qa": "question_context"}
     return DatasetSpec(
         name=CUSTOM,
         task=task,
         labels=labels,
-        text_format=text_format,
+        text_format=formats.get(task) or _text_format(first, split, options),
         label_names=names,
         metric="accuracy" if task == "seq_cls" else "f1",
         files={split: (str(path),) for split, path in files.items()},
     )
 
 
-def _given(path: Path | None) -> Path:
-    assert path is not None  # without a label file there is a training file
-    return path
+def _labels(
+    train_file: Path | None, label_file: Path | None, task: str, options: FileOptions
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """The labels of a user's files, and their names where they have some."""
+    names: tuple[str, ...] | None = None
+    if label_file is not None:
+        labels, names = read_labels(label_file, options.encoding)
+        if task == "seq_cls":
+            check_spellings(label_file, labels)
+    elif train_file is not None:
+        labels = read_tags(train_file) if task == "token_cls" else _collect_labels(train_file, options)
+    else:
+        raise ConfigError("data set 'custom' has no labels: give --label_file or --train_file")
+    if task == "token_cls":
+        from ernie_toolkit.decoding.bio import check_bio_labels  # brings numpy, which reading data does not need
+
+        check_bio_labels(labels, f"{label_file or train_file}")
+    return labels, names
 
 
 def read_custom(
@@ -148,23 +161,15 @@ def _refuse_label(row: RawRow, spec: DatasetSpec, labels: dict[str, str]) -> Non
 def read_labels(path: Path, encoding: str = "utf-8") -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """Labels and, where every line has one, names from a label file: `label` or `label<TAB>name` a line.
 
-    Raises DataError on a repeated label (in another spelling, too), on fewer than two labels and on names on some
-    lines only.
+    Raises DataError on a repeated label, on fewer than two labels and on names on some lines only.
     """
     names: dict[str, str | None] = {}
-    known: dict[str, str] = {}
     for number, line in read_lines(path, encoding):
-        label, *rest = map(trimmed, line.split("\t"))
+        label, *rest = (part.strip() for part in line.split("\t"))
         if len(rest) > 1 or not label or (rest and not rest[0]):
             raise DataError(f"{path}:{number}: expected label or label<TAB>name: {line!r:.60}")
-        twin = known.setdefault(label_key(label), label)
         if label in names:
             raise DataError(f"{path}:{number}: label '{label}' stands there twice: take one line out")
-        if twin != label:
-            raise DataError(
-                f"{path}:{number}: labels {twin!r} and {label!r} differ in width, blanks or invisible characters "
-                "alone: take one line out"
-            )
         names[label] = rest[0] if rest else None
     _check_count(len(names), path)
     given = [name for name in names.values() if name is not None]

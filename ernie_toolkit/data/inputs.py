@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.data.file_options import FileOptions
-from ernie_toolkit.data.json_rows import texts_of_row
+from ernie_toolkit.data.custom import texts_of_row
 from ernie_toolkit.data.lines import check_text, is_json, parse_object, read_lines, text_field
 from ernie_toolkit.data.readers import parse_row
 from ernie_toolkit.data.registry import DatasetSpec
@@ -20,31 +19,29 @@ _COLUMNS = {"sentence": 1, "pair": 2, "characters": 1, "question_context": 2}
 _CUSTOM_FORMATS = ("sentence", "pair")
 
 
-def read_inputs(path: Path, text_format: str, encoding: str = "utf-8") -> list[TextInput]:
+def read_inputs(path: Path, text_format: str) -> list[TextInput]:
     """Texts or pairs from a file: JSON lines (.json, .jsonl), or plain lines with a tab between the texts of a pair.
 
     JSON rows have the official fields of the format (CSL's `keyword` and `abst`, say, or `question` and
     `context`), for sentences and pairs those of a custom data set, and for texts to tag `text`, `sentence`
     or `tokens`; other fields, labels too, are not looked at. Questions are read from a file in SQuAD's form,
-    too. `encoding` is one of `file_options.ENCODINGS`. Raises DataError with file and line at the first line
-    that does not fit, and where there is none.
+    too. Raises DataError with file and line at the first line that does not fit, and where there is none.
     """
-    if text_format == "question_context" and is_json(path) and _is_squad(path, encoding):
-        rows = read_squad(path, "test", FileOptions(encoding=encoding))
-        inputs: list[TextInput] = [(row["question"], row["context"]) for row in rows]
+    if text_format == "question_context" and is_json(path) and _is_squad(path):
+        inputs: list[TextInput] = [(row["question"], row["context"]) for row in read_squad(path, "test")]
         if not inputs:
             raise DataError(f"{path}: no question in it: is it the right file?")
         return inputs
     read = _json_row if is_json(path) else _plain_row
-    inputs = [read(line, text_format, f"{path}:{number}") for number, line in read_lines(path, encoding)]
+    inputs = [read(line, text_format, f"{path}:{number}") for number, line in read_lines(path)]
     if not inputs:
         raise DataError(f"{path}: no text in it: write one input a line")
     return inputs
 
 
-def _is_squad(path: Path, encoding: str) -> bool:
+def _is_squad(path: Path) -> bool:
     """Whether a file's first line is not one JSON row with a question: SQuAD's form is one object or list."""
-    for _, line in read_lines(path, encoding):
+    for _, line in read_lines(path):
         try:
             row = parse_object(line, f"{path}")
             return "data" in row and "question" not in row

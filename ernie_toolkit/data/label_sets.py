@@ -188,7 +188,6 @@ def load_label_sets(
     names = {**FILES, **(files or {})}
     paths = {split: directory / names[split] for split in splits}
     labels = read_label_list(directory / label_file, encoding)
-    warnings: list[str] = []
     examples: dict[Split, list[Example]] = {}
     records: dict[Split, FileRecord] = {}
     for split, path in paths.items():
@@ -196,18 +195,18 @@ def load_label_sets(
         examples[split] = list(read_label_sets(path, labels, encoding, records[split]))
         if not examples[split]:
             raise DataError(f"{path}: no rows: write text<TAB>label,label, one row a line")
-        warnings += records[split].notices
     spec = DatasetSpec(
         directory.resolve().name, TASK, labels, "sentence", metric="macro_f1",
         files={split: (path.name,) for split, path in paths.items()},
     )  # fmt: skip
     sampled = is_sample(directory, paths.values())
-    notices = [encoding_notice(path, encoding) for path in (directory / label_file, *paths.values())]
-    warnings = [*filter(None, notices), *warnings, *[SAMPLE_WARNING.format(directory=directory)] * sampled]
+    warnings = (SAMPLE_WARNING.format(directory=directory),) if sampled else ()
+    encodings = [encoding_notice(path, encoding) for path in (directory / label_file, *paths.values())]
+    notices = (*filter(None, encodings), *(notice for record in records.values() for notice in record.notices))
     summary = summarize(spec, examples, records, paths)
     train, dev, test = (examples.get(split) for split in FILES)
-    return DataSet(spec, train, dev, test, "sample" if sampled else "data_dir", str(directory), {}, tuple(warnings),
-                   summary=summary)  # fmt: skip
+    return DataSet(spec, train, dev, test, "sample" if sampled else "data_dir", str(directory), {}, warnings,
+                   notices=notices, summary=summary)  # fmt: skip
 
 
 def is_sample(directory: Path, paths: Iterable[Path]) -> bool:

@@ -68,6 +68,18 @@ def _visible(text: str) -> str:
     )
 
 
+def check_spellings(path: Path, labels: Iterable[str]) -> None:
+    """Raise DataError where two labels of a label file are one to a reader of rows."""
+    known: dict[str, str] = {}
+    for label in labels:
+        twin = known.setdefault(label_key(label), label)
+        if twin != label:
+            raise DataError(
+                f"{path}: labels {_visible(repr(twin))} and {_visible(repr(label))} differ in width, blanks or "
+                "invisible characters alone: take one out"
+            )
+
+
 def check_labels_are_shared(path: Path, texts: Sequence[Sequence[str]], labels: Sequence[str], remedy: str) -> None:
     """Raise DataError where what was read as the labels of training rows is rather their texts or numbers.
 

@@ -31,8 +31,8 @@ class DataSet:
 
     `source` is where they came from and `location` the directory (or "generated, seed N"); `left_out`
     counts the rows without a gold label, and the training questions whose answer is not found in their
-    context; `warnings` are lines for the caller to print, `skipped` the rows to predict that get no answer,
-    `summary` lines on what was read from each file.
+    context; `warnings` are lines for the caller to print and to write beside every result, `notices` lines to print
+    only, `skipped` the rows to predict that get no answer, `summary` lines on what was read from each file.
     """
 
     spec: DatasetSpec
@@ -44,6 +44,7 @@ class DataSet:
     left_out: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     skipped: tuple[SkippedRow, ...] = ()
+    notices: tuple[str, ...] = ()
     summary: tuple[str, ...] = ()
 
     def split(self, name: Split) -> list[Example]:
@@ -79,6 +80,7 @@ def load_dataset(
     test_file: Path | str | None = None,
     label_file: Path | str | None = None,
     options: FileOptions = DEFAULT_FILE_OPTIONS,
+    labels: Sequence[str] | None = None,
 ) -> DataSet:
     """Find and read a data set: `data_dir`, else PaddleNLP's cache and download, else the embedded sample.
 
@@ -86,7 +88,8 @@ def load_dataset(
     task (None: seq_cls). The sample is taken where `data_source` is "sample", or "auto" with `sample_allowed`
     and nothing to be had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the
     published sample). `limits` gives, per split, how many rows are read from its start,
-    `options` says how files are read. The four files belong
+    `options` says how files are read. `labels`: those that a model was trained for, which the files of "custom" are
+    read with where no `label_file` is given. The four files belong
     to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError where
     the official files cannot be had, DataError on files that are missing or malformed.
     """
@@ -94,7 +97,7 @@ def load_dataset(
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
-        return _load_custom(given, request)
+        return _load_custom(given, request, labels)
     if given:
         raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
     spec = get_spec(name)
@@ -163,6 +166,7 @@ def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Reques
     examples: dict[str, list[Example]] = {}
     left_out: dict[str, int] = {}
     warnings: list[str] = []
+    notices: list[str] = []
     records: dict[str, FileRecord] = {}
     for split in request.splits:
         record = records[split] = FileRecord()
@@ -171,12 +175,13 @@ def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Reques
         left_out[split] = record.left_out_count
         if not examples[split]:
             raise DataError(f"{paths[split]}: no rows to use in the {split} file: is it the right file?")
-        notice = encoding_notice(paths[split], request.options.encoding)
-        warnings += [*filter(None, [notice]), *left_out_warnings(paths[split], record), *record.notices]
+        notices += [*filter(None, [encoding_notice(paths[split], request.options.encoding)]), *record.notices]
+        warnings += left_out_warnings(paths[split], record)
     folders = dict.fromkeys(str(path.parent) for path in paths.values())
     summary = summarize(spec, examples, records, paths, request.limits)
-    skipped = tuple(records["test"].skipped) if "test" in records else ()
-    return _data_set(spec, examples, source, ", ".join(folders), left_out, tuple(warnings), summary, skipped)
+    data = _data_set(spec, examples, source, ", ".join(folders), left_out, tuple(warnings), summary)
+    skipped = records["test"].skipped if "test" in records else ()
+    return replace(data, skipped=tuple(skipped), notices=tuple(notices))
 
 
 def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason: str | None = None) -> DataSet:
@@ -193,20 +198,20 @@ def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason:
         left_out[split] = record.left_out_count
         examples[split] = gold[: request.limits.get(split)]
     warning = SAMPLE_WARNING.format(name=spec.name)
-    warnings = (f"{reason}; using the sample instead",) if reason else ()
     summary = summarize(spec, examples, records, {}, request.limits)
-    return _data_set(spec, examples, "sample", f"generated, seed {seed}", left_out, (*warnings, warning), summary)
+    found = _data_set(spec, examples, "sample", f"generated, seed {seed}", left_out, (warning,), summary)
+    return replace(found, notices=(f"{reason}; using the sample instead",) if reason else ())
 
 
-def _load_custom(files: Mapping[str, Path], request: _Request) -> DataSet:
-    spec = custom_spec(**files, task=request.task or "seq_cls", options=request.options)
+def _load_custom(files: Mapping[str, Path], request: _Request, labels: Sequence[str] | None) -> DataSet:
+    spec = custom_spec(**files, task=request.task or "seq_cls", options=request.options, trained_labels=labels)
     missing = [split for split in request.splits if split not in spec.files]
     if missing:
         raise ConfigError(f"--dataset {CUSTOM} has no {missing[0]} data: give --{missing[0]}_file")
     paths = {split: Path(spec.files[split][0]) for split in request.splits}
     data = _read_files(spec, paths, request, "custom")
     notice = encoding_notice(files["label_file"], request.options.encoding) if "label_file" in files else None
-    return data if notice is None else replace(data, warnings=(notice, *data.warnings))
+    return data if notice is None else replace(data, notices=(notice, *data.notices))
 
 
 def _data_set(
@@ -217,7 +222,6 @@ def _data_set(
     left_out: dict[str, int],
     warnings: tuple[str, ...],
     summary: tuple[str, ...],
-    skipped: tuple[SkippedRow, ...] = (),
 ) -> DataSet:
     train, dev, test = (examples.get(split) for split in SPLITS)
-    return DataSet(spec, train, dev, test, source, location, left_out, warnings, skipped, summary)
+    return DataSet(spec, train, dev, test, source, location, left_out, warnings, summary=summary)

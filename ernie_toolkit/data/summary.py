@@ -85,7 +85,7 @@ def _counts(spec: DatasetSpec, examples: Iterable[Mapping[str, Any]]) -> Counter
 def _counted(what: str, counts: Mapping[str, int]) -> str:
     # The sort is stable: of equally frequent labels the first to occur comes first.
     ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return f"{what}: {_listed([f'{name} {count:,}' for name, count in ordered])}"
+    return f"{what}: {_listed([f'{name} ({count:,})' for name, count in ordered])}"
 
 
 def _listed(names: Sequence[str]) -> str:

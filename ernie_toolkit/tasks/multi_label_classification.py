@@ -12,7 +12,7 @@ from ernie_toolkit.decoding import LabelSetAnswer, decode_label_sets, label_sets
 from ernie_toolkit.decoding.label_sets import THRESHOLD
 from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import TextInput, encode, texts_of
+from ernie_toolkit.features import TextInput, encode_counting_cuts, texts_of
 from ernie_toolkit.metrics import label_set_scores
 from ernie_toolkit.tasks.base import Example
 from ernie_toolkit.tokenization import WordPieceTokenizer
@@ -58,7 +58,8 @@ class MultiLabelClassification:
 
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Sequence[TextInput]) -> EncodedDataset:
         """One row for each text."""
-        return EncodedDataset(encode(tokenizer, inputs, self.max_seq_length), tokenizer.special.pad)
+        features, cuts = encode_counting_cuts(tokenizer, inputs, self.max_seq_length)
+        return EncodedDataset(features, tokenizer.special.pad, cut_rows=cuts)
 
     def with_targets(self, rows: EncodedDataset, examples: Sequence[Example]) -> EncodedDataset:
         """`labels`: float32 of shape (rows, classes), 1 for the labels that a row has, 0 for the others."""
