@@ -166,7 +166,6 @@ def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Reques
     examples: dict[str, list[Example]] = {}
     left_out: dict[str, int] = {}
     warnings: list[str] = []
-    notices: list[str] = []
     records: dict[str, FileRecord] = {}
     for split in request.splits:
         record = records[split] = FileRecord()
@@ -175,13 +174,13 @@ def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Reques
         left_out[split] = record.left_out_count
         if not examples[split]:
             raise DataError(f"{paths[split]}: no rows to use in the {split} file: is it the right file?")
-        notices += [*filter(None, [encoding_notice(paths[split], request.options.encoding)]), *record.notices]
-        warnings += left_out_warnings(paths[split], record)
+        notice = encoding_notice(paths[split], request.options.encoding)
+        warnings += [*filter(None, [notice]), *left_out_warnings(paths[split], record), *record.notices]
     folders = dict.fromkeys(str(path.parent) for path in paths.values())
     summary = summarize(spec, examples, records, paths, request.limits)
     data = _data_set(spec, examples, source, ", ".join(folders), left_out, tuple(warnings), summary)
     skipped = records["test"].skipped if "test" in records else ()
-    return replace(data, skipped=tuple(skipped), notices=tuple(notices))
+    return replace(data, skipped=tuple(skipped))
 
 
 def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason: str | None = None) -> DataSet:
@@ -211,7 +210,7 @@ def _load_custom(files: Mapping[str, Path], request: _Request, labels: Sequence[
     paths = {split: Path(spec.files[split][0]) for split in request.splits}
     data = _read_files(spec, paths, request, "custom")
     notice = encoding_notice(files["label_file"], request.options.encoding) if "label_file" in files else None
-    return data if notice is None else replace(data, notices=(notice, *data.notices))
+    return data if notice is None else replace(data, warnings=(notice, *data.warnings))
 
 
 def _data_set(
