@@ -23,14 +23,14 @@ LABEL_FIELDS = ("label", "labels")
 SPLITS = ("train", "dev", "test")
 
 
-def read_doccano(path: Path) -> list[Example]:
+def read_doccano(path: Path, encoding: str = "utf-8") -> list[Example]:
     """The rows of an export: `sentence`, `labels` (names, as they stand), `id` (the row's index).
 
     Tabs and line breaks in a text become spaces, as a line of a data directory holds one text. Raises DataError
     with file and line on what is no such row, on a label given twice, empty or with a comma, and where there is none.
     """
     rows = []
-    for index, (number, line) in enumerate(read_lines(path)):
+    for index, (number, line) in enumerate(read_lines(path, encoding)):
         where = f"{path}:{number}"
         row = parse_object(line, where)
         text = check_text(_field(row, TEXT_FIELDS, where), "the text", where)

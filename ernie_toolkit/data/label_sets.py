@@ -13,10 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ernie_toolkit.data.custom import read_labels
+from ernie_toolkit.data.encodings import encoding_notice
+from ernie_toolkit.data.file_options import FileRecord
 from ernie_toolkit.data.lines import check_text, read_lines
 from ernie_toolkit.data.loading import DataSet
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.registry import DatasetSpec, Split
+from ernie_toolkit.data.summary import summarize
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import replaced_directory, sha256_of, write_json, write_text
 
@@ -33,29 +36,30 @@ SAMPLE_WARNING = (
     "other data"
 )
 _SHOWN_LABELS = 20
+_FORMAT = "text, tab, labels with commas between"
 # What `read_lines` and `split_line` part lines and columns at; U+2028 and the like stay.
 _BREAKS = re.compile("\r\n|[\t\r\n]")
 
 
-def read_label_list(path: Path) -> tuple[str, ...]:
+def read_label_list(path: Path, encoding: str = "utf-8") -> tuple[str, ...]:
     """The labels of a label.txt, in its order. Raises DataError on repeats, a comma in a label, fewer than two."""
-    labels, names = read_labels(path)
+    labels, names = read_labels(path, encoding)
     if names is not None:
         raise DataError(f"{path}: a tab in the first line: write one label a line and nothing else")
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, encoding):
         if SEPARATOR in line:
             raise DataError(f"{path}:{number}: label '{line.strip()}' holds a comma, which separates labels: rename it")
     return labels
 
 
-def read_label_sets(path: Path, labels: Sequence[str]) -> Iterator[Example]:
+def read_label_sets(path: Path, labels: Sequence[str], encoding: str = "utf-8") -> Iterator[Example]:
     """Stream the rows of a labelled file: `sentence`, `labels` (identifiers, in the model's order), `id`.
 
     Raises DataError with file and line at the first line without a tab or with two, with an empty text, with a
     label that is not in `labels`, or twice there, and on bytes that are not UTF-8.
     """
     places = {label: index for index, label in enumerate(labels)}
-    for index, (number, line) in enumerate(read_lines(path)):
+    for index, (number, line) in enumerate(read_lines(path, encoding)):
         where = f"{path}:{number}"
         text, names = split_line(line, where)
         yield {"sentence": text, "labels": _label_set(names, places, where), "id": index}
@@ -86,10 +90,10 @@ def _label_set(names: Iterable[str], places: Mapping[str, int], where: str) -> t
     return tuple(sorted(names, key=places.__getitem__))
 
 
-def read_texts(path: Path) -> list[str]:
+def read_texts(path: Path, encoding: str = "utf-8") -> list[str]:
     """The texts of an unlabelled file, a line each. Raises DataError on a tab in a text, and where there is none."""
     texts = []
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, encoding):
         if "\t" in line:
             raise DataError(f"{path}:{number}: a tab in a text: write texts alone (cut -f1 drops the labels)")
         texts.append(check_text(line, "the line", f"{path}:{number}"))
@@ -113,8 +117,10 @@ def load_label_sets(
     splits: Sequence[Split] = ("train", "dev"),
     files: Mapping[Split, str] | None = None,
     label_file: str = LABEL_FILE,
+    encoding: str = "utf-8",
 ) -> DataSet:
-    """Read some splits of a data directory; `files`: names of the splits' files where they are others than usual.
+    """Read some splits of a data directory; `files`: names of the splits' files where they are others than usual;
+    `encoding`: one of `file_options.ENCODINGS`.
 
     Raises ConfigError where there is no such directory, DataError on files that are missing, empty or malformed.
     """
@@ -123,10 +129,10 @@ def load_label_sets(
         raise ConfigError(f"{directory}: no such data directory: check --dataset_dir")
     names = {**FILES, **(files or {})}
     paths = {split: directory / names[split] for split in splits}
-    labels = read_label_list(directory / label_file)
+    labels = read_label_list(directory / label_file, encoding)
     examples: dict[Split, list[Example]] = {}
     for split, path in paths.items():
-        examples[split] = list(read_label_sets(path, labels))
+        examples[split] = list(read_label_sets(path, labels, encoding))
         if not examples[split]:
             raise DataError(f"{path}: no rows: write text<TAB>label,label, one row a line")
     spec = DatasetSpec(
@@ -134,9 +140,12 @@ def load_label_sets(
         files={split: (path.name,) for split, path in paths.items()},
     )  # fmt: skip
     sampled = is_sample(directory, paths.values())
-    warnings = (SAMPLE_WARNING.format(directory=directory),) if sampled else ()
+    notices = [encoding_notice(path, encoding) for path in (directory / label_file, *paths.values())]
+    warnings = (*filter(None, notices), *((SAMPLE_WARNING.format(directory=directory),) if sampled else ()))
+    summary = summarize(spec, examples, {split: FileRecord(_FORMAT) for split in paths}, paths)
     train, dev, test = (examples.get(split) for split in FILES)
-    return DataSet(spec, train, dev, test, "sample" if sampled else "data_dir", str(directory), {}, warnings)
+    return DataSet(spec, train, dev, test, "sample" if sampled else "data_dir", str(directory), {}, warnings,
+                   summary=summary)  # fmt: skip
 
 
 def is_sample(directory: Path, paths: Iterable[Path]) -> bool:

@@ -33,7 +33,7 @@ def read_squad(
     """
     record = record or FileRecord()
     seen: set[str] = set()
-    for row, where in _questions(path):
+    for row, where in _questions(path, options.encoding):
         name = _question_id(row, where)
         if name in seen:
             raise DataError(f"{where}: id {name!r:.60} stands there twice: give each question its own")
@@ -101,9 +101,9 @@ def locate(context: str, answer: str, start: int | None) -> tuple[int, int] | No
     return first, first + len(answer)
 
 
-def _questions(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+def _questions(path: Path, encoding: str) -> Iterator[tuple[dict[str, Any], str]]:
     """Each question with its context and title, and its place for messages."""
-    content = _load(path)
+    content = _load(path, encoding)
     data = content if isinstance(content, list) else _list(content, "data", f"{path}")
     for i, entry in enumerate(data):
         entry_where = f"{path}: data[{i}]"
@@ -116,8 +116,8 @@ def _questions(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
                 yield {**row, "context": context, "title": entry.get("title")}, f"{where}.qas[{k}]"
 
 
-def _load(path: Path) -> Any:
-    text = "\n".join(line for _, line in read_all_lines(path))
+def _load(path: Path, encoding: str) -> Any:
+    text = "\n".join(line for _, line in read_all_lines(path, encoding))
     if not text.strip():
         return []
     hint = 'the file must be one JSON object with the list "data" (SQuAD\'s form)'

@@ -48,8 +48,9 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
     data = load_label_sets(directory, splits, place.files, place.label_file)
     for message in data.warnings:
         warn(message)
-    counts = {split: len(data.split(split)) for split in splits}
-    say(f"data: {directory}, {len(data.spec.labels)} labels, rows: {counts}")
+    say(f"data: {directory}, {len(data.spec.labels)} labels")
+    for line in data.summary:
+        say(line)
     return data
 
 
