@@ -97,7 +97,10 @@ def load_dataset(
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
+        if task not in (None, "seq_cls"):
+            _refuse_columns(request, f"{CUSTOM} of task '{task}'")
         return _load_custom(given, request, labels)
+    _refuse_columns(request, name)
     if given:
         raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
     spec = get_spec(name)
@@ -160,6 +163,15 @@ def _check_request(
         if limit < 1:
             raise ConfigError(f"the limit of the {split} split is {limit}: it must be at least 1 row")
     return _Request(tuple(split for split in SPLITS if split in splits), dict(limits or {}), task, options)
+
+
+def _refuse_columns(request: _Request, name: str) -> None:
+    """ConfigError where columns are named for files that have fields of their own."""
+    for option in ("text_column", "text_pair_column", "label_column"):
+        if getattr(request.options, option):
+            raise ConfigError(
+                f"--{option} is for the classification files of --dataset {CUSTOM}, not for {name}: leave it out"
+            )
 
 
 def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Request, source: Source) -> DataSet:
