@@ -109,6 +109,29 @@ def test_what_a_directory_holds_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_other_encodings(tmp_path: Path) -> None:
+    text = "这一条是写给老人的评价\t服务,价格\n价格公道，送货也很快\t价格\n"
+    for encoding in ("gb18030", "utf-16"):
+        write(tmp_path, "服务\n价格\n外观和做工\n".encode(encoding), "label.txt")
+        write(tmp_path, text.encode(encoding))
+        write(tmp_path, json.dumps(LABELLED, ensure_ascii=False).encode(encoding), "all.json")
+        write(tmp_path, "价格公道，送货也很快\n".encode(encoding), "data.txt")
+        for option in (encoding, "auto"):
+            data = load_label_sets(tmp_path, ("train",), encoding=option)
+            assert [row["labels"] for row in data.split("train")] == [("服务", "价格"), ("价格",)]
+            assert len(data.notices) == (2 if option == "auto" else 0)
+            assert read_doccano(tmp_path / "all.json", encoding=option).rows[0]["labels"] == ("甲",)
+            assert read_numbered_texts(tmp_path / "data.txt", encoding=option)[0] == [(1, "价格公道，送货也很快")]
+
+
+def test_a_line_that_cannot_be_decoded_gets_no_answer(tmp_path: Path) -> None:
+    path = write(tmp_path, "一条\n".encode() + b"\xff\xfe\xfa\n" + "又一条\n".encode(), "data.txt")
+    texts, skipped = read_numbered_texts(path, "skip")
+    assert texts == [(1, "一条"), (3, "又一条")] and [row.place for row in skipped] == [2]
+    with pytest.raises(DataError, match=r"data\.txt:2: "):
+        read_numbered_texts(path)
+
+
 NUMBERED = st.lists(st.sampled_from(["文", "文二", "", " ", "文\t甲"]), min_size=1, max_size=6)
 
 
@@ -217,7 +240,7 @@ def test_doccano_rows(tmp_path: Path) -> None:
     assert [row["labels"] for row in back.rows] == [("乙", "甲"), ()] and back.unlabelled == (2,)
 
 
-LABELLED = [{"text": "一", "label": ["甲"]}, {"text": "二", "label": ["乙", "甲"]}]
+LABELLED = [{"text": "一条", "label": ["甲"]}, {"text": "又一条", "label": ["乙", "甲"]}]
 
 
 @pytest.mark.parametrize("names", [("text", "label"), ("data", "label"), ("text", "labels"), ("text", "cats")])
@@ -228,7 +251,7 @@ def test_every_form_of_an_export(tmp_path: Path, names: tuple[str, str], form: s
     content = {"lines": lines, "list": json.dumps(rows), "indented list": "\n" + json.dumps(rows, indent=2)}[form]
     export = read_doccano(write(tmp_path, content, "all.json"))
     assert [(row["sentence"], row["labels"], row["id"]) for row in export.rows] == [
-        ("一", ("甲",), 0), ("二", ("乙", "甲"), 1),
+        ("一条", ("甲",), 0), ("又一条", ("乙", "甲"), 1),
     ]  # fmt: skip
     kind = "JSON lines" if form == "lines" else "JSON list"
     assert export.form == f"{kind}, text in '{names[0]}', labels in '{names[1]}'" and not export.notices

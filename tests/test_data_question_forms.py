@@ -92,6 +92,17 @@ def test_every_form_gives_the_same_questions(tmp_path: Path, rows: list[Any]) ->
             assert found == EXPECTED and not record.notices and not record.left_out
 
 
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16"])
+@pytest.mark.parametrize("rows", [FLAT, CMRC2018], ids=["flat", "cmrc2018"])
+def test_other_encodings(tmp_path: Path, encoding: str, rows: list[Any]) -> None:
+    path = tmp_path / "questions.json"
+    path.write_bytes(json.dumps(rows, ensure_ascii=False, indent=1).encode(encoding))
+    for option in (encoding, "auto"):
+        assert read(path, "dev", FileOptions(encoding=option))[0] == EXPECTED
+    with pytest.raises(DataError, match=r"UTF-8|UTF-16"):
+        read(path, "dev")
+
+
 def test_the_form_is_recorded(tmp_path: Path) -> None:
     path = tmp_path / "questions.json"
     for content, form in ((FLAT, "flat rows"), (CMRC2018, "CMRC2018's own form"), (nested(FLAT), "SQuAD's form")):
@@ -180,7 +191,8 @@ def test_empty_columns_mark_a_question_where_no_field_does(tmp_path: Path) -> No
         assert read(path, split)[1].left_out == {UNANSWERABLE: ["none"]}
     assert read(path, "dev", SCORE)[0][1]["is_impossible"]
     data = load_dataset("custom", task="qa", train_file=path, dev_file=path, options=SCORE)
-    assert data.left_out == {"train": 1, "dev": 0} and "at most 50.00% of 2" in data.notices[0]
+    said = "\n".join((*data.notices, *data.warnings))
+    assert data.left_out == {"train": 1, "dev": 0} and "at most 50.00% of 2 dev questions" in said
     assert data.warnings[0] == f"1 question(s) marked as unanswerable left out of {path}: none"
 
 

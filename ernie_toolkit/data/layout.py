@@ -134,7 +134,15 @@ def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference:
         if any(label < len(cells) and plain_name(cells[label]) == plain_name(first[label]) for cells in others):
             return False  # a label like the others
         return bool(roles.texts) or (len(first) == 2 and _NAME.fullmatch(first[1 - label].strip()) is not None)
-    return source.split == "test" and bool(roles.texts) and all(map(is_known, first)) and first not in others
+    unknown = [place for place, cell in enumerate(first) if not is_known(cell)]
+    if not roles.texts or first in others:
+        return False
+    if source.split == "test":
+        return not unknown
+    # Among names that are known a single other one is the label's: id, text, is_spam.
+    if len(unknown) != 1 or len(first) < 3 or not _NAME.fullmatch(first[unknown[0]].strip()):
+        return False
+    return not any(cells[unknown[0]] == first[unknown[0]] for cells in others if len(cells) == len(first))
 
 
 def _named_layout(source: Source, names: Cells, where: str) -> Layout:

@@ -97,7 +97,10 @@ def load_dataset(
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
+        if task not in (None, "seq_cls"):
+            _refuse_columns(request, f"{CUSTOM} of task '{task}'")
         return _load_custom(given, request, labels)
+    _refuse_columns(request, name)
     if given:
         raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
     spec = get_spec(name)
@@ -162,11 +165,19 @@ def _check_request(
     return _Request(tuple(split for split in SPLITS if split in splits), dict(limits or {}), task, options)
 
 
+def _refuse_columns(request: _Request, name: str) -> None:
+    """ConfigError where columns are named for files that have fields of their own."""
+    for option in ("text_column", "text_pair_column", "label_column"):
+        if getattr(request.options, option):
+            raise ConfigError(
+                f"--{option} is for the classification files of --dataset {CUSTOM}, not for {name}: leave it out"
+            )
+
+
 def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Request, source: Source) -> DataSet:
     examples: dict[str, list[Example]] = {}
     left_out: dict[str, int] = {}
     warnings: list[str] = []
-    notices: list[str] = []
     records: dict[str, FileRecord] = {}
     for split in request.splits:
         record = records[split] = FileRecord()
@@ -175,13 +186,13 @@ def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Reques
         left_out[split] = record.left_out_count
         if not examples[split]:
             raise DataError(f"{paths[split]}: no rows to use in the {split} file: is it the right file?")
-        notices += [*filter(None, [encoding_notice(paths[split], request.options.encoding)]), *record.notices]
-        warnings += left_out_warnings(paths[split], record)
+        notice = encoding_notice(paths[split], request.options.encoding)
+        warnings += [*filter(None, [notice]), *left_out_warnings(paths[split], record), *record.notices]
     folders = dict.fromkeys(str(path.parent) for path in paths.values())
     summary = summarize(spec, examples, records, paths, request.limits)
     data = _data_set(spec, examples, source, ", ".join(folders), left_out, tuple(warnings), summary)
     skipped = records["test"].skipped if "test" in records else ()
-    return replace(data, skipped=tuple(skipped), notices=tuple(notices))
+    return replace(data, skipped=tuple(skipped))
 
 
 def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason: str | None = None) -> DataSet:
@@ -211,7 +222,7 @@ def _load_custom(files: Mapping[str, Path], request: _Request, labels: Sequence[
     paths = {split: Path(spec.files[split][0]) for split in request.splits}
     data = _read_files(spec, paths, request, "custom")
     notice = encoding_notice(files["label_file"], request.options.encoding) if "label_file" in files else None
-    return data if notice is None else replace(data, notices=(notice, *data.notices))
+    return data if notice is None else replace(data, warnings=(notice, *data.warnings))
 
 
 def _data_set(

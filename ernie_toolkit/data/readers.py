@@ -17,7 +17,7 @@ Example = Dict[str, Any]
 seq_cls: a row in its official field names, plus `label` (str, or None where there is none) and `id` (int).
 token_cls: `id` (int), `text`, `labels` (a BIO tag for every character, or None where there are none).
 qa: `id` (str), `title`, `question`, `context`, `answers` (gold texts), `span` (characters [start, end) of the
-context where the answer to learn stands, or None).
+context where the answer to learn stands, or None), and `is_impossible` (true) for an unanswerable one that is scored.
 multi_label: `id` (int), `sentence`, `labels` (identifiers in the model's order).
 """
 
