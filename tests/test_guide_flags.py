@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from script_parsers import parser_of
 
 from ernie_toolkit.data import DATASETS
+from ernie_toolkit.devices import check_device
+from ernie_toolkit.errors import DeviceError
 from ernie_toolkit.guide_flags import (
     DOCUMENT,
     DOES,
@@ -139,6 +141,12 @@ def test_devices() -> None:
     for text in ("npu", "gpu:", "gpu:-1", "gpu:x", ":0", "", "cuda:0", "gpu 0"):
         with pytest.raises(argparse.ArgumentTypeError, match="is no device: use one of cpu, gpu, or gpu:0"):
             parse(text)
+
+
+def test_one_card_for_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
+    with pytest.raises(DeviceError, match="--device gpu:0 is one card, and .* started 2 processes: give --device gpu"):
+        check_device("gpu:0")
 
 
 @given(st.sampled_from(sorted(DATASETS)), st.sampled_from(["{}", "clue {}", "CLUE  {}", " clue\t{} "]), st.booleans())
