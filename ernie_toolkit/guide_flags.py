@@ -328,7 +328,7 @@ def add_guide_flags(parser: argparse.ArgumentParser, script: str) -> None:
             else:
                 settings.update(nargs=action.nargs, const=action.const, type=action.type, choices=action.choices,
                                 metavar=action.metavar)  # fmt: skip
-            same.add_argument(f"--{item.name}", help=f"the same as {item.text}", **settings)
+            same.add_argument(f"--{item.name}", help=f"({item.text})", **settings)
         elif item.kind == NOT_NEEDED:
             kind = _type_of(item.values)
             parser.add_argument(
