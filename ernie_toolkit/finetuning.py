@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.bundle import WEIGHTS_FILE, Bundle
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.export import Origin, export_bundle
+from ernie_toolkit.heads import are_named, difference, same_labels
 from ernie_toolkit.models import LoadedModel
 from ernie_toolkit.options import TrainingOptions, check_training_options
 from ernie_toolkit.reporting import read_metrics
@@ -37,7 +38,7 @@ class Session:
         """What has to be the same for an unfinished run to be gone on with."""
         return {
             "dataset": self.data.spec.name, "data_source": self.data.source, "model": self.loaded.source,
-            "task": self.task.name, "limits": self.task.limits,
+            "task": self.task.name, "limits": self.task.limits, "labels": list(self.task.labels),
         }  # fmt: skip
 
     def settled(self, options: TrainingOptions) -> TrainingOptions:
@@ -84,21 +85,32 @@ class Session:
         rows = self.task.encode(self.tokenizer, inputs)
         return self.task.decode(rows, predict_logits(self.loaded.model, rows, batch_size), inputs)
 
-    def export(self, directory: Path, parity_rows: int, metrics: dict[str, float], trained: bool) -> Bundle:
+    def export(
+        self,
+        directory: Path,
+        parity_rows: int,
+        metrics: dict[str, float],
+        trained: bool,
+        weights_file: Path | None = None,
+    ) -> Bundle:
         """Write the bundle, after comparing ONNX with Paddle on the first rows of the dev split.
 
         `trained`: whether the model was trained on this session's data; if not, where its weights come from
-        is read from the record in its own directory.
+        is read from the record in its own directory. `weights_file`: where a trained model was saved.
         """
         record: dict[str, Any] = {"data_source": self.data.source, "warnings": self.data.warnings}
         if not trained:
             own = read_metrics(Path(self.loaded.source))
             record = {"data_source": "unknown", "warnings": [], "metrics": {}} | own
+            source = Path(self.loaded.source) / WEIGHTS_FILE
+            weights_file = source if source.is_file() else None
         origin = Origin(
             self.data.spec.name, record["data_source"], metrics or record.get("metrics", {}), tuple(record["warnings"])
         )
         texts = self.task.inputs(self.data.split("dev")[:parity_rows])
-        return export_bundle(self.loaded.model, self.tokenizer, self.task, origin, texts, directory)
+        return export_bundle(
+            self.loaded.model, self.tokenizer, self.task, origin, texts, directory, weights_file=weights_file
+        )
 
 
 def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
@@ -120,6 +132,7 @@ def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: S
     if loaded.fresh:
         wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
         raise ModelError(f"{loaded.source} has no trained {wanted}: fine-tune it first")
-    if labels and recorded is not None and tuple(recorded) != tuple(labels):
-        shown = ", ".join(recorded[:5])
-        raise ModelError(f"{loaded.source} was trained for other labels ({shown} ...): choose its own data set")
+    if labels and recorded is not None and are_named(recorded) and not same_labels(recorded, labels):
+        raise ModelError(
+            f"{loaded.source} was trained for other labels ({difference(recorded, labels)}): choose its own data set"
+        )

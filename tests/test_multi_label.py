@@ -159,12 +159,15 @@ def test_a_new_head_begins_at_the_labels_shares(tmp_path: Path, vocabulary: Voca
     single = make_tiny_model(vocabulary, ("a", "b"))
     save_model(single.model, single.vocabulary, tmp_path / "single")
     loaded = load_model(str(tmp_path / "single"), ("a", "b"), task="multi_label")
-    start_at_base_rates(loaded, gold)
+    start_at_base_rates(loaded, gold, ("a", "b"))
     assert sigmoid(loaded.model.classifier.bias.numpy()) == pytest.approx([0.7, 0.1])
     save_model(loaded.model, loaded.vocabulary, tmp_path / "trained")
     again = load_model(str(tmp_path / "trained"), task="multi_label")
-    start_at_base_rates(again, ~gold)
+    start_at_base_rates(again, ~gold, ("a", "b"))
     assert sigmoid(again.model.classifier.bias.numpy()) == pytest.approx([0.7, 0.1])
+    grown = load_model(str(tmp_path / "trained"), ("b", "c", "a"), task="multi_label")
+    start_at_base_rates(grown, np.ones((4, 3), dtype=bool), ("b", "c", "a"))
+    assert sigmoid(grown.model.classifier.bias.numpy()) == pytest.approx([0.1, 0.9, 0.7])
 
 
 def test_a_head_for_sets_is_not_one_for_single_labels(tmp_path: Path, vocabulary: Vocabulary) -> None:

@@ -16,7 +16,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.models import Vocabulary
 from ernie_toolkit.options import STRATEGIES, TrainingOptions
-from ernie_toolkit.training.chosen_checkpoint import SET_ASIDE, find_checkpoint, goes_on
+from ernie_toolkit.training.chosen_checkpoint import SET_ASIDE, find_checkpoint, goes_on, goes_on_in_place
 from ernie_toolkit.training.run import plan_notices, planned_steps
 
 OPTIONS = TrainingOptions(
@@ -220,4 +220,13 @@ def test_checkpoints_that_are_none(tmp_path: Path) -> None:
     ("", False, False), ("", True, True), ("true", False, True), ("True", False, True), ("false", True, True),
 ])  # fmt: skip
 def test_resume_from_checkpoint_as_a_switch(text: str, resume: bool, expected: bool, tmp_path: Path) -> None:
-    assert goes_on(resume, text, tmp_path, False) is expected
+    assert goes_on(resume, text, tmp_path, False) is goes_on_in_place(resume, text, tmp_path) is expected
+
+
+def test_which_place_a_run_goes_on_in(tmp_path: Path) -> None:
+    chosen = checkpoint(tmp_path / "one" / "checkpoints", 4)
+    assert goes_on_in_place(False, str(chosen), tmp_path / "one")
+    assert goes_on_in_place(False, str(tmp_path / "one"), tmp_path / "two" / ".." / "one")
+    assert not goes_on_in_place(True, str(chosen), tmp_path / "two")
+    with pytest.raises(ConfigError, match="is not there"):
+        goes_on_in_place(True, str(tmp_path / "three"), tmp_path / "two")

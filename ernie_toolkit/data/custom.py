@@ -10,7 +10,7 @@ field names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,14 @@ def custom_spec(
     label_file: Path | None = None,
     task: str = "seq_cls",
     options: FileOptions = DEFAULT_FILE_OPTIONS,
+    trained_labels: Sequence[str] | None = None,
 ) -> DatasetSpec:
     """Find out what a user's files hold: for classification single sentences or pairs, and which labels.
 
     In seq_cls the text format is that of the first line of the first labelled file (train, else dev, else
     test). The labels are those of `label_file`, one a line with an optional name after a tab, in its order;
-    without it those of the training file, sorted (whole numbers by value; BIO tags by type, O last), so that
+    without it `trained_labels`, those of a trained model; without these those of
+    the training file, sorted (whole numbers by value; BIO tags by type, O last), so that
     shuffled rows give the same model outputs. In qa there are none. Raises ConfigError where no file tells
     the labels, DataError on bad files.
     """
@@ -51,7 +53,13 @@ def custom_spec(
         raise ConfigError("data set 'custom' needs --train_file, --dev_file or --test_file")
     if task == "qa" and label_file is not None:
         raise ConfigError("--label_file is for tasks with labels, and questions have none: leave it out")
-    labels, names = ((), None) if task == "qa" else _labels(train_file, label_file, task)
+    labels: tuple[str, ...] = ()
+    names: tuple[str, ...] | None = None
+    if task != "qa":
+        if trained_labels and label_file is None:
+            labels = tuple(trained_labels)
+        else:
+            labels, names = _labels(train_file, label_file, task)
     split, first = next(iter(files.items()))
     formats = {"token_cls": "characters", "qa": "question_context"}
     return DatasetSpec(

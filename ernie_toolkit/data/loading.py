@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
@@ -29,7 +29,8 @@ class DataSet:
 
     `source` is where they came from and `location` the directory (or "generated, seed N"); `left_out`
     counts the rows without a gold label, and the training questions whose answer is not found in their
-    context; `warnings` are lines for the caller to print, `skipped` the rows to predict that get no answer.
+    context; `warnings` are lines for the caller to print
+    and to write beside every result, `notices` lines to print only, `skipped` the rows to predict that get no answer.
     """
 
     spec: DatasetSpec
@@ -41,6 +42,7 @@ class DataSet:
     left_out: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     skipped: tuple[SkippedRow, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def split(self, name: Split) -> list[Example]:
         """The examples of one split. Raises ConfigError where it was not loaded."""
@@ -75,6 +77,7 @@ def load_dataset(
     test_file: Path | str | None = None,
     label_file: Path | str | None = None,
     options: FileOptions = DEFAULT_FILE_OPTIONS,
+    labels: Sequence[str] | None = None,
 ) -> DataSet:
     """Find and read a data set: `data_dir`, else PaddleNLP's cache and download, else the embedded sample.
 
@@ -82,7 +85,8 @@ def load_dataset(
     task (None: seq_cls). The sample is taken where `data_source` is "sample", or "auto" with `sample_allowed`
     and nothing to be had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the
     published sample). `limits` gives, per split, how many rows are read from its start,
-    `options` says how files are read. The four files belong
+    `options` says how files are read. `labels`: those that a model was trained for, which the files of "custom" are
+    read with where no `label_file` is given. The four files belong
     to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError where
     the official files cannot be had, DataError on files that are missing or malformed.
     """
@@ -90,7 +94,7 @@ def load_dataset(
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
-        return _load_custom(given, request)
+        return _load_custom(given, request, labels)
     if given:
         raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
     spec = get_spec(name)
@@ -187,12 +191,12 @@ def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason:
         left_out[split] = record.left_out_count
         examples[split] = gold[: request.limits.get(split)]
     warning = SAMPLE_WARNING.format(name=spec.name)
-    warnings = (f"{reason}; using the sample instead",) if reason else ()
-    return _data_set(spec, examples, "sample", f"generated, seed {seed}", left_out, (*warnings, warning))
+    found = _data_set(spec, examples, "sample", f"generated, seed {seed}", left_out, (warning,))
+    return replace(found, notices=(f"{reason}; using the sample instead",) if reason else ())
 
 
-def _load_custom(files: Mapping[str, Path], request: _Request) -> DataSet:
-    spec = custom_spec(**files, task=request.task or "seq_cls", options=request.options)
+def _load_custom(files: Mapping[str, Path], request: _Request, labels: Sequence[str] | None) -> DataSet:
+    spec = custom_spec(**files, task=request.task or "seq_cls", options=request.options, trained_labels=labels)
     missing = [split for split in request.splits if split not in spec.files]
     if missing:
         raise ConfigError(f"--dataset {CUSTOM} has no {missing[0]} data: give --{missing[0]}_file")

@@ -23,6 +23,16 @@ def names_checkpoint(resume_from: str) -> bool:
     return resume_from.lower() not in ("", "true", "false")
 
 
+def goes_on_in_place(resume: bool, resume_from: str, run_dir: Path) -> bool:
+    """Whether a run goes on where its checkpoints are, not from another run's copy. Raises as `find_checkpoint`.
+
+    `resume_from`: what `--resume_from_checkpoint` says, mostly nothing.
+    """
+    if names_checkpoint(resume_from):
+        return find_checkpoint(resume_from).parent.resolve() == (run_dir / CHECKPOINTS).resolve()
+    return resume or resume_from.lower() == "true"
+
+
 def goes_on(resume: bool, resume_from: str, run_dir: Path, overwrite: bool) -> bool:
     """Whether a run goes on; the checkpoint that `resume_from` names is brought to `run_dir`.
 
