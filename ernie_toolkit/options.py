@@ -17,13 +17,18 @@ DEVICES = ("cpu", "gpu", "xpu", "npu")
 
 
 def option(
-    default: Any, text: str, choices: tuple[str, ...] | None = None, parse: Callable[[str], Any] | None = None
+    default: Any,
+    text: str,
+    choices: tuple[str, ...] | None = None,
+    parse: Callable[[str], Any] | None = None,
+    empty: bool = False,
 ) -> Any:
     """A dataclass field with a default, a help text and, where the values are few, their list.
 
-    `parse`: what a value's text becomes; it raises ArgumentTypeError on a text that is none.
+    `parse`: what a value's text becomes; it raises ArgumentTypeError on a text that is none. `empty`: whether a list
+    may be given without a value.
     """
-    return field(default=default, metadata={"help": text, "choices": choices, "parse": parse})
+    return field(default=default, metadata={"help": text, "choices": choices, "parse": parse, "empty": empty})
 
 
 def boolean(text: str) -> bool:

@@ -39,9 +39,11 @@ def add_options(
                 flag, type=boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text
             )
         else:
-            many = isinstance(item.default, tuple)
+            nargs = None
+            if isinstance(item.default, tuple):
+                nargs = "*" if item.metadata["empty"] else "+"
             group.add_argument(
-                flag, type=item.metadata["parse"] or _element_type(item.default), nargs="+" if many else None,
+                flag, type=item.metadata["parse"] or _element_type(item.default), nargs=nargs,
                 choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text,
             )  # fmt: skip
 
@@ -93,13 +95,13 @@ def _checked(value: Any, kind: type, metadata: Mapping[str, Any], where: str) ->
         value = str(value)
     if kind is str and value is False and "no" in (metadata["choices"] or ()):  # YAML 1.1 reads no as false
         value = "no"
-    if type(value) is not kind:
-        raise ConfigError(f"{where} is {value!r}: it must be of type {kind.__name__}")
-    if metadata["parse"]:
+    if metadata["parse"] and isinstance(value, str):
         try:
             value = metadata["parse"](value)
         except argparse.ArgumentTypeError as error:
             raise ConfigError(f"{where}: {error}") from None
+    if type(value) is not kind:
+        raise ConfigError(f"{where} is {value!r}: it must be of type {kind.__name__}")
     if metadata["choices"] and value not in metadata["choices"]:
         raise ConfigError(f"{where} is {value!r}: use one of {', '.join(metadata['choices'])}")
     return value
