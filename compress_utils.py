@@ -18,6 +18,7 @@ from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.devices import accelerate_cpu, check_device
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.heads import difference, same_labels
 from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local, model_labels
 from ernie_toolkit.options import (
@@ -30,7 +31,7 @@ from ernie_toolkit.options import (
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, read_config, resolve_options
 from ernie_toolkit.tasks import TASKS, Task, make_task
-from utils import CONFIG_OPTIONS, config_path, load_splits, trained_labels
+from utils import CONFIG_OPTIONS, SOURCE_NAMES, config_path, load_splits, trained_labels, with_config
 
 # In these scripts --fp16 asks for an FP16 model, not for training in it.
 NOT_OF_TRAINING = ("fp16", "fp16_opt_level")
@@ -181,8 +182,8 @@ def print_report(report: Report, directory: Path) -> None:
     say(f"report: {directory / 'compress_report.md'} (.json, .png)")
 
 
-def run_compress_script(task: str, dataset: str, description: str, argv: Sequence[str]) -> None:
-    """Parse the arguments of a compress_* script, settle settings, run; `dataset` is worked on where none is named."""
+def build_parser(task: str, dataset: str, description: str) -> OneLineParser:
+    """The arguments of a compress_* script."""
     names = [name for name, spec in DATASETS.items() if spec.task == task]
     parser = OneLineParser(
         prog=TASK_SCRIPTS[task].replace("run_", "compress_"),
@@ -195,8 +196,17 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
     add_options(parser, TrainingOptions, without=NOT_OF_TRAINING)
     if task == "qa":
         add_options(parser, ReadingOptions)
+    add_guide_flags(parser, parser.prog)
+    return parser
+
+
+def run_compress_script(task: str, dataset: str, description: str, argv: Sequence[str]) -> None:
+    """Parse the arguments of a compress_* script, settle settings, run; `dataset` is worked on where none is named."""
+    parser = build_parser(task, dataset, description)
+    defaults = {"dataset": dataset}
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
+        given = with_config(given, resolve_options(SourceOptions, defaults, given), task, SOURCE_NAMES)
         source = resolve_options(SourceOptions, defaults, given)
         source = dataclasses.replace(source, config=config_path(source, given))
         asked = settle(source, given, task, {}).compression  # a mistake in the settings is told before anything is read

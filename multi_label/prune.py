@@ -15,6 +15,7 @@ from ernie_toolkit.compression.pipeline import Request, check_unfinished
 from ernie_toolkit.compression.report import Report
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.options import TRAINING_DEFAULTS, PlaceOptions
 from ernie_toolkit.options import TrainingOptions, check_training_options, option
 from ernie_toolkit.settings import add_options, resolve_options
@@ -47,18 +48,20 @@ def print_report(report: Report, directory: Path) -> None:
     say(f"report: {directory / 'compress_report.md'} (.json, .png)")
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse arguments, prune, report."""
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = OneLineParser(prog="prune.py", description=__doc__)
-    parser.add_argument(
-        "--width_mult_list", nargs="+", dest="width_mult", default=None, help="the same as --width_mult"
-    )
     add_options(parser, PruneOptions)
     add_options(parser, CompressionOptions, DEFAULTS, without=WITHOUT)
     add_options(parser, TrainingOptions, TRAINING_DEFAULTS, without=("fp16", "fp16_opt_level"))
+    add_guide_flags(parser, "multi_label/prune.py")
+    return parser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, prune, report."""
+    parser = build_parser()
     given = parser.parse_args(argv)
-    if given.width_mult is None:
-        del given.width_mult
     with exit_on_toolkit_error(parser.prog):
         own = resolve_options(PruneOptions, {}, given)
         options = resolve_options(CompressionOptions, DEFAULTS, given)
