@@ -18,7 +18,7 @@ from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, F
 from ernie_toolkit.data.lines import check_text, is_json, parse_object, read_lines, text_field
 from ernie_toolkit.data.readers import Example, check_label, parse_label
 from ernie_toolkit.data.registry import CUSTOM, SPLITS, DatasetSpec, Split
-from ernie_toolkit.data.tagged import read_tags
+from ernie_toolkit.data.tagged import bio_labels, read_tags
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.pairing import strict_zip
 
@@ -51,7 +51,7 @@ def custom_spec(
         raise ConfigError("data set 'custom' needs --train_file, --dev_file or --test_file")
     if task == "qa" and label_file is not None:
         raise ConfigError("--label_file is for tasks with labels, and questions have none: leave it out")
-    labels, names = ((), None) if task == "qa" else _labels(train_file, label_file, task)
+    labels, names = ((), None) if task == "qa" else _labels(train_file, label_file, task, options)
     split, first = next(iter(files.items()))
     formats = {"token_cls": "characters", "qa": "question_context"}
     return DatasetSpec(
@@ -66,20 +66,18 @@ def custom_spec(
 
 
 def _labels(
-    train_file: Path | None, label_file: Path | None, task: str
+    train_file: Path | None, label_file: Path | None, task: str, options: FileOptions
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """The labels of a user's files, and their names where they have some."""
     names: tuple[str, ...] | None = None
     if label_file is not None:
         labels, names = read_labels(label_file)
+        if task == "token_cls":
+            labels, names = bio_labels(labels, names, f"{label_file}")
     elif train_file is not None:
-        labels = read_tags(train_file) if task == "token_cls" else _collect_labels(train_file)
+        labels = read_tags(train_file, options) if task == "token_cls" else _collect_labels(train_file)
     else:
         raise ConfigError("data set 'custom' has no labels: give --label_file or --train_file")
-    if task == "token_cls":
-        from ernie_toolkit.decoding.bio import check_bio_labels  # brings numpy, which reading data does not need
-
-        check_bio_labels(labels, f"{label_file or train_file}")
     return labels, names
 
 
