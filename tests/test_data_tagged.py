@@ -341,8 +341,9 @@ def test_sentences_written_are_the_sentences_read(tmp_path: Path, rows: list[lis
     else:
         dumped = (dict(zip(("tokens", "labels"), map(list, zip(*row, strict=True)), strict=True)) for row in rows)
         content = "\n".join(map(json.dumps, dumped))
-    examples = read(write(tmp_path / ("train.json" if kind == "json" else "train.txt"), content))
-    expected = [parse({"tokens": [t for t, _ in row], "labels": [t for _, t in row]}) for row in rows]
+    spec = custom(MSRA.labels)
+    examples = read(write(tmp_path / ("train.json" if kind == "json" else "train.txt"), content), spec=spec)
+    expected = [parse({"tokens": [t for t, _ in row], "labels": [t for _, t in row]}, spec=spec) for row in rows]
     assert examples == [{**example, "id": index} for index, example in enumerate(expected)]
 
 

@@ -98,8 +98,13 @@ def sentence_of_row(row: dict[str, Any], where: str) -> Sentence:
 
 
 def tokens_of_row(row: dict[str, Any], where: str) -> list[str]:
-    """The `tokens` of a row, else the characters of its text. Raises DataError."""
-    if row.get("tokens") is not None:
+    """The `tokens` of a row, else the characters of its text. Raises DataError.
+
+    Tokens that are objects, with places in the text beside them, give way to the text.
+    """
+    given = row.get("tokens")
+    places = isinstance(given, list) and bool(given) and isinstance(given[0], dict) and "text" in row
+    if given is not None and not places:
         tokens = _list_of_texts(row["tokens"], "field 'tokens'", where)
         if not tokens:
             raise DataError(f"{where}: field 'tokens' is an empty list: fill it or take the row out")
