@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ernie_toolkit.compression.calibration import Range
+from ernie_toolkit.compression.figures import best_of
 from ernie_toolkit.compression.onnx_embeddings import quantize_embeddings
 from ernie_toolkit.compression.onnx_quantization import convert_to_fp16, quantize_dynamic, quantize_static
 from ernie_toolkit.compression.ptq import Plan, Quantizer, fewest_kept, make_plans
@@ -14,7 +15,7 @@ INT8_ROLE, FP16_ROLE = "onnx_int8", "onnx_fp16"
 
 
 def quantize_after_training(shop: Workshop, variant: Variant) -> None:
-    """Judge every plan of `ptq`, and keep the best by the dev metric, of equals the fastest.
+    """Judge every plan of `ptq`, and keep the best by the dev metric, of equals the fastest (see `best_of`).
 
     With `--keep_fp32 auto`, where the best loses more than `--max_drop`, the fewest products that mend it
     stay FP32. With `embeddings` the best gets INT8 embedding tables.
@@ -34,10 +35,10 @@ def quantize_after_training(shop: Workshop, variant: Variant) -> None:
             quantizer.write(plan, path, exclude)
         settings = _settings(shop, quantizer, plan, exclude)
         judged.append((shop.judge(variant, plan.name, path, "int8", plan.method, settings=settings), plan))
-    metric = shop.report.metric
-    best, plan = max(judged, key=lambda pair: (pair[0].metrics[metric], pair[0].throughput_ratio or 0.0))
+    best = best_of(shop.report, [candidate for candidate, _ in judged])
+    plan = next(plan for candidate, plan in judged if candidate is best)
     form = plan.name
-    if options.keep_fp32 == ("auto",) and best.drop > options.max_drop:
+    if options.keep_fp32 == ("auto",) and shop.drop(best.metrics) > options.max_drop:
         exclude = _search_kept(shop, variant, quantizer, plan)
         form = f"{plan.name}, {len(exclude)} FP32"
         path = work / "candidate.onnx"

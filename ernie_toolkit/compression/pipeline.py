@@ -180,8 +180,7 @@ def _workshop(
         blank = Candidate(
             name="FP32", width="1", precision="fp32", method="", settings={}, embeddings=False,
             vocabulary=full.vocabulary, parameters=full.parameters, size=full.onnx.stat().st_size, metrics={},
-            drop=0.0, latency_ms=None, sequences_per_second=None, latency_ratio=None, throughput_ratio=None,
-            flops=full.flops, kept=False, file="",
+            latency_ms=None, sequences_per_second=None, flops=full.flops, kept=False, file="",
         )  # fmt: skip
         report = Report(
             dataset=data.spec.name, task=task.name, metric=task.metrics[0], model=model, strategy=options.strategy,
@@ -195,13 +194,10 @@ def _workshop(
     if not report.baseline.metrics:
         first = shop.measured(full, "", full.onnx, "fp32")
         file = full.onnx.relative_to(directory).as_posix()
-        shop.report = replace(
-            report, baseline=replace(first, latency_ratio=1.0, throughput_ratio=1.0, kept=True, file=file)
-        )
+        shop.report = replace(report, baseline=replace(first, kept=True, file=file))
         write_report(shop.report, directory)
         run.mark(REPORT)
-        say(f"FP32: {report.metric} {first.metrics[report.metric]:.4f}, {first.size / 1e6:.1f} MB, "
-            f"{first.latency_ms:.1f} ms a row")  # fmt: skip
+        say(shop.line(shop.report.baseline))
     return shop
 
 
