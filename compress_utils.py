@@ -10,7 +10,12 @@ from typing import Any
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
 from ernie_toolkit.compression.figures import best_tradeoffs, change_text, shown_figures, size_text, speed_text
-from ernie_toolkit.compression.options import CompressionOptions, check_compression_options, check_distillation
+from ernie_toolkit.compression.options import (
+    CompressionOptions,
+    bundle_directory,
+    check_compression_options,
+    check_distillation,
+)
 from ernie_toolkit.compression.pipeline import compress_bundle, compress_session
 from ernie_toolkit.compression.report import Report
 from ernie_toolkit.compression.run_state import Request, check_unfinished
@@ -89,6 +94,9 @@ def settle(source: SourceOptions, given: argparse.Namespace, task: str, record: 
     config = read_config(Path(source.config), task, source.dataset, CONFIG_OPTIONS, record.get("model") == SAMPLE_MODEL)
     config |= {name: value for name, value in record.get("settings", {}).items() if name in OF_THE_MODEL}
     compression = resolve_options(CompressionOptions, config, given)
+    compression = dataclasses.replace(
+        compression, input_infer_model_path=bundle_directory(compression.input_infer_model_path)
+    )
     training = dataclasses.replace(resolve_options(TrainingOptions, config, given), fp16=False)
     reading = resolve_options(ReadingOptions, config, given)
     metrics = TASKS[task].metrics

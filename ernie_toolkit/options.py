@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +12,19 @@ BEST_METRICS = ("accuracy", "f1", "precision", "recall", "exact_match", "macro_f
 SCHEDULERS = ("linear", "cosine", "constant", "constant_with_warmup", "polynomial")
 
 
-def option(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
-    """A dataclass field with a default, a help text and, where the values are few, their list."""
-    return field(default=default, metadata={"help": text, "choices": choices})
+def option(
+    default: Any,
+    text: str,
+    choices: tuple[str, ...] | None = None,
+    parse: Callable[[str], Any] | None = None,
+    empty: bool = False,
+) -> Any:
+    """A dataclass field with a default, a help text and, where the values are few, their list.
+
+    `parse`: what a value's text becomes; it raises ArgumentTypeError on a text that is none. `empty`: whether a list
+    may be given without a value.
+    """
+    return field(default=default, metadata={"help": text, "choices": choices, "parse": parse, "empty": empty})
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,12 @@ def add_options(
                 flag, type=_boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text
             )
         else:
-            many = isinstance(item.default, tuple)
+            nargs = None
+            if isinstance(item.default, tuple):
+                nargs = "*" if item.metadata["empty"] else "+"
             group.add_argument(
-                flag, type=_element_type(item.default), nargs="+" if many else None, choices=item.metadata["choices"],
-                default=argparse.SUPPRESS, help=text,
+                flag, type=item.metadata["parse"] or _element_type(item.default), nargs=nargs,
+                choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text,
             )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from ernie_toolkit.compression.figures import (
     number_text,
     ratio_text,
     shown_figures,
+    speed_text,
 )
 from ernie_toolkit.compression.measurement import significant
 from ernie_toolkit.compression.report import Candidate, Report, read_report
@@ -154,6 +155,16 @@ def test_what_was_not_timed_is_no_tradeoff_and_has_no_ratio() -> None:
         "-", "0.0958", "12.3", "5,236", "1,000"
     ]  # fmt: skip
     assert (change_text(None), change_text(0.0), change_text(0.2), ratio_text(None)) == ("-", "0.00", "+0.20", "-")
+
+
+def test_rough_speeds_are_told(tmp_path: Path) -> None:
+    quiet, busy = (model(name, 0.9, 5.0, speed_spread=spread) for name, spread in (("quiet", 1.05), ("busy", 1.6)))
+    report = report_of(model("FP32", 0.9, 10.0), [quiet])
+    assert "Rough" not in report_page(report, "picture.png") and "rough" not in speed_text(report, quiet)
+    report = report.with_candidate(busy)
+    page = report_page(report, "picture.png")
+    assert "**Rough speeds**: the machine had other work. Of busy, ratios of the turns lie up to 1.60 times" in page
+    assert speed_text(report, busy).endswith("(rough: busy machine)")
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=6), st.floats(0, 2))

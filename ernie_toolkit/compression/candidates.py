@@ -7,6 +7,7 @@ from ernie_toolkit.compression.calibration import Range
 from ernie_toolkit.compression.figures import best_of
 from ernie_toolkit.compression.onnx_embeddings import quantize_embeddings
 from ernie_toolkit.compression.onnx_quantization import convert_to_fp16, quantize_dynamic, quantize_static
+from ernie_toolkit.compression.options import ALL_BATCHES
 from ernie_toolkit.compression.ptq import Plan, Quantizer, fewest_kept, make_plans
 from ernie_toolkit.compression.report import Candidate
 from ernie_toolkit.compression.workshop import Variant, Workshop
@@ -27,7 +28,7 @@ def quantize_after_training(shop: Workshop, variant: Variant) -> None:
     quantizer = Quantizer(variant.onnx, variant.train, options, shop.seed, work)
     exclude = () if options.keep_fp32 == ("auto",) else options.keep_fp32
     plans = make_plans(options)
-    _tell_few_rows(shop, quantizer, plans)
+    _tell_rows(shop, quantizer, plans)
     judged: list[tuple[Candidate, Plan]] = []
     for plan in plans:
         path = work / "candidate.onnx"
@@ -116,12 +117,20 @@ def _settings(shop: Workshop, quantizer: Quantizer, plan: Plan, exclude: Collect
     return settings | ({"keep_fp32": list(exclude)} if exclude else {})
 
 
-def _tell_few_rows(shop: Workshop, quantizer: Quantizer, plans: Sequence[Plan]) -> None:
-    """Say which plans name more calibration rows than there are."""
+def _tell_rows(shop: Workshop, quantizer: Quantizer, plans: Sequence[Plan]) -> None:
+    """Say which plans name more calibration rows than there are, and how many rows "all" are."""
+    static = [plan for plan in plans if plan.method == "static"]
+    whole = [plan for plan in static if plan.batch_num == ALL_BATCHES]
+    if whole:
+        same = "" if len(shop.options.batch_size_list) == 1 else ", of which other sizes change only avg"
+        shop.say(
+            f"calibration {', '.join(dict.fromkeys(plan.grid for plan in whole))}: all "
+            f"{quantizer.calibration_rows(whole[0]):,} training rows{same}"
+        )
     short = {
-        f"{plan.batch_size}x{plan.batch_num}": quantizer.calibration_rows(plan)
-        for plan in plans
-        if plan.method == "static" and quantizer.calibration_rows(plan) < plan.batch_size * plan.batch_num
+        plan.grid: quantizer.calibration_rows(plan)
+        for plan in static
+        if quantizer.calibration_rows(plan) < plan.batch_size * plan.batch_num
     }
     if short:
         shop.say(f"calibration {', '.join(short)}: only {max(short.values())} training rows are there; all are used")

@@ -11,6 +11,8 @@ from ernie_toolkit.compression.report import Candidate, Report
 
 # Times of one model, measured again on a machine that others use too, lie about as far apart.
 SAME_SPEED = 0.05
+# Ratios that vary by more than this were measured on a machine that had other work.
+BUSY_SPREAD = 1.25
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ def best_of(report: Report, items: Sequence[Candidate]) -> Candidate:
     )
 
 
+def is_noisy(item: Candidate) -> bool:
+    """Whether the machine had other work while a model's speed was measured, so that it is a rough one."""
+    return item.speed_spread is not None and item.speed_spread > BUSY_SPREAD
+
+
 def change_text(change: float | None) -> str:
     """Points against FP32, signed; without a sign where there is no difference, "-" where it is not known."""
     if change is None:
@@ -106,13 +113,14 @@ def ratio_text(ratio: float | None) -> str:
 
 
 def speed_text(report: Report, item: Candidate) -> str:
-    """Both speeds of a model, each with its own ratio to FP32's."""
+    """Both speeds of a model, each with its own ratio to FP32's; says where they are rough."""
     found = shown_figures(report, item)
     if found.latency_ms is None or found.sequences_per_second is None:
         return "speed not measured"
     return (
         f"{number_text(found.latency_ms)} ms a sequence ({ratio_text(found.latency_ratio)}), "
         f"{number_text(found.sequences_per_second)} sequences/s in batches ({ratio_text(found.throughput_ratio)})"
+        + (" (rough: busy machine)" if is_noisy(item) else "")
     )
 
 

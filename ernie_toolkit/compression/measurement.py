@@ -25,10 +25,15 @@ DIGITS = 3
 
 @dataclass(frozen=True)
 class Speed:
-    """Milliseconds for one sequence by itself, and sequences a second in batches; both to `DIGITS` digits."""
+    """Milliseconds for one sequence by itself, and sequences a second in batches; both to `DIGITS` digits.
+
+    `spread`: the third quartile over the first one of the ratios that both come from, two decimals: near 1 on a quiet
+    machine. None where nothing was compared.
+    """
 
     latency_ms: float
     sequences_per_second: float
+    spread: float | None = None
 
 
 def significant(value: float, digits: int = DIGITS) -> float:
@@ -72,15 +77,22 @@ def measure(
     reference = known or _speed(1000 * float(np.median(alone[first])), len(chosen) / float(passed.sum()))
     found = {first: reference}
     for name in list(sessions)[1:]:
-        by_row = float(np.median(alone[first] / alone[name]))
-        own = passed / np.median(together[first] / together[name], axis=0)
-        by_batch = float(passed.sum() / own.sum())
-        found[name] = _speed(reference.latency_ms / by_row, reference.sequences_per_second * by_batch)
+        rows_ratios, batch_ratios = alone[first] / alone[name], together[first] / together[name]
+        by_row = float(np.median(rows_ratios))
+        by_batch = float(passed.sum() / (passed / np.median(batch_ratios, axis=0)).sum())
+        spread = max(_spread(rows_ratios), _spread(batch_ratios))
+        found[name] = _speed(reference.latency_ms / by_row, reference.sequences_per_second * by_batch, spread)
     return found
 
 
-def _speed(latency_ms: float, sequences_per_second: float) -> Speed:
-    return Speed(significant(latency_ms), significant(sequences_per_second))
+def _speed(latency_ms: float, sequences_per_second: float, spread: float | None = None) -> Speed:
+    return Speed(significant(latency_ms), significant(sequences_per_second), spread)
+
+
+def _spread(ratios: np.ndarray) -> float:
+    """The middle of what the columns' third quartiles are over their first ones, to two decimals."""
+    first, third = np.quantile(ratios, (0.25, 0.75), axis=0)
+    return round(float(np.median(third / first)), 2)
 
 
 def spaced_by_length(lengths: Sequence[int], limit: int) -> list[int]:

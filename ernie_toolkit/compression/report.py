@@ -25,9 +25,9 @@ class Candidate:
     `settings`: how it was made (algorithm, batch_size, ...). `embeddings`: whether its tables are INT8.
     `vocabulary`: tokens. `size`: bytes of the ONNX file. `metrics`: shares between 0 and 1, and `loss` in
     nats. `latency_ms`: for one sequence; `sequences_per_second`: in batches; both as measured in turns with FP32,
-    and told for the minutes in which FP32 was as fast as the report says; None where not measured. `flops`: for one
-    sequence of the report's `flops_length` tokens. `kept`: whether it is in a bundle, as `file`, relative to the
-    report.
+    and told for the minutes in which FP32 was as fast as the report says; None where not measured. `speed_spread`: how
+    far the ratios behind these lay apart (see `measurement.Speed`). `flops`: for one sequence of the report's
+    `flops_length` tokens. `kept`: whether it is in a bundle, as `file`, relative to the report.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Candidate:
     flops: int | None
     kept: bool
     file: str
+    speed_spread: float | None = None
 
 
 @dataclass(frozen=True)

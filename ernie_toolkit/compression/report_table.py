@@ -6,6 +6,7 @@ from ernie_toolkit.compression.figures import (
     SAME_SPEED,
     best_tradeoffs,
     change_text,
+    is_noisy,
     number_text,
     points,
     ratio_text,
@@ -118,6 +119,20 @@ def _notes(report: Report) -> str:
         "FP32's speed that is, over 1 is faster.",
         "FP32 and each candidate took turns at every row and batch. A candidate's times are FP32's by the median ratio "
         "of neighbouring turns, so that all stand for the same minutes.",
+        _noise(report),
         f"Versions: {versions}." if versions else "",
     ]
     return "\n".join(f"- {line}" for line in lines if line)
+
+
+def _noise(report: Report) -> str:
+    """What to think of speeds that were measured on a busy machine; empty where none was."""
+    rough = [item for item in report.candidates if is_noisy(item)]
+    if not rough:
+        return ""
+    worst = max(item.speed_spread or 1.0 for item in rough)
+    names = ", ".join(item.name for item in rough)
+    return (
+        f"**Rough speeds**: the machine had other work. Of {names}, ratios of the turns lie up to {worst:.2f} times "
+        "apart in their middle half: compress again on a quiet machine before you choose by speed."
+    )

@@ -141,6 +141,7 @@ class Workshop:
             settings=settings or {}, embeddings=embeddings, vocabulary=variant.vocabulary,
             parameters=variant.parameters, size=path.stat().st_size, metrics=metrics, latency_ms=speed.latency_ms,
             sequences_per_second=speed.sequences_per_second, flops=variant.flops, kept=False, file="",
+            speed_spread=speed.spread,
         )  # fmt: skip
 
     def record(self, candidate: Candidate) -> None:
