@@ -104,7 +104,7 @@ def test_tables_cut_to_a_size_and_a_length(
     assert again.train(training, tmp_path / "trained", "cpu").steps == 2
     bundle = again.export(tmp_path / "export", 10, {}, trained=True)
     pair = ("借" * 40, "还款" * 20)
-    assert len(Predictor(bundle.directory)([pair])) == 1
+    assert len(Predictor(bundle.directory).predict([pair])) == 1
 
 
 def test_a_compression_with_cut_tables(model_dir: Path, afqmc_sample: DataSet, tmp_path: Path) -> None:
