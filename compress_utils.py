@@ -9,7 +9,13 @@ from typing import Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, Bundle, read_bundle, stale_message
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
-from ernie_toolkit.compression.options import CompressionOptions, check_compression_options, check_distillation
+from ernie_toolkit.compression.figures import best_tradeoffs, change_text, shown_figures, size_text, speed_text
+from ernie_toolkit.compression.options import (
+    CompressionOptions,
+    bundle_directory,
+    check_compression_options,
+    check_distillation,
+)
 from ernie_toolkit.compression.pipeline import compress_bundle, compress_session
 from ernie_toolkit.compression.report import Report
 from ernie_toolkit.compression.run_state import Request, check_unfinished
@@ -90,6 +96,9 @@ def settle(source: SourceOptions, given: argparse.Namespace, task: str, record: 
     config = read_config(Path(source.config), task, source.dataset, CONFIG_OPTIONS, record.get("model") == SAMPLE_MODEL)
     config |= {name: value for name, value in record.get("settings", {}).items() if name in OF_THE_MODEL}
     compression = resolve_options(CompressionOptions, config, given)
+    compression = dataclasses.replace(
+        compression, input_infer_model_path=bundle_directory(compression.input_infer_model_path)
+    )
     training = dataclasses.replace(resolve_options(TrainingOptions, config, given), fp16=False)
     reading = resolve_options(ReadingOptions, config, given)
     metrics = TASKS[task].metrics
@@ -171,13 +180,16 @@ def run_compression(settings: Settings, data: DataSet, task: Task) -> Report:
 
 
 def print_report(report: Report, directory: Path) -> None:
-    """Print the models that are deployed, a line each, and where the report is."""
+    """Print the models that are deployed, a line each, and where the report is; *: a best trade-off."""
     width = max(len(item.name) for item in (report.baseline, *report.candidates))
-    say(f"kept, of {len(report.candidates)} candidates:")
+    front = {item.name for item in best_tradeoffs(report)}
+    say(f"kept, of {len(report.candidates)} candidates (*: best trade-off of {report.metric} and latency):")
     for item in (report.baseline, *(item for item in report.candidates if item.kept)):
+        change = "" if item is report.baseline else f"({change_text(shown_figures(report, item).change)})"
         say(
-            f"  {item.name:<{width}}  {report.metric} {item.metrics[report.metric]:.4f} ({0.0 - item.drop:+.2f})  "
-            f"{item.size / 1e6:>6.1f} MB  {item.throughput_ratio or 1:>5.2f}x  {directory / item.file}"
+            f"  {'*' if item.name in front else ' '} {item.name:<{width}}  {report.metric} "
+            f"{item.metrics[report.metric]:.4f} {change:<7}  {size_text(report, item):>6} MB  "
+            f"{speed_text(report, item)}  {directory / item.file}"
         )
     say(f"report: {directory / 'compress_report.md'} (.json, .png)")
 

@@ -141,7 +141,7 @@ _COMPRESSION = (
         "activation_quantize_type=moving_average_abs_max round_type=round bias_correction=false use_pact=true "
         "moving_rate=0.9"
     ),
-    *_other("--prune_vocab", "prune_embeddings=true"),
+    *_flags("prune_embeddings=true max_vocab_size=8000"),
     *_not("graphs read int64 and are ONNX, beside Paddle's own format", "input_dtype=int64 onnx_format=true"),
     *_BATCHES, *_LOOP, *_UNUSED_LOOP, *_IN_FLOAT32, *_STEPS, *_PARTS,
 )  # fmt: skip
