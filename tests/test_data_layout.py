@@ -254,10 +254,10 @@ def test_spellings_of_a_label_are_one(tmp_path: Path, label: str) -> None:
     for train in (tabs, write(tmp_path / "train.jsonl", "\n".join(lines))):
         data = load(train_file=train, dev_file=train)
         assert data.spec.labels == ("0", "1") and data.split("dev")[-1]["label"] == "1"
-        for warning in data.warnings:
+        for warning in data.notices:
             assert "'1' (4 row(s))" in warning and "are read as one, '1'" in warning
             assert all(character.isprintable() for character in warning)
-        assert len(data.warnings) == 2
+        assert len(data.notices) == 2
     labels = write(tmp_path / "labels.txt", f"0\n{label}\n".replace(" ", "") if label.strip() != "1" else "0\n１\n")
     data = load(train_file=tabs, label_file=labels)
     assert {row["label"] for row in data.split("train")} == set(data.spec.labels)
@@ -293,7 +293,7 @@ def test_plain_quotation_marks_stay(tmp_path: Path) -> None:
     # One that looks like CSV's among others that are not: all stay, and that is said.
     mixed = write(tmp_path / "train.tsv", train.read_text("utf-8") + f'"a""b"\t{LABELS[0]}\n')
     data = load(train_file=mixed)
-    assert texts(data.split("train"))[-1] == ('"a""b"',) and "kept as they stand" in data.warnings[0]
+    assert texts(data.split("train"))[-1] == ('"a""b"',) and "kept as they stand" in data.notices[0]
     quoted = write(tmp_path / "all.tsv", "".join(f'"{text(n)}"\t"{LABELS[n % 2]}"\n' for n in range(4)))
     assert texts(load(train_file=quoted).split("train"))[3] == (text(3),)
     assert "quotation marks of CSV taken off" in load(train_file=quoted).summary[0]
