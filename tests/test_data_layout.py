@@ -372,29 +372,3 @@ def test_unreadable_rows_to_predict(tmp_path: Path) -> None:
     data = load(FileOptions(on_error="skip"), train_file=train, test_file=test)
     assert [(row["id"], row["line"]) for row in data.split("test")] == [(0, 1), (4, 5)]
     assert [row.place for row in data.skipped] == [2, 3, 4]
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
-@given(
-    data=st.binary(max_size=60) | st.text('甲乙\t\n",01', max_size=40).map(str.encode),
-    suffix=st.sampled_from([".tsv", ".csv", ".json"]),
-    split=st.sampled_from(["train", "test"]),
-    options=st.builds(
-        FileOptions,
-        encoding=st.sampled_from(["utf-8", "auto", "utf-16", "gb18030"]),
-        text_column=st.sampled_from(["", "1", "2", "甲"]),
-        label_column=st.sampled_from(["", "2", "3"]),
-        on_error=st.sampled_from(["stop", "skip"]),
-    ),
-)
-def test_any_bytes_give_rows_or_a_data_error(
-    tmp_path: Path, data: bytes, suffix: str, split: Any, options: FileOptions
-) -> None:
-    path = tmp_path / f"any{suffix}"
-    path.write_bytes(data)
-    plain = write(tmp_path / "train.tsv", table(4))
-    try:
-        spec = custom_spec(path if split == "train" else plain, test_file=path, options=FileOptions(encoding="utf-8"))
-        list(read_custom(path, spec, split, options))
-    except DataError as error:
-        assert str(error).startswith(str(tmp_path))
