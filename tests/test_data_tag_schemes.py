@@ -104,8 +104,7 @@ def read(path: Path, scheme: str = "auto", split: Any = "train") -> tuple[list[E
 def test_schemes_are_found_and_said(tmp_path: Path, sentences: list[str], name: str, bio: list[str]) -> None:
     examples, record = read(columns(tmp_path / "train.txt", *sentences))
     assert [" ".join(example["labels"]) for example in examples] == bio
-    assert ("tags: BIO;" if name == "BIO" else f"tags: {name}, converted to BIO;") in record.format
-    assert f"{' '.join(bio).count('B-')} entities of" in record.format
+    assert record.format.endswith("tags: BIO" if name == "BIO" else f"tags: {name}, converted to BIO")
 
 
 def test_orphans_by_rule_and_by_slip(tmp_path: Path) -> None:
@@ -126,7 +125,7 @@ def test_records_follow_what_was_read(tmp_path: Path) -> None:
     record = FileRecord()
     examples = read_tagged(path, DatasetSpec("custom", "token_cls", ("B-X", "I-X", "O"), "characters"), record=record)
     next(examples)
-    assert record.format == "a token and its tag a line; tags: BIO; 1 entities of 1 types" and record.notices == []
+    assert record.format == "a token and its tag a line; tags: BIO" and record.notices == []
     next(examples)
     assert "1 of 2 entities begin with I-" in record.notices[0]
 
@@ -179,7 +178,6 @@ def test_published_tags_stay_as_they_are(tmp_path: Path) -> None:
     record = FileRecord()
     list(read_tagged(tmp_path / "train.txt", data.spec, record=record))
     assert "tags: BIO, 1 I- that continue(s) no entity left as published (first at" in record.format
-    assert record.format.endswith("; 2 entities of 3 types")
     rows = read_tagged(columns(tmp_path / "train.txt", "B-PER", "B-PER", "I-LOC", "O O"), data.spec, record=record)
     for _ in range(3):
         next(rows)

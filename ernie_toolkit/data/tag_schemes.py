@@ -110,11 +110,6 @@ class TagReader:
         return self._fitting(self._letters)[0]
 
     @property
-    def entities(self) -> int:
-        """How many entities there are so far."""
-        return self.begun - (self._orphans.number if self._keeps_orphans else 0)
-
-    @property
     def _keeps_orphans(self) -> bool:
         return self.as_published and self.scheme.name == "BIO"
 

@@ -129,8 +129,7 @@ class _Journal:
         forms = f" ({', '.join(self._forms)})" if self._forms else ""
         description = tags.description
         scheme = f"; {description}" if description else ""
-        counts = f"; {tags.entities} entities of {len(tags.types)} types" if tags.entities else ""
-        record.format = f"{self._layout}{forms}{scheme}{counts}"
+        record.format = f"{self._layout}{forms}{scheme}"
         notes = [f"{len(lines)} {note} (first at line {lines[0]})" for note, lines in self._notes.items()]
         record.notices[:] = [*self._earlier, *self._unused, *tags.notices(), *notes]
 
