@@ -72,6 +72,26 @@ def test_several_threads_on_one_predictor(predictor: Predictor, texts: list[Text
     assert all(np.array_equal(logits, expected) for logits in found.values())
 
 
+def test_one_input_is_one_answer(predictor: Predictor, texts: list[TextInput]) -> None:
+    pair = texts[0]
+    (alone,) = predictor.predict(pair)
+    assert [answer.label for answer in predictor.predict(iter(texts[:3]))] == [
+        answer.label for answer in predictor.predict(np.array(texts[:3], dtype=object))
+    ]
+    assert alone.confidence == pytest.approx(predictor.predict([pair])[0].confidence, abs=1e-5)
+    assert predictor.logits(pair).shape == (1, 2) and predictor.logits([]).shape == (0, 2)
+    for wrong in (
+        "怎么还款",
+        ["怎么还款"],
+        ["怎么还款", "如何还款"],
+        np.array(["怎么还款", "如何还款"]),
+        ("a", "b", "c"),
+    ):
+        for ask in (predictor.predict, predictor.logits):
+            with pytest.raises(DataError, match=r"input 1 is .* this model reads pairs"):
+                ask(wrong)
+
+
 def test_limits_and_bad_arguments(bundle: Bundle, predictor: Predictor) -> None:
     assert predictor.predict([]) == []
     short = Predictor(bundle.directory, max_seq_length=16)
