@@ -174,6 +174,10 @@ class RunOptions(SourceOptions):
     test_file: str = option("", "custom: rows to predict")
     max_test_samples: int = option(0, "use the first rows of the test set only; 0: all")
     export_model_dir: str = option("best_models/", "bundles go to NAME/export in here")
+    output_format: str = option(
+        "toolkit", "do_predict: test_results.json as this toolkit writes it, or as PaddleNLP's guide does",
+        ("toolkit", "guide"),
+    )  # fmt: skip
     do_train: bool = option(False, "fine-tune (none of do_* given: train, evaluate and export)")
     do_eval: bool = option(False, "evaluate on the dev set")
     do_predict: bool = option(False, "predict the test set")

@@ -166,7 +166,7 @@ class TestInferCpu:
         assert "input: 怎么还款 | 如何还款" in result.stdout
 
     def test_files(self, run, tmp_path: Path) -> None:  # noqa: ANN001
-        (tmp_path / "in.tsv").write_text("甲\t乙\n\n丙\t丁\n", encoding="utf-8")
+        (tmp_path / "in.tsv").write_text("甲\t乙\n丙\t丁\n\n", encoding="utf-8")
         (tmp_path / "in.jsonl").write_text(
             '{"sentence1": "甲", "sentence2": "乙", "label": "x"}\n{"text_a": "丙", "text_b": "丁"}\n', encoding="utf-8"
         )
@@ -178,7 +178,23 @@ class TestInferCpu:
         assert outputs[0] == outputs[1]
         rows = [json.loads(line) for line in outputs[0].splitlines()]
         assert [row["text"] for row in rows] == [["甲", "乙"], ["丙", "丁"]]
+        assert [row["line"] for row in rows] == [1, 2]
         assert all(row["label_name"] in ("different", "same") and 0 < row["confidence"] <= 1 for row in rows)
+
+    def test_as_many_answers_as_lines(self, run, tmp_path: Path) -> None:  # noqa: ANN001
+        (tmp_path / "in.tsv").write_text("甲\t乙\n\n只有一个\n丙\t丁\n \n", encoding="utf-8")
+        stopped = run("--input_file", "in.tsv")
+        assert stopped.returncode == 2 and "in.tsv:2: a blank line" in stopped.stderr
+        result = run("--input_file", "in.tsv", "--on_error", "skip", "--output_file", "out.jsonl")
+        assert result.returncode == 0 and "4 answers in out.jsonl" in result.stdout
+        assert "2 of 4 row(s) have no answer, the first: in.tsv:2: a blank line" in result.stderr
+        rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert [row["line"] for row in rows] == [1, 2, 3, 4]
+        empty = [False, True, True, False]
+        assert [row["label"] is None for row in rows] == [row["text"] is None for row in rows] == empty
+        assert rows[1]["reason"] == "in.tsv:2: a blank line" and "1 tab-separated column" in rows[2]["reason"]
+        shown = run("--input_file", "in.tsv", "--on_error", "skip")
+        assert shown.stdout.count("no answer: in.tsv:") == 2 and shown.stdout.count("label: ") == 2
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

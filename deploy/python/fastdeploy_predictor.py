@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.cli import OneLineParser
+from ernie_toolkit.data.inputs import texts_to_predict, with_answers
 from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.files import write_text
-from ernie_toolkit.inference.console import MODEL_PATHS, add_input_arguments, fields_of, inputs_of
+from ernie_toolkit.inference.console import (
+    MODEL_PATHS,
+    add_input_arguments,
+    inputs_of,
+    output_lines,
+    show_skipped,
+    warn_of,
+)
 from ernie_toolkit.inference.predictor import BundlePredictor, Run, limited
-from ernie_toolkit.pairing import strict_zip
 
 if TYPE_CHECKING:
     import fastdeploy
@@ -202,16 +208,16 @@ def run(args: argparse.Namespace, task: str) -> None:
     if not args.use_fast:
         sys.stderr.write("notice: --use_fast false has no effect: there is one tokenizer, and it is the fast one\n")
     info = limited(bundle.info, args.max_length, None)
-    texts = inputs_of(args, info)
+    inputs = inputs_of(args, info)
     option = make_option(args, bundle, info.max_seq_length)
     predictor = BundlePredictor(bundle, open_runtime(option, bundle), args.max_length)
-    answers = predictor.predict(texts, args.batch_size)
-    for warning in bundle.info.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
+    answers = predictor.predict(texts_to_predict(inputs), args.batch_size)
     if args.output_file:
-        rows: list[dict[str, Any]] = [fields_of(text, answer) for text, answer in strict_zip(texts, answers)]
-        write_text(Path(args.output_file), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        print(f"{len(answers)} answers in {args.output_file}")
+        write_text(Path(args.output_file), output_lines(inputs, answers, task))
+    warn_of(inputs, bundle.info)
+    if args.output_file:
+        print(f"{len(inputs)} answers in {args.output_file}")
         return
-    for number, (text, answer) in enumerate(strict_zip(texts, answers)):
-        print(show(number, args.batch_size, text, answer))
+    for number, (row, answer) in enumerate(with_answers(inputs, answers)):
+        skipped = answer is None or row.text is None
+        print(show_skipped(row) if skipped else show(number, args.batch_size, row.text, answer))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BundleInfo
-from ernie_toolkit.data.inputs import read_inputs
-from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, TaggedText, answer_fields
-from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.data.file_options import ON_ERROR, FileOptions
+from ernie_toolkit.data.inputs import InputRow, read_input_rows, skipped_notice, with_answers
+from ernie_toolkit.data.lines import check_text
+from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, TaggedText, answer_fields, empty_fields
+from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.files import check_output_file, write_text
 from ernie_toolkit.pairing import strict_zip
@@ -46,7 +48,7 @@ def examples_of(info: BundleInfo) -> list[TextInput]:
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--text`, `--text_pair`, `--question`, `--context`, `--input_file` and `--output_file`."""
+    """`--text`, `--text_pair`, `--question`, `--context`, `--input_file`, `--output_file`, and how a file is read."""
     parser.add_argument("--text", nargs="+", default=[], help="texts to predict")
     parser.add_argument("--text_pair", nargs="+", default=[], help="second texts, where the model reads pairs")
     parser.add_argument("--question", nargs="+", default=[], help="questions, for a model that answers them")
@@ -55,12 +57,23 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
         "--input_file", help="inputs: one a line (pairs separated by a tab), or JSON lines (.json, .jsonl)"
     )
     parser.add_argument("--output_file", help="write one JSON object a line here instead of printing answers")
+    add_on_error_argument(parser)
 
 
-def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
-    """What to predict: the command line's texts, the file's, or the built-in examples.
+def add_on_error_argument(parser: argparse.ArgumentParser) -> None:
+    """`--on_error`."""
+    parser.add_argument(
+        "--on_error", default=ON_ERROR[0], choices=ON_ERROR,
+        help="rows of a file that are blank or cannot be read: stop there, or skip them with an answer of null, so "
+        "that there are as many answers as lines (default: %(default)s)",
+    )  # fmt: skip
 
-    Raises ConfigError where they do not fit the model, or `--output_file` cannot be written.
+
+def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[InputRow]:
+    """What to predict: the command line's texts, the file's rows, or the built-in examples.
+
+    Raises ConfigError where they do not fit the model, or `--output_file` cannot be written, DataError as
+    `read_input_rows`.
     """
     if args.output_file:
         check_output_file(Path(args.output_file))
@@ -68,7 +81,19 @@ def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
     if len(given) > 1:
         raise ConfigError(f"--{given[0]} and --{given[1]} exclude each other: give one of them")
     if args.input_file:
-        return read_inputs(Path(args.input_file), info.text_format)
+        options = FileOptions(on_error=args.on_error)
+        return read_input_rows(Path(args.input_file), info.text_format, options, info.labels)
+    for name in ("text", "text_pair", "question", "context"):
+        for number, text in enumerate(getattr(args, name), 1):
+            try:
+                check_text(text, f"text {number}", f"--{name}")
+            except DataError as error:
+                raise ConfigError(str(error)) from None
+    return [InputRow(text) for text in _texts(args, info)]
+
+
+def _texts(args: argparse.Namespace, info: BundleInfo) -> Sequence[TextInput]:
+    """The texts of the command line, or built-in ones."""
     if info.task == "qa":
         return _questions(args)
     if args.question or args.context:
@@ -101,9 +126,26 @@ def _questions(args: argparse.Namespace) -> list[TextInput]:
     return list(strict_zip(args.question, contexts))
 
 
-def fields_of(text: TextInput, answer: Answer) -> dict[str, Any]:
-    """One line of the output file."""
-    return {"text": text if isinstance(text, str) else list(text), **answer_fields(answer)}
+def fields_of(row: InputRow, answer: Answer | None, task: str) -> dict[str, Any]:
+    """One line of the output file: `line` (or `id`) of a file's row, `text`, and `answer_fields`.
+
+    Of a row that could not be read all is null but its place and its `reason`.
+    """
+    place = {} if row.place is None else {"line" if isinstance(row.place, int) else "id": row.place}
+    if answer is None or row.text is None:
+        return {**place, "text": None, **empty_fields(task), "reason": row.reason}
+    return {**place, "text": row.text if isinstance(row.text, str) else list(row.text), **answer_fields(answer)}
+
+
+def output_lines(rows: Iterable[InputRow], answers: Iterable[Answer], task: str) -> str:
+    """The output file: a JSON object a line for each row."""
+    found = (fields_of(row, answer, task) for row, answer in with_answers(rows, answers))
+    return "".join(json.dumps(fields, ensure_ascii=False) + "\n" for fields in found)
+
+
+def show_skipped(row: InputRow) -> str:
+    """A row that could not be read, for people."""
+    return f"input: (none)\nno answer: {row.reason}\n"
 
 
 def show(text: TextInput, answer: Answer) -> str:
@@ -132,14 +174,20 @@ def show_labels(text: str, names: Sequence[str], confidences: Sequence[float]) -
     return f"text: {text}\nlabel: {', '.join(names) or '(none)'}\nconfidence: {values or '-'}\n{'-' * 20}"
 
 
-def report(texts: Sequence[TextInput], answers: Sequence[Answer], info: BundleInfo, output_file: str | None) -> None:
-    """Print the answers, or write them to a file, after the bundle's warnings."""
-    for warning in info.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
+def report(rows: Sequence[InputRow], answers: Sequence[Answer], info: BundleInfo, output_file: str | None) -> None:
+    """Write the answers to a file, or print them, beside what there is to warn about."""
     if output_file:
-        rows = map(fields_of, texts, answers)
-        write_text(Path(output_file), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        print(f"{len(answers)} answers in {output_file}")
+        write_text(Path(output_file), output_lines(rows, answers, info.task))
+    warn_of(rows, info)
+    if output_file:
+        print(f"{len(rows)} answers in {output_file}")
         return
-    for text, answer in strict_zip(texts, answers):
-        print(show(text, answer))
+    for row, answer in with_answers(rows, answers):
+        print(show_skipped(row) if answer is None or row.text is None else show(row.text, answer))
+
+
+def warn_of(rows: Sequence[InputRow], info: BundleInfo) -> None:
+    """Print the bundle's warnings, and how many rows have no answer."""
+    skipped = skipped_notice(rows)
+    for warning in (*info.warnings, *([skipped] if skipped else [])):
+        sys.stderr.write(f"warning: {warning}\n")
