@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ernie_toolkit.bundle import read_bundle
+from ernie_toolkit.cli import prepare_console
 from ernie_toolkit.encoded import Outputs, run_rows
 from ernie_toolkit.errors import BundleError, ModelError
 from ernie_toolkit.export.bundling import onnx_logits
@@ -150,4 +151,5 @@ def _runner(folder: Path) -> Callable[[Any], Sequence[np.ndarray]]:
 
 
 if __name__ == "__main__":
+    prepare_console()
     _write(Path(sys.argv[1]), Path(sys.argv[2]))
