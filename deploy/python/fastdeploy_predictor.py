@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, MutableMapping
 
 import numpy as np
 
@@ -38,6 +39,30 @@ PAIRS = {
     "kunlunxin": ("paddle",),
 }
 LEGACY = Path("legacy")
+# FastDeploy's OpenVINO (2023.0) plans multiplications with AMX that it then has no code for, and ends with "Primitive
+# descriptor was not found". Below AMX, the most that oneDNN may use is this.
+ISA_VARIABLE, ISA_WITHOUT_AMX = "ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16"
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def keep_from_amx(backend: str, environ: MutableMapping[str, str]) -> None:
+    """Keep FastDeploy's OpenVINO from AMX; to be called before FastDeploy is imported, which reads the variable then.
+
+    Only for that backend, where the processor has AMX and the user has set nothing: the value is a maximum, and would
+    keep other processors from instructions that are newer than it (AVX-VNNI). It stays in this process.
+    """
+    if backend == "openvino" and ISA_VARIABLE not in environ and has_amx():
+        environ[ISA_VARIABLE] = ISA_WITHOUT_AMX
+
+
+def has_amx() -> bool:
+    """Whether the processor says that it has AMX; False where it cannot be asked."""
+    try:
+        lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return any(flag.startswith("amx_") for flag in flags)
 
 
 def boolean(text: str) -> bool:
@@ -128,7 +153,8 @@ def model_files(bundle: Bundle, backend: str, int8: bool) -> tuple[Path, Path | 
 
 
 def make_option(args: argparse.Namespace, bundle: Bundle, max_length: int) -> fastdeploy.RuntimeOption:
-    """FastDeploy's settings. Raises as `check_pair` and `model_files`."""
+    """FastDeploy's settings; imports it. Raises as `check_pair` and `model_files`."""
+    keep_from_amx(args.backend, os.environ)
     try:
         import fastdeploy
     except ImportError as error:
