@@ -27,9 +27,11 @@ MODEL_PATHS = {
     "multi_label": "export",
 }
 COMPANY = "临江公司成立于1998年5月。临江公司生产全棉毛巾。临江公司的总部设在白埠市东部。"
+# What the models that the default commands train on the sample answer rightly with a wide margin, whatever the seed,
+# the number of threads and the processor.
 EXAMPLES: dict[str, list[TextInput]] = {
-    "single": ["国产电动车上半年出口量再创新高", "球队主场逆转取胜，小组赛提前出线"],
-    "pair": [("还款日可以改到下个月吗", "下个月再还款行不行"), ("怎么注销账户", "怎么更换绑定的手机号")],
+    "single": ["这款电动轿车试驾体验超出预期", "乒乓小将打破全国纪录"],
+    "pair": [("在哪里重设校园卡密码", "校园卡密码忘了。"), ("怎么查信用卡余额", "我想把信用卡退掉")],
     "characters": ["记者在枫坪村见到了56岁的教师秦昭岫。", "白埠市师范学院聘请凯鑫科技公司的叶明舟担任顾问。"],
     "question_context": [("临江公司成立于哪一年？", COMPANY), ("临江公司的总部在哪里？", COMPANY)],
     "multi_label": [
