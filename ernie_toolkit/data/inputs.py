@@ -21,7 +21,7 @@ from ernie_toolkit.features import TextInput, texts_of
 # How many texts a plain line has, and a JSON row of a custom data set.
 _COLUMNS = {"sentence": 1, "pair": 2, "characters": 1, "question_context": 2}
 _CUSTOM_FORMATS = ("sentence", "pair")
-# What the columns of a table are called; a first line of nothing else is no text.
+# What the columns of a table are called; a first line of nothing else is no text (see `is_header`).
 _HEADER_NAMES = frozenset((
     "id", "idx", "text", "texts", "text1", "text2", "text_a", "text_b", "text_pair", "sentence", "sentence1",
     "sentence2", "sentence_a", "sentence_b", "question", "context", "query", "title", "content", "label", "labels",
@@ -173,8 +173,7 @@ def check_is_of_texts(path: Path, text_format: str = "sentence", labels: Sequenc
     columns = [line.split("\t") for _, line in _readable_lines(path)]
     if not columns:
         return
-    if all(name.strip().casefold() in _HEADER_NAMES for name in columns[0]):
-        # One place for what a header is: the readers of training files have the other (see data/custom.py).
+    if is_header(columns[0]):
         names = ", ".join(name.strip() for name in columns[0])
         raise DataError(f"{path}:1: a header ({names}), which would be answered as a text: take the line out")
     tagged = tagged_file_error(path)
@@ -185,6 +184,11 @@ def check_is_of_texts(path: Path, text_format: str = "sentence", labels: Sequenc
             f"{path}: its second column holds labels ({columns[0][1].strip()} ...), where the model reads pairs of "
             "texts: write text<TAB>text a line"
         )
+
+
+def is_header(columns: Sequence[str]) -> bool:
+    """Whether the columns of a file's first line are names of columns, and nothing else."""
+    return all(name.strip().casefold() in _HEADER_NAMES for name in columns)
 
 
 def _readable_lines(path: Path) -> list[tuple[int, str]]:
