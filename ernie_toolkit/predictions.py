@@ -58,21 +58,26 @@ def write_predictions(
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of the test file: its example and answer, or what was skipped."""
+    """A row of the test file: its example and answer, or what was skipped, with its number from 0 where it is known."""
 
     place: object
     example: Mapping[str, Any] | None = None
     answer: Answer | None = None
     reason: str = ""
+    number: int | None = None
 
 
 def _rows(data: DataSet, examples: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> list[_Row]:
-    """All rows in the order of their lines; those that were skipped at the end where not all lines are known."""
+    """All rows in the file's order; those that were skipped at the end where the reader told neither rows nor lines."""
     rows = [_Row(example.get("line"), example, answer) for example, answer in zip(examples, answers, strict=True)]
-    rows += [_Row(skipped.place, reason=skipped.reason) for skipped in data.skipped]
-    if all(isinstance(row.place, int) for row in rows):
-        rows.sort(key=lambda row: cast(int, row.place))
-    return rows
+    skipped = [_Row(item.place, reason=item.reason, number=getattr(item, "row", None)) for item in data.skipped]
+    if all(isinstance(row.place, int) for row in (*rows, *skipped)):
+        return sorted([*rows, *skipped], key=lambda row: cast(int, row.place))
+    if all(row.number is not None for row in skipped):
+        for row in sorted(skipped, key=lambda row: cast(int, row.number)):
+            rows.insert(cast(int, row.number), row)
+        return rows
+    return [*rows, *skipped]
 
 
 def prediction_rows(
@@ -83,7 +88,7 @@ def prediction_rows(
     for row in _rows(data, examples, answers):
         line = {"line": row.place} if isinstance(row.place, int) else {}
         if row.example is None or row.answer is None:
-            name = row.place if isinstance(row.place, str) else None
+            name = row.place if isinstance(row.place, str) else row.number
             text: dict[str, Any] = {"text": None} if tagged else {}
             rows.append({"id": name, **line, **text, **empty_fields(data.spec.task), "reason": row.reason})
             continue
