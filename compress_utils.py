@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.bundle import Bundle, read_bundle
+from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, Bundle, read_bundle, stale_message
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options, check_distillation
 from ernie_toolkit.compression.pipeline import compress_bundle, compress_session
@@ -18,6 +18,7 @@ from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.devices import accelerate_cpu, check_device
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.heads import difference, same_labels
 from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local, model_labels
 from ernie_toolkit.options import (
     ReadingOptions,
@@ -29,7 +30,7 @@ from ernie_toolkit.options import (
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, read_config, resolve_options
 from ernie_toolkit.tasks import TASKS, Task, make_task
-from utils import CONFIG_OPTIONS, config_path, load_splits
+from utils import CONFIG_OPTIONS, config_path, load_splits, trained_labels
 
 # In these scripts --fp16 asks for an FP16 model, not for training in it.
 NOT_OF_TRAINING = ("fp16", "fp16_opt_level")
@@ -100,22 +101,28 @@ def settle(source: SourceOptions, given: argparse.Namespace, task: str, record: 
     return Settings(source, compression, training, reading)
 
 
-def load_data(source: SourceOptions, task: str, record: dict[str, Any], options: FileOptions) -> DataSet:
-    """The training and dev rows; the sample for a model that was fine-tuned on it, unless other data is named."""
+def load_data(
+    source: SourceOptions, task: str, record: dict[str, Any], options: FileOptions, labels: Sequence[str] | None
+) -> DataSet:
+    """The training and dev rows; the sample for a model that was fine-tuned on it, unless other data is named.
+
+    `labels`: those that the model was trained for, in its order, which the data takes over; None where nothing tells.
+    """
     if record.get("data_source") == "sample" and source.data_source == "auto" and not source.data_dir:
         source = dataclasses.replace(source, data_source="sample")
     limits = {"train": source.max_train_samples, "dev": source.max_dev_samples}
-    return load_splits(source, task, limits, sample_allowed=False, options=options)
+    return load_splits(source, task, limits, sample_allowed=False, options=options, labels=labels)
 
 
 def check_bundle(bundle: Bundle, data: DataSet) -> None:
     """ConfigError where a bundle reads or answers something else than a data set has."""
     info, spec = bundle.info, data.spec
-    if (info.task, info.labels, info.text_format) != (spec.task, spec.labels, spec.text_format):
+    others = "" if same_labels(info.labels, spec.labels) else f" ({difference(info.labels, spec.labels)})"
+    if (info.task, info.text_format) != (spec.task, spec.text_format) or not same_labels(info.labels, spec.labels):
         raise ConfigError(
             f"--input_infer_model_path {bundle.directory} is a {info.task} model with {len(info.labels)} labels that "
             f"reads '{info.text_format}' ({info.dataset}), {spec.name} is {spec.task} with {len(spec.labels)} and "
-            f"'{spec.text_format}': choose its own data set"
+            f"'{spec.text_format}'{others}: choose its own data set"
         )
 
 
@@ -132,6 +139,8 @@ def run_compression(settings: Settings, data: DataSet, task: Task) -> Report:
     source, options, training, request = settings.source, settings.compression, settings.training, settings.request
     if options.input_infer_model_path:
         bundle = read_bundle(options.input_infer_model_path, verify=True)
+        if message := stale_message(bundle):
+            warn(message)
         check_bundle(bundle, data)
         return compress_bundle(bundle, data, request, say)
     if training.fast_cpu:
@@ -151,6 +160,11 @@ def run_compression(settings: Settings, data: DataSet, task: Task) -> Report:
     dropouts = [None if p < 0 else p for p in (training.hidden_dropout_prob, training.attention_probs_dropout_prob)]
     name = source.model_name_or_path
     loaded = load_model(name, task.labels, *dropouts, task=task.name)
+    for message in loaded.notices:
+        warn(message)
+    exported = Path(name) / EXPORT_DIRECTORY
+    if (exported / BUNDLE_FILE).is_file() and (message := stale_message(read_bundle(exported))):
+        warn(f"{message}; compression works from the model itself")
     require_trained_head(loaded, task.labels, model_labels(Path(name)))
     return compress_session(open_session(loaded, data, task), dataclasses.replace(request, device=device), say)
 
@@ -188,14 +202,18 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
         asked = settle(source, given, task, {}).compression  # a mistake in the settings is told before anything is read
         source = check_source(source, asked, task)
         record = read_metrics(Path(source.model_name_or_path))
+        own_labels: Sequence[str] | None
         if asked.input_infer_model_path:
             info = read_bundle(asked.input_infer_model_path).info
             limits = {"max_seq_length": info.max_seq_length, **info.limits}
             check_limits(given, limits, asked.input_infer_model_path)
             record = {"data_source": info.data_source, "settings": limits}
+            own_labels = info.labels
+        else:
+            own_labels = trained_labels(source.model_name_or_path)
         settings = settle(source, given, task, record)
         check_unfinished(settings.request)
-        data = load_data(source, task, record, resolve_options(FileOptions, {}, given))
+        data = load_data(source, task, record, resolve_options(FileOptions, {}, given), own_labels)
         print_settings(json.loads(json.dumps(settings.shown(task))))
         spec = data.spec
         length = settings.training.max_seq_length

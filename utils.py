@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ernie_toolkit.bundle import EXPORT_DIRECTORY, WEIGHTS_FILE
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, is_main_process, print_settings, say, warn
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
@@ -17,6 +18,8 @@ from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.devices import accelerate_cpu, check_device
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.finished import SAMPLE, check_replaceable, drop_stale_bundle
+from ernie_toolkit.heads import are_named, with_model_labels
 from ernie_toolkit.models import (
     DEFAULT_MODEL,
     SAMPLE_MODEL,
@@ -32,6 +35,7 @@ from ernie_toolkit.options import (
     check_reading_options,
     check_training_options,
 )
+from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, read_config, resolve_options
 from ernie_toolkit.tasks import TASKS, Task, make_task
 
@@ -77,6 +81,8 @@ def check_run(run: RunOptions, given: argparse.Namespace, task: str) -> RunOptio
         run = dataclasses.replace(run, model_name_or_path=str(trained))
         if not trained.is_dir():
             raise ConfigError(f"{trained}: no trained model there: give --do_train, or --model_name_or_path")
+    if run.do_train:
+        check_replaceable(trained, None, run.resume, run.overwrite_output_dir)
     if run.model_name_or_path and is_local(run.model_name_or_path):
         check_model_directory(Path(run.model_name_or_path))
     return run
@@ -98,7 +104,19 @@ def load_data(run: RunOptions, given: argparse.Namespace, task: str) -> DataSet:
     sample_allowed = "model_name_or_path" not in vars(given) and not run.data_dir
     needed = {split: limits[split] for split, needed in wanted.items() if needed}
     options = resolve_options(FileOptions, {}, given)
-    return load_splits(run, task, needed, sample_allowed, options, run.test_file)
+    labels = None if run.do_train else trained_labels(run.model_name_or_path)
+    if not run.do_train:
+        run = of_the_models_source(run)
+    return load_splits(run, task, needed, sample_allowed, options, run.test_file, labels)
+
+
+def of_the_models_source(run: RunOptions) -> RunOptions:
+    """The options with the sample as their data where the model was fine-tuned on it and no other data is named."""
+    named = run.data_dir or run.dataset == CUSTOM or run.data_source != "auto"
+    if named or not is_local(run.model_name_or_path):
+        return run
+    sampled = read_metrics(Path(run.model_name_or_path)).get("data_source") == SAMPLE
+    return dataclasses.replace(run, data_source=SAMPLE) if sampled else run
 
 
 def load_splits(
@@ -108,8 +126,12 @@ def load_splits(
     sample_allowed: bool,
     options: FileOptions,
     test_file: str = "",
+    labels: Sequence[str] | None = None,
 ) -> DataSet:
-    """Load some splits, and print what there is to know about them; `limits`: rows of each, 0 for all."""
+    """Load some splits, and print what there is to know about them.
+
+    `limits`: rows of each, 0 for all. `labels`: those of a trained model, which the data is read for.
+    """
     data = load_dataset(
         source.dataset,
         task=task,
@@ -120,13 +142,21 @@ def load_splits(
         limits={split: rows for split, rows in limits.items() if rows},
         test_file=test_file or None,
         options=options,
+        labels=labels,
         **{name: getattr(source, name) or None for name in ("train_file", "dev_file", "label_file")},
     )
-    for message in data.warnings:
+    for message in (*data.notices, *data.warnings):
         warn(message)
-    counts = {split: len(getattr(data, split)) for split in limits}
-    say(f"data: {data.spec.name} from {data.source} ({data.location}), rows: {counts}")
-    return data
+    say(f"data: {data.spec.name} from {data.source} ({data.location})")
+    for line in data.summary:
+        say(line)
+    return with_model_labels(data, labels)
+
+
+def trained_labels(name_or_path: str) -> tuple[str, ...] | None:
+    """The labels that a model directory was trained for, in the order of its logits; None where nothing tells them."""
+    labels = model_labels(Path(name_or_path)) if is_local(name_or_path) else None
+    return labels if are_named(labels) else None
 
 
 def load_session(settings: Settings, data: DataSet, task: Task, device: str) -> "Session":
@@ -142,9 +172,11 @@ def load_session(settings: Settings, data: DataSet, task: Task, device: str) -> 
     seed_everything(options.seed)
     dropouts = [None if p < 0 else p for p in (options.hidden_dropout_prob, options.attention_probs_dropout_prob)]
     loaded = load_model(name, task.labels, *dropouts, task=task.name)
+    for message in loaded.notices:
+        warn(message)
     if not settings.run.do_train:
         require_trained_head(loaded, task.labels, model_labels(Path(name)) if is_local(name) else None)
-    return open_session(loaded, data, task)
+    return open_session(loaded, data, task, say)
 
 
 def train_model(session: "Session", settings: Settings, directory: Path, device: str) -> "TrainingResult":
@@ -157,14 +189,25 @@ def train_model(session: "Session", settings: Settings, directory: Path, device:
     result = session.train(settings.training, directory, device, run.resume, run.overwrite_output_dir)
     if is_main_process():
         save_model(session.loaded.model, session.loaded.vocabulary, directory)
+        for place in dict.fromkeys((directory / EXPORT_DIRECTORY, bundle_place(run))):
+            notice = drop_stale_bundle(place, directory / WEIGHTS_FILE)
+            if notice:
+                say(notice)
         title = f"{session.loaded.source} on {run.dataset} ({session.data.source})"
-        plot_training_curve(result.history, session.task.metrics[0], title, directory / "training_curve.png")
+        plot_training_curve(
+            result.history, session.task.metrics[0], title, directory / "training_curve.png", result.best_step
+        )
         if not settings.training.keep_checkpoints:
             discard_checkpoints(directory)
     say(
         f"trained to step {result.steps} in {result.seconds:.1f} s; best on dev at step {result.best_step}: {directory}"
     )
     return result
+
+
+def bundle_place(run: RunOptions) -> Path:
+    """The directory that a run's bundle goes to."""
+    return Path(run.export_model_dir) / run.dataset / EXPORT_DIRECTORY
 
 
 def write_metrics(
@@ -223,8 +266,9 @@ def run_stages(settings: Settings, data: DataSet, task: Task) -> None:
         if data.skipped:
             warn(f"{len(data.skipped)} row(s) have no answer, the first: {data.skipped[0].reason}")
     if run.do_export:
-        target = Path(run.export_model_dir) / run.dataset / "export"
-        parity = session.export(target, PARITY_ROWS, metrics, trained=run.do_train).info.parity
+        target = bundle_place(run)
+        saved = directory / WEIGHTS_FILE if run.do_train else None
+        parity = session.export(target, PARITY_ROWS, metrics, run.do_train, saved).info.parity
         say(
             f"bundle in {target}: ONNX and Paddle logits differ by at most {parity['max_abs_difference']:.1e} "
             f"on {parity['rows']:.0f} rows"
@@ -256,6 +300,11 @@ def run_script(task: str, dataset: str, description: str, argv: Sequence[str]) -
         run = check_run(resolve_options(RunOptions, defaults, given), given, task)
         settle(run, given, task, sample=False)  # a mistake in the settings is told before data is looked for
         data = load_data(run, given, task)
+        if run.do_train:
+            place = Path(run.output_dir) / run.dataset
+            notice = check_replaceable(place, data.source, run.resume, run.overwrite_output_dir)
+            if notice:
+                say(notice)
         if not run.model_name_or_path:
             model = SAMPLE_MODEL if data.source == "sample" else DEFAULT_MODEL
             run = dataclasses.replace(run, model_name_or_path=model)

@@ -24,6 +24,8 @@ BUNDLE_FILE = "bundle.json"
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FILE = "model.onnx"
 COMPRESSED_FILES = {"onnx_int8": "model_int8.onnx", "onnx_fp16": "model_fp16.onnx"}
+# Where a model's bundle lies in the model's directory, and what its weights are called there.
+EXPORT_DIRECTORY, WEIGHTS_FILE = "export", "model_state.pdparams"
 REQUIRED_ROLES = ("tokenizer", "onnx")
 
 
@@ -45,7 +47,8 @@ class BundleInfo:
     that each label has to be above ("multi_label" only; 0.5 where there are none). `files`: role
     ("tokenizer", "onnx", "onnx_int8", "onnx_fp16", "paddle_program", "paddle_weights") to entry. `parity`: rows
     compared and largest absolute difference between Paddle's and ONNX Runtime's logits. `compression`: for
-    the role of a compressed model, how it was made and its dev metrics.
+    the role of a compressed model, how it was made and its dev metrics. `weights_sha256`: checksum of the Paddle
+    weights file (`model_state.pdparams`) that the bundle was exported from; empty where there was none.
     """
 
     task: str
@@ -64,6 +67,7 @@ class BundleInfo:
     parity: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     compression: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weights_sha256: str = ""
     toolkit_version: str = __version__
     format_version: int = FORMAT_VERSION
 
@@ -148,6 +152,7 @@ def _parse(raw: dict[str, Any], where: Path) -> BundleInfo:
             parity=dict(raw["parity"]),
             warnings=_strings(raw["warnings"]),
             compression={str(role): dict(value) for role, value in raw.get("compression", {}).items()},
+            weights_sha256=str(raw.get("weights_sha256", "")),
             toolkit_version=str(raw["toolkit_version"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -161,6 +166,21 @@ def _parse(raw: dict[str, Any], where: Path) -> BundleInfo:
     if info.label_names is not None and len(info.label_names) != len(info.labels):
         raise BundleError(f"{where}: {len(info.labels)} labels and {len(info.label_names)} names: export again")
     return info
+
+
+def stale_message(bundle: Bundle) -> str:
+    """A line where a bundle was exported from other weights than those of the model it lies with; else empty.
+
+    The model's weights lie in the directory above `export/`, or beside the bundle's own files. What has no checksum,
+    or no model with it, cannot be told.
+    """
+    places = [bundle.directory]
+    if bundle.directory.resolve().name == EXPORT_DIRECTORY:
+        places.append(bundle.directory.resolve().parent)
+    for weights in (place / WEIGHTS_FILE for place in places):
+        if bundle.info.weights_sha256 and weights.is_file() and sha256_of(weights) != bundle.info.weights_sha256:
+            return f"{bundle.directory} was exported from other weights than {weights}: export the model again"
+    return ""
 
 
 def read_bundle(directory: Path | str, verify: bool = False) -> Bundle:

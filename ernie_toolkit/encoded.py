@@ -29,12 +29,14 @@ class EncodedDataset:
 
     `targets`: argument of the model's forward (`labels`, `start_positions`, ...) to one int64 array of
     shape (rows,), or to one array of shape (tokens,) for each row; empty for rows to predict. `pad_id`:
-    the id that fills up a batch.
+    the id that fills up a batch. `cut_rows`: how many rows lost tokens at the maximum length, None where texts are
+    read in windows.
     """
 
     features: Sequence[Features]
     pad_id: int
     targets: Mapping[str, Sequence[np.ndarray] | np.ndarray] = field(default_factory=dict)
+    cut_rows: int | None = None
 
     def __len__(self) -> int:
         return len(self.features)

@@ -152,26 +152,35 @@ def encode(
     A single text loses its end; of a pair the longer text loses its end first. Raises ConfigError on a
     limit that leaves no room, DataError as `as_inputs`.
     """
+    return encode_counting_cuts(tokenizer, texts, max_seq_length, text_format)[0]
+
+
+def encode_counting_cuts(
+    tokenizer: WordPieceTokenizer, texts: Texts, max_seq_length: int, text_format: str = "sentence"
+) -> tuple[list[Features], int]:
+    """As `encode`, and how many of the sequences were cut."""
     if max_seq_length < MIN_SEQ_LENGTH:
         raise ConfigError(f"max_seq_length is {max_seq_length}: it must be at least {MIN_SEQ_LENGTH}")
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
     inputs = as_inputs(texts, text_format)
     if text_format not in PAIR_FORMATS:
         room = max_seq_length - 2
-        singles = [[cls, *ids[:room], sep] for ids in tokenizer.encode_ids(cast("list[str]", inputs))]
-        return [Features(ids, [0] * len(ids)) for ids in singles]
+        texts_ids = tokenizer.encode_ids(cast("list[str]", inputs))
+        singles = [[cls, *ids[:room], sep] for ids in texts_ids]
+        return [Features(ids, [0] * len(ids)) for ids in singles], sum(len(ids) > room for ids in texts_ids)
     first_ids = tokenizer.encode_ids([pair[0] for pair in inputs])
     second_ids = tokenizer.encode_ids([pair[1] for pair in inputs])
-    features = []
+    features, cuts, room = [], 0, max_seq_length - 3
     for a, b in strict_zip(first_ids, second_ids):
-        kept_a, kept_b = truncated_lengths(len(a), len(b), max_seq_length - 3)
+        kept_a, kept_b = truncated_lengths(len(a), len(b), room)
+        cuts += len(a) + len(b) > room
         features.append(
             Features(
                 [cls, *a[:kept_a], sep, *b[:kept_b], sep],
                 [0] * (kept_a + 2) + [1] * (kept_b + 1),
             )
         )
-    return features
+    return features, cuts
 
 
 def pad_batch(features: Sequence[Features], pad_id: int, length: int | None = None) -> dict[str, np.ndarray]:

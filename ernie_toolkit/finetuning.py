@@ -1,17 +1,18 @@
 """The journey of a fine-tuning run: model and data joined, trained, measured, exported."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.bundle import WEIGHTS_FILE, Bundle
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.export import Origin, export_bundle
+from ernie_toolkit.heads import are_named, difference, same_labels
 from ernie_toolkit.models import LoadedModel
 from ernie_toolkit.options import TrainingOptions, check_training_options
 from ernie_toolkit.reporting import read_metrics
@@ -23,21 +24,29 @@ from ernie_toolkit.training import TrainingResult, predict_logits, train
 Examples = Sequence[dict[str, Any]]
 
 
+def ignore(_: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Session:
-    """A model with the tokenizer of its vocabulary, the data set it works on, and the task between the two."""
+    """A model with the tokenizer of its vocabulary, the data set it works on, and the task between the two.
+
+    `tell` gets the lines that a user is to see: how many rows are cut at the maximum length.
+    """
 
     loaded: LoadedModel
     tokenizer: WordPieceTokenizer
     data: DataSet
     task: Task
+    tell: Callable[[str], None] = ignore
 
     @property
     def identity(self) -> dict[str, Any]:
         """What has to be the same for an unfinished run to be gone on with."""
         return {
             "dataset": self.data.spec.name, "data_source": self.data.source, "model": self.loaded.source,
-            "task": self.task.name, "limits": self.task.limits,
+            "task": self.task.name, "limits": self.task.limits, "labels": list(self.task.labels),
         }  # fmt: skip
 
     def settled(self, options: TrainingOptions) -> TrainingOptions:
@@ -65,9 +74,10 @@ class Session:
         """
         options = self.settled(options)
         dev = self.data.split("dev")
-        rows = self.encoded(dev)
+        rows, training_rows = self.encoded(dev), self.training_rows(options)
+        self._tell_cuts({"training": training_rows, "dev": rows})
         return train(
-            self.loaded.model, self.training_rows(options), rows,
+            self.loaded.model, training_rows, rows,
             lambda logits: self.task.score(rows, logits, dev),
             options, directory, device, resume, overwrite, self.identity,
         )  # fmt: skip
@@ -76,29 +86,49 @@ class Session:
         """Figures of the dev split, computed with Paddle (see `Task.score`)."""
         examples = self.data.split("dev")
         rows = self.encoded(examples)
+        self._tell_cuts({"dev": rows})
         return self.task.score(rows, predict_logits(self.loaded.model, rows, batch_size), examples)
 
     def predict(self, examples: Examples, batch_size: int) -> Sequence[Answer]:
         """Answers to some examples, computed with Paddle."""
         inputs = self.task.inputs(examples)
         rows = self.task.encode(self.tokenizer, inputs)
+        self._tell_cuts({"test": rows})
         return self.task.decode(rows, predict_logits(self.loaded.model, rows, batch_size), inputs)
 
-    def export(self, directory: Path, parity_rows: int, metrics: dict[str, float], trained: bool) -> Bundle:
+    def _tell_cuts(self, splits: Mapping[str, EncodedDataset]) -> None:
+        """Say how many rows of each split lose tokens, where the task cuts texts at all."""
+        parts = [f"{rows.cut_rows:,} of {len(rows):,} {name} rows" for name, rows in splits.items()
+                 if rows.cut_rows is not None]  # fmt: skip
+        if parts:
+            self.tell(f"cut at {self.task.max_seq_length} tokens: {', '.join(parts)}")
+
+    def export(
+        self,
+        directory: Path,
+        parity_rows: int,
+        metrics: dict[str, float],
+        trained: bool,
+        weights_file: Path | None = None,
+    ) -> Bundle:
         """Write the bundle, after comparing ONNX with Paddle on the first rows of the dev split.
 
         `trained`: whether the model was trained on this session's data; if not, where its weights come from
-        is read from the record in its own directory.
+        is read from the record in its own directory. `weights_file`: where a trained model was saved.
         """
         record: dict[str, Any] = {"data_source": self.data.source, "warnings": self.data.warnings}
         if not trained:
             own = read_metrics(Path(self.loaded.source))
             record = {"data_source": "unknown", "warnings": [], "metrics": {}} | own
+            source = Path(self.loaded.source) / WEIGHTS_FILE
+            weights_file = source if source.is_file() else None
         origin = Origin(
             self.data.spec.name, record["data_source"], metrics or record.get("metrics", {}), tuple(record["warnings"])
         )
         texts = self.task.inputs(self.data.split("dev")[:parity_rows])
-        return export_bundle(self.loaded.model, self.tokenizer, self.task, origin, texts, directory)
+        return export_bundle(
+            self.loaded.model, self.tokenizer, self.task, origin, texts, directory, weights_file=weights_file
+        )
 
 
 def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
@@ -108,11 +138,14 @@ def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
         raise ModelError(f"--max_seq_length {max_seq_length} is over the {limit} positions of {loaded.source}")
 
 
-def open_session(loaded: LoadedModel, data: DataSet, task: Task) -> Session:
-    """Join model, data and task; ModelError where the model has fewer positions than the task's longest sequence."""
+def open_session(loaded: LoadedModel, data: DataSet, task: Task, tell: Callable[[str], None] = ignore) -> Session:
+    """Join model, data and task (see `Session`).
+
+    Raises ModelError where the model has fewer positions than the task's longest sequence.
+    """
     check_length(loaded, task.max_seq_length)
     tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
-    return Session(loaded, tokenizer, data, task)
+    return Session(loaded, tokenizer, data, task, tell)
 
 
 def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: Sequence[str] | None) -> None:
@@ -120,6 +153,7 @@ def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: S
     if loaded.fresh:
         wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
         raise ModelError(f"{loaded.source} has no trained {wanted}: fine-tune it first")
-    if labels and recorded is not None and tuple(recorded) != tuple(labels):
-        shown = ", ".join(recorded[:5])
-        raise ModelError(f"{loaded.source} was trained for other labels ({shown} ...): choose its own data set")
+    if labels and recorded is not None and are_named(recorded) and not same_labels(recorded, labels):
+        raise ModelError(
+            f"{loaded.source} was trained for other labels ({difference(recorded, labels)}): choose its own data set"
+        )

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ernie_toolkit.bundle import WEIGHTS_FILE
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json, write_text
+from ernie_toolkit.heads import BIAS, WEIGHT, arrange_head
 from ernie_toolkit.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 from ernie_toolkit.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "ernie-3.0-medium-zh"
 SAMPLE_MODEL = "ernie-sample-nano"
 CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model_state.pdparams"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 # A small encoder, to be trained from scratch on the embedded sample.
 SAMPLE_SHAPE: dict[str, Any] = {
@@ -62,13 +63,17 @@ class Vocabulary:
 class LoadedModel:
     """A Paddle model with its vocabulary and the name or path it came from.
 
-    `fresh`: weights that were initialised because the source has none (a new task head, say).
+    `fresh`: weights that were initialised because the source has none (a new task head, say). `new_labels`: labels
+    whose outputs start anew in a head that has others from the source. `notices`: lines about the head for the caller
+    to print.
     """
 
     model: "PretrainedModel"
     vocabulary: Vocabulary
     source: str
     fresh: tuple[str, ...]
+    new_labels: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def is_local(name_or_path: str) -> bool:
@@ -184,7 +189,7 @@ def _read_weights(path: Path) -> dict[str, np.ndarray]:
     return state
 
 
-def _load_directory(directory: Path, task: str, settings: dict[str, Any]) -> LoadedModel:
+def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels: Sequence[str] | None) -> LoadedModel:
     from paddlenlp.transformers import ErnieConfig
 
     check_model_directory(directory)
@@ -201,11 +206,39 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any]) -> Loa
         )
     model = build_model(_model_class(task), config)
     path = directory / WEIGHTS_FILE
-    state = _read_weights(path)
-    if model_task(directory) not in (None, task):
+    loaded = LoadedModel(model, vocabulary, str(directory), ())
+    return _filled(loaded, _read_weights(path), path, task, labels)
+
+
+def _filled(
+    loaded: LoadedModel, state: dict[str, np.ndarray], path: Path, task: str, labels: Sequence[str] | None
+) -> LoadedModel:
+    """The model with the weights of a file, its head's outputs found by the names in the configuration beside it."""
+    model, source, described = loaded.model, str(path.parent), (path.parent / CONFIG_FILE).is_file()
+    notice = ""
+    new_labels: tuple[str, ...] = ()
+    other = model_task(path.parent) if described else None
+    if other not in (None, task) and any(key.startswith(_HEADS) for key in state):
         # Heads of different tasks can have the same names and shapes and mean different things.
         state = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
-    return LoadedModel(model, vocabulary, str(directory), _set_weights(model, state, path))
+        notice = f"{source}: its head was trained for the task '{other}': the head for '{task}' starts anew"
+    elif labels is not None:
+        own = {name: tensor.numpy() for name, tensor in model.state_dict().items() if name in (WEIGHT, BIAS)}
+        trained = model_labels(path.parent) if described else None
+        state, plan, notice = arrange_head(state, own, trained, labels, source if described else str(path))
+        if plan is not None:
+            new_labels = plan.new if plan.kept else ()
+            _arrange_thresholds(model.config, plan.outputs)
+    fresh = _set_weights(model, state, path)
+    return replace(loaded, fresh=fresh, new_labels=new_labels, notices=(notice,) if notice else ())
+
+
+def _arrange_thresholds(config: "PretrainedConfig", outputs: Sequence[int | None]) -> None:
+    """Put a multi-label model's thresholds in its labels' new order; none where a label is new."""
+    recorded = getattr(config, "thresholds", None)
+    if recorded:
+        places = [place for place in outputs if place is not None]
+        config.thresholds = [recorded[place] for place in places] if len(places) == len(outputs) else None
 
 
 def _set_weights(model: "PretrainedModel", state: dict[str, np.ndarray], path: Path) -> tuple[str, ...]:
@@ -273,8 +306,9 @@ def load_model(
 ) -> LoadedModel:
     """An ERNIE model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
 
-    `labels`: the classes in the order of the logits; the model's own where None. `task`: one
-    of `ARCHITECTURES`; a head trained for another task is left behind, and a new one is `fresh`. Dropout probabilities
+    `labels`: the classes in the order of the logits; the model's own where None. A trained head's outputs go to the
+    labels of their names (see `heads`). `task`: one of `ARCHITECTURES`; a head trained for another task is left
+    behind, and a new one is `fresh`. Dropout probabilities
     replace the configuration's where given. The model is in training mode. Raises ModelError that names the
     file or weight that is missing or does not fit.
     """
@@ -289,7 +323,7 @@ def load_model(
         vocabulary = Vocabulary(tuple(sample_vocab()))
         return new_model(vocabulary, {**SAMPLE_SHAPE, **settings}, task)
     if is_local(name_or_path):
-        return _load_directory(Path(name_or_path), task, settings)
+        return _load_directory(Path(name_or_path), task, settings, labels)
     return _load_published(name_or_path, task, settings)
 
 
@@ -315,14 +349,18 @@ def model_thresholds(directory: Path) -> tuple[float, ...]:
     return tuple(float(value) for value in _read_json(directory / CONFIG_FILE).get("thresholds") or ())
 
 
-def set_weights_file(loaded: LoadedModel, path: Path) -> LoadedModel:
+def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], task: str) -> LoadedModel:
     """Fill a model with the weights of a `.pdparams` file of the same shape; a head that does not fit stays new.
 
-    Raises ModelError that names what is missing or does not fit.
+    `labels` and `task`: those of `loaded`. Which labels the file's head was trained for is read from the
+    configuration beside it. Raises ModelError that names what is missing or does not fit.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file: give a .pdparams file")
-    return replace(loaded, fresh=_set_weights(loaded.model, _read_weights(path), path))
+    # What the file has no head for starts at random, not from the head of the model that it is laid over.
+    loaded.model._init_weights(loaded.model.classifier)
+    loaded.model.classifier.bias.set_value(np.zeros(len(labels), dtype=np.float32))
+    return _filled(loaded, _read_weights(path), path, task, labels)
 
 
 def save_model(model: "PretrainedModel", vocabulary: Vocabulary, directory: Path) -> None:

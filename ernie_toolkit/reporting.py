@@ -57,10 +57,10 @@ def print_metrics(metrics: Mapping[str, float], path: Path) -> None:
             say(f"  {row:<{width}}" + "".join(cells))
 
 
-def plot_training_curve(history: Sequence[dict[str, Any]], metric: str, title: str, path: Path) -> None:
+def plot_training_curve(history: Sequence[dict[str, Any]], metric: str, title: str, path: Path, best_step: int) -> None:
     """Draw training loss and dev metric against steps into a PNG file.
 
-    `history`: log entries with `step` and either `loss` or `eval_<metric>`.
+    `history`: log entries with `step` and either `loss` or `eval_<metric>`. `best_step`: whose weights are kept.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -82,7 +82,7 @@ def plot_training_curve(history: Sequence[dict[str, Any]], metric: str, title: s
     if scores:
         steps, values = zip(*scores, strict=True)
         right.plot(steps, values, color="#1f6feb", marker="o", markersize=4.5, linewidth=1.8, label=f"dev {metric}")
-        best = max(range(len(values)), key=values.__getitem__)
+        best = steps.index(best_step)
         right.annotate(
             f"{values[best]:.4f}", (steps[best], values[best]), textcoords="offset points", xytext=(0, 7),
             ha="center", color="#1f6feb",

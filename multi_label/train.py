@@ -7,6 +7,7 @@ python -m paddle.distributed.launch --nproc_per_node 2 multi_label/train.py --de
 import dataclasses
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, warn
 from ernie_toolkit.devices import use_device
@@ -33,8 +34,10 @@ def main(argv: Sequence[str]) -> None:
         own = resolve_options(FineTuningOptions, {}, given)
         options = training_options(own, resolve_options(TrainingOptions, TRAINING_DEFAULTS, given))
         check_training_options(options, MultiLabelClassification.metrics)
+        from ernie_toolkit.finished import check_replaceable
         from ernie_toolkit.multi_label.training import fine_tune, load_directory, model_name
 
+        check_replaceable(Path(own.save_dir), None, own.resume, own.overwrite_output_dir)
         data = load_directory(own, ("train", "dev"), own.sample_allowed)
         own = dataclasses.replace(own, model_name=model_name(own, data))
         if own.model_name == SAMPLE_MODEL:

@@ -76,6 +76,9 @@ def test_many_labels(tmp_path: Path) -> None:
         page.goto(path.as_uri())
         assert len(shown_texts(page)) == 8 and not complaints
         assert page.locator("#labels tbody td").all_text_contents()[6] == "0.004"
+        absent = [name for name, count in zip(names, gold.sum(axis=0), strict=True) if not count]
+        about = page.locator("#about").text_content()
+        assert f"only where they are given: {', '.join(absent[:20])} and {len(absent) - 20} more" in about
         browser.close()
 
 

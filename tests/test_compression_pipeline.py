@@ -164,7 +164,7 @@ def test_a_cut_off_run_goes_on_behind_what_is_finished(
     assert [item.name for item in before.candidates] == ["3/4", "3/4 INT8 dynamic"]
     with pytest.raises(ConfigError, match="what is left of an unfinished run: go on with it by --resume"):
         run(model_dir, afqmc_sample, tmp_path, "dynabert+ptq")
-    with pytest.raises(ConfigError, match=r"--resume with other settings .* algo_list was"):
+    with pytest.raises(ConfigError, match=r"--resume, but this is not the run in .* algo_list was"):
         run(model_dir, afqmc_sample, tmp_path, "dynabert+ptq", resume=True, algo_list=("avg",))
     said: list[str] = []
     after = run(model_dir, afqmc_sample, tmp_path, "dynabert+ptq", resume=True, said=said)

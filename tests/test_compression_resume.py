@@ -71,7 +71,7 @@ def test_another_run_is_not_gone_on_with(vocabulary: Vocabulary, afqmc_sample: D
     with pytest.raises(Halt):
         run(other, afqmc_sample, tmp_path, "ptq", method_list=("dynamic",), halt=replaced)
     assert (tmp_path / "compress_report.json").read_bytes() == before  # until there is something to put there
-    with pytest.raises(ConfigError, match=r"--resume with other settings .*: weights was"):
+    with pytest.raises(ConfigError, match=r"--resume, but this is not the run in .*: weights was"):
         run(loaded, afqmc_sample, tmp_path, "ptq", method_list=("dynamic",), resume=True)
     said: list[str] = []
     second = run(other, afqmc_sample, tmp_path, "ptq", method_list=("dynamic",), resume=True, said=said)
@@ -89,9 +89,7 @@ def test_weights_that_changed_under_the_same_name(model_dir: Path, afqmc_sample:
         run(directory, afqmc_sample, tmp_path / "out", "ptq", halt="INT8 dynamic")
     loaded = load_model(str(directory))
     save_model(opposite(loaded).model, loaded.vocabulary, directory)
-    with pytest.raises(
-        ConfigError, match=r"--resume with other settings than the run in .*: weights was [0-9a-f]+ and"
-    ):
+    with pytest.raises(ConfigError, match=r"--resume, but this is not the run in .*: weights was [0-9a-f]+ and"):
         run(directory, afqmc_sample, tmp_path / "out", "ptq", resume=True)
 
 

@@ -183,7 +183,9 @@ def test_loading(tmp_path: Path) -> None:
 
 
 words = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\t\n\r\ufeff"), min_size=1, max_size=20)
-rows = st.lists(st.tuples(words.filter(str.strip), st.sampled_from("ab")), min_size=2, max_size=6)
+# What looks like CSV's quotation marks throughout is taken for them: see test_data_layout.py.
+plain = words.filter(lambda text: text.strip() and not (text[0] == text[-1] == '"' and len(text) > 1))
+rows = st.lists(st.tuples(plain, st.sampled_from("ab")), min_size=2, max_size=6)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)

@@ -16,6 +16,7 @@ from ernie_toolkit.data.label_sets import (
     may_stand_in,
     read_label_list,
     read_label_sets,
+    read_numbered_texts,
     read_texts,
     split_line,
     write_label_sets,
@@ -78,6 +79,84 @@ def test_a_bad_line_is_named(tmp_path: Path, content: str | bytes, line: int, me
 def test_a_bad_label_file_is_named(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_label_list(write(tmp_path, content, "label.txt"))
+
+
+def test_other_spellings_of_a_label_are_read_and_said(tmp_path: Path) -> None:
+    write(tmp_path, "1级\n2级\n", "label.txt")
+    train = write(tmp_path, "文\t１级\n文二\t 1 级,2级\n文三\t１级,2级\u200b\n".replace("1 级", "1级\ufeff"))
+    write(tmp_path, "文\t1级\n", "dev.txt")
+    data = load_label_sets(tmp_path)
+    assert [row["labels"] for row in data.split("train")] == [("1级",), ("1级", "2级"), ("1级", "2级")]
+    assert data.notices == (
+        f"{train}: label '１级' is read as '1级' of label.txt in 2 row(s)",
+        f"{train}: label '1级\\ufeff' is read as '1级' of label.txt in 1 row(s)",
+        f"{train}: label '2级\\u200b' is read as '2级' of label.txt in 1 row(s)",
+    )
+    with pytest.raises(DataError, match=r"train.txt:1: two spellings of label '1级': take one out"):
+        list(read_label_sets(write(tmp_path, "文\t1级,１级\n"), ("1级", "2级")))
+
+
+def test_what_a_directory_holds_is_said(tmp_path: Path) -> None:
+    write(tmp_path, "甲\n乙\n丙\n丁\n", "label.txt")
+    write(tmp_path, "一\t甲,乙\n\n二\t甲\n三\t\n四\t丁\n")
+    write(tmp_path, "五\t甲\n \n\n六\t\n七\t\n", "dev.txt")
+    train, dev, *missing = load_label_sets(tmp_path).summary
+    assert "train.txt" in train and "4 rows" in train and "甲 (2), 乙 (1), 丁 (1); 1 without; 1 blank line(s)" in train
+    assert "dev.txt" in dev and "3 rows" in dev and "甲 (1); 2 without; 2 blank line(s)" in dev
+    assert [line.partition("labels ")[2] for line in missing] == [
+        "without a train row: 丙",
+        "without a dev row: 乙, 丙, 丁",
+    ]
+
+
+def test_other_encodings(tmp_path: Path) -> None:
+    text = "这一条是写给老人的评价\t服务,价格\n价格公道，送货也很快\t价格\n"
+    for encoding in ("gb18030", "utf-16"):
+        write(tmp_path, "服务\n价格\n外观和做工\n".encode(encoding), "label.txt")
+        write(tmp_path, text.encode(encoding))
+        write(tmp_path, json.dumps(LABELLED, ensure_ascii=False).encode(encoding), "all.json")
+        write(tmp_path, "价格公道，送货也很快\n".encode(encoding), "data.txt")
+        for option in (encoding, "auto"):
+            data = load_label_sets(tmp_path, ("train",), encoding=option)
+            assert [row["labels"] for row in data.split("train")] == [("服务", "价格"), ("价格",)]
+            assert len(data.notices) == (2 if option == "auto" else 0)
+            assert read_doccano(tmp_path / "all.json", encoding=option).rows[0]["labels"] == ("甲",)
+            assert read_numbered_texts(tmp_path / "data.txt", encoding=option)[0] == [(1, "价格公道，送货也很快")]
+
+
+def test_a_line_that_cannot_be_decoded_gets_no_answer(tmp_path: Path) -> None:
+    path = write(tmp_path, "一条\n".encode() + b"\xff\xfe\xfa\n" + "又一条\n".encode(), "data.txt")
+    texts, skipped = read_numbered_texts(path, "skip")
+    assert texts == [(1, "一条"), (3, "又一条")] and [row.place for row in skipped] == [2]
+    with pytest.raises(DataError, match=r"data\.txt:2: "):
+        read_numbered_texts(path)
+
+
+NUMBERED = st.lists(st.sampled_from(["文", "文二", "", " ", "文\t甲"]), min_size=1, max_size=6)
+
+
+@given(NUMBERED)
+def test_every_line_to_predict_keeps_its_number(lines: list[str]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        path = write(Path(name), "\n".join(lines) + "\n", "data.txt")
+        good = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and "\t" not in line]
+        if not good:
+            with pytest.raises(DataError):
+                read_numbered_texts(path, "skip")
+            return
+        texts, skipped = read_numbered_texts(path, "skip")
+        last = max(number for number, line in enumerate(lines, 1) if line.strip())
+        assert texts == good
+        assert [row.place for row in skipped] == [n for n, line in enumerate(lines[:last], 1) if (n, line) not in good]
+        assert all(row.reason.startswith(f"{path}:{row.place}: ") for row in skipped)
+        if skipped:
+            with pytest.raises(DataError) as caught:
+                read_numbered_texts(path)
+            assert str(caught.value).startswith(skipped[0].reason)
+        else:
+            assert read_numbered_texts(path) == (texts, [])
 
 
 def test_unlabelled_texts(tmp_path: Path) -> None:
@@ -153,22 +232,107 @@ def test_the_sample_has_every_label_and_no_row_twice() -> None:
 def test_doccano_rows(tmp_path: Path) -> None:
     lines = [{"id": 7, "text": "一\t二\r\n三", "label": ["乙", "甲"]}, {"data": "四", "labels": []}]
     path = write(tmp_path, "".join(json.dumps(line) + "\n" for line in lines), "all.jsonl")
-    rows = read_doccano(path)
+    rows = read_doccano(path, unlabelled="negative").rows
     assert [(row["sentence"], row["labels"]) for row in rows] == [("一 二 三", ("乙", "甲")), ("四", ())]
     assert label_names(rows) == ("乙", "甲")
     write_doccano(tmp_path / "back.jsonl", rows)
-    assert [row["labels"] for row in read_doccano(tmp_path / "back.jsonl")] == [("乙", "甲"), ()]
+    back = read_doccano(tmp_path / "back.jsonl", unlabelled="negative")
+    assert [row["labels"] for row in back.rows] == [("乙", "甲"), ()] and back.unlabelled == (2,)
+
+
+LABELLED = [{"text": "一条", "label": ["甲"]}, {"text": "又一条", "label": ["乙", "甲"]}]
+
+
+@pytest.mark.parametrize("names", [("text", "label"), ("data", "label"), ("text", "labels"), ("text", "cats")])
+@pytest.mark.parametrize("form", ["lines", "list", "indented list"])
+def test_every_form_of_an_export(tmp_path: Path, names: tuple[str, str], form: str) -> None:
+    rows = [{"id": 3, "entities": [], names[0]: row["text"], names[1]: row["label"]} for row in LABELLED]
+    lines = "\n".join(map(json.dumps, rows))
+    content = {"lines": lines, "list": json.dumps(rows), "indented list": "\n" + json.dumps(rows, indent=2)}[form]
+    export = read_doccano(write(tmp_path, content, "all.json"))
+    assert [(row["sentence"], row["labels"], row["id"]) for row in export.rows] == [
+        ("一条", ("甲",), 0), ("又一条", ("乙", "甲"), 1),
+    ]  # fmt: skip
+    kind = "JSON lines" if form == "lines" else "JSON list"
+    assert export.form == f"{kind}, text in '{names[0]}', labels in '{names[1]}'" and not export.notices
+
+
+def test_a_label_as_a_text_is_a_list_of_one(tmp_path: Path) -> None:
+    path = write(tmp_path, '{"text": "一", "label": " 甲"}\n{"text": "二", "cats": ["乙"], "label": []}\n', "all.jsonl")
+    export = read_doccano(path)
+    assert [row["labels"] for row in export.rows] == [("甲",), ("乙",)] and not export.unlabelled
+    assert export.form == "JSON lines, text in 'text', labels in 'label' and 'cats'"
+
+
+@pytest.mark.parametrize("empty", ["[]", '""', "null"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_rows_without_a_label_are_counted_and_left_out(tmp_path: Path, empty: str, listed: bool) -> None:
+    values = ['["甲"]', empty, '"乙"', empty]
+    lines = [f'{{"text": "{number}", "label": {value}}}' for number, value in enumerate(values)]
+    path = write(tmp_path, f"[{','.join(lines)}]" if listed else "\n\n".join(lines), "all.jsonl")
+    export = read_doccano(path)
+    assert [row["id"] for row in export.rows] == [0, 2]
+    assert export.unlabelled == ((2, 4) if listed else (3, 7))
+    kept = read_doccano(path, unlabelled="negative")
+    assert [row["labels"] for row in kept.rows] == [("甲",), (), ("乙",), ()] and kept.unlabelled == export.unlabelled
+    with pytest.raises(DataError, match="none of its 1 rows has a label: label some, or give --unlabelled negative"):
+        read_doccano(write(tmp_path, lines[1], "none.jsonl"))
+
+
+def test_spans_beside_labels_of_whole_texts_are_said(tmp_path: Path) -> None:
+    row = {"text": "一二", "cats": ["甲"], "entities": [{"start_offset": 0, "end_offset": 1, "label": "乙"}]}
+    export = read_doccano(write(tmp_path, json.dumps(row), "all.jsonl"))
+    assert export.rows[0]["labels"] == ("甲",) and "'entities' of 1 row(s) are not read" in export.notices[0]
+
+
+def test_levels_of_labels(tmp_path: Path) -> None:
+    rows = [{"text": "一", "label": ["猫##短毛##虎斑", "猫##长毛"]}, {"text": "二", "label": "狗"}]
+    path = write(tmp_path, "\n".join(map(json.dumps, rows)), "all.jsonl")
+    assert [row["labels"] for row in read_doccano(path, "hierarchical").rows] == [
+        ("猫", "猫##短毛", "猫##短毛##虎斑", "猫##长毛"), ("狗",),
+    ]  # fmt: skip
+    other = read_doccano(path, "hierarchical", "/")
+    assert other.rows[0]["labels"] == ("猫##短毛##虎斑", "猫##长毛") and "no label has levels" in other.notices[0]
+    with pytest.raises(DataError, match=r"all.jsonl:1: 2 labels .* use --task_type multi_label"):
+        read_doccano(path, "multi_class")
+    with pytest.raises(DataError, match=r"all.jsonl:1: label '猫##' has an empty level"):
+        read_doccano(write(tmp_path, '{"text": "一", "label": "猫##"}', "all.jsonl"), "hierarchical")
+
+
+def test_labels_that_look_the_same_become_one(tmp_path: Path) -> None:
+    rows = [{"text": "一", "label": ["１级", "乙"]}, {"text": "二", "label": ["1级", "乙\u200b", "乙"]},
+            {"text": "三", "label": "1级"}]  # fmt: skip
+    export = read_doccano(write(tmp_path, "\n".join(map(json.dumps, rows)), "all.jsonl"))
+    assert [row["labels"] for row in export.rows] == [("1级", "乙"), ("1级", "乙"), ("1级",)]
+    assert len(export.notices) == 2 and "'１级' (1 row(s)) and '1级' (2 row(s)) are read as one" in export.notices[0]
+    assert "乙\\u200b" in export.notices[1]
+    write(tmp_path, "".join(label + "\n" for label in label_names(export.rows)), "label.txt")
+    write_label_sets(tmp_path / "train.txt", export.rows)
+    assert load_label_sets(tmp_path, ("train",)).spec.labels == ("1级", "乙")
+
+
+def test_what_stands_behind_a_text_of_a_dirty_line_is_dropped(tmp_path: Path) -> None:
+    rows = [{"text": "一\t二\t甲,乙", "label": "甲"}, {"text": "三", "label": "乙"}]
+    path = write(tmp_path, "\n".join(map(json.dumps, rows)), "all.jsonl")
+    assert [row["sentence"] for row in read_doccano(path, dirty=True).rows] == ["一 二", "三"]
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         ("[1]", "a JSON list"),
-        ('{"label": []}', "no field 'text'"),
-        ('{"text": "一"}', "no field 'label'"),
+        ('{"label": []}', "no text, its fields are 'label': a row needs its text in 'text'"),
+        ('{"text": "一"}', "no labels, its fields are 'text': a row needs its text in 'text'"),
+        ('{"text": "一", "annotations": [{"label": 2}]}', "no labels, its fields are 'text', 'annotations'"),
+        ('{"text": "一", "entities": [[0, 1, "甲"]]}', "spans are read by run_token_cls.py"),
+        ('{"text": "一", "cats": [], "entities": [[0, 1, "甲"]]}', "spans in 'entities' and no label for the text"),
+        ('{"text": "一", "label": ["甲"], "cats": ["乙"]}', "labels in 'label' and others in 'cats'"),
+        ('{"text": "一", "label": [{"start_offset": 0}]}', "a label is a JSON object, as of a span"),
+        ('{"text": "一", "label": [2]}', "a label is a JSON number, not a name"),
+        ('{"text": "一", "label": "甲,乙"}', "holds a comma"),
         ('{"text": "", "label": []}', "empty text"),
-        ('{"text": "一", "label": "甲"}', "it must be a list of names"),
-        ('{"text": "一", "label": [[0, 1, "甲"]]}', "a label is a span"),
+        ('{"text": "一", "label": 3}', "the labels are a JSON number: write a list of names, or one name"),
+        ('{"text": "一", "label": [[0, 1, "甲"]]}', "a label is a JSON list, as of a span, and not a name: spans"),
         ('{"text": "一", "label": ["甲", "甲 "]}', "stands there twice"),
         ('{"text": "一", "label": ["甲,乙"]}', "holds a comma"),
     ],
@@ -180,17 +344,21 @@ def test_bad_doccano_rows_are_named(tmp_path: Path, row: str, message: str) -> N
     assert str(caught.value).startswith(f"{path}:2:") and message in str(caught.value)
 
 
-@given(st.integers(10, 80), st.integers(0, 5), st.sampled_from([(0.8, 0.1, 0.1), (0.5, 0.5, 0.0), (0.7, 0.2, 0.1)]))
+@given(st.integers(10, 80), st.integers(0, 5), st.sampled_from([(0.8, 0.1, 0.1), (0.5, 0.5, 0.0), (0.7, 0.2, 0.1),
+                                                                       (0.8, 0.2), (1.0,)]))  # fmt: skip
 def test_every_row_is_in_one_part(count: int, seed: int, shares: tuple[float, ...]) -> None:
     rows = [{"sentence": str(number), "labels": ()} for number in range(count)]
     parts = split_rows(rows, shares, seed)
     found = [row["sentence"] for part in parts.values() for row in part]
     assert sorted(found) == sorted(row["sentence"] for row in rows) and parts == split_rows(rows, shares, seed)
-    for name, share in zip(parts, shares, strict=True):
+    for name, share in zip(parts, (*shares, 0.0, 0.0), strict=False):
         assert abs(len(parts[name]) - share * count) <= 1
+    kept = split_rows(rows, shares, seed, shuffle=False)
+    assert [row for part in kept.values() for row in part] == rows
 
 
-@pytest.mark.parametrize("shares", [(0.8, 0.2), (0.8, 0.1, 0.2), (1.1, -0.1, 0.0), (1.0, 0.0, 0.0)])
+@pytest.mark.parametrize("shares", [(), (0.8,), (0.8, 0.1), (0.8, 0.1, 0.2), (1.1, -0.1, 0.0),
+                                    (1.0, 0.0, 0.0), (1.0, 0.0), (0.5, 0.2, 0.2, 0.1)])  # fmt: skip
 def test_bad_shares(shares: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="--splits"):
         split_rows([{"sentence": "一", "labels": ()}] * 20, shares, 1)

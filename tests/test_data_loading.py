@@ -99,7 +99,13 @@ def test_no_network_fails_fast_and_says_what_to_do(no_network: Path) -> None:
         load_dataset("ocnli")
     assert time.monotonic() - start < official.PROBE_SECONDS + 2
     folder = no_network / "datasets" / "Clue" / "ocnli_public"
-    for words in ("bj.bcebos.com", "train.50k.json, dev.json, test.json", str(folder), "--data_dir"):
+    for words in (
+        "bj.bcebos.com",
+        "train.50k.json, dev.json, test.json",
+        str(folder),
+        "--data_dir",
+        "--data_source sample",
+    ):
         assert words in str(caught.value)
 
 

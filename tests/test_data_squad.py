@@ -1,6 +1,7 @@
 """Questions in SQuAD's form: what is read, where answers are located, what is left out, errors with their place."""
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,15 @@ from hypothesis import strategies as st
 from ernie_toolkit.data import SPLITS, Example, custom_spec, load_dataset, read_squad
 from ernie_toolkit.data.file_options import FileRecord
 from ernie_toolkit.data.inputs import read_inputs
+from ernie_toolkit.data.questions import (
+    ANSWER_NOT_FOUND,
+    NEAR,
+    NO_ANSWER,
+    locate,
+    parse_question,
+)
 from ernie_toolkit.data.reading import parse_examples
 from ernie_toolkit.data.registry import get_spec
-from ernie_toolkit.data.squad import ANSWER_NOT_FOUND, NEAR, locate, parse_question
 from ernie_toolkit.errors import ConfigError, DataError
 
 CONTEXT = " 甲生于北京，后来去了上海。"
@@ -134,20 +141,26 @@ def test_train_questions_without_a_place_are_left_out_and_named(tmp_path: Path) 
     path = write(tmp_path / "train.json", squad(*lost[:4], ROW, *lost[4:], changed(id="q2", answers=...)))
     record = FileRecord()
     assert [row["id"] for row in read_squad(path, "train", record=record)] == ["q1"]
-    assert record.left_out[ANSWER_NOT_FOUND] == ["0", "1", "2", "3", "4", "5", "q2"]
+    assert record.left_out == {ANSWER_NOT_FOUND: ["0", "1", "2", "3", "4", "5"], NO_ANSWER: ["q2"]}
     data = load_dataset("cmrc2018", data_dir=tmp_path, splits=("train",))
     assert data.left_out == {"train": 7}
     assert data.warnings == (
-        f"7 question(s) whose answer is not found in the context left out of {path}: 0, 1, 2, 3, 4, ...",
+        f"6 question(s) whose answer is not found in the context left out of {path}: 0, 1, 2, 3, 4, ...",
+        f"1 question(s) without an answer left out of {path}: q2",
     )
 
 
-def test_dev_questions_without_a_place_stay(tmp_path: Path) -> None:
-    write(tmp_path / "dev.json", squad(changed(**answer("南京", -1)), changed(id=2)))
+def test_dev_questions_without_a_place_stay_and_are_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "dev.json", squad(changed(**answer("南京", -1)), changed(id=2)))
     data = load_dataset("cmrc2018", data_dir=tmp_path, splits=("dev",))
     assert [row["span"] for row in data.split("dev")] == [None, (4, 6)]
     assert data.split("dev")[0]["answers"] == ["南京"]
-    assert (data.left_out, data.warnings) == ({"dev": 0}, ())
+    share = f"{path}: at most 50.00% of 2 dev questions can be exactly right"
+    assert (*data.notices, *data.warnings) == (f"{share}: 1 (q1) have no answer that is in their context",)
+    assert data.left_out == {"dev": 0}
+    # Only what was looked at counts.
+    few = load_dataset("cmrc2018", data_dir=tmp_path, splits=("dev",), limits={"dev": 1})
+    assert (*few.notices, *few.warnings)[0].startswith(f"{path}: at most 0.00% of 1 dev questions")
 
 
 @pytest.mark.parametrize(
@@ -178,8 +191,16 @@ def test_test_questions_need_no_answer(answers: Any, texts: list[str], span: Any
         (changed(question=" "), "field 'question' is an empty text"),
         (changed(question="\ud83d"), "half of a surrogate pair"),
         (changed(title=3), "field 'title' is a JSON number"),
-        (changed(answers="北京"), "field 'answers' is a JSON text: it must be a list"),
-        (changed(answers=["北京"]), ".answers[0]: a JSON text, not an object"),
+        (changed(answers=3), "field 'answers' is a JSON number: it must be a list"),
+        (changed(answers=[ROW["answers"][0], "北京"]), ".answers[1]: a JSON text, not an object"),
+        (changed(answers={"texts": []}), "field 'answers' has no 'text': its fields are 'texts'"),
+        (changed(answers={"text": ["北京"], "answer_start": []}), "1 answer(s) and 0 in 'answer_start'"),
+        (changed(answers={"text": ["北京"], "answer_start": 4}), "1 answer(s) and a JSON number in 'answer_start'"),
+        (changed(answers=["北京"], answer_starts=[4, 5]), "1 answer(s) and 2 in 'answer_starts'"),
+        (changed(answers={"text": ["北京"], "answer_start": ["4"]}), "'answer_start' must be a whole number, not '4'"),
+        (changed(is_impossible="maybe"), "field 'is_impossible' is 'maybe': it must be true or false"),
+        (changed(is_impossible=2), "field 'is_impossible' is 2: it must be true or false"),
+        (changed(is_impossible=[]), "field 'is_impossible' is []: it must be true or false"),
         (changed(**answer(5, 4)), ".answers[0]: field 'text' is a JSON number"),
         (changed(**answer(None, 4)), ".answers[0]: field 'text' is a JSON null"),
         (changed(**answer("北京", "4")), ".answers[0]: field 'answer_start' must be a whole number, not '4'"),
@@ -204,16 +225,29 @@ def test_malformed_question_is_named(tmp_path: Path, row: dict[str, Any], messag
     [
         ("{", ":1: not valid JSON (column 2: "),
         ('{"data": [\n {"a": }]}', ":2: not valid JSON (column 8: "),
-        ('{"question": "a", "context": "b"}\n{}', ":2: not valid JSON (column 1: Extra data)"),
+        ('[{"question": "a", "context": "b"}]\n{}', ":2: not valid JSON (column 1: Extra data)"),
+        (
+            '{"id": 1, "question": "a", "context": "b"}\n{}',
+            ":2: no question in it, its fields are none: the forms read",
+        ),
+        ('{"id": 1, "question": "a", "context": "b"}\n{"', ":2: not valid JSON"),
         ("[" * 100_000, ": not usable JSON"),
-        ("3", ": a JSON number, not an object"),
-        ({}, ": field 'data' is missing: it must be a list"),
+        ("3", ": a JSON number, neither an object nor a list: the forms read are SQuAD's"),
+        ({}, ":1: no question in it, its fields are none: the forms read are SQuAD's"),
+        ({"rows": [ROW]}, ":1: no question in it, its fields are 'rows': the forms read are SQuAD's"),
         ({"data": {}}, ": field 'data' is a JSON object: it must be a list"),
         ({"data": [3]}, ": data[0]: a JSON number, not an object"),
-        ([{"title": "a"}], ": data[0]: field 'paragraphs' is missing"),
+        ([{"title": "a"}], ": data[0]: no question in it, its fields are 'title': the forms read are SQuAD's"),
+        ([{"paragraphs": 3}], ": data[0]: field 'paragraphs' is a JSON number: it must be a list"),
         ([{"paragraphs": [{"context": "a"}]}], ": data[0].paragraphs[0]: field 'qas' is missing"),
-        ([{"paragraphs": [{"qas": []}]}], ": data[0].paragraphs[0]: no field 'context': the row has 'qas'"),
-        ([{"paragraphs": [{"qas": [], "context": " "}]}], ": data[0].paragraphs[0]: field 'context' is an empty text"),
+        (
+            [{"paragraphs": [{"qas": [ROW]}]}],
+            ": data[0].paragraphs[0]: no field 'context' or 'context_text': its fields",
+        ),
+        (
+            [{"paragraphs": [{"qas": [ROW], "context": " "}]}],
+            ": data[0].paragraphs[0].qas[0]: field 'context' is an empty text",
+        ),
         ([{"paragraphs": [{"qas": ["a"], "context": "b"}]}], ": data[0].paragraphs[0].qas[0]: a JSON text, not"),
     ],
 )
@@ -290,7 +324,7 @@ def test_questions_to_predict(tmp_path: Path) -> None:
         ("in.txt", "甲？\n", ":1: 1 tab-separated column(s), the model reads 2 text(s)"),
         ("in.txt", "甲？\t \n", ":1: column 2 is an empty text"),
         ("in.jsonl", '{"question": "a", "context": "b"}\n{"question": "a"}\n', ":2: no field 'context'"),
-        ("in.json", '{"data": [{}]}', ": data[0]: field 'paragraphs' is missing"),
+        ("in.json", '{"data": [{}]}', ": data[0]: no question in it, its fields are none"),
         ("in.json", '{"data": []}', ": no question in it"),
         ("in.json", "", ": no text in it"),
         ("in.json", '{"question": \n', ":1: not valid JSON"),
@@ -340,7 +374,7 @@ def test_questions_written_are_the_questions_read(tmp_path: Path, rows: list[Any
     record = FileRecord()
     examples = list(read_squad(path, "train", record=record))
     names = [row["id"] for row in examples]
-    assert sorted(names + record.left_out.get(ANSWER_NOT_FOUND, [])) == sorted(row["id"] for row in rows)
+    assert sorted([*names, *chain(*record.left_out.values())]) == sorted(row["id"] for row in rows)
     by_id = {row["id"]: row for row in rows}
     for example in examples:
         row = by_id[example["id"]]

@@ -14,7 +14,7 @@ FLOORS = {
     "tasks": 2,
     "inference": 3, "data": 3, "serving": 3, "triton": 3, "paddle_serving": 3,
     "models": 4, "acceleration": 4, "training": 4, "export": 4, "finetuning": 4, "reporting": 4,
-    "predictions": 4, "compression": 4, "devices": 4, "multi_label": 4, "analysis": 4,
+    "predictions": 4, "heads": 4, "finished": 4, "compression": 4, "devices": 4, "multi_label": 4, "analysis": 4,
 }  # fmt: skip
 # What `serving` needs is only in an environment of its own: tests/deployments/test_simple_serving.py checks it there.
 LOW = sorted(name for name, floor in FLOORS.items() if floor <= 3 and name != "serving")

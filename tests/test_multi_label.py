@@ -13,6 +13,7 @@ from tiny import make_tiny_model
 
 from ernie_toolkit.bundle import read_bundle, write_bundle_info
 from ernie_toolkit.decoding import answer_fields, decode_label_sets, label_sets, sigmoid
+from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.metrics import label_set_scores
 from ernie_toolkit.models import Vocabulary, load_model, model_task, save_model
@@ -60,13 +61,40 @@ def test_figures_are_scikit_learns(tables: tuple[np.ndarray, np.ndarray]) -> Non
     gold, predicted = tables
     total, labels = label_set_scores(gold, predicted)
     assert total["accuracy"] == pytest.approx(accuracy_score(gold, predicted))
-    for average in ("micro", "macro"):
-        wanted = precision_recall_fscore_support(gold, predicted, average=average, zero_division=0)
+    occurs = np.flatnonzero((gold | predicted).any(axis=0))
+    for average, columns in (("micro", None), ("macro", occurs)):
+        if columns is not None and not len(columns):
+            assert {total[f"macro_{name}"] for name in ("precision", "recall", "f1")} == {0.0}
+            continue
+        wanted = precision_recall_fscore_support(gold, predicted, average=average, zero_division=0, labels=columns)
         assert [total[f"{average}_{name}"] for name in ("precision", "recall", "f1")] == pytest.approx(wanted[:3])
     wanted = precision_recall_fscore_support(gold, predicted, average=None, zero_division=0)
     for name, values in zip(("precision", "recall", "f1", "support"), wanted, strict=True):
         assert labels[name] == pytest.approx(values)
     assert labels["predicted"].tolist() == predicted.sum(axis=0).tolist()
+
+
+@settings(max_examples=60)
+@given(SHAPE.flatmap(lambda shape: st.tuples(*(hnp.arrays(bool, shape) for _ in range(2)))), st.integers(1, 3))
+def test_labels_that_nobody_has_change_no_figure_of_all(tables: tuple[np.ndarray, np.ndarray], more: int) -> None:
+    gold, predicted = (np.pad(table, ((0, 0), (0, more))) for table in tables)
+    before = label_set_scores(*tables)[0]
+    assert label_set_scores(gold, predicted)[0] == pytest.approx(before)
+    predicted[0, -1] = True  # given for no reason, it counts
+    total, labels = label_set_scores(gold, predicted)
+    assert labels["f1"][-1] == 0 and total["macro_f1"] <= before["macro_f1"]
+
+
+def test_a_dev_set_without_some_labels_can_be_answered_perfectly() -> None:
+    gold = np.array([[True, False, False]] * 3)
+    total, _ = label_set_scores(gold, gold)
+    assert total["macro_f1"] == total["macro_precision"] == total["macro_recall"] == 1.0
+    total, _ = label_set_scores(gold, np.array([[True, True, False]] * 3))
+    assert total["macro_f1"] == 0.5
+    task = MultiLabelClassification(("a", "b", "c"), 16)
+    examples = [{"sentence": "x", "labels": ("a",)}] * 3
+    for logits, figure in ((np.where(gold, 3.0, -3.0), 1.0), (np.full(gold.shape, 3.0), 1 / 3)):
+        assert task.score(EncodedDataset((), 0), list(logits), examples)["macro_f1"] == pytest.approx(figure)
 
 
 # Steps of a thousandth: a threshold must not lie in a gap that rounding may close.
@@ -159,12 +187,15 @@ def test_a_new_head_begins_at_the_labels_shares(tmp_path: Path, vocabulary: Voca
     single = make_tiny_model(vocabulary, ("a", "b"))
     save_model(single.model, single.vocabulary, tmp_path / "single")
     loaded = load_model(str(tmp_path / "single"), ("a", "b"), task="multi_label")
-    start_at_base_rates(loaded, gold)
+    start_at_base_rates(loaded, gold, ("a", "b"))
     assert sigmoid(loaded.model.classifier.bias.numpy()) == pytest.approx([0.7, 0.1])
     save_model(loaded.model, loaded.vocabulary, tmp_path / "trained")
     again = load_model(str(tmp_path / "trained"), task="multi_label")
-    start_at_base_rates(again, ~gold)
+    start_at_base_rates(again, ~gold, ("a", "b"))
     assert sigmoid(again.model.classifier.bias.numpy()) == pytest.approx([0.7, 0.1])
+    grown = load_model(str(tmp_path / "trained"), ("b", "c", "a"), task="multi_label")
+    start_at_base_rates(grown, np.ones((4, 3), dtype=bool), ("b", "c", "a"))
+    assert sigmoid(grown.model.classifier.bias.numpy()) == pytest.approx([0.1, 0.9, 0.7])
 
 
 def test_a_head_for_sets_is_not_one_for_single_labels(tmp_path: Path, vocabulary: Vocabulary) -> None:

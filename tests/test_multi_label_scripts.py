@@ -179,14 +179,63 @@ def test_doccano_there_and_back(root: Path, tmp_path: Path) -> None:
     write_sample_directory(tmp_path / "data")
     done = call(root, tmp_path, "doccano.py", "--to_doccano", "data/dev.txt", "--doccano_file", "all.jsonl")
     assert done.returncode == 0 and "all.jsonl: 300 rows" in done.stdout
-    arguments = ("--doccano_file", "all.jsonl", "--save_dir", "own", "--splits", "0.8", "0.1", "0.1", "--seed", "1")
-    done = call(root, tmp_path, "doccano.py", *arguments)
+    arguments = ("--doccano_file", "all.jsonl", "--save_dir", "own", "--unlabelled", "negative")
+    done = call(root, tmp_path, "doccano.py", *arguments, "--splits", "0.8", "0.1", "0.1", "--seed", "1")
     assert done.returncode == 0 and "own: train 240, dev 30, test 30, 10 labels" in done.stdout
-    done = call(root, tmp_path, "doccano.py", *arguments[:4], "--overwrite", "--splits", "0.8", "0.2", "0")
+    rows = [split_line(line, "test") for line in (tmp_path / "own/test.txt").read_text(encoding="utf-8").splitlines()]
+    assert (tmp_path / "own/data.txt").read_text(encoding="utf-8").splitlines() == [text for text, _ in rows]
+    done = call(root, tmp_path, "doccano.py", *arguments, "--overwrite", "--splits", "0.8", "0.2", "0")
     assert done.returncode == 0 and not (tmp_path / "own/test.txt").exists()
     lines = sorted(line for name in ("train", "dev")
                    for line in (tmp_path / f"own/{name}.txt").read_text(encoding="utf-8").splitlines())  # fmt: skip
     assert lines == sorted((tmp_path / "data/dev.txt").read_text(encoding="utf-8").splitlines())
+
+
+DOCCANO_ROWS = [
+    {"text": "猫粮到了", "label": ["宠物##猫"]}, {"text": "狗窝很大", "label": ["宠物##狗", "家居"]},
+    {"text": "灯不亮", "label": "家居"}, {"text": "还没看", "label": []},
+]  # fmt: skip
+
+
+def test_the_guides_flags_of_doccano(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "doccano.jsonl").write_text("".join(json.dumps(row) + "\n" for row in DOCCANO_ROWS), encoding="utf-8")
+    (tmp_path / "one.json").write_text(json.dumps(DOCCANO_ROWS[::2]), encoding="utf-8")
+
+    def convert(*arguments: str) -> tuple[str, str]:
+        done = call(root, tmp_path, "doccano.py", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    def lines(name: str) -> list[str]:
+        return (tmp_path / name).read_text(encoding="utf-8").splitlines()
+
+    arguments = ("--doccano_file", "doccano.jsonl", "--is_shuffle", "False")
+    out, warned = convert(*arguments, "--save_dir", "a", "--splits", "0.67", "0.33", "--task_type", "multi_label")
+    assert lines("a/train.txt") == ["猫粮到了\t宠物##猫", "狗窝很大\t宠物##狗,家居"]
+    assert lines("a/dev.txt") == ["灯不亮\t家居"] and lines("a/data.txt") == ["灯不亮"]
+    assert "JSON lines, text in 'text', labels in 'label', 3 rows" in out
+    assert "1 row(s) without a label left out (--unlabelled negative keeps them as rows of no label): 4" in warned
+    convert(*arguments, "--save_dir", "b", "--splits", "1", "--task_type", "hierarchical", "--separator", "##")
+    assert lines("b/label.txt") == ["宠物", "宠物##狗", "宠物##猫", "家居"] and not (tmp_path / "b/dev.txt").exists()
+    assert lines("b/train.txt")[1] == "狗窝很大\t宠物,宠物##狗,家居"
+    out, _ = convert(
+        "--doccano_file", "one.json", "--save_dir", "c", "--splits", "0.5", "0.5", "--task_type", "multi_class"
+    )
+    assert "to train: python run_seq_cls.py --dataset custom --train_file c/train.txt" in out
+    convert(*arguments, "--save_dir", "a", "--valid", "--splits", "1")
+    assert len(lines("a/valid.txt")) == 3 and len(lines("a/train.txt")) == 2
+    convert(*arguments, "--save_dir", "a", "--dirty")
+    assert len(lines("a/train_dirty.txt")) == 3
+    _, warned = convert(*arguments, "--save_dir", "d", "--splits", "1", "--separator", "/")
+    assert "--separator is for --task_type hierarchical: it has no part in multi_label" in warned
+    for more, message in (
+        (("--task_type", "multi_class"), "doccano.jsonl:2: 2 labels (宠物##狗, 家居): use --task_type multi_label"),
+        (("--task_type", "multi_class", "--unlabelled", "negative"), "leave it out with multi_class"),
+        (("--task_type", "hierarchical", "--separator", ""), "--separator is empty"),
+        (("--valid", "--dirty"), "give one of them"), (("--dirty", "--splits", "0.5", "0.5"), "give --splits 1"),
+        (("--save_dir", "a", "--valid"), "a/valid.txt is there"),
+    ):  # fmt: skip
+        refused(call(root, tmp_path, "doccano.py", "--save_dir", "e", *arguments, *more), message)
 
 
 def test_pruned_models_are_laid_out_as_the_guide_lists_them(root: Path, place: Path, tmp_path: Path) -> None:

@@ -76,6 +76,11 @@ def test_scores_are_means_over_questions() -> None:
     assert scores == pytest.approx({"exact_match": 1 / 3, "f1": 5 / 9})
 
 
+def test_questions_that_cannot_be_answered_want_the_empty_answer() -> None:
+    scores = reading_scores(["", " ", "甲", "甲"], [None, None, None, ["甲"]])
+    assert scores == pytest.approx({"exact_match": 3 / 4, "f1": 3 / 4})
+
+
 def test_questions_and_answers_must_fit() -> None:
     with pytest.raises(ValueError, match="1 predictions and gold answers of 2 questions"):
         reading_scores(["甲"], [["甲"], ["乙"]])

@@ -135,7 +135,7 @@ def test_custom_questions_from_start_to_answer(root: Path, tmp_path: Path) -> No
     result = run(root, "run_qa.py", *SMALL, *files, *output, *settings)
     assert result.returncode == 0, result.stderr
     assert "1 question(s) whose answer is not found in the context left out" in result.stderr
-    assert "'train0'" in result.stderr
+    assert "train.json: train0\n" in result.stderr
     directory = tmp_path / "custom"
     report = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     assert report["metrics"]["exact_match"] > 0.9 and report["left_out"] == {"train": 1, "dev": 0, "test": 0}

@@ -66,12 +66,12 @@ def perfect_tags(rows: EncodedDataset) -> list[np.ndarray]:
 
 
 def perfect_spans(rows: EncodedDataset) -> list[np.ndarray]:
-    """Logits of a model that gives the targets back."""
+    """Logits of a model that gives the targets back; what is ignored goes to [CLS]."""
     logits = []
     starts, ends = (np.asarray(rows.targets[name]) for name in ("start_positions", "end_positions"))
     for feature, start, end in zip(rows.features, starts.tolist(), ends.tolist(), strict=True):
         values = np.zeros((2, len(feature)), dtype=np.float32)
-        values[0, start] = values[1, end] = 9.0
+        values[0, max(start, 0)] = values[1, max(end, 0)] = 9.0
         logits.append(values)
     return logits
 
@@ -179,6 +179,18 @@ def test_unknown_places_and_absent_answers() -> None:
     assert (starts[of_first] > 0).sum() == 1  # the other windows of the context do not hold it
     assert set(starts[of_first].tolist()) == {0, 6} and set(starts[~of_first].tolist()) == {IGNORED}
     assert np.isfinite(task.score(rows, random_logits(rows, 1), examples)["loss"])
+
+
+def test_unanswerable_questions_are_right_where_the_answer_is_empty() -> None:
+    task = QuestionAnswering(16, doc_stride=4)
+    known = {"id": "a", "question": "问？", "context": "甲乙丙丁", "answers": ["乙丙"], "span": (1, 3)}
+    none = {"id": "b", "question": "问？", "answers": [], "span": None, "is_impossible": True}
+    # The second context has no token at all, so no answer but the empty one.
+    for context, right in (("甲乙丙丁", 1), (ZERO_WIDTH, 2)):
+        examples = [known, {**none, "context": context}]
+        rows = task.with_targets(task.encode(TOKENIZER, task.inputs(examples)), examples)
+        figures = task.score(rows, perfect_spans(rows), examples)
+        assert (figures["exact_match"], figures["f1"]) == (right / 2, right / 2) and figures["loss"] < 0.05
 
 
 def test_batches_hold_targets_padded_with_ignored() -> None:

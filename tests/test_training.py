@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ernie_toolkit.models import Vocabulary
 from ernie_toolkit.options import TrainingOptions, check_training_options
 from ernie_toolkit.training import discard_checkpoints, train
 from ernie_toolkit.training.run import planned_steps
+from ernie_toolkit.training.selection import best_of
 
 OPTIONS = TrainingOptions(
     learning_rate=5e-3, max_steps=12, per_device_train_batch_size=16, save_steps=4, max_seq_length=48,
@@ -41,13 +43,39 @@ def test_the_model_returned_is_the_best_one(session: Session, tmp_path: Path) ->
     result = run(session, tmp_path)
     evaluations = [entry for entry in result.history if "eval_loss" in entry]
     assert [entry["step"] for entry in evaluations] == [4, 8, 12]
-    best = max(evaluations, key=lambda entry: entry["eval_accuracy"])
+    best = evaluations[best_of(evaluations, "accuracy", "eval_")]
     assert (result.best_step, result.metrics["accuracy"]) == (best["step"], best["eval_accuracy"])
     assert session.evaluate(64) == pytest.approx(result.metrics, abs=1e-6)
     checkpoints = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert set(checkpoints) == {"run.json", ".partial", f"checkpoint-{best['step']}", "checkpoint-12"}
     discard_checkpoints(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "losses", "best"),
+    [
+        ((0.5, 0.5, 0.5), (0.9, 0.6, 0.7), 8),
+        ((0.5, 0.5, 0.5), (0.6, 0.6, 0.6), 12),
+        ((0.5, 0.6, 0.6), (0.1, 0.9, 0.8), 12),
+        ((0.7, 0.6, 0.7), (0.5, 0.1, 0.9), 4),
+    ],
+)
+def test_ties_go_to_the_lower_loss_and_then_to_the_later_step(
+    session: Session, tmp_path: Path, accuracies: tuple[float, ...], losses: tuple[float, ...], best: int
+) -> None:
+    figures = iter([{"accuracy": a, "loss": b} for a, b in zip(accuracies, losses, strict=True)])
+    train_rows, dev_rows = (session.encoded(session.data.split(split)) for split in ("train", "dev"))
+    options = session.settled(OPTIONS)
+    result = train(session.loaded.model, train_rows, dev_rows, lambda _: next(figures), options, tmp_path)
+    assert result.best_step == best and (tmp_path / "checkpoints" / f"checkpoint-{best}").is_dir()
+    saved = sorted(path.name for path in (tmp_path / "checkpoints").glob("checkpoint-*"))
+    assert saved == sorted({f"checkpoint-{best}", "checkpoint-12"})
+
+
+def test_ranks_of_evaluations() -> None:
+    assert best_of([{"f1": 0.3, "loss": 2.0}, {"f1": 0.3, "loss": 1.0}, {"f1": 0.2, "loss": 0.1}], "f1") == 1
+    assert best_of([{"x/loss": 1.0}, {"x/loss": 0.5}, {"x/loss": 0.5}], "loss", "x/") == 2
 
 
 def test_the_last_step_is_evaluated_wherever_it_falls(session: Session, tmp_path: Path) -> None:
@@ -78,6 +106,15 @@ def test_an_interrupted_run_is_not_overwritten_unasked(session: Session, tmp_pat
     elsewhere = dataclasses.replace(session, data=dataclasses.replace(session.data, source="official"))
     with pytest.raises(ConfigError, match="data_source was sample and is official"):
         run(elsewhere, tmp_path, resume=True)
+    rows = [{**row, "label": "0"} for row in session.data.split("train")]
+    for changed, said in (
+        (rows, "have changed (as many as before, 200, with"),
+        (rows[:90], "are others (200, now 90)"),
+    ):
+        other = dataclasses.replace(session, data=dataclasses.replace(session.data, train=changed))
+        with pytest.raises(ConfigError, match=re.escape(f"the training rows {said}")) as refused:
+            run(other, tmp_path, resume=True)
+        assert "give it what it had, or start anew with --overwrite_output_dir" in str(refused.value)
     (tmp_path / "checkpoints" / "run.json").unlink()
     with pytest.raises(ConfigError, match=r"run\.json is missing"):
         run(session, tmp_path, resume=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, Bundle, read_bundle, write_bundle_info
+from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, WEIGHTS_FILE, Bundle, read_bundle, write_bundle_info
 from ernie_toolkit.compression.candidates import halve, quantize_after_training, quantize_tables, quantize_trained
 from ernie_toolkit.compression.measurement import row_tokens
 from ernie_toolkit.compression.onnx_quantization import check_nodes, onnx_parameter_count
@@ -302,7 +302,7 @@ def _exported(
     variant = _variant(session, name, width, directory, dev, train)
     if shop.report.find(name) is None or not (directory / EXPORT / BUNDLE_FILE).is_file():
         save_model(session.loaded.model, session.loaded.vocabulary, directory)
-        session.export(directory / EXPORT, PARITY_ROWS, {}, trained=True)
+        session.export(directory / EXPORT, PARITY_ROWS, {}, trained=True, weights_file=directory / WEIGHTS_FILE)
     judged = shop.judge(variant, "", variant.onnx, "fp32", method)
     report = shop.report
     write_json(directory / METRICS_FILE, {

@@ -10,8 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ernie_toolkit.batching import shuffled_batches_by_length
 from ernie_toolkit.compression.widths import LayerSize, layer_size
 from ernie_toolkit.encoded import Batch, EncodedDataset
@@ -19,6 +17,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.finetuning import Session
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.training import TrainingResult, train
+from ernie_toolkit.training.selection import best_of
 
 if TYPE_CHECKING:
     from ernie_toolkit.models import LoadedModel
@@ -91,12 +90,11 @@ def prune(
         model, rows, dev_rows, lambda logits: task.score(dev_rows, logits, dev), options, directory, device, resume,
         overwrite, identity, trainer,
     )  # fmt: skip
-    sign = -1.0 if options.metric_for_best_model == "loss" else 1.0
     pruned = []
     for width, (name, size) in zip(widths, sizes.items(), strict=True):
         key = f"eval_{name}/{options.metric_for_best_model}"
         entries = [entry for entry in result.history if key in entry]
-        best = entries[int(np.argmax([sign * entry[key] for entry in entries]))]
+        best = entries[best_of(entries, options.metric_for_best_model, f"eval_{name}/")]
         metrics = {
             figure.rpartition("/")[2]: value for figure, value in best.items() if figure.startswith(f"eval_{name}/")
         }

@@ -14,6 +14,7 @@ from ernie_toolkit.compression.pruning import importance_batches
 from ernie_toolkit.finetuning import Session
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.training import TrainingResult, predict_logits, train
+from ernie_toolkit.training.selection import rank
 
 CALIBRATION_BATCHES = 16
 
@@ -76,8 +77,8 @@ def train_quantized(
     finally:
         restore(model)
     metric = options.metric_for_best_model
-    sign = -1.0 if metric == "loss" else 1.0
-    improved = sign * result.metrics[metric] > sign * start[metric]
+    # Where the figure ties, the start stays: its weights are those that FP32 was measured with.
+    improved = rank(result.metrics, metric)[0] > rank(start, metric)[0]
     if not improved:
         model.set_state_dict(teacher.state_dict())
         ranges = start_ranges

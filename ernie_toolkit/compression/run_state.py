@@ -18,6 +18,7 @@ from ernie_toolkit.compression.workshop import WORK, discard
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import check_output_file, write_json
 from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.training.run import change
 
 RUN_FILE = "run.json"
 # Parts of a run that leave a mark in `unfinished/`: what an earlier run has left in their place does not count.
@@ -105,10 +106,14 @@ def find_run(request: Request, identity: dict[str, Any]) -> RunState:
     if not path.is_file() or request.overwrite:
         return RunState(request.directory, wanted, False)
     before = json.loads(path.read_text(encoding="utf-8"))
+    before.setdefault("labels", wanted.get("labels"))  # not recorded by earlier versions
     changed = [key for key in wanted if before.get(key) != wanted[key]]
     if changed:
-        said = f"{changed[0]} was {before.get(changed[0])} and is {wanted[changed[0]]}"
-        raise ConfigError(f"--resume with other settings than the run in {request.directory}: {said}")
+        said = change(changed[0], before.get(changed[0]), wanted[changed[0]])
+        raise ConfigError(
+            f"--resume, but this is not the run in {request.directory}: {said}: give it what it had, or start anew "
+            "with --overwrite_output_dir"
+        )
     return RunState(request.directory, wanted, True)
 
 

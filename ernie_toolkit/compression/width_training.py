@@ -17,6 +17,7 @@ from ernie_toolkit.compression.elastic import cut_out, use_size
 from ernie_toolkit.compression.structure import current_size
 from ernie_toolkit.compression.widths import LayerSize
 from ernie_toolkit.models import Vocabulary, save_model
+from ernie_toolkit.training.selection import rank
 from ernie_toolkit.training.trainer import ToolkitTrainer
 
 
@@ -51,7 +52,7 @@ class WidthTrainer(ToolkitTrainer):
     ) -> None:
         super().__init__(*arguments)
         self.teacher, self.sizes, self.vocabulary, self.best_dir = teacher, dict(sizes), vocabulary, best_dir
-        self.metric, self.sign = metric, -1.0 if metric == "loss" else 1.0
+        self.metric = metric
         self.full = current_size(self.model)
         self.add_callback(EvaluateFirst(self))
 
@@ -74,9 +75,10 @@ class WidthTrainer(ToolkitTrainer):
         for name, size in self.sizes.items():
             use_size(self.model, size)
             figures = super().dev_figures()
-            key = f"eval_{name}/{self.metric}"
-            earlier = [entry[key] for entry in self.state.log_history if key in entry]
-            if all(self.sign * figures[self.metric] > self.sign * value for value in earlier) and self.args.should_save:
+            prefix = f"eval_{name}/"
+            earlier = [rank(entry, self.metric, prefix) for entry in self.state.log_history if prefix + "loss" in entry]
+            own = rank(figures, self.metric)
+            if self.args.should_save and all(own >= other for other in earlier):
                 save_model(cut_out(self.model, size), self.vocabulary, self.best_dir / name)
             found |= {f"{name}/{figure}": value for figure, value in figures.items() if "/" not in figure}
         use_size(self.model, self.full)

@@ -1,69 +1,192 @@
-"""Doccano's JSON lines for text classification, to a multi-label data directory and back.
+"""Doccano's exports of text classification, to a multi-label data directory and back.
 
-https://github.com/doccano/doccano: a line is an object with the text under "text" (older versions: "data") and the
-labels' names under "label" ("labels" in the oldest); "id" and other fields may be there.
+https://github.com/doccano/doccano: a row is an object with the text under "text" (older versions: "data") and the
+labels' names under "label" ("labels" in the oldest, "cats" in projects of intents and slots, whose "entities" are
+spans); "id" and other fields may be there. An export holds an object a line (JSONL) or one list of them (JSON).
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ernie_toolkit.data.file_options import Place
 from ernie_toolkit.data.label_sets import SEPARATOR
-from ernie_toolkit.data.lines import check_text, json_type, parse_object, read_lines
+from ernie_toolkit.data.label_spelling import joined_labels, label_key, spelling_notices
+from ernie_toolkit.data.lines import check_text, json_type, parse_object, read_all_lines
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import write_text
 
 TEXT_FIELDS = ("text", "data")
-LABEL_FIELDS = ("label", "labels")
+LABEL_FIELDS = ("label", "labels", "cats")
+SPAN_FIELD = "entities"
 SPLITS = ("train", "dev", "test")
+TASK_TYPES = ("multi_label", "multi_class", "hierarchical")
+UNLABELLED = ("leave_out", "negative")
+LEVEL_SEPARATOR = "##"
+FORMS = "a row needs its text in 'text' (or 'data') and its label name or names in 'label' (or 'labels', 'cats')"
+SPAN_HINT = "spans are read by run_token_cls.py --dataset custom; export a text classification project for this"
 
 
-def read_doccano(path: Path) -> list[Example]:
-    """The rows of an export: `sentence`, `labels` (names, as they stand), `id` (the row's index).
+@dataclass(frozen=True)
+class DoccanoExport:
+    """The rows of an export, and what was found in it.
 
-    Tabs and line breaks in a text become spaces, as a line of a data directory holds one text. Raises DataError
-    with file and line on what is no such row, on a label given twice, empty or with a comma, and where there is none.
+    `rows`: `sentence`, `labels` (names, as they stand), `id` (the row's index in the export). `unlabelled`: places of
+    the rows without a label, whether they are among `rows` or not. `form`: how the file was read, for people.
+    `notices`: lines to warn about.
     """
-    rows = []
-    for index, (number, line) in enumerate(read_lines(path)):
-        where = f"{path}:{number}"
-        row = parse_object(line, where)
-        text = check_text(_field(row, TEXT_FIELDS, where), "the text", where)
-        rows.append({"sentence": " ".join(text.split("\t")).replace("\r", "").replace("\n", " "),
-                     "labels": _labels(row, where), "id": index})  # fmt: skip
+
+    rows: list[Example]
+    unlabelled: tuple[Place, ...]
+    form: str
+    notices: tuple[str, ...]
+
+
+def read_doccano(
+    path: Path,
+    task_type: str = "multi_label",
+    separator: str = LEVEL_SEPARATOR,
+    unlabelled: str = "leave_out",
+    dirty: bool = False,
+    encoding: str = "utf-8",
+) -> DoccanoExport:
+    """The rows of an export for one of `TASK_TYPES`.
+
+    multi_class: each row has one label. hierarchical: a label names its levels from the top, parted by `separator`,
+    and brings those above it along ("猫##短毛" gives 猫 and 猫##短毛). `unlabelled`: rows without a label are left out,
+    as nobody may have looked at them yet, or ("negative") are rows that have none of the labels. `dirty`: what stands
+    behind the last tab of a text is dropped: the label of a line of dirty.py's that was imported whole. Other tabs
+    and line breaks become spaces, as a line of a data directory holds one text. `encoding`: one of
+    `file_options.ENCODINGS`.
+
+    Raises DataError with its place on what is no such row, on spans, on a label given twice, empty or with a comma, and
+    where there is no row.
+    """
+    rows: list[Example] = []
+    bare: list[Place] = []
+    texts: dict[str, None] = {}
+    names: dict[str, None] = {}
+    spans, index = 0, -1
+    kind, entries = _rows(path, encoding)
+    for index, (row, where, place) in enumerate(entries):
+        text_field, label_field = _fields(row, where)
+        text = check_text(row[text_field], f"field '{text_field}'", where)
+        labels = _labels(row[label_field], where)
+        if row.get(SPAN_FIELD):
+            if not labels:
+                raise DataError(f"{where}: spans in '{SPAN_FIELD}' and no label for the text: {SPAN_HINT}")
+            spans += 1
+        texts[f"'{text_field}'"] = names[f"'{label_field}'"] = None
+        labels = _by_task(labels, task_type, separator, where)
+        if not labels:
+            bare.append(place)
+        if labels or unlabelled == "negative":
+            columns = text.split("\t")
+            sentence = " ".join(columns[:-1] if dirty and len(columns) > 1 else columns)
+            sentence = check_text(sentence.replace("\r", "").replace("\n", " "), f"field '{text_field}'", where)
+            rows.append({"sentence": sentence, "labels": labels, "id": index})
+    if index < 0:
+        raise DataError(f"{path}: no row in it: export the project as JSONL; {FORMS}")
     if not rows:
-        raise DataError(f"{path}: no row in it: export the project as JSONL")
-    return rows
+        raise DataError(f"{path}: none of its {index + 1} rows has a label: label some, or give --unlabelled negative")
+    notices = [f"{path}: '{SPAN_FIELD}' of {spans} row(s) are not read: these are labels of whole texts"] * bool(spans)
+    notices += _join_spellings(rows, path)
+    if task_type == "hierarchical" and not any(separator in label for row in rows for label in row["labels"]):
+        notices.append(f"{path}: no label has levels parted by '{separator}': hierarchical changes nothing")
+    form = f"{kind}, text in {' and '.join(texts)}, labels in {' and '.join(names)}"
+    return DoccanoExport(rows, tuple(bare), form, tuple(notices))
 
 
-def _field(row: dict[str, Any], names: Sequence[str], where: str) -> Any:
-    for name in names:
-        if name in row:
-            return row[name]
-    raise DataError(f"{where}: no field '{names[0]}': the row has {', '.join(map(repr, row)) or 'no field'}")
+def _rows(path: Path, encoding: str) -> tuple[str, Iterator[tuple[Any, str, Place]]]:
+    """What a file is, and each row with its place for messages and its line (of a list its number from 1)."""
+    lines = list(read_all_lines(path, encoding))
+    filled = [(number, line) for number, line in lines if line.strip()]
+    if not filled or not filled[0][1].lstrip().startswith("["):
+        places = ((line, f"{path}:{number}", number) for number, line in filled)
+        return "JSON lines", ((parse_object(line, where), where, number) for line, where, number in places)
+    hint = "write one JSON list, or one object a line"
+    try:
+        rows = json.loads("\n".join(line for _, line in lines))
+    except json.JSONDecodeError as error:
+        what = f"not valid JSON (column {error.colno}: {error.msg})"
+        raise DataError(f"{path}:{error.lineno}: {what}: {hint}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not usable JSON ({error}): {hint}") from None
+    return "JSON list", ((row, f"{path}: row {number}", number) for number, row in enumerate(rows, 1))
 
 
-def _labels(row: dict[str, Any], where: str) -> tuple[str, ...]:
-    value = _field(row, LABEL_FIELDS, where)
-    if not isinstance(value, list):
-        raise DataError(f"{where}: the labels are a JSON {json_type(value)}: it must be a list of names")
-    labels = []
-    for item in value:
+def _fields(row: Any, where: str) -> tuple[str, str]:
+    """The names of the text's and the labels' field. Raises DataError where there is none, or two disagree."""
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: a JSON {json_type(row)}, not an object: {FORMS}")
+    found = ", ".join(map(repr, row)) or "none"
+    text = next((name for name in TEXT_FIELDS if name in row), "")
+    if not text:
+        raise DataError(f"{where}: no text, its fields are {found}: {FORMS}")
+    named = [name for name in LABEL_FIELDS if name in row]
+    if not named:
+        hint = SPAN_HINT if row.get(SPAN_FIELD) else FORMS
+        raise DataError(f"{where}: no labels, its fields are {found}: {hint}")
+    filled = [name for name in named if row[name]]
+    if len(filled) > 1 and row[filled[0]] != row[filled[1]]:
+        raise DataError(f"{where}: labels in '{filled[0]}' and others in '{filled[1]}': take one of them out")
+    return text, (filled or named)[0]
+
+
+def _labels(value: Any, where: str) -> tuple[str, ...]:
+    if value is None or value == "":
+        return ()
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list):
+        raise DataError(f"{where}: the labels are a JSON {json_type(value)}: write a list of names, or one name")
+    labels: list[str] = []
+    for item in items:
+        if isinstance(item, (list, dict)):
+            raise DataError(f"{where}: a label is a JSON {json_type(item)}, as of a span, and not a name: {SPAN_HINT}")
         if not isinstance(item, str):
-            hint = "a span" if isinstance(item, list) else f"a JSON {json_type(item)}"
-            raise DataError(f"{where}: a label is {hint}, not a name: export a text classification project")
+            raise DataError(f"{where}: a label is a JSON {json_type(item)}, not a name: export label names")
         name = item.strip()
-        if not name or SEPARATOR in name or "\t" in name or "\n" in name:
+        if not name or SEPARATOR in name or "\t" in name or "\n" in name or "\r" in name:
             raise DataError(f"{where}: label {item!r:.60} is empty, or holds a comma, a tab or a line break: rename it")
         if name in labels:
             raise DataError(f"{where}: label '{name}' stands there twice: take one out")
         labels.append(name)
     return tuple(labels)
+
+
+def _by_task(labels: tuple[str, ...], task_type: str, separator: str, where: str) -> tuple[str, ...]:
+    """The labels of a row as a task has them."""
+    if task_type == "multi_class" and len(labels) > 1:
+        raise DataError(f"{where}: {len(labels)} labels ({', '.join(labels)}): use --task_type multi_label")
+    if task_type != "hierarchical":
+        return labels
+    found: dict[str, None] = {}
+    for label in labels:
+        levels = label.split(separator)
+        if not all(level.strip() for level in levels):
+            raise DataError(f"{where}: label '{label}' has an empty level: levels are parted by '{separator}'")
+        for depth in range(len(levels)):
+            found[separator.join(levels[: depth + 1])] = None
+    return tuple(found)
+
+
+def _join_spellings(rows: Sequence[Example], path: Path) -> list[str]:
+    """Give labels that look the same their most frequent spelling, since no label file may have two of them.
+
+    Returns lines that say so.
+    """
+    counts = Counter(label for row in rows for label in row["labels"])
+    labels = joined_labels(counts)
+    for row in rows:
+        row["labels"] = tuple(dict.fromkeys(labels[label_key(label)] for label in row["labels"]))
+    return spelling_notices(path, counts, labels)
 
 
 def label_names(rows: Sequence[Example]) -> tuple[str, ...]:
@@ -74,23 +197,29 @@ def label_names(rows: Sequence[Example]) -> tuple[str, ...]:
     return names
 
 
-def split_rows(rows: Sequence[Example], shares: Sequence[float], seed: int) -> dict[str, list[Example]]:
-    """Rows shuffled by a seed and cut into train, dev and test by shares that add up to 1; every row is in one.
+def split_rows(
+    rows: Sequence[Example], shares: Sequence[float], seed: int, shuffle: bool = True
+) -> dict[str, list[Example]]:
+    """Rows cut into train, dev and test by shares that add up to 1; every row is in one.
 
-    Raises ConfigError on shares that are not three, are negative or add up to another sum, and where the training
-    or dev part gets no row.
+    `shares`: of train; of train and dev; or of all three. `shuffle`: in an order drawn by the seed, else in their own.
+    Raises ConfigError on other numbers of shares, on shares that are negative or add up to another sum, and where
+    a part of which a share is wanted gets no row (but test).
     """
-    if len(shares) != len(SPLITS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
-        raise ConfigError(f"--splits {' '.join(map(str, shares))}: give shares of {', '.join(SPLITS)} that add up to 1")
+    shown = f"--splits {' '.join(map(str, shares))}"
+    if not 1 <= len(shares) <= len(SPLITS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        raise ConfigError(f"{shown}: give shares of {', '.join(SPLITS)} (or of the first one or two) that add up to 1")
     order = list(range(len(rows)))
-    random.Random(seed).shuffle(order)
-    first = round(shares[0] * len(rows))
-    second = first + round(shares[1] * len(rows)) if shares[2] else len(rows)
+    if shuffle:
+        random.Random(seed).shuffle(order)
+    wanted = (*shares, *(0.0,) * (len(SPLITS) - len(shares)))
+    first = round(wanted[0] * len(rows))
+    second = first + round(wanted[1] * len(rows)) if wanted[2] else len(rows)
     cuts = (0, first, second, len(rows))
     parts = {name: [rows[place] for place in order[cuts[n] : cuts[n + 1]]] for n, name in enumerate(SPLITS)}
-    for name in ("train", "dev"):
+    for name in SPLITS[: min(len(shares), 2)]:
         if not parts[name]:
-            raise ConfigError(f"--splits {' '.join(map(str, shares))}: {len(rows)} row(s) leave {name} empty")
+            raise ConfigError(f"{shown}: {len(rows)} row(s) leave {name} empty")
     return parts
 
 

@@ -50,10 +50,11 @@ DEFAULT_FILE_OPTIONS = FileOptions()
 
 @dataclass(frozen=True)
 class SkippedRow:
-    """A row to predict that gets no answer: its place, and why."""
+    """A row to predict that gets no answer: its place, why, and the `id` that it has by its number, if known."""
 
     place: Place
     reason: str
+    row: int | None = None
 
 
 @dataclass
@@ -62,10 +63,11 @@ class FileRecord:
 
     `format`: how the file was read, for people ("tab-separated, header: text_a, label"). `left_out`: for each
     reason the places of rows that take no part. `skipped`: rows to predict that get no answer. `notices`: lines to
-    warn about.
+    warn about. `blank_lines`: how many lines without a row there are.
     """
 
     format: str = ""
+    blank_lines: int = 0
     left_out: dict[str, list[Place]] = field(default_factory=dict)
     skipped: list[SkippedRow] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -79,8 +81,8 @@ class FileRecord:
         """How many rows take no part."""
         return sum(map(len, self.left_out.values()))
 
-    def skip(self, error: DataError, place: Place, options: FileOptions, split: str) -> None:
-        """Note a row to predict that cannot be read; raises `error` where it has to be."""
+    def skip(self, error: DataError, place: Place, options: FileOptions, split: str, row: int | None = None) -> None:
+        """Note a row to predict that cannot be read, `row` its number from 0; raises `error` where it has to be."""
         if split != "test" or options.on_error != "skip":
             raise error
-        self.skipped.append(SkippedRow(place, str(error)))
+        self.skipped.append(SkippedRow(place, str(error), row))

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ernie_toolkit.data.custom import read_labels
-from ernie_toolkit.data.lines import check_text, read_lines
+from ernie_toolkit.data.encodings import encoding_notice
+from ernie_toolkit.data.file_options import FileOptions, FileRecord, SkippedRow
+from ernie_toolkit.data.label_spelling import label_key
+from ernie_toolkit.data.lines import check_text, read_all_lines, read_lines, read_rows
 from ernie_toolkit.data.loading import DataSet
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.registry import DatasetSpec, Split
+from ernie_toolkit.data.summary import summarize
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import replaced_directory, sha256_of, write_json, write_text
+from ernie_toolkit.pairing import strict_zip
 
 TASK = "multi_label"
 SEPARATOR = ","
@@ -33,32 +40,56 @@ SAMPLE_WARNING = (
     "other data"
 )
 _SHOWN_LABELS = 20
+_FORMAT = "text, tab, labels with commas between"
 # What `read_lines` and `split_line` part lines and columns at; U+2028 and the like stay.
 _BREAKS = re.compile("\r\n|[\t\r\n]")
 
 
-def read_label_list(path: Path) -> tuple[str, ...]:
+def read_label_list(path: Path, encoding: str = "utf-8") -> tuple[str, ...]:
     """The labels of a label.txt, in its order. Raises DataError on repeats, a comma in a label, fewer than two."""
-    labels, names = read_labels(path)
+    labels, names = read_labels(path, encoding)
     if names is not None:
         raise DataError(f"{path}: a tab in the first line: write one label a line and nothing else")
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, encoding):
         if SEPARATOR in line:
             raise DataError(f"{path}:{number}: label '{line.strip()}' holds a comma, which separates labels: rename it")
     return labels
 
 
-def read_label_sets(path: Path, labels: Sequence[str]) -> Iterator[Example]:
+def _quoted(label: str) -> str:
+    """A label in quotes with its invisible characters as escapes, of which `repr` leaves some."""
+    return "".join(f"\\u{ord(sign):04x}" if unicodedata.category(sign) == "Cf" else sign for sign in repr(label))
+
+
+def read_label_sets(
+    path: Path, labels: Sequence[str], encoding: str = "utf-8", record: FileRecord | None = None
+) -> Iterator[Example]:
     """Stream the rows of a labelled file: `sentence`, `labels` (identifiers, in the model's order), `id`.
 
-    Raises DataError with file and line at the first line without a tab or with two, with an empty text, with a
-    label that is not in `labels`, or twice there, and on bytes that are not UTF-8.
+    A label that is not in `labels` is read as the one there that differs from it in nothing that can be seen (see
+    `label_key`), which `record` is told at the file's end, and how many lines are blank. `encoding`: one of
+    `file_options.ENCODINGS`. Raises DataError with file and line at the first line without a tab or with two, with an
+    empty text, with a label that is not in `labels`, or twice there, and on bytes of another encoding.
     """
+    record = record or FileRecord()
     places = {label: index for index, label in enumerate(labels)}
-    for index, (number, line) in enumerate(read_lines(path)):
+    spelt = {label_key(label): label for label in labels}
+    spellings: Counter[tuple[str, str]] = Counter()
+    index = 0
+    for number, line in read_all_lines(path, encoding):
+        if not line.strip():
+            record.blank_lines += 1
+            continue
         where = f"{path}:{number}"
         text, names = split_line(line, where)
-        yield {"sentence": text, "labels": _label_set(names, places, where), "id": index}
+        found = [_known(name, places, spelt, where) for name in names]
+        if len(set(found)) < len(found):
+            raise DataError(f"{where}: two spellings of label '{_repeated(found)}': take one out")
+        spellings.update(pair for pair in strict_zip(names, found) if pair[0] != pair[1])
+        yield {"sentence": text, "labels": tuple(sorted(found, key=places.__getitem__)), "id": index}
+        index += 1
+    for (name, label), count in spellings.items():
+        record.notices.append(f"{path}: label {_quoted(name)} is read as '{label}' of {LABEL_FILE} in {count} row(s)")
 
 
 def split_line(line: str, where: str) -> tuple[str, tuple[str, ...]]:
@@ -78,24 +109,55 @@ def split_line(line: str, where: str) -> tuple[str, tuple[str, ...]]:
     return text, names
 
 
-def _label_set(names: Iterable[str], places: Mapping[str, int], where: str) -> tuple[str, ...]:
-    for name in names:
-        if name not in places:
-            known = ", ".join(list(places)[:_SHOWN_LABELS]) + (" ..." if len(places) > _SHOWN_LABELS else "")
-            raise DataError(f"{where}: label {name!r:.60} is not in {LABEL_FILE}: {known}")
-    return tuple(sorted(names, key=places.__getitem__))
+def _known(name: str, places: Mapping[str, int], spelt: Mapping[str, str], where: str) -> str:
+    """The label that a name in a row is."""
+    if name in places:
+        return name
+    label = spelt.get(label_key(name))
+    if label is None:
+        known = ", ".join(list(places)[:_SHOWN_LABELS]) + (" ..." if len(places) > _SHOWN_LABELS else "")
+        raise DataError(f"{where}: label {name!r:.60} is not in {LABEL_FILE}: {known}")
+    return label
 
 
-def read_texts(path: Path) -> list[str]:
-    """The texts of an unlabelled file, a line each. Raises DataError on a tab in a text, and where there is none."""
+def _repeated(labels: Sequence[str]) -> str:
+    return next(label for place, label in enumerate(labels) if label in labels[:place])
+
+
+def read_numbered_texts(
+    path: Path, on_error: str = "stop", encoding: str = "utf-8"
+) -> tuple[list[tuple[int, str]], list[SkippedRow]]:
+    """The texts of an unlabelled file with their line numbers from 1, and the rows that get no answer.
+
+    Every line up to the last that is not blank is a row. One that is blank, holds a tab or cannot be decoded is an
+    error with its place, or with `on_error` "skip" a row without an answer. Raises DataError where there is no text.
+    """
+    record = FileRecord()
+    options = FileOptions(encoding=encoding, on_error=on_error)
     texts = []
-    for number, line in read_lines(path):
-        if "\t" in line:
-            raise DataError(f"{path}:{number}: a tab in a text: write texts alone (cut -f1 drops the labels)")
-        texts.append(check_text(line, "the line", f"{path}:{number}"))
+    for number, line in read_rows(path, "test", options, record):
+        try:
+            texts.append((number, _text(line, f"{path}:{number}")))
+        except DataError as error:
+            record.skip(error, number, options, "test", number - 1)
+    if not texts:
+        first = f"; the first row: {record.skipped[0].reason}" if record.skipped else ""
+        raise DataError(f"{path}: no text in it: write one a line{first}")
+    return texts, record.skipped
+
+
+def read_texts(path: Path, encoding: str = "utf-8") -> list[str]:
+    """The texts of an unlabelled file, a line each. Raises DataError on a tab in a text, and where there is none."""
+    texts = [_text(line, f"{path}:{number}") for number, line in read_lines(path, encoding)]
     if not texts:
         raise DataError(f"{path}: no text in it: write one a line")
     return texts
+
+
+def _text(line: str, where: str) -> str:
+    if "\t" in line:
+        raise DataError(f"{where}: a tab in a text: write texts alone (cut -f1 drops the labels)")
+    return check_text(line, "the line", where)
 
 
 def format_line(text: str, labels: Sequence[str]) -> str:
@@ -113,8 +175,10 @@ def load_label_sets(
     splits: Sequence[Split] = ("train", "dev"),
     files: Mapping[Split, str] | None = None,
     label_file: str = LABEL_FILE,
+    encoding: str = "utf-8",
 ) -> DataSet:
-    """Read some splits of a data directory; `files`: names of the splits' files where they are others than usual.
+    """Read some splits of a data directory; `files`: names of the splits' files where they are others than usual;
+    `encoding`: one of `file_options.ENCODINGS`.
 
     Raises ConfigError where there is no such directory, DataError on files that are missing, empty or malformed.
     """
@@ -123,10 +187,12 @@ def load_label_sets(
         raise ConfigError(f"{directory}: no such data directory: check --dataset_dir")
     names = {**FILES, **(files or {})}
     paths = {split: directory / names[split] for split in splits}
-    labels = read_label_list(directory / label_file)
+    labels = read_label_list(directory / label_file, encoding)
     examples: dict[Split, list[Example]] = {}
+    records: dict[Split, FileRecord] = {}
     for split, path in paths.items():
-        examples[split] = list(read_label_sets(path, labels))
+        records[split] = FileRecord(_FORMAT)
+        examples[split] = list(read_label_sets(path, labels, encoding, records[split]))
         if not examples[split]:
             raise DataError(f"{path}: no rows: write text<TAB>label,label, one row a line")
     spec = DatasetSpec(
@@ -135,8 +201,12 @@ def load_label_sets(
     )  # fmt: skip
     sampled = is_sample(directory, paths.values())
     warnings = (SAMPLE_WARNING.format(directory=directory),) if sampled else ()
+    encodings = [encoding_notice(path, encoding) for path in (directory / label_file, *paths.values())]
+    notices = (*filter(None, encodings), *(notice for record in records.values() for notice in record.notices))
+    summary = summarize(spec, examples, records, paths)
     train, dev, test = (examples.get(split) for split in FILES)
-    return DataSet(spec, train, dev, test, "sample" if sampled else "data_dir", str(directory), {}, warnings)
+    return DataSet(spec, train, dev, test, "sample" if sampled else "data_dir", str(directory), {}, warnings,
+                   notices=notices, summary=summary)  # fmt: skip
 
 
 def is_sample(directory: Path, paths: Iterable[Path]) -> bool:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Dict, Tuple
 
+from ernie_toolkit.data.encodings import codec_of, read_head, undecodable, unreadable
+from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.errors import DataError
 
 _BOM = b"\xef\xbb\xbf"
+ONE_OBJECT_A_LINE = "write one JSON object a line"
+
+JsonRow = Tuple[int, int, str, Dict[str, Any]]
+"""A row's number from 0, its line (in a list its place) from 1, its "file:line" for messages, and its fields."""
 
 
 def is_json(path: Path) -> bool:
@@ -17,44 +23,161 @@ def is_json(path: Path) -> bool:
     return path.suffix.lower() in (".json", ".jsonl")
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Stream the lines of a UTF-8 file that are not blank, with their line numbers, counted from 1.
+def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """Stream the lines of a text file that are not blank, with their line numbers, counted from 1.
 
     As `read_all_lines`, but lines of white space only are skipped, wherever they stand: several editors and
     `cat` leave them.
     """
-    for number, line in read_all_lines(path):
+    for number, line in read_all_lines(path, encoding):
         if line.strip():
             yield number, line
 
 
-def read_all_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Stream the lines of a UTF-8 file, blank ones too, with their line numbers, counted from 1.
+def read_all_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """Stream the lines of a text file, blank ones too, with their line numbers, counted from 1.
 
     A byte order mark at the start and "\\r" before a line's end are taken away. Only "\\n" ends a line, so
-    that U+2028 and the like inside a text stay there. Raises DataError on a file that cannot be opened and
-    on bytes that are not UTF-8.
+    that U+2028 and the like inside a text stay there. `encoding` is one of `file_options.ENCODINGS`. Raises
+    DataError on a file that cannot be opened, on one that is no text, and on bytes of another encoding.
     """
+    for number, line in lines_or_faults(path, encoding):
+        if isinstance(line, DataError):
+            raise line
+        yield number, line
+
+
+def lines_or_faults(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str | DataError]]:
+    """As `read_all_lines`, but with the error of a single line in its place: the lines behind it can be read."""
+    codec = codec_of(path, read_head(path), encoding)
     try:
         with path.open("rb") as stream:
+            if codec.startswith("utf-16"):
+                yield from _wide_lines(path, stream, codec)
+                return
             for number, raw in enumerate(stream, 1):
                 if number == 1:
                     raw = raw[len(_BOM) :] if raw.startswith(_BOM) else raw
+                line: str | DataError
                 try:
-                    line = raw.rstrip(b"\r\n").decode("utf-8")
+                    line = raw.rstrip(b"\r\n").decode(codec)
                 except UnicodeDecodeError as error:
-                    byte = raw[error.start]
-                    raise DataError(
-                        f"{path}:{number}: byte {error.start + 1} of the line (0x{byte:02x}) is not UTF-8: "
-                        "save the file as UTF-8 (for example: iconv -f gb18030 -t utf-8)"
-                    ) from None
+                    line, whole_file = undecodable(path, number, raw, error, codec)
+                    if whole_file:
+                        raise line from None
                 yield number, line
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file: check the path") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: is a directory: give the path of a file") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its rights") from None
+        raise unreadable(path, error) from None
+
+
+def _wide_lines(path: Path, stream: BinaryIO, codec: str) -> Iterator[tuple[int, str]]:
+    """Lines of UTF-16, whose line ends are two bytes: the file is decoded whole."""
+    data = stream.read()
+    try:
+        text = data.decode(codec)
+    except UnicodeDecodeError as error:
+        number = data[: error.start].decode(codec, errors="replace").count("\n") + 1
+        raise DataError(
+            f"{path}:{number}: bytes that are not UTF-16, or a file that is cut off: save it as UTF-8"
+        ) from None
+    lines = text[text.startswith("\ufeff") :].split("\n")
+    for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
+        yield number, line.rstrip("\r")
+
+
+def read_rows(path: Path, split: str, options: FileOptions, record: FileRecord) -> Iterator[tuple[int, str]]:
+    """The lines of a file that hold a row, with their numbers.
+
+    In `train` and `dev` blank lines are counted. In `test` each line is a row to predict: a blank one before the
+    last row, or one that cannot be decoded, is an error, or is skipped as `options` say.
+    """
+    blank: list[int] = []
+    for number, line in lines_or_faults(path, options.encoding):
+        if isinstance(line, str) and not line.strip():
+            blank.append(number)
+            continue
+        if split == "test":
+            for missing in blank:
+                record.skip(blank_row(f"{path}:{missing}"), missing, options, split, missing - 1)
+        else:
+            record.blank_lines += len(blank)
+        blank.clear()
+        if isinstance(line, DataError):
+            record.skip(line, number, options, split, number - 1)
+        else:
+            yield number, line
+    record.blank_lines += len(blank)
+
+
+def blank_row(where: str) -> DataError:
+    """The error of a row to predict that holds nothing."""
+    return DataError(f"{where}: a blank line: fill it or take it out, or give --on_error skip for an answer of null")
+
+
+def read_objects(path: Path, split: str, options: FileOptions, record: FileRecord) -> Iterator[JsonRow]:
+    """The rows of a JSON file: one object a line, or one list of objects, which `record.format` tells.
+
+    The list may stand under `data` in an object. Blank lines are treated as `read_rows` does, rows to predict that
+    are no object likewise. Raises DataError with the place, "file:line" or "file: data[3]", on anything else.
+    """
+    whole = _whole_list(path, options.encoding)
+    if whole is not None:
+        record.format = "JSON list"
+        for index, value in enumerate(whole):
+            where = f"{path}: data[{index}]"
+            if isinstance(value, dict):
+                yield index, index + 1, where, value
+            else:
+                error = DataError(f"{where}: a JSON {json_type(value)}, not an object: write objects in the list")
+                record.skip(error, index + 1, options, split, index)
+        return
+    record.format = "JSON lines"
+    for number, line in read_rows(path, split, options, record):
+        where = f"{path}:{number}"
+        try:
+            row = parse_object(line, where)
+        except DataError as error:
+            record.skip(error, number, options, split, number - 1)
+            continue
+        yield number - 1, number, where, row
+
+
+def _whole_list(path: Path, encoding: str) -> list[Any] | None:
+    """The rows of a file that is one JSON value, not an object a line; None for lines, which their reader checks."""
+    lines = read_lines(path, encoding)
+    first = next(lines, (0, ""))[1].lstrip()
+    alone = _parsed(first)
+    if first[:1] not in ("[", "{") or (isinstance(alone, dict) and (not _is_table(alone) or next(lines, None))):
+        return None
+    try:
+        value = json.loads("\n".join(line for _, line in read_all_lines(path, encoding)))
+    except json.JSONDecodeError as error:
+        if first.startswith("[") and alone is None:
+            raise DataError(
+                f"{path}:{error.lineno}: not valid JSON (column {error.colno}: {error.msg}): "
+                "write a JSON list of objects, or one object a line"
+            ) from None
+        return None
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, dict) and not _is_table(value):
+        found = ", ".join(map(repr, list(value)[:10])) or "none"
+        raise DataError(
+            f"{path}: one JSON object on several lines (its fields: {found}): {ONE_OBJECT_A_LINE}, or a list of objects"
+        )
+    return list(value["data"] if isinstance(value, dict) else value)
+
+
+def _is_table(value: dict[str, Any]) -> bool:
+    return isinstance(value.get("data"), list)
+
+
+def _parsed(line: str) -> Any:
+    """The JSON value of a line, None where it is none."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def parse_object(line: str, where: str) -> dict[str, Any]:
@@ -65,13 +188,11 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise DataError(
-            f"{where}: not valid JSON (column {error.colno}: {error.msg}): write one JSON object a line"
-        ) from None
+        raise DataError(f"{where}: not valid JSON (column {error.colno}: {error.msg}): {ONE_OBJECT_A_LINE}") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not usable JSON ({error}): write one JSON object a line") from None
+        raise DataError(f"{where}: not usable JSON ({error}): {ONE_OBJECT_A_LINE}") from None
     if not isinstance(row, dict):
-        raise DataError(f"{where}: a JSON {json_type(row)}, not an object: write one JSON object a line")
+        raise DataError(f"{where}: a JSON {json_type(row)}, not an object: {ONE_OBJECT_A_LINE}")
     return row
 
 

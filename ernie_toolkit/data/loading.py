@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
 from ernie_toolkit.data.custom import custom_spec
+from ernie_toolkit.data.encodings import encoding_notice
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, SkippedRow
 from ernie_toolkit.data.official import official_files
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.reading import left_out_warnings, parse_examples, read_examples
 from ernie_toolkit.data.registry import CUSTOM, SPLITS, TASK_SCRIPTS, DatasetSpec, Split, check_task, get_spec
+from ernie_toolkit.data.summary import summarize
 from ernie_toolkit.errors import ConfigError, DataError, DownloadError
 
 DataSource = Literal["auto", "official", "sample"]
@@ -29,7 +31,8 @@ class DataSet:
 
     `source` is where they came from and `location` the directory (or "generated, seed N"); `left_out`
     counts the rows without a gold label, and the training questions whose answer is not found in their
-    context; `warnings` are lines for the caller to print, `skipped` the rows to predict that get no answer.
+    context; `warnings` are lines for the caller to print and to write beside every result, `notices` lines to print
+    only, `skipped` the rows to predict that get no answer, `summary` lines on what was read from each file.
     """
 
     spec: DatasetSpec
@@ -41,6 +44,8 @@ class DataSet:
     left_out: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     skipped: tuple[SkippedRow, ...] = ()
+    notices: tuple[str, ...] = ()
+    summary: tuple[str, ...] = ()
 
     def split(self, name: Split) -> list[Example]:
         """The examples of one split. Raises ConfigError where it was not loaded."""
@@ -75,6 +80,7 @@ def load_dataset(
     test_file: Path | str | None = None,
     label_file: Path | str | None = None,
     options: FileOptions = DEFAULT_FILE_OPTIONS,
+    labels: Sequence[str] | None = None,
 ) -> DataSet:
     """Find and read a data set: `data_dir`, else PaddleNLP's cache and download, else the embedded sample.
 
@@ -82,7 +88,8 @@ def load_dataset(
     task (None: seq_cls). The sample is taken where `data_source` is "sample", or "auto" with `sample_allowed`
     and nothing to be had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the
     published sample). `limits` gives, per split, how many rows are read from its start,
-    `options` says how files are read. The four files belong
+    `options` says how files are read. `labels`: those that a model was trained for, which the files of "custom" are
+    read with where no `label_file` is given. The four files belong
     to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError where
     the official files cannot be had, DataError on files that are missing or malformed.
     """
@@ -90,7 +97,10 @@ def load_dataset(
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
-        return _load_custom(given, request)
+        if task not in (None, "seq_cls"):
+            _refuse_columns(request, f"{CUSTOM} of task '{task}'")
+        return _load_custom(given, request, labels)
+    _refuse_columns(request, name)
     if given:
         raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
     spec = get_spec(name)
@@ -155,23 +165,34 @@ def _check_request(
     return _Request(tuple(split for split in SPLITS if split in splits), dict(limits or {}), task, options)
 
 
+def _refuse_columns(request: _Request, name: str) -> None:
+    """ConfigError where columns are named for files that have fields of their own."""
+    for option in ("text_column", "text_pair_column", "label_column"):
+        if getattr(request.options, option):
+            raise ConfigError(
+                f"--{option} is for the classification files of --dataset {CUSTOM}, not for {name}: leave it out"
+            )
+
+
 def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Request, source: Source) -> DataSet:
     examples: dict[str, list[Example]] = {}
     left_out: dict[str, int] = {}
     warnings: list[str] = []
-    skipped: tuple[SkippedRow, ...] = ()
+    records: dict[str, FileRecord] = {}
     for split in request.splits:
-        record = FileRecord()
+        record = records[split] = FileRecord()
         rows = read_examples(paths[split], spec, split, request.options, record)
         examples[split] = list(islice(rows, request.limits.get(split)))
         left_out[split] = record.left_out_count
         if not examples[split]:
             raise DataError(f"{paths[split]}: no rows to use in the {split} file: is it the right file?")
-        warnings += [*left_out_warnings(paths[split], record), *record.notices]
-        if split == "test":
-            skipped = tuple(record.skipped)
+        notice = encoding_notice(paths[split], request.options.encoding)
+        warnings += [*filter(None, [notice]), *left_out_warnings(paths[split], record), *record.notices]
     folders = dict.fromkeys(str(path.parent) for path in paths.values())
-    return _data_set(spec, examples, source, ", ".join(folders), left_out, tuple(warnings), skipped)
+    summary = summarize(spec, examples, records, paths, request.limits)
+    data = _data_set(spec, examples, source, ", ".join(folders), left_out, tuple(warnings), summary)
+    skipped = records["test"].skipped if "test" in records else ()
+    return replace(data, skipped=tuple(skipped))
 
 
 def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason: str | None = None) -> DataSet:
@@ -181,23 +202,27 @@ def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason:
     rows = sample.generate(spec.name, seed)
     examples: dict[str, list[Example]] = {}
     left_out: dict[str, int] = {}
+    records: dict[str, FileRecord] = {}
     for split in request.splits:
-        record = FileRecord()
+        record = records[split] = FileRecord("generated")
         gold = list(parse_examples(rows[split], spec, split, "sample", record))
         left_out[split] = record.left_out_count
         examples[split] = gold[: request.limits.get(split)]
     warning = SAMPLE_WARNING.format(name=spec.name)
-    warnings = (f"{reason}; using the sample instead",) if reason else ()
-    return _data_set(spec, examples, "sample", f"generated, seed {seed}", left_out, (*warnings, warning))
+    summary = summarize(spec, examples, records, {}, request.limits)
+    found = _data_set(spec, examples, "sample", f"generated, seed {seed}", left_out, (warning,), summary)
+    return replace(found, notices=(f"{reason}; using the sample instead",) if reason else ())
 
 
-def _load_custom(files: Mapping[str, Path], request: _Request) -> DataSet:
-    spec = custom_spec(**files, task=request.task or "seq_cls", options=request.options)
+def _load_custom(files: Mapping[str, Path], request: _Request, labels: Sequence[str] | None) -> DataSet:
+    spec = custom_spec(**files, task=request.task or "seq_cls", options=request.options, trained_labels=labels)
     missing = [split for split in request.splits if split not in spec.files]
     if missing:
         raise ConfigError(f"--dataset {CUSTOM} has no {missing[0]} data: give --{missing[0]}_file")
     paths = {split: Path(spec.files[split][0]) for split in request.splits}
-    return _read_files(spec, paths, request, "custom")
+    data = _read_files(spec, paths, request, "custom")
+    notice = encoding_notice(files["label_file"], request.options.encoding) if "label_file" in files else None
+    return data if notice is None else replace(data, warnings=(notice, *data.warnings))
 
 
 def _data_set(
@@ -207,7 +232,7 @@ def _data_set(
     location: str,
     left_out: dict[str, int],
     warnings: tuple[str, ...],
-    skipped: tuple[SkippedRow, ...] = (),
+    summary: tuple[str, ...],
 ) -> DataSet:
     train, dev, test = (examples.get(split) for split in SPLITS)
-    return DataSet(spec, train, dev, test, source, location, left_out, warnings, skipped)
+    return DataSet(spec, train, dev, test, source, location, left_out, warnings, summary=summary)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
-from ernie_toolkit.data.lines import check_text, parse_object, read_lines, text_field
+from ernie_toolkit.data.lines import check_text, read_objects, text_field
 from ernie_toolkit.data.registry import DatasetSpec, Split
 from ernie_toolkit.errors import DataError
 
@@ -17,7 +17,7 @@ Example = Dict[str, Any]
 seq_cls: a row in its official field names, plus `label` (str, or None where there is none) and `id` (int).
 token_cls: `id` (int), `text`, `labels` (a BIO tag for every character, or None where there are none).
 qa: `id` (str), `title`, `question`, `context`, `answers` (gold texts), `span` (characters [start, end) of the
-context where the answer to learn stands, or None).
+context where the answer to learn stands, or None), and `is_impossible` (true) for an unanswerable one that is scored.
 multi_label: `id` (int), `sentence`, `labels` (identifiers in the model's order).
 """
 
@@ -37,17 +37,30 @@ def read_clue_jsonl(
 
     Rows of `train` and `dev` need a label; rows of `test` may have one (`label` is None where not). Rows
     labelled "-" in a set with `has_gold_gaps` are left out of `train` and `dev`, which `record` is told.
-    `id` is the row's own `id` (`idx` in CLUEWSC2020), else its index among the
-    file's rows. Raises DataError with file and line number at the first line that does not fit.
+    `id` is the row's own `id` (`idx` in CLUEWSC2020), else its index among the rows; in `test` that counts blank
+    lines too, and `line` is the row's line number, from 1 (in a JSON list its place). Raises DataError with file and
+    line number at the first line that does not fit.
     """
-    record = record or FileRecord()
-    for index, (number, line) in enumerate(read_lines(path)):
-        where = f"{path}:{number}"
-        example = parse_row(parse_object(line, where), spec, split, index, where)
-        if example is not None:
-            yield example
-        else:
+    record = FileRecord() if record is None else record
+    kept = 0
+    described = False
+    for index, number, where, row in read_objects(path, split, options, record):
+        try:
+            example = parse_row(row, spec, split, index if split == "test" else kept, where)
+        except DataError as error:
+            record.skip(error, number, options, split, index)
+            continue
+        if not described:
+            fields = (*_FIELDS[spec.text_format], *(("label",) if "label" in row else ()))
+            record.format += f": {', '.join(fields)}"
+            described = True
+        kept += 1
+        if example is None:
             record.leave_out(NO_GOLD_LABEL, number)
+            continue
+        if split == "test":
+            example["line"] = number
+        yield example
 
 
 def parse_row(row: dict[str, Any], spec: DatasetSpec, split: Split, index: int, where: str) -> Example | None:
@@ -70,17 +83,22 @@ def parse_label(row: dict[str, Any], spec: DatasetSpec, split: Split, where: str
     Raises DataError on a label that the data set does not have, and on none in `train` and `dev`.
     """
     value = row.get("label")
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     if value is None or value == "":
         if split == "test":
             return None
-        raise DataError(f"{where}: no label: a row of the {split} file needs a field 'label'")
+        found = ", ".join(map(repr, row)) or "none"
+        raise DataError(
+            f"{where}: no label: a row of the {split} file needs a field 'label'; the fields are {found:.200}"
+        )
     if isinstance(value, bool):
         value = "true" if value else "false"
     if isinstance(value, int):
         value = str(value)
     if not isinstance(value, str):
         raise DataError(f"{where}: field 'label' is neither a text nor a whole number: {value!r:.60}")
-    return check_label(value, spec, where)
+    return check_label(value if value in spec.labels else value.strip(), spec, where)
 
 
 def check_label(label: str, spec: DatasetSpec, where: str) -> str:
@@ -145,6 +163,13 @@ def _check_coreference(row: dict[str, Any], where: str) -> Example:
     return {"text": text, "target": target}
 
 
+# The fields that are read of a row, by text format.
+_FIELDS = {
+    "sentence": ("sentence",),
+    "pair": ("sentence1", "sentence2"),
+    "keywords": ("keyword", "abst"),
+    "coreference": ("text", "target"),
+}
 _CHECKS = {
     "sentence": _check_sentence,
     "pair": _check_pair,

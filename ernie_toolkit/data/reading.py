@@ -8,9 +8,10 @@ from typing import Any
 
 from ernie_toolkit.data.custom import read_custom
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
+from ernie_toolkit.data.questions import ANSWER_NOT_FOUND, parse_question
 from ernie_toolkit.data.readers import NO_GOLD_LABEL, Example, parse_row, read_clue_jsonl
 from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, Split
-from ernie_toolkit.data.squad import ANSWER_NOT_FOUND, parse_question, read_squad
+from ernie_toolkit.data.squad import read_squad
 from ernie_toolkit.data.tagged import parse_tagged_row, read_tagged
 
 _SHOWN_PLACES = 5
@@ -49,6 +50,8 @@ def parse_examples(
         if example is None:
             record.leave_out(_REASONS.get(spec.task, NO_GOLD_LABEL), row.get("id", index + 1))
         else:
+            if split == "test" and spec.task == "seq_cls":
+                example["line"] = index + 1
             yield example
 
 

@@ -1,4 +1,4 @@
-"""Figures of label sets, as scikit-learn computes them."""
+"""Figures of label sets, as scikit-learn computes them over the labels that occur."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ def label_set_scores(gold: np.ndarray, predicted: np.ndarray) -> tuple[dict[str,
     """Figures of all rows, and those of each label, shares between 0 and 1.
 
     `gold`, `predicted`: bool of shape (rows, classes). The first: `accuracy` (rows whose whole set is right),
-    `micro_*` over all decisions and `macro_*`, the plain mean over labels, of `precision`, `recall` and `f1`. The
-    second: `precision`, `recall`, `f1`, `support` (gold rows) and `predicted` (rows that were given the label),
-    each of shape (classes,). A share of nothing is 0 (scikit-learn's `zero_division=0`). Raises ValueError on
-    shapes that do not fit, and on no rows.
+    `micro_*` over all decisions and `macro_*`, the plain mean over labels, of `precision`, `recall` and `f1`. Labels
+    that are in no gold set and in no predicted one have no part in the mean: no answer could give them a figure but
+    0, and all models would share it. The second: `precision`, `recall`, `f1`, `support` (gold rows) and `predicted`
+    (rows that were given the label), each of shape (classes,). A share of nothing is 0 (scikit-learn's
+    `zero_division=0`). Raises ValueError on shapes that do not fit, and on no rows.
     """
     if gold.shape != predicted.shape or gold.ndim != 2:
         raise ValueError(f"gold of shape {gold.shape} and predictions of shape {predicted.shape} do not fit")
@@ -38,5 +39,7 @@ def label_set_scores(gold: np.ndarray, predicted: np.ndarray) -> tuple[dict[str,
         "micro_recall": float(_share(hits, wanted)),
         "micro_f1": float(_share(2 * hits, wanted + chosen)),
     }
-    total.update({f"macro_{name}": float(labels[name].mean()) for name in ("precision", "recall", "f1")})
+    occurs = support + given > 0
+    for name in ("precision", "recall", "f1"):
+        total[f"macro_{name}"] = float(labels[name][occurs].mean()) if occurs.any() else 0.0
     return total, labels

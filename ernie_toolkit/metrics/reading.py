@@ -84,18 +84,30 @@ def overlap_f1(prediction: str, golds: Sequence[str]) -> float:
     return max(scores)
 
 
-def reading_scores(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> dict[str, float]:
+def can_be_exact(context: str, golds: Sequence[str]) -> bool:
+    """Whether a span of a context can equal a gold answer but for case and punctuation.
+
+    False means that `exact_match` of no span of the context is 1. Raises ValueError where there is no gold answer.
+    """
+    _check_golds(golds)
+    text = context.lower().translate(_REMOVED)
+    return any(_without_punctuation(gold) in text for gold in golds)
+
+
+def reading_scores(predictions: Sequence[str], golds: Sequence[Sequence[str] | None]) -> dict[str, float]:
     """`exact_match` and `f1`: the means over questions of `exact_match` and `overlap_f1`, between 0 and 1.
 
-    `golds`: the gold answers of each question, in the predictions' order. Raises ValueError on unequal
-    numbers of questions, on none, and where a question has no gold answer.
+    `golds`: the gold answers of each question, in the predictions' order; None for a question that cannot be answered,
+    where both are 1 for an empty prediction and 0 for any other (SQuAD 2.0, Rajpurkar et al., 2018). Raises ValueError
+    on unequal numbers of questions, on none, and where a question has an empty list of gold answers.
     """
     if len(predictions) != len(golds):
         raise ValueError(f"{len(predictions)} predictions and gold answers of {len(golds)} questions do not fit")
     if not predictions:
         raise ValueError("scores of no questions are not defined")
-    pairs = list(strict_zip(predictions, golds))
-    return {
-        "exact_match": sum(exact_match(*pair) for pair in pairs) / len(pairs),
-        "f1": sum(overlap_f1(*pair) for pair in pairs) / len(pairs),
-    }
+    exact, overlap = [], []
+    for prediction, texts in strict_zip(predictions, golds):
+        empty = float(not prediction.strip())
+        exact.append(empty if texts is None else exact_match(prediction, texts))
+        overlap.append(empty if texts is None else overlap_f1(prediction, texts))
+    return {"exact_match": sum(exact) / len(exact), "f1": sum(overlap) / len(overlap)}

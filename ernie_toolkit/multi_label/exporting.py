@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.bundle import WEIGHTS_FILE, Bundle
 from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.export.legacy import export_legacy
 from ernie_toolkit.files import replaced_file
@@ -38,7 +38,10 @@ def export_model(trained: TrainedModel, directory: Path) -> Bundle:
         {name: value for name, value in record.get("metrics", {}).items() if "/" not in name},
         tuple(record.get("warnings", ())),
     )  # fmt: skip
-    return export_bundle(trained.loaded.model, trained.tokenizer, trained.task, origin, parity_texts(), directory)
+    weights = Path(trained.loaded.source) / WEIGHTS_FILE
+    return export_bundle(
+        trained.loaded.model, trained.tokenizer, trained.task, origin, parity_texts(), directory, weights_file=weights
+    )
 
 
 def _put(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from ernie_toolkit.data.file_options import ENCODINGS
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.options import TrainingOptions, check_at_least_one, option
@@ -25,6 +26,9 @@ class PlaceOptions:
     train_file: str = option("train.txt", "name of the training file in it: text<TAB>label,label")
     dev_file: str = option("dev.txt", "name of the dev file in it")
     label_file: str = option("label.txt", "name of the label file in it, a label a line")
+    encoding: str = option(
+        "utf-8", "bytes of the files; auto: UTF-8, UTF-16 or GB18030, whichever the bytes show, and said", ENCODINGS
+    )
 
     @property
     def files(self) -> dict[Split, str]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ernie_toolkit.cli import say
 from ernie_toolkit.decoding import LabelSetAnswer, sigmoid
 from ernie_toolkit.encoded import EncodedDataset, run_rows
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.finetuning import check_length
+from ernie_toolkit.heads import difference, same_labels
 from ernie_toolkit.models import (
     SAMPLE_MODEL,
     LoadedModel,
@@ -85,11 +87,15 @@ def check_params(params_path: str) -> Path:
 
 
 def check_labels(directory: Path, labels: Sequence[str], where: Path) -> None:
-    """ModelError where a model was trained for other labels than a file lists."""
+    """ModelError where a model was trained for other labels than a file lists; their order may be another."""
     recorded = model_labels(directory) or ()
+    if not same_labels(recorded, labels):
+        raise ModelError(
+            f"{directory} was trained for other labels than {where} lists ({difference(recorded, labels)}): "
+            "use its own list"
+        )
     if tuple(recorded) != tuple(labels):
-        shown = f"{len(recorded)} labels ({', '.join(recorded[:3])} ...)"
-        raise ModelError(f"{directory} was trained for {shown}, {where} lists {len(labels)} others: use its own list")
+        say(f"{where} has the labels of {directory} in another order: the model's own counts")
 
 
 def model_thresholds(params_path: str, threshold: float = -1.0) -> tuple[float, ...]:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ernie_toolkit.bundle import EXPORT_DIRECTORY, WEIGHTS_FILE
 from ernie_toolkit.cli import is_main_process, say, warn
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import LABEL_FILE, load_label_sets, may_stand_in, write_sample_directory
@@ -16,6 +18,8 @@ from ernie_toolkit.decoding import sigmoid
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import write_json, write_text
 from ernie_toolkit.finetuning import Session, open_session
+from ernie_toolkit.finished import check_replaceable, drop_stale_bundle
+from ernie_toolkit.heads import BIAS
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_model, save_model, set_weights_file
 from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions
 from ernie_toolkit.multi_label.thresholds import tune_thresholds
@@ -41,11 +45,12 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
             write_sample_directory(directory)
         _wait_for(directory)
         warn(f"{directory}: no such directory: the toolkit's generated sample was written there")
-    data = load_label_sets(directory, splits, place.files, place.label_file)
-    for message in data.warnings:
+    data = load_label_sets(directory, splits, place.files, place.label_file, place.encoding)
+    for message in (*data.notices, *data.warnings):
         warn(message)
-    counts = {split: len(data.split(split)) for split in splits}
-    say(f"data: {directory}, {len(data.spec.labels)} labels, rows: {counts}")
+    say(f"data: {directory}, {len(data.spec.labels)} labels")
+    for line in data.summary:
+        say(line)
     return data
 
 
@@ -72,17 +77,20 @@ class FineTuned:
     metrics: dict[str, float]
 
 
-def start_at_base_rates(loaded: LoadedModel, gold: np.ndarray) -> None:
-    """Set the bias of a new head so that every label begins with its share of the training rows as its probability.
+def start_at_base_rates(loaded: LoadedModel, gold: np.ndarray, labels: Sequence[str]) -> None:
+    """Set the bias of new labels so that each begins with its share of the training rows as its probability.
 
     From 0.5 each, a pretrained model spends its first hundred steps on learning these shares alone (Lin et al., 2017,
-    section 3.3, https://arxiv.org/abs/1708.02002). A trained head is left as it is. `gold`: bool of shape (rows,
-    classes).
+    section 3.3, https://arxiv.org/abs/1708.02002). What is trained is left as it is. `gold`: bool of shape (rows,
+    classes); `labels`: its columns.
     """
-    if "classifier.bias" in loaded.fresh:
+    new = [place for place, label in enumerate(labels) if BIAS in loaded.fresh or label in loaded.new_labels]
+    if new:
         # Half a row more and half a row less: a label that no row or every row has still has a finite bias.
         shares = (gold.sum(axis=0) + 0.5) / (len(gold) + 1.0)
-        loaded.model.classifier.bias.set_value(np.log(shares / (1.0 - shares)).astype(np.float32))
+        bias = loaded.model.classifier.bias.numpy()
+        bias[new] = np.log(shares / (1.0 - shares))[new]
+        loaded.model.classifier.bias.set_value(bias.astype(np.float32))
 
 
 def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, device: str) -> FineTuned:
@@ -94,12 +102,17 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
     # A model that goes on from another run has that run's thresholds; these are chosen anew or not at all.
     loaded.model.config.thresholds = None
     if own.init_from_ckpt:
-        loaded = set_weights_file(loaded, Path(own.init_from_ckpt))
-        if loaded.fresh:
-            warn(f"{own.init_from_ckpt}: no head for these labels in it: {', '.join(loaded.fresh)} start at random")
-    start_at_base_rates(loaded, task.gold(data.split("train")))
+        loaded = set_weights_file(loaded, Path(own.init_from_ckpt), task.labels, task.name)
+        if loaded.fresh and not loaded.notices:
+            warn(f"{own.init_from_ckpt}: no head in it: {', '.join(loaded.fresh)} start at random")
+    for message in loaded.notices:
+        warn(message)
+    start_at_base_rates(loaded, task.gold(data.split("train")), task.labels)
     directory = Path(own.save_dir)
-    session = open_session(loaded, data, task)
+    notice = check_replaceable(directory, data.source, own.resume, own.overwrite_output_dir)
+    if notice:
+        say(notice)
+    session = open_session(loaded, data, task, say)
     result = session.train(options, directory, device, own.resume, own.overwrite_output_dir)
     metrics = result.metrics
     if is_main_process():
@@ -134,9 +147,14 @@ def _save(
 ) -> None:  # fmt: skip
     directory, data = Path(own.save_dir), session.data
     save_model(session.loaded.model, session.loaded.vocabulary, directory)
+    notice = drop_stale_bundle(directory / EXPORT_DIRECTORY, directory / WEIGHTS_FILE)
+    if notice:
+        say(notice)
     write_text(directory / LABEL_FILE, "".join(label + "\n" for label in session.task.labels))
     title = f"{session.loaded.source} on {data.location} ({data.source})"
-    plot_training_curve(result.history, options.metric_for_best_model, title, directory / "training_curve.png")
+    plot_training_curve(
+        result.history, options.metric_for_best_model, title, directory / "training_curve.png", result.best_step
+    )
     report: dict[str, Any] = {
         "dataset": data.spec.name, "task": session.task.name, "metrics": metrics,
         "thresholds": dict(strict_zip(session.task.labels, session.task.thresholds)) if session.task.thresholds else {},

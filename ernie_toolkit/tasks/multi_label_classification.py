@@ -12,7 +12,7 @@ from ernie_toolkit.decoding import LabelSetAnswer, decode_label_sets, label_sets
 from ernie_toolkit.decoding.label_sets import THRESHOLD
 from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import TextInput, Texts, encode, texts_of
+from ernie_toolkit.features import TextInput, Texts, encode_counting_cuts, texts_of
 from ernie_toolkit.metrics import label_set_scores
 from ernie_toolkit.tasks.base import Example
 from ernie_toolkit.tokenization import WordPieceTokenizer
@@ -58,8 +58,8 @@ class MultiLabelClassification:
 
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """One row for each text."""
-        features = encode(tokenizer, inputs, self.max_seq_length, self.text_format)
-        return EncodedDataset(features, tokenizer.special.pad)
+        features, cuts = encode_counting_cuts(tokenizer, inputs, self.max_seq_length, self.text_format)
+        return EncodedDataset(features, tokenizer.special.pad, cut_rows=cuts)
 
     def with_targets(self, rows: EncodedDataset, examples: Sequence[Example]) -> EncodedDataset:
         """`labels`: float32 of shape (rows, classes), 1 for the labels that a row has, 0 for the others."""
@@ -78,7 +78,10 @@ class MultiLabelClassification:
         return decode_label_sets(self.table(logits), self.labels, self.used_thresholds, self.label_names)
 
     def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
-        """Micro and macro figures at the thresholds, the loss, and precision, recall and F1 of each label."""
+        """Micro and macro figures at the thresholds, the loss, and precision, recall and F1 of each label.
+
+        Macro figures are means over the labels that the examples or the answers have (see `label_set_scores`).
+        """
         gold, table = self.gold(examples), self.table(logits)
         scores, labels = label_set_scores(gold, label_sets(sigmoid(table), self.used_thresholds))
         details = {

@@ -78,9 +78,14 @@ class QuestionAnswering:
         return answers
 
     def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
-        """Exact match and F1 of CMRC2018, and the loss over windows, as in training."""
+        """Exact match and F1 of CMRC2018, and the loss over windows, as in training.
+
+        Questions with `is_impossible` are right where the answer is empty (see `reading_scores`); those without a place
+        of their answer have no part in the loss.
+        """
         answers = self.decode(rows, logits, self.inputs(examples))
-        scores = reading_scores([answer.text for answer in answers], [example["answers"] for example in examples])
+        golds = [None if example.get("is_impossible") else example["answers"] for example in examples]
+        scores = reading_scores([answer.text for answer in answers], golds)
         losses = []
         for index, name in enumerate(TARGETS):
             gold = np.asarray(rows.targets[name])

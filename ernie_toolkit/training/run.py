@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CHECKPOINTS, LOGS, RUN_FILE = "checkpoints", "runs", "run.json"
 LOG_LINES = 40
+ROW_KEYS = ("training rows", "dev rows")
 MIN_EVALUATIONS = 4
 # Settings that may change between a run and its resumption without changing what it computes.
 FREE_ON_RESUME = frozenset(
@@ -73,6 +74,17 @@ def fingerprint(dataset: EncodedDataset) -> str:
         content = np.concatenate([*targets, item.input_ids])
         checksum = zlib.crc32(content.astype(np.int64).tobytes(), checksum)
     return f"{len(dataset)}:{checksum:08x}"
+
+
+def change(key: str, before: Any, now: Any) -> str:
+    """What changed between a run and its resumption, for a message; rows by their fingerprints."""
+    if key in ROW_KEYS and isinstance(before, str) and isinstance(now, str):
+        earlier, current = (value.partition(":")[0] for value in (before, now))
+        return (
+            f"the {key} are others ({earlier}, now {current})" if earlier != current
+            else f"the {key} have changed (as many as before, {current}, with other content)"
+        )  # fmt: skip
+    return f"{key} was {before} and is {now}"
 
 
 def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> tuple[int, int]:
@@ -137,10 +149,15 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
             "--overwrite_output_dir"
         )
     before = json.loads((checkpoints / RUN_FILE).read_text(encoding="utf-8"))
+    # Runs that began before labels were recorded are told from others by their rows' targets.
+    before.setdefault("labels", settings.get("labels"))
     changed = [key for key in settings if key not in FREE_ON_RESUME and before.get(key) != settings[key]]
     if changed:
-        said = ", ".join(f"{key} was {before.get(key)} and is {settings[key]}" for key in changed)
-        raise ConfigError(f"--resume with other settings than the run in {checkpoints}: {said}")
+        said = ", ".join(change(key, before.get(key), settings[key]) for key in changed)
+        raise ConfigError(
+            f"--resume, but this is not the run in {checkpoints}: {said}: give it what it had, or start anew with "
+            "--overwrite_output_dir"
+        )
     repair_best_path(found)
     return found
 
@@ -170,7 +187,7 @@ def train(
 
     from ernie_toolkit.models import quiet_paddlenlp
     from ernie_toolkit.training.callbacks import RestoreRandomState
-    from ernie_toolkit.training.trainer import ToolkitTrainer
+    from ernie_toolkit.training.trainer import ToolkitTrainer, checkpoint_step
 
     if not (train_set.targets and dev_set.targets and len(train_set) and len(dev_set)):
         raise ConfigError("training needs at least one labelled training row and one labelled dev row")
@@ -191,7 +208,7 @@ def train(
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         seconds = time.perf_counter() - started
-    return _result(trainer, seconds, int(checkpoint.name.rpartition("-")[2]) if checkpoint is not None else 0)
+    return _result(trainer, seconds, checkpoint_step(checkpoint) if checkpoint is not None else 0)
 
 
 def _callbacks(options: TrainingOptions) -> list[Any]:
@@ -210,8 +227,10 @@ def discard_checkpoints(run_dir: Path) -> None:
 
 
 def _result(trainer: Any, seconds: float, resumed_from_step: int) -> TrainingResult:
+    from ernie_toolkit.training.trainer import checkpoint_step
+
     state = trainer.state
-    best_step = int(Path(state.best_model_checkpoint).name.rpartition("-")[2])
+    best_step = checkpoint_step(state.best_model_checkpoint)
     best = next(entry for entry in state.log_history if "eval_loss" in entry and entry["step"] == best_step)
     figures = {key[5:]: value for key, value in best.items() if key.startswith("eval_") and key != "eval_runtime"}
     return TrainingResult(figures, best_step, state.global_step, state.log_history, seconds, resumed_from_step)

@@ -18,6 +18,7 @@ from paddlenlp.trainer.trainer_utils import PREFIX_CHECKPOINT_DIR
 from ernie_toolkit.batching import shuffled_batches_by_length
 from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, in_order, run_share
 from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.training.selection import rank
 
 STATE_FILE = "trainer_state.json"
 STAGING = ".partial"
@@ -146,6 +147,14 @@ class ToolkitTrainer(Trainer):
         super().log(logs, **kwargs)
         self.state.log_history = [*history, {**logs, "step": self.state.global_step}]
 
+    def _best_entry(self) -> dict[str, Any] | None:
+        """The evaluation of the best checkpoint so far, None where there is none."""
+        if self.state.best_model_checkpoint is None:
+            return None
+        step = checkpoint_step(self.state.best_model_checkpoint)
+        entries = [entry for entry in self.state.log_history if "eval_loss" in entry and entry["step"] == step]
+        return entries[-1] if entries else None
+
     def _check_loss_valid(self, loss: paddle.Tensor) -> None:
         if not self.args.fp16 and not np.isfinite(loss.item()):
             raise ToolkitError(
@@ -160,6 +169,11 @@ class ToolkitTrainer(Trainer):
         name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         self.args.output_dir = self.args.output_signal_dir = str(staging)
         self.args.save_total_limit = None
+        best = self._best_entry()
+        if metrics is not None and best is not None:
+            metric = self.args.metric_for_best_model
+            if rank(metrics, metric, "eval_") >= rank(best, metric, "eval_"):
+                self.state.best_metric = None  # the Trainer then takes this checkpoint for the best one
         try:
             super()._save_checkpoint(model, metrics)
         finally:
@@ -175,10 +189,15 @@ class ToolkitTrainer(Trainer):
             paddle.distributed.barrier()
 
 
+def checkpoint_step(path: Path | str) -> int:
+    """The step at which a checkpoint was saved, by its directory's name."""
+    return int(Path(path).name.rpartition("-")[2])
+
+
 def last_checkpoint(run_dir: Path) -> Path | None:
     """The whole checkpoint with the most steps, or None."""
     whole = [path for path in run_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*") if (path / STATE_FILE).is_file()]
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    return max(whole, key=checkpoint_step, default=None)
 
 
 def repair_best_path(checkpoint: Path) -> None:

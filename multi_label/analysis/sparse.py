@@ -87,8 +87,9 @@ def main(argv: Sequence[str]) -> None:
         if options.annotate:
             source = directory / options.unlabeled_file
             test = directory / FILES["test"]
-            labelled = [*train, *dev, *(read_label_sets(test, data.spec.labels) if test.is_file() else ())]
-            texts = unknown_texts(read_texts(source), (row["sentence"] for row in labelled), source)
+            tested = read_label_sets(test, data.spec.labels, options.encoding) if test.is_file() else ()
+            labelled = [*train, *dev, *tested]
+            texts = unknown_texts(read_texts(source, options.encoding), (row["sentence"] for row in labelled), source)
         use_device(options.device or None)
         trained = load_trained(options.params_path, options.max_seq_length)
         known, asked = (

@@ -3,6 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const at = (id) => document.getElementById(id);
   const STEP = 50;
+  const SHOWN = 20;
   const FIGURES = ["precision", "recall", "f1"];
 
   // Texts of the data never become markup: everything goes through textContent.
@@ -32,6 +33,12 @@
   function head() {
     at("about").textContent = `${data.about.model} on ${data.about.data}: ${data.sizes.train} training rows, ` +
       `${data.sizes.dev} dev rows, ${data.names.length} labels`;
+    const absent = data.labels.filter((row) => !row.dev).map((row) => row.name);
+    if (absent.length) {
+      const more = absent.length > SHOWN ? ` and ${absent.length - SHOWN} more` : "";
+      at("about").textContent += "; labels without a dev row, which count in macro figures only where they are given: " +
+        absent.slice(0, SHOWN).join(", ") + more;
+    }
     for (const text of data.about.warnings) at("warnings").append(make("p", text, "warning"));
     const tiles = [["micro F1", data.total.micro_f1], ["macro F1", data.total.macro_f1],
       ["rows all right", data.total.accuracy], ["micro precision", data.total.micro_precision],
@@ -86,7 +93,7 @@
 
   function curves() {
     const select = at("curve-of");
-    choices(select, [["micro", "all labels, micro"], ["macro", "all labels, macro"],
+    choices(select, [["micro", "all labels, micro"], ["macro", "labels that occur, macro"],
       ...data.names.map((name, index) => [String(index), name])]);
     const [width, height, left, bottom, top] = [640, 270, 36, 30, 12];
     const x = (value) => left + value * (width - left - 12);

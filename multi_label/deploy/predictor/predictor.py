@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
+from ernie_toolkit.cli import warn
 from ernie_toolkit.data.inputs import InputRow, texts_to_predict, with_answers
 from ernie_toolkit.data.label_sets import load_label_sets, read_label_list
 from ernie_toolkit.data.registry import Split
@@ -60,6 +61,8 @@ def show(predictor: Predictor, rows: Sequence[InputRow], batch_size: int) -> Non
 def evaluate(predictor: Predictor, directory: Path, split: Split, label_file: str, batch_size: int) -> None:
     """Print F1 of a labelled file, how many texts a second are predicted, and how long one alone takes."""
     data = load_label_sets(directory, (split,), label_file=label_file)
+    for message in data.notices:
+        warn(message)
     check_labels(predictor.bundle, data.spec.labels, directory / label_file)
     examples, task = data.split(split), predictor.task
     texts = task.inputs(examples)

@@ -1,0 +1,109 @@
+"""Spellings of labels that are one to a reader: width, blanks and characters that cannot be seen."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ernie_toolkit.errors import DataError
+
+# Fewer rows with a label each are a small file; from so many on the wrong column was read.
+OWN_LABEL_ROWS = 20
+_OWN_LABEL_SHARE = 0.9
+_SWAPPED_ROWS = 8
+
+
+def label_key(label: str) -> str:
+    """What two spellings of a label have in common.
+
+    That is its NFKC form, without zero-width characters, without blanks around it and with single ones in it.
+    """
+    if label.isascii() and " " not in label and label.isprintable():
+        return label
+    text = unicodedata.normalize("NFKC", label)
+    return " ".join("".join(character for character in text if unicodedata.category(character) != "Cf").split())
+
+
+def trimmed(label: str) -> str:
+    """A label without blanks and invisible characters around it."""
+    while label and (label[0].isspace() or unicodedata.category(label[0]) == "Cf"):
+        label = label[1:]
+    while label and (label[-1].isspace() or unicodedata.category(label[-1]) == "Cf"):
+        label = label[:-1]
+    return label
+
+
+def joined_labels(counts: Mapping[str, int]) -> dict[str, str]:
+    """One label for each key of some spellings: the most frequent of its spellings, of equal ones the first."""
+    groups: dict[str, Counter[str]] = {}
+    for spelling, count in counts.items():
+        groups.setdefault(label_key(spelling), Counter())[trimmed(spelling)] += count
+    return {key: group.most_common(1)[0][0] for key, group in groups.items()}
+
+
+def spelling_notices(path: Path, counts: Mapping[str, int], labels: Mapping[str, str]) -> list[str]:
+    """Lines on spellings in a file that are read as one label; `labels`: key to label, as `joined_labels` gives it."""
+    groups: dict[str, dict[str, int]] = {}
+    for spelling, count in counts.items():
+        groups.setdefault(label_key(spelling), {})[spelling] = count
+    lines = []
+    for key, group in groups.items():
+        label = labels.get(key)
+        if label is None or (len(group) == 1 and trimmed(next(iter(group))) == label):
+            continue
+        shown = " and ".join(f"{spelling!r} ({count} row(s))" for spelling, count in group.items())
+        if len(group) > 1:
+            lines.append(f"{path}: labels {_visible(shown)} are read as one, {_visible(repr(label))}")
+        else:
+            lines.append(f"{path}: label {_visible(shown)} is read as {_visible(repr(label))}")
+    return lines
+
+
+def _visible(text: str) -> str:
+    """A text with its invisible characters as escapes; `repr` leaves some of them."""
+    return "".join(
+        f"\\u{ord(character):04x}" if unicodedata.category(character) == "Cf" else character for character in text
+    )
+
+
+def check_spellings(path: Path, labels: Iterable[str]) -> None:
+    """Raise DataError where two labels of a label file are one to a reader of rows."""
+    known: dict[str, str] = {}
+    for label in labels:
+        twin = known.setdefault(label_key(label), label)
+        if twin != label:
+            raise DataError(
+                f"{path}: labels {_visible(repr(twin))} and {_visible(repr(label))} differ in width, blanks or "
+                "invisible characters alone: take one out"
+            )
+
+
+def check_labels_are_shared(path: Path, texts: Sequence[Sequence[str]], labels: Sequence[str], remedy: str) -> None:
+    """Raise DataError where what was read as the labels of training rows is rather their texts or numbers.
+
+    That is where nearly every row has a label of its own, and where a text is shared by more rows than a label is and
+    is shorter. `texts`: of each row; `remedy`: how the user names the right columns.
+    """
+    rows, known = len(labels), set(labels)
+    if rows >= OWN_LABEL_ROWS and len(known) >= _OWN_LABEL_SHARE * rows:
+        raise DataError(
+            f"{path}: {len(known)} labels in {rows} rows, nearly every row has its own ({labels[0]!r:.40}, ...): "
+            f"is this the label's column? {remedy}"
+        )
+    if rows < _SWAPPED_ROWS:
+        return
+    length = _mean_length(labels)
+    for column in range(min(map(len, texts))):
+        values = [row[column] for row in texts]
+        if len(set(values)) < len(known) and 2 * _mean_length(values) < length:
+            raise DataError(
+                f"{path}: {len(known)} labels as {labels[0]!r:.40} but only {len(set(values))} texts as "
+                f"{values[0]!r:.20}: does the label come first? {remedy}"
+            )
+
+
+def _mean_length(values: Iterable[str]) -> float:
+    lengths = list(map(len, values))
+    return sum(lengths) / len(lengths)

@@ -1,0 +1,181 @@
+"""Rows of text files with columns: tab-separated, or comma-separated with the quoting of RFC 4180."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import List, Tuple, Union
+
+from ernie_toolkit.data.lines import lines_or_faults
+from ernie_toolkit.errors import DataError
+
+Line = Tuple[int, str]
+Cells = List[str]
+TableRow = Tuple[int, Union[Cells, DataError]]
+"""The number of a row's first line, and its columns, none for a blank row, or why it cannot be read."""
+
+_WRAPPED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
+# What Python's csv module says where a column goes on to the end of the file, or over its limit of 131,072 characters.
+_NEVER_CLOSED = ("unexpected end of data", "field larger than")
+_SEPARATOR_NAMES = {"\t": "tab", ",": "comma"}
+# Of so many rows with quotation marks around a column each, they are the file's and not the texts'.
+_QUOTED_ROWS = 3
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a file, blank ones too but not those at its end.
+
+    `separator`: what stands between columns. `quoted`: whether quotation marks around columns were taken off.
+    `last_blank_lines`: how many blank lines there are after the last row. `notices`: lines to warn about.
+    """
+
+    rows: list[TableRow]
+    separator: str
+    quoted: bool = False
+    last_blank_lines: int = 0
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def format(self) -> str:
+        """How the file was read, for people."""
+        return f"{_SEPARATOR_NAMES[self.separator]}-separated{', quotation marks of CSV taken off' * self.quoted}"
+
+
+def read_table(path: Path, encoding: str) -> Table:
+    """The rows of a file: comma-separated where its name ends with .csv, else tab-separated.
+
+    Quotation marks are CSV's in a .csv file. In other files they are the text's own, but for files that nothing but a
+    writer of CSV makes (`_tab_rows`). Raises DataError on a file that cannot be read, and on a quotation mark that is
+    never closed.
+    """
+    lines: list[Line] = []
+    faults: list[TableRow] = []
+    for number, line in lines_or_faults(path, encoding):
+        if isinstance(line, str):
+            lines.append((number, line))
+        else:
+            faults.append((number, line))
+    notices: list[str] = []
+    separator = _separator(path, lines)
+    quoted = False
+    if separator == ",":
+        rows = _csv_rows(path, lines, separator)
+    else:
+        rows, quoted = _tab_rows(path, lines, notices)
+    if faults:
+        rows = sorted([*rows, *faults], key=lambda row: row[0])
+    rows = [(number, cells if isinstance(cells, DataError) or _filled(cells) else []) for number, cells in rows]
+    end = len(rows)
+    while end and not rows[end - 1][1]:
+        end -= 1
+    return Table(_without_empty_columns(rows[:end]), separator, quoted, len(rows) - end, notices)
+
+
+def _without_empty_columns(rows: list[TableRow]) -> list[TableRow]:
+    """Rows without the columns at their end that no row fills, from the third on: spreadsheets leave such."""
+    filled = [cells for _, cells in rows if cells and not isinstance(cells, DataError)]
+    widths = {len(cells) for cells in filled}
+    if len(widths) != 1:
+        return rows
+    width = end = widths.pop()
+    while end > 2 and not any(cells[end - 1].strip() for cells in filled):
+        end -= 1
+    if end == width:
+        return rows
+    return [(number, cells if isinstance(cells, DataError) else cells[:end]) for number, cells in rows]
+
+
+def _filled(cells: Cells) -> bool:
+    return any(cell.strip() for cell in cells)
+
+
+def _separator(path: Path, lines: Iterable[Line]) -> str:
+    if path.suffix.lower() != ".csv":
+        return "\t"
+    first = next((line for _, line in lines if line.strip()), "")
+    # Several programs name tab-separated files so.
+    return "\t" if "\t" in first and "," not in first else ","
+
+
+def _csv_rows(path: Path, lines: Sequence[Line], separator: str) -> list[TableRow]:
+    """Rows by RFC 4180: a quoted column may hold separators, line ends, and quotation marks that are doubled."""
+    reader = csv.reader((line + "\n" for _, line in lines), delimiter=separator, strict=True)
+    rows: list[TableRow] = []
+    while reader.line_num < len(lines):
+        number = lines[reader.line_num][0]
+        try:
+            rows.append((number, next(reader)))
+        except csv.Error as error:
+            if any(words in str(error) for words in _NEVER_CLOSED):
+                raise DataError(f"{path}:{number}: a quotation mark is opened and never closed: close it") from None
+            rows.append((number, DataError(f"{path}:{number}: no row of CSV ({error}): double quotation marks in it")))
+    return rows
+
+
+def _tab_rows(path: Path, lines: Sequence[Line], notices: list[str]) -> tuple[list[TableRow], bool]:
+    """Rows of a tab-separated file, and whether its quotation marks were CSV's and are taken off.
+
+    They are CSV's where every one of them stands around a column, or doubled inside of such a column, and either a
+    doubled one is there, or a whole column has them, or lines alone do not give one number of columns but CSV does.
+    """
+    plain = [(number, line.split("\t")) for number, line in lines]
+    marked = [cell for _, cells in plain for cell in cells if '"' in cell]
+    if not marked:
+        return list(plain), False
+    rows = [cells for _, cells in plain if _filled(cells)]
+    bare = [cell for cell in marked if not _WRAPPED.fullmatch(cell)]
+    doubled = any('""' in cell[1:-1] for cell in marked if _WRAPPED.fullmatch(cell))
+    if len({len(cells) for cells in rows}) == 1:
+        if bare or not (doubled or _has_quoted_column(rows)):
+            if doubled:
+                number = next(number for number, cells in plain if any(cell in bare[:1] for cell in cells))
+                notices.append(
+                    f"{path}: some quotation marks look like CSV's, line {number} has one that is not: "
+                    "all are kept as they stand"
+                )
+            return list(plain), False
+        return [(number, [_unquoted(cell) for cell in cells]) for number, cells in plain], True
+    try:
+        found = _csv_rows(path, lines, "\t")
+    except DataError:
+        return list(plain), False
+    return (found, True) if _clean(found, sum(line.count('"') for _, line in lines)) else (list(plain), False)
+
+
+def _clean(rows: Sequence[TableRow], marks: int) -> bool:
+    """Whether rows read as CSV are what a writer of CSV has written, in a file with so many quotation marks.
+
+    They have one number of columns, and every column that needs quotation marks has them. A line end and a tab in one
+    column are rather two stray quotation marks with rows between.
+    """
+    widths, needed = set(), 0
+    for _, cells in rows:
+        if isinstance(cells, DataError):
+            return False
+        if not _filled(cells):
+            continue
+        widths.add(len(cells))
+        for cell in cells:
+            if "\n" in cell and "\t" in cell:
+                return False
+            if any(sign in cell for sign in '"\n\t'):
+                needed += 2 + 2 * cell.count('"')
+    return len(widths) == 1 and marks >= needed
+
+
+def _has_quoted_column(rows: Sequence[Cells]) -> bool:
+    """Whether every row has quotation marks around the same column; the first row may be a header without."""
+    body = rows[1:]
+    return len(body) >= _QUOTED_ROWS and any(
+        all(len(cells[column]) > 1 and _WRAPPED.fullmatch(cells[column]) for cells in body)
+        for column in range(len(rows[0]))
+    )
+
+
+def _unquoted(cell: str) -> str:
+    match = _WRAPPED.fullmatch(cell)
+    return match[1].replace('""', '"') if match else cell
