@@ -149,7 +149,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, columns: tuple[str, ...
 
 def test_label_first_with_few_texts_is_refused(tmp_path: Path) -> None:
     rows = "".join(f"{LABELS[n % 2]}\t{NOUNS[n % 5]}上面有很多灰尘\n" for n in range(12))
-    refused("does the label come first?", train_file=write(tmp_path / "train.tsv", rows))
+    refused("are these the labels?", train_file=write(tmp_path / "train.tsv", rows))
     train = write(tmp_path / "train.tsv", table(12))
     message = refused("dev.tsv:1: label", train_file=train, dev_file=write(tmp_path / "dev.tsv", rows))
     assert "is one: name the columns with --text_column and --label_column" in message

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ernie_toolkit.data.custom_rows import RawRow, raw_rows, reference_layout
+from ernie_toolkit.data.custom_rows import RawRow, layout_of, raw_rows, reference_layout
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
 from ernie_toolkit.data.json_rows import texts_of_row
 from ernie_toolkit.data.label_spelling import (
@@ -31,6 +31,8 @@ from ernie_toolkit.pairing import strict_zip
 
 __all__ = ["custom_spec", "read_custom", "read_labels", "texts_of_row"]
 
+# Fewer rows show no header.
+_HEADER_ROWS = 8
 _TEXTS = {"sentence": 1, "pair": 2}
 
 
@@ -118,7 +120,9 @@ def read_custom(
     labels = {label_key(label): label for label in spec.labels}
     spellings: Counter[str] = Counter()
     examples: list[Example] = []
+    first_line = 0
     for row in raw_rows(path, split, options, record, texts, reference):
+        first_line = first_line or row.line
         try:
             examples.append(_example(row, spec, split, labels, texts, len(examples)))
         except DataError as error:
@@ -126,6 +130,8 @@ def read_custom(
         else:
             spellings.update(() if row.label is None else (row.label,))
     record.notices += spelling_notices(path, spellings, labels)
+    if split == "train" and first_line == 1 and not is_json(path):
+        record.notices += _lone_first_label(path, examples)
     yield from examples
 
 
@@ -143,6 +149,17 @@ def _example(row: RawRow, spec: DatasetSpec, split: Split, labels: dict[str, str
     if split == "test":
         example["line"] = row.line
     return example
+
+
+def _lone_first_label(path: Path, examples: Sequence[Example]) -> list[str]:
+    """A line on a first row that may be a header in words of the user's own: it alone has a label of its own."""
+    counts = Counter(example["label"] for example in examples)
+    if len(examples) < _HEADER_ROWS or counts[examples[0]["label"]] > 1 or list(counts.values()).count(1) > 1:
+        return []
+    return [
+        f"{path}: label {examples[0]['label']!r:.40} stands in the first row alone, every other in several: if that is "
+        "a header, name the columns with --text_column and --label_column"
+    ]
 
 
 def _refuse_label(row: RawRow, spec: DatasetSpec, labels: dict[str, str]) -> None:
@@ -211,6 +228,11 @@ def _remedy(path: Path) -> str:
 
 def _text_format(path: Path, split: Split, options: FileOptions) -> str:
     """Whether the first row of a file is a sentence or a pair; a test file's columns count as texts."""
-    for row in raw_rows(path, split, options, FileRecord()):
-        return "pair" if len(row.texts) == 2 else "sentence"
+    if is_json(path):
+        texts = next((len(row.texts) for row in raw_rows(path, split, options, FileRecord())), 0)
+    else:
+        layout = layout_of(path, split, options)
+        texts = len(layout.texts) if layout else 0
+    if texts:
+        return "pair" if texts == 2 else "sentence"
     raise DataError(f"{path}: the file is empty: it needs at least one row")

@@ -14,6 +14,9 @@ from ernie_toolkit.data.registry import SPLITS, DatasetSpec, Split
 from ernie_toolkit.data.tables import Cells, Table, read_table
 from ernie_toolkit.errors import DataError
 
+# A layout shows in so many.
+_HEAD_LINES = 1000
+
 
 class RawRow(NamedTuple):
     """One row. `line`: its first line, from 1 (in a JSON list its place); `number`: its number from 0, a header not
@@ -53,8 +56,18 @@ def reference_layout(path: Path, spec: DatasetSpec, options: FileOptions) -> Lay
             if other == path:
                 return None
             if not is_json(other):
-                return find_layout(Source(other, read_table(other, options.encoding), split, options))
+                return layout_of(other, split, options)
     return None
+
+
+def layout_of(path: Path, split: Split, options: FileOptions) -> Layout | None:
+    """The layout of a file with columns by its first lines, None where it is empty."""
+    try:
+        table = read_table(path, options.encoding, _HEAD_LINES)
+    except DataError:
+        # A quoted column may go on behind these lines; what is wrong with the file is said by this.
+        table = read_table(path, options.encoding)
+    return find_layout(Source(path, table, split, options))
 
 
 def _json_rows(path: Path, split: Split, options: FileOptions, record: FileRecord) -> Iterator[RawRow]:
@@ -117,6 +130,8 @@ def _row(
         raise cells
     if not cells:
         raise blank_row(where)
+    if layout.names and tuple(cell.strip() for cell in cells) == layout.names:
+        raise DataError(f"{where}: the header stands there again: take the line out")
     if len(cells) != layout.width:
         raise columns_error(where, str(layout.width), cells, table.separator)
     texts = [check_text(cells[place], f"column {place + 1}", where) for place in layout.texts]

@@ -77,8 +77,8 @@ def label_of_row(row: Mapping[str, Any], options: FileOptions, required: bool, w
         )
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
     if not isinstance(value, str):
         raise DataError(f"{where}: field '{name}' is neither a text nor a whole number: {value!r:.60}")
     return value

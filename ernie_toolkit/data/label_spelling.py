@@ -12,7 +12,7 @@ from ernie_toolkit.errors import DataError
 # Fewer rows with a label each are a small file; from so many on the wrong column was read.
 OWN_LABEL_ROWS = 20
 _OWN_LABEL_SHARE = 0.9
-_SWAPPED_ROWS = 8
+_SWAPPED_ROWS = 4
 
 
 def label_key(label: str) -> str:
@@ -99,8 +99,8 @@ def check_labels_are_shared(path: Path, texts: Sequence[Sequence[str]], labels: 
         values = [row[column] for row in texts]
         if len(set(values)) < len(known) and 2 * _mean_length(values) < length:
             raise DataError(
-                f"{path}: {len(known)} labels as {labels[0]!r:.40} but only {len(set(values))} texts as "
-                f"{values[0]!r:.20}: does the label come first? {remedy}"
+                f"{path}: {len(known)} labels as {labels[0]!r:.40}, but only {len(set(values))} different texts as "
+                f"{values[0]!r:.20}: are these the labels? {remedy}"
             )
 
 

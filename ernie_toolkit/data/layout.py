@@ -17,6 +17,8 @@ from ernie_toolkit.errors import DataError
 LABELLED_COLUMNS = "2 (text, label) or 3 (text, text, label)"
 _TEST_COLUMNS = "1 (text) or 2 (text, text)"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ .\-]*")
+# A number, or one behind a prefix: "train-12".
+_NUMBERED = re.compile(r"([A-Za-z_\-]*)([0-9]{1,18})")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 # Fewer rows than these show neither a header of unknown names, nor a counter.
 _HEADER_ROWS = 6
@@ -96,12 +98,16 @@ def find_layout(source: Source, reference: Layout | None = None) -> Layout | Non
 def columns_error(where: str, expected: str, cells: Cells, separator: str) -> DataError:
     """The error of a row with another number of columns than its file has."""
     line = separator.join(cells)
-    hint = ""
-    if len(cells) > 3:
-        hint = ": name them with --text_column and --label_column"
-    elif len(cells) == 1 and "," in line and separator == "\t":
-        hint = ": name the file .csv if commas part its columns"
     kind = {"\t": "tab", ",": "comma"}[separator]
+    hint = ""
+    if "\r" in line:
+        hint = " (its line ends are CR alone: save the file with LF)"
+    elif line.lstrip().startswith("{"):
+        hint = " (name a file of JSON lines .jsonl)"
+    elif len(cells) > 3:
+        hint = ": name them with --text_column and --label_column"
+    elif len(cells) == 1 and any(sign in line for sign in ",;"):
+        hint = f": part them by {kind}s" + (", or name the file .csv if commas part them" if kind == "tab" else "")
     return DataError(
         f"{where}: {len(cells)} {kind}-separated column(s) where {expected} are expected{hint}: {line!r:.60}"
     )
@@ -131,7 +137,8 @@ def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference:
     roles = known_roles(first)
     label = roles.label
     if label is not None:
-        if any(label < len(cells) and plain_name(cells[label]) == plain_name(first[label]) for cells in others):
+        below = [cells[label] for cells in others if label < len(cells) and cells != first]
+        if plain_name(first[label]) in map(plain_name, below):
             return False  # a label like the others
         return bool(roles.texts) or (len(first) == 2 and _NAME.fullmatch(first[1 - label].strip()) is not None)
     unknown = [place for place, cell in enumerate(first) if not is_known(cell)]
@@ -288,15 +295,16 @@ def _refuse_counter(source: Source, rows: Sequence[Cells], where: str) -> None:
     if len(rows) < _COUNTER_ROWS or len(rows[0]) < 2:
         return
     values = [cells[0].strip() for cells in rows]
-    if not all(value.isascii() and value.isdigit() and len(value) < 19 for value in values):
+    found = [_NUMBERED.fullmatch(value) for value in values]
+    numbers = [int(match[2]) for match in found if match]
+    if len(numbers) < len(values) or len({match[1] for match in found if match}) > 1:
         return
-    numbers = list(map(int, values))
     counts_up = all(after == before + 1 for before, after in zip(numbers, numbers[1:]))
     # Rows that were shuffled after they were numbered.
     shuffled = len(rows) > 2 * _COUNTER_ROWS and len(set(numbers)) == len(numbers) and len(rows[0]) > 2
     if counts_up or shuffled:
         text, label = (2, 3) if len(rows[0]) > 2 else (1, 2)
-        raise DataError(
-            f"{where}: column 1 numbers the rows ({', '.join(values[:3])} ...) and is no text: say which columns to "
-            f"read, for example --text_column {text} --label_column {label}"
-        )
+        remedy = f"say which columns to read, for example --text_column {text} --label_column {label}"
+        if source.split == "test":
+            remedy = "take it out (cut -f2-), or give the file a header (id, text)"
+        raise DataError(f"{where}: column 1 numbers the rows ({', '.join(values[:3])} ...) and is no text: {remedy}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, Tuple
@@ -11,6 +12,7 @@ from ernie_toolkit.data.encodings import codec_of, read_head, undecodable, unrea
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.errors import DataError
 
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 ONE_OBJECT_A_LINE = "write one JSON object a line"
 
@@ -210,7 +212,7 @@ def check_text(value: Any, what: str, where: str) -> str:
     if not value.strip():
         raise DataError(f"{where}: {what} is an empty text: fill it or take the row out")
     # JSON escapes can spell half a character ("\ud83d" alone), which no tokenizer takes.
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and _HALF_CHARACTER.search(value):
         raise DataError(f"{where}: {what} holds half of a surrogate pair: write the character itself")
     return value
 

@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import List, Tuple, Union
 
@@ -45,16 +46,16 @@ class Table:
         return f"{_SEPARATOR_NAMES[self.separator]}-separated{', quotation marks of CSV taken off' * self.quoted}"
 
 
-def read_table(path: Path, encoding: str) -> Table:
+def read_table(path: Path, encoding: str, limit: int | None = None) -> Table:
     """The rows of a file: comma-separated where its name ends with .csv, else tab-separated.
 
     Quotation marks are CSV's in a .csv file. In other files they are the text's own, but for files that nothing but a
     writer of CSV makes (`_tab_rows`). Raises DataError on a file that cannot be read, and on a quotation mark that is
-    never closed.
+    never closed. `limit`: how many lines are looked at.
     """
     lines: list[Line] = []
     faults: list[TableRow] = []
-    for number, line in lines_or_faults(path, encoding):
+    for number, line in islice(lines_or_faults(path, encoding), limit):
         if isinstance(line, str):
             lines.append((number, line))
         else:
@@ -90,7 +91,7 @@ def _without_empty_columns(rows: list[TableRow]) -> list[TableRow]:
 
 
 def _filled(cells: Cells) -> bool:
-    return any(cell.strip() for cell in cells)
+    return bool("".join(cells).strip())
 
 
 def _separator(path: Path, lines: Iterable[Line]) -> str:
