@@ -13,13 +13,12 @@ from ernie_toolkit.data.file_options import ON_ERROR
 from ernie_toolkit.data.inputs import (
     InputRow,
     check_is_of_texts,
-    read_numbered_texts,
     rows_in_order,
     skipped_notice,
     texts_to_predict,
     with_answers,
 )
-from ernie_toolkit.data.label_sets import format_line, read_label_list
+from ernie_toolkit.data.label_sets import format_line, read_label_list, read_numbered_texts
 from ernie_toolkit.data.lines import is_json
 from ernie_toolkit.decoding import LabelSetAnswer
 from ernie_toolkit.devices import use_device
@@ -72,8 +71,8 @@ def main(argv: Sequence[str]) -> None:
         data = Path(options.dataset_dir)
         if (data / options.label_file).is_file() or "label_file" in vars(given):
             check_labels(directory, read_label_list(data / options.label_file), data / options.label_file)
-        check_is_of_texts(data / options.data_file)
-        rows = rows_in_order(*read_numbered_texts(data / options.data_file, options.on_error))
+        check_is_of_texts(data / options.data_file, encoding=options.encoding)
+        rows = rows_in_order(*read_numbered_texts(data / options.data_file, options.on_error, options.encoding))
         texts = [str(text) for text in texts_to_predict(rows)]
         use_device(options.device or None)
         trained = load_trained(options.params_path, options.max_seq_length, options.threshold)

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ernie_toolkit.data.file_options import FileOptions
+from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.data.inputs import (
     InputRow,
     check_is_of_texts,
     read_input_rows,
     read_inputs,
-    read_numbered_texts,
     rows_in_order,
     skipped_notice,
     texts_to_predict,
     with_answers,
 )
+from ernie_toolkit.data.label_sets import read_numbered_texts
 from ernie_toolkit.errors import DataError
 
 SKIP = FileOptions(on_error="skip")
@@ -84,8 +84,11 @@ def test_lines_that_are_not_utf8(folder: Path) -> None:
     with pytest.raises(DataError, match=r"in\.txt:3: .*UTF-8"):
         read_inputs(path, "sentence")
     for content in ("全部都是\n这样\n".encode("gbk"), "甲\n乙\n".encode("utf-16")):
-        with pytest.raises(DataError, match=r"in\.txt:1"):
+        with pytest.raises(DataError, match="--encoding"):
             read_input_rows(write(path, content), "sentence", SKIP)
+        record = FileRecord()
+        found = read_input_rows(path, "sentence", FileOptions(encoding="auto"), record=record)
+        assert len(found) == 2 and found[0].text in ("全部都是", "甲") and "by its bytes" in record.notices[0]
     with pytest.raises(DataError, match="no such file"):
         read_input_rows(folder / "nowhere.txt", "sentence", SKIP)
 
@@ -98,9 +101,9 @@ def test_lines_that_are_not_utf8(folder: Path) -> None:
         ("Sentence1\tSentence2\n甲\t乙\n", "pair", r"in\.tsv:1: a header"),
         ("文本\t标签\n好吃\t好评\n", "sentence", r"in\.tsv:1: a header \(文本, 标签\)"),
         ("question\tcontext\n甲\t乙\n", "question_context", "a header"),
-        ("李\tB-PER\n明\tI-PER\n\n在\tO\n", "characters", "a file of tags"),
-        ("李 B-PER\n明 I-PER\n\n在 O\n", "sentence", "a file of tags"),
-        ("李\tB-PER\n明\tI-PER\n", "pair", "a file of tags"),
+        ("李\tB-PER\n明\tI-PER\n\n在\tO\n", "characters", "is a tagged file"),
+        ("李 B-PER\n明 I-PER\n\n在 O\n", "sentence", "is a tagged file"),
+        ("李\tB-PER\n明\tI-PER\n", "pair", "is a tagged file"),
         ("甲\tyes\n乙\tno\n丙\tyes\n", "pair", "second column holds labels"),
         ("甲\tyes\n乙\tno\n", "sentence", r"2 tab-separated column\(s\), the model reads 1 text\(s\) \(cut -f1 drops"),
         ("甲\t乙\t1\n", "pair", "cut -f1,2 drops a label"),
@@ -145,15 +148,35 @@ def test_numbered_texts(folder: Path) -> None:
     path = write(folder / "data.txt", "一\n\n二\t甲\n三\n\n")
     texts, skipped = read_numbered_texts(path, "skip")
     assert texts == [(1, "一"), (4, "三")]
-    assert (skipped[0].place, skipped[0].reason) == (2, f"{path}:2: a blank line")
+    assert skipped[0].place == 2 and skipped[0].reason.startswith(f"{path}:2: a blank line")
     assert "a tab in a text" in skipped[1].reason
     rows = rows_in_order(texts, skipped)
     assert [row.place for row in rows] == [1, 2, 3, 4] and texts_to_predict(rows) == ["一", "三"]
     assert [answer for _, answer in with_answers(rows, "xy")] == ["x", None, None, "y"]
-    assert skipped_notice(rows) == f"2 of 4 row(s) have no answer, the first: {path}:2: a blank line"
+    assert str(skipped_notice(rows)).startswith(f"2 of 4 row(s) have no answer, the first: {path}:2: a blank line")
     assert skipped_notice([InputRow("a")]) is None
     with pytest.raises(DataError, match=r"data\.txt:2: a blank line"):
         read_numbered_texts(path)
     with pytest.raises(DataError, match="no text in it"):
         read_numbered_texts(write(path, "\n\n"), "skip")
     check_is_of_texts(write(path, "一\n"))
+
+
+def test_columns_of_csv_and_lists_of_json(folder: Path) -> None:
+    """Files are read as those of training are: quotation marks are CSV's in a .csv file, a JSON list is its rows."""
+    path = write(folder / "in.csv", '"好吃，就是""贵"""\n\n"两行\n一格"\n不好吃\n')
+    rows = read_input_rows(path, "sentence", SKIP)
+    assert [(row.place, row.text) for row in rows] == [
+        (1, '好吃，就是"贵"'),
+        (2, None),
+        (3, "两行\n一格"),
+        (5, "不好吃"),
+    ]
+    path = write(folder / "in.json", json.dumps([{"text": "甲"}, 3, {"text": "乙"}], indent=1))
+    assert [(row.place, row.text) for row in read_input_rows(path, "sentence", SKIP)] == [
+        (1, "甲"),
+        (2, None),
+        (3, "乙"),
+    ]
+    with pytest.raises(DataError, match=r"data\[1\]: a JSON number"):
+        read_inputs(path, "sentence")

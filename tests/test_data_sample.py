@@ -242,6 +242,8 @@ def test_entity_files(tmp_path: Path, entities: Rows) -> None:
     assert paths["test"].read_text(encoding="utf-8").startswith("\n".join(entities["test"][0]["tokens"]) + "\n\n")
     for split in SPLITS:
         read = list(read_tagged(paths[split], get_spec("msra_ner"), split))
+        lines = [row.pop("line") for row in read]
+        assert lines == [1 + sum(len(row["text"]) + 1 for row in read[:index]) for index in range(len(read))]
         assert read == load_dataset("msra_ner", data_source="sample", splits=(split,)).split(split)
         assert [row["text"] for row in read] == ["".join(row["tokens"]) for row in entities[split]]
         assert [row["labels"] for row in read] == [row.get("labels") for row in entities[split]]

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from seqeval.metrics.v1 import precision_recall_fscore_support
 from seqeval.scheme import IOB2, Entities
 
-from ernie_toolkit.decoding.bio import check_bio_labels, entity_spans
-from ernie_toolkit.errors import DataError
+from ernie_toolkit.decoding.bio import entity_spans
 from ernie_toolkit.metrics import Scores, entity_scores
 
 TAGS = ("O", "B-X", "I-X", "B-Y", "I-Y", "B-a-b", "I-a-b")
@@ -53,30 +52,6 @@ def test_entities_are_those_of_seqeval(tags: list[str]) -> None:
 def test_other_tags_are_refused(tag: str) -> None:
     with pytest.raises(ValueError, match="at 1 is none of O, B-X and I-X"):
         entity_spans(["B-X", tag])
-    with pytest.raises(DataError, match=r'^labels\.txt: label ".*" is not BIO; name labels [^\n]*$'):
-        check_bio_labels(["O", "B-X", tag], "labels.txt")
-
-
-@pytest.mark.parametrize("labels", [("B-X", "I-X", "O"), ("O", "B-X"), ("I-a-b", "O", "B-a-b", "B-Y"), TAGS])
-def test_bio_label_sets(labels: tuple[str, ...]) -> None:
-    check_bio_labels(labels, "labels.txt")
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        ((), 'have no "O"; add it'),
-        (("B-X", "I-X"), 'have no "O"; add it'),
-        (("O", "I-X", "I-Y"), '"I-X" has no "B-X", as in IO tagging; BIO is needed: tag the first character'),
-        (("O", "I-X", "B-X", "I-Y"), '"I-Y" has no "B-Y": tag the first character of every entity "B-Y"'),
-        (("0", "1"), 'label "0" is not BIO'),
-    ],
-)
-def test_other_label_sets_are_refused(labels: tuple[str, ...], message: str) -> None:
-    with pytest.raises(DataError) as caught:
-        check_bio_labels(labels, "dir/labels.txt")
-    assert message in str(caught.value)
-    assert str(caught.value).startswith("dir/labels.txt: ") and "\n" not in str(caught.value)
 
 
 def test_worked_example() -> None:

@@ -64,7 +64,7 @@ def test_json_has_lines_and_reasons(place: Path) -> None:
 def test_files_of_something_else(place: Path) -> None:
     (place / "data" / "tags.txt").write_text("李 B-PER\n明 I-PER\n", encoding="utf-8")
     (place / "data" / "table.txt").write_text("text\n好吃\n", encoding="utf-8")
-    for name, message in (("tags.txt", "a file of tags"), ("table.txt", "a header (text)")):
+    for name, message in (("tags.txt", "is a tagged file"), ("table.txt", "a header (text)")):
         done = predict(place, "--data_file", name, "--on_error", "skip")
         assert done.returncode == 2 and message in done.stderr, done.stderr
 

@@ -25,7 +25,7 @@ from ernie_toolkit.data.label_spelling import (
 from ernie_toolkit.data.lines import is_json, read_lines
 from ernie_toolkit.data.readers import Example, check_label
 from ernie_toolkit.data.registry import CUSTOM, SPLITS, DatasetSpec, Split
-from ernie_toolkit.data.tagged import read_tags
+from ernie_toolkit.data.tagged import bio_labels, read_tags
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.pairing import strict_zip
 
@@ -89,14 +89,12 @@ def _labels(
         labels, names = read_labels(label_file, options.encoding)
         if task == "seq_cls":
             check_spellings(label_file, labels)
+        elif task == "token_cls":
+            labels, names = bio_labels(labels, names, f"{label_file}")
     elif train_file is not None:
-        labels = read_tags(train_file) if task == "token_cls" else _collect_labels(train_file, options)
+        labels = read_tags(train_file, options) if task == "token_cls" else _collect_labels(train_file, options)
     else:
         raise ConfigError("data set 'custom' has no labels: give --label_file or --train_file")
-    if task == "token_cls":
-        from ernie_toolkit.decoding.bio import check_bio_labels  # brings numpy, which reading data does not need
-
-        check_bio_labels(labels, f"{label_file or train_file}")
     return labels, names
 
 

@@ -1,11 +1,9 @@
-"""Strict BIO: tags to entities, and label sets that are none."""
+"""Strict BIO: tags to entities."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Tuple
-
-from ernie_toolkit.errors import DataError
 
 EntitySpan = Tuple[str, int, int]
 
@@ -32,26 +30,3 @@ def entity_spans(tags: Sequence[str]) -> list[EntitySpan]:
         if tag.startswith("B-"):
             kind, start = tag[2:], index
     return spans
-
-
-def check_bio_labels(labels: Sequence[str], where: str) -> None:
-    """Raise DataError unless `labels` are "O" and B-X, with I-X or without, for each type X of entity.
-
-    `where` is the file that the labels came from; the message begins with it.
-    """
-    for label in labels:
-        if not _is_bio(label):
-            raise DataError(
-                f'{where}: label "{label}" is not BIO; name labels "O" outside of entities, "B-TYPE" at the '
-                'first character of an entity and "I-TYPE" at its other characters'
-            )
-    if "O" not in labels:
-        raise DataError(f'{where}: the BIO labels have no "O"; add it, it marks what is outside of entities')
-    for label in labels:
-        begin = "B-" + label[2:]
-        if label.startswith("I-") and begin not in labels:
-            # with not one B the set was tagged by another scheme; with some, a single label was forgotten
-            scheme = "" if any(other.startswith("B-") for other in labels) else ", as in IO tagging; BIO is needed"
-            raise DataError(
-                f'{where}: label "{label}" has no "{begin}"{scheme}: tag the first character of every entity "{begin}"'
-            )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BundleInfo
-from ernie_toolkit.data.file_options import ON_ERROR, FileOptions
+from ernie_toolkit.data.file_options import ENCODINGS, ON_ERROR, FileOptions, FileRecord
 from ernie_toolkit.data.inputs import InputRow, read_input_rows, skipped_notice, with_answers
 from ernie_toolkit.data.lines import check_text
 from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, TaggedText, answer_fields, empty_fields
@@ -59,15 +59,19 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
         "--input_file", help="inputs: one a line (pairs separated by a tab), or JSON lines (.json, .jsonl)"
     )
     parser.add_argument("--output_file", help="write one JSON object a line here instead of printing answers")
-    add_on_error_argument(parser)
+    add_reading_arguments(parser)
 
 
-def add_on_error_argument(parser: argparse.ArgumentParser) -> None:
-    """`--on_error`."""
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--on_error` and `--encoding`: how a file to predict is read."""
     parser.add_argument(
         "--on_error", default=ON_ERROR[0], choices=ON_ERROR,
         help="rows of a file that are blank or cannot be read: stop there, or skip them with an answer of null, so "
         "that there are as many answers as lines (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--encoding", default=ENCODINGS[0], choices=ENCODINGS,
+        help="bytes of the file; auto: UTF-8, UTF-16 or GB18030, whichever the bytes show (default: %(default)s)",
     )  # fmt: skip
 
 
@@ -83,8 +87,11 @@ def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[InputRow]:
     if len(given) > 1:
         raise ConfigError(f"--{given[0]} and --{given[1]} exclude each other: give one of them")
     if args.input_file:
-        options = FileOptions(on_error=args.on_error)
-        return read_input_rows(Path(args.input_file), info.text_format, options, info.labels)
+        options, record = FileOptions(encoding=args.encoding, on_error=args.on_error), FileRecord()
+        rows = read_input_rows(Path(args.input_file), info.text_format, options, info.labels, record)
+        for notice in record.notices:
+            sys.stderr.write(f"notice: {notice}\n")
+        return rows
     for name in ("text", "text_pair", "question", "context"):
         for number, text in enumerate(getattr(args, name), 1):
             try:

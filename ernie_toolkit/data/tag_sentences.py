@@ -1,0 +1,83 @@
+"""What the readers of tagged files share: a file, and a sentence as it stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Collection, Optional, Tuple
+
+from ernie_toolkit.data.file_options import FileOptions, FileRecord
+from ernie_toolkit.data.lines import read_all_lines
+from ernie_toolkit.data.registry import Split
+from ernie_toolkit.data.tag_schemes import Place
+from ernie_toolkit.errors import DataError
+
+
+@dataclass(frozen=True)
+class TaggedFile:
+    """A file to read, how it is read, and where to note what was found; `known` are the tags of the data set."""
+
+    path: Path
+    split: Split
+    options: FileOptions
+    record: FileRecord
+    known: Collection[str] = ()
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Every line with its number from 1: the one place where the bytes of tagged files are decoded."""
+        return read_all_lines(self.path)
+
+    def rows(self) -> Iterator[tuple[int, str]]:
+        """The lines of a file with a sentence a line; a blank line between rows to predict comes as "".
+
+        Elsewhere blank lines are no rows, and nowhere are those at the end of the file.
+        """
+        blank: list[int] = []
+        for number, line in self.lines():
+            if not line.strip():
+                blank.append(number)
+                continue
+            if self.split == "test":
+                yield from ((earlier, "") for earlier in blank)
+            blank = []
+            yield number, line
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Tokens and tags as a file has them; `place` gives the "file:line" of a token by its index.
+
+    `spans`: the tags are BIO already, made from spans of a text. `form`: what the sentence came as, for people.
+    `notes`: what is to be counted and said of it.
+    """
+
+    tokens: list[str]
+    tags: list[str] | None
+    place: Place
+    own_id: Any = None
+    spans: bool = False
+    form: str = ""
+    notes: tuple[str, ...] = ()
+
+
+Row = Tuple[int, Callable[[], Optional[Sentence]]]
+"""The line where a sentence begins, and what reads it: None for one that takes no part, which the record knows."""
+
+
+def everywhere(where: str) -> Place:
+    """The place of every token of a row that is one line."""
+    return lambda _: where
+
+
+def check_tokens(tokens: Sequence[str], place: Place) -> None:
+    """Raise DataError where a token is empty."""
+    if "" in tokens:
+        index = tokens.index("")
+        raise DataError(f"{place(index)}: token {index + 1} is empty: take it and its tag out")
+
+
+def check_not_blank(line: str, where: str) -> None:
+    """Raise DataError on a blank line where a row to predict belongs."""
+    if not line:
+        raise DataError(f"{where}: a blank line between the sentences to predict: fill it or take it out")
