@@ -25,9 +25,9 @@ def write_predictions(
     """Write `test_results.json`, and the file that the benchmark asks for where it asks for one.
 
     The first is one JSON object with `predictions`: the id and the fields of `answer_fields`, the text where entities
-    point into it, and the `line` where it is known. Rows that could not be read (`data.skipped`) have None for id and
-    answer, and their `reason`; they stand where their lines are, at the end where lines are not known. With
-    `output_format` "guide" it is the object of `guide_results` instead.
+    point into it, and the `line` where it is known. Rows that could not be read (`data.skipped`) have None for an
+    answer, their number from 0 as id (a question its own id), and their `reason`; they stand where their lines are, at
+    the end where nothing tells their place. With `output_format` "guide" it is the object of `guide_results` instead.
 
     `<dataset>_predict.json` is CLUE's submission: one JSON object a line with id and label, for tnews and iflytek
     with the label's name, a row that could not be read as a line of null; for questions one object, id to answer,
