@@ -180,6 +180,10 @@ def test_published_tags_stay_as_they_are(tmp_path: Path) -> None:
     list(read_tagged(tmp_path / "train.txt", data.spec, record=record))
     assert "tags: BIO, 1 I- that continue(s) no entity left as published (first at" in record.format
     assert record.format.endswith("; 2 entities of 3 types")
+    rows = read_tagged(columns(tmp_path / "train.txt", "B-PER", "B-PER", "I-LOC", "O O"), data.spec, record=record)
+    for _ in range(3):
+        next(rows)
+    assert "1 I- that continue(s) no entity" in record.format  # known as soon as it was read
     columns(tmp_path / "train.txt", "I-PER I-PER", "I-LOC B-LOC")
     data = load_dataset("msra_ner", data_dir=tmp_path, splits=("train",))
     assert [row["labels"] for row in data.split("train")] == [["B-PER", "I-PER"], ["B-LOC", "B-LOC"]]

@@ -100,6 +100,13 @@ def test_forms_are_named(tmp_path: Path) -> None:
     )
 
 
+def test_spans_have_no_scheme(tmp_path: Path) -> None:
+    path = write(tmp_path / "train.json", FORMS["triples"], FORMS["cluener"])
+    examples, record = read(path, tag_scheme="bioes")
+    assert record.notices == [f"--tag_scheme is for tags, and spans have none: not used for {path}"]
+    assert entity_spans(examples[1]["labels"]) == SPANS
+
+
 def test_lines_of_a_list(tmp_path: Path) -> None:
     path = tmp_path / "train.json"
     first = json.dumps(FORMS["triples"], indent=2)
@@ -108,7 +115,7 @@ def test_lines_of_a_list(tmp_path: Path) -> None:
     for content, place, message in (
         ('[{"text": "周", "label": []}\n{"text": "宁"}]', 2, "the JSON list is broken there: a comma or its closing"),
         ('[{"text": "周", "label": []},\n{"text" "宁"}]', 2, "not valid JSON (column 9: Expecting ':' delimiter)"),
-        ('[{"text": "周", "label": []}\n', 2, "the JSON list is broken there"),
+        ('[{"text": "周", "label": []}\n', 1, "the JSON list is broken there"),
         ('[{"text": "周", "label": []}]\n{"text": "宁"}', 2, "text behind the JSON list"),
         ('[{"text": "周", "label": []},\n"宁"]', 2, "a JSON text in the list, not an object"),
         ("[" * 100_000, 1, "not usable JSON"),

@@ -12,10 +12,10 @@ conversion does not depend on the scheme, only what is said about the tags does.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 from ernie_toolkit.errors import DataError
 
@@ -82,13 +82,14 @@ class TagReader:
     `option` is one of `file_options.TAG_SCHEMES`. With "auto" the scheme is that of all tags read so far: by E- and S-
     it is BIOES, by M- BMES, by L- and U- BILOU; else IOB1 where more entities begin with an I- than with a B- that IOB1
     would not have, else BIO. With `as_published` the tags of a BIO file stay as they are, those too that continue no
-    entity, so that figures on a published data set stay comparable. `types` are the types of entity seen.
+    entity, so that figures on a published data set stay comparable. `types` are the types of entity seen, `begun`
+    counts the entities that any tag begins.
     """
 
     def __init__(self, option: str = "auto", as_published: bool = False) -> None:
         self.option = option
         self.as_published = as_published
-        self._entities = 0
+        self.begun = 0
         self.types: set[str] = set()
         self._parsed: dict[str, tuple[str, str]] = {"O": ("O", "")}
         self._letters: dict[str, str] = {}
@@ -111,7 +112,7 @@ class TagReader:
     @property
     def entities(self) -> int:
         """How many entities there are so far."""
-        return self._entities - (self._orphans.number if self._keeps_orphans else 0)
+        return self.begun - (self._orphans.number if self._keeps_orphans else 0)
 
     @property
     def _keeps_orphans(self) -> bool:
@@ -119,13 +120,15 @@ class TagReader:
 
     def convert(self, tags: Sequence[str], place: Place) -> list[str]:
         """The tags of one sentence in BIO. Raises DataError on a tag of none or of another scheme."""
+        if tags.count("O") == len(tags):
+            return list(tags)
         pairs = set(zip(chain(("O",), tags), tags))
         if not pairs <= self._plain:
             converted = self._convert(tags, place)
             return list(tags) if self._keeps_orphans else converted
         entities = sum(map(tags.count, self._plain_begins))
         if entities:
-            self._entities += entities
+            self.begun += entities
             first = ""
             if not (self._needless.number and self._broken.number):
                 first = place(next(i for i, tag in enumerate(tags) if tag in self._plain_begins))
@@ -135,16 +138,16 @@ class TagReader:
 
     def add_spans(self, types: Sequence[str]) -> None:
         """Count the entities of a sentence that came as spans, which have no scheme."""
-        self._entities += len(types)
+        self.begun += len(types)
         self.types.update(types)
 
     def check(self) -> None:
         """Raise DataError where the tags of the whole file are not of the scheme that their letters say."""
         scheme = self.scheme
-        if scheme.marks_ends and self._broken.number > FEW * self._entities:
+        if scheme.marks_ends and self._broken.number > FEW * self.begun:
             marks = [letter for letter in self._letters if letter not in "BI"] or list(self._letters)
             raise DataError(
-                f"{self._broken.first}: {self._broken.number} of {self._entities} entities do not begin and end as in "
+                f"{self._broken.first}: {self._broken.number} of {self.begun} entities do not begin and end as in "
                 f"{scheme.name}, this one first ({marks[0]}- stands first at {self._letters[marks[0]]}): "
                 "correct the tags, or name their scheme with --tag_scheme"
             )
@@ -163,7 +166,7 @@ class TagReader:
 
     def notices(self) -> list[str]:
         """What has to be said about the tags so far: nothing where all follow BIO, or the scheme that was named."""
-        scheme, total = self.scheme, self._entities
+        scheme, total = self.scheme, self.begun
         orphans, needless, broken = self._orphans, self._needless, self._broken
         if scheme.marks_ends:
             text = f"do not begin and end as in {scheme.name} (first at {broken.first}): each goes as far as its tags"
@@ -206,7 +209,7 @@ class TagReader:
         return converted
 
     def _begin(self, letter: str, kind: str, before: str, index: int, place: Place) -> None:
-        self._entities += 1
+        self.begun += 1
         if letter not in _BEGINS:
             self._orphans.add(place(index))
         elif kind != before:

@@ -103,22 +103,32 @@ class _Journal:
     def __init__(self, file: TaggedFile, tags: TagReader) -> None:
         self.record, self.tags = file.record, tags
         self._layout = ""
+        self._told = -1, 0, 0  # what the record was written from last
         self._forms: dict[str, None] = {}
         self._notes: dict[str, list[int]] = {}
         self._earlier = list(self.record.notices)
-        self._unused = _unused_options(file)
+        self._unused = dict.fromkeys(_unused_options(file))
+        self._scheme_unused = file.options.tag_scheme != "auto"
+        self._path = file.path
 
     def note(self, sentence: Sentence, line: int) -> None:
         """Bring the record up to date after a sentence."""
         if sentence.form:
             self._forms[sentence.form] = None
+        if sentence.spans and self._scheme_unused:
+            self._unused[f"--tag_scheme is for tags, and spans have none: not used for {self._path}"] = None
         for note in sentence.notes:
             self._notes.setdefault(note, []).append(line)
         record, tags = self.record, self.tags
         if not self._layout:
             self._layout = record.format
+        state = tags.begun, len(self._forms), len(self._unused)
+        if state == self._told and not sentence.notes:
+            return
+        self._told = state
         forms = f" ({', '.join(self._forms)})" if self._forms else ""
-        scheme = f"; {tags.description}" if tags.description else ""
+        description = tags.description
+        scheme = f"; {description}" if description else ""
         counts = f"; {tags.entities} entities of {len(tags.types)} types" if tags.entities else ""
         record.format = f"{self._layout}{forms}{scheme}{counts}"
         notes = [f"{len(lines)} {note} (first at line {lines[0]})" for note, lines in self._notes.items()]
@@ -168,7 +178,7 @@ def _character_tags(tokens: Sequence[str], tags: Sequence[str]) -> list[str]:
 
 def _example(sentence: Sentence, reader: TagReader, spec: DatasetSpec, split: Split, index: int) -> Example:
     where = sentence.place(0)
-    text = check_text(join_tokens(sentence.tokens), "the sentence", where)
+    text = _checked(join_tokens(sentence.tokens), where)
     labels = _bio_tags(sentence, reader, split)
     if labels is not None:
         if not set(spec.labels).issuperset(labels):
@@ -183,6 +193,15 @@ def _example(sentence: Sentence, reader: TagReader, spec: DatasetSpec, split: Sp
         "text": text,
         "labels": labels,
     }
+
+
+def _checked(text: str, where: str) -> str:
+    """`text` if `check_text` would take it, found out with less work for the many that are in order."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return check_text(text, "the sentence", where)
+    return text if text.strip() else check_text(text, "the sentence", where)
 
 
 def _bio_tags(sentence: Sentence, reader: TagReader, split: Split) -> list[str] | None:
