@@ -9,7 +9,13 @@ from typing import Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, Bundle, read_bundle, stale_message
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
-from ernie_toolkit.compression.options import CompressionOptions, check_compression_options, check_distillation
+from ernie_toolkit.compression.figures import best_tradeoffs, change_text, shown_figures, size_text, speed_text
+from ernie_toolkit.compression.options import (
+    CompressionOptions,
+    bundle_directory,
+    check_compression_options,
+    check_distillation,
+)
 from ernie_toolkit.compression.pipeline import compress_bundle, compress_session
 from ernie_toolkit.compression.report import Report
 from ernie_toolkit.compression.run_state import Request, check_unfinished
@@ -18,6 +24,7 @@ from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.devices import accelerate_cpu, check_device
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.heads import difference, same_labels
 from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local, model_labels
 from ernie_toolkit.options import (
@@ -30,7 +37,7 @@ from ernie_toolkit.options import (
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, read_config, resolve_options
 from ernie_toolkit.tasks import TASKS, Task, make_task
-from utils import CONFIG_OPTIONS, config_path, load_splits, trained_labels
+from utils import CONFIG_OPTIONS, SOURCE_NAMES, config_path, load_splits, trained_labels, with_config
 
 # In these scripts --fp16 asks for an FP16 model, not for training in it.
 NOT_OF_TRAINING = ("fp16", "fp16_opt_level")
@@ -89,6 +96,9 @@ def settle(source: SourceOptions, given: argparse.Namespace, task: str, record: 
     config = read_config(Path(source.config), task, source.dataset, CONFIG_OPTIONS, record.get("model") == SAMPLE_MODEL)
     config |= {name: value for name, value in record.get("settings", {}).items() if name in OF_THE_MODEL}
     compression = resolve_options(CompressionOptions, config, given)
+    compression = dataclasses.replace(
+        compression, input_infer_model_path=bundle_directory(compression.input_infer_model_path)
+    )
     training = dataclasses.replace(resolve_options(TrainingOptions, config, given), fp16=False)
     reading = resolve_options(ReadingOptions, config, given)
     metrics = TASKS[task].metrics
@@ -170,19 +180,22 @@ def run_compression(settings: Settings, data: DataSet, task: Task) -> Report:
 
 
 def print_report(report: Report, directory: Path) -> None:
-    """Print the models that are deployed, a line each, and where the report is."""
+    """Print the models that are deployed, a line each, and where the report is; *: a best trade-off."""
     width = max(len(item.name) for item in (report.baseline, *report.candidates))
-    say(f"kept, of {len(report.candidates)} candidates:")
+    front = {item.name for item in best_tradeoffs(report)}
+    say(f"kept, of {len(report.candidates)} candidates (*: best trade-off of {report.metric} and latency):")
     for item in (report.baseline, *(item for item in report.candidates if item.kept)):
+        change = "" if item is report.baseline else f"({change_text(shown_figures(report, item).change)})"
         say(
-            f"  {item.name:<{width}}  {report.metric} {item.metrics[report.metric]:.4f} ({0.0 - item.drop:+.2f})  "
-            f"{item.size / 1e6:>6.1f} MB  {item.throughput_ratio or 1:>5.2f}x  {directory / item.file}"
+            f"  {'*' if item.name in front else ' '} {item.name:<{width}}  {report.metric} "
+            f"{item.metrics[report.metric]:.4f} {change:<7}  {size_text(report, item):>6} MB  "
+            f"{speed_text(report, item)}  {directory / item.file}"
         )
     say(f"report: {directory / 'compress_report.md'} (.json, .png)")
 
 
-def run_compress_script(task: str, dataset: str, description: str, argv: Sequence[str]) -> None:
-    """Parse the arguments of a compress_* script, settle settings, run; `dataset` is worked on where none is named."""
+def build_parser(task: str, dataset: str, description: str) -> OneLineParser:
+    """The arguments of a compress_* script."""
     names = [name for name, spec in DATASETS.items() if spec.task == task]
     parser = OneLineParser(
         prog=TASK_SCRIPTS[task].replace("run_", "compress_"),
@@ -195,8 +208,17 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
     add_options(parser, TrainingOptions, without=NOT_OF_TRAINING)
     if task == "qa":
         add_options(parser, ReadingOptions)
+    add_guide_flags(parser, parser.prog)
+    return parser
+
+
+def run_compress_script(task: str, dataset: str, description: str, argv: Sequence[str]) -> None:
+    """Parse the arguments of a compress_* script, settle settings, run; `dataset` is worked on where none is named."""
+    parser = build_parser(task, dataset, description)
+    defaults = {"dataset": dataset}
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
+        given = with_config(given, resolve_options(SourceOptions, defaults, given), task, SOURCE_NAMES)
         source = resolve_options(SourceOptions, defaults, given)
         source = dataclasses.replace(source, config=config_path(source, given))
         asked = settle(source, given, task, {}).compression  # a mistake in the settings is told before anything is read

@@ -5,13 +5,13 @@ Nothing here imports paddle or reads data at import time: `--help` and argument 
 
 import argparse
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, WEIGHTS_FILE
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, is_main_process, print_settings, say, warn
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, is_main_process, notice, print_settings, say, warn
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
 from ernie_toolkit.data.file_options import FileOptions
@@ -19,6 +19,7 @@ from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.devices import accelerate_cpu, check_device
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.finished import SAMPLE, check_replaceable, drop_stale_bundle
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.heads import are_named, with_model_labels
 from ernie_toolkit.models import (
     DEFAULT_MODEL,
@@ -36,8 +37,9 @@ from ernie_toolkit.options import (
     check_training_options,
 )
 from ernie_toolkit.reporting import read_metrics
-from ernie_toolkit.settings import add_options, read_config, resolve_options
+from ernie_toolkit.settings import add_options, config_notices, read_config, resolve_options
 from ernie_toolkit.tasks import TASKS, Task, make_task
+from ernie_toolkit.training.chosen_checkpoint import goes_on, goes_on_in_place
 
 if TYPE_CHECKING:
     from ernie_toolkit.finetuning import Session
@@ -47,7 +49,12 @@ STAGES = ("do_train", "do_eval", "do_predict", "do_export")
 # Real rows on which an exported model is compared with Paddle's.
 PARITY_ROWS = 64
 # Every option that the YAML file may set: it is one file for all tasks and scripts.
-CONFIG_OPTIONS = (TrainingOptions, ReadingOptions, CompressionOptions)
+CONFIG_OPTIONS = (RunOptions, TrainingOptions, ReadingOptions, CompressionOptions)
+# Of the run's own options those that it may set: the rest says where the file is, and which part of it counts.
+RUN_NAMES = frozenset(item.name for item in dataclasses.fields(RunOptions)) - {"config", "dataset"}
+SOURCE_NAMES = frozenset(item.name for item in dataclasses.fields(SourceOptions)) & RUN_NAMES - {
+    "model_name_or_path", "output_dir", "resume", "overwrite_output_dir"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,8 @@ def check_run(run: RunOptions, given: argparse.Namespace, task: str) -> RunOptio
         if not trained.is_dir():
             raise ConfigError(f"{trained}: no trained model there: give --do_train, or --model_name_or_path")
     if run.do_train:
-        check_replaceable(trained, None, run.resume, run.overwrite_output_dir)
+        resume = goes_on_in_place(run.resume, run.resume_from_checkpoint, trained)
+        check_replaceable(trained, None, resume, run.overwrite_output_dir)
     if run.model_name_or_path and is_local(run.model_name_or_path):
         check_model_directory(Path(run.model_name_or_path))
     return run
@@ -186,22 +194,22 @@ def train_model(session: "Session", settings: Settings, directory: Path, device:
     from ernie_toolkit.training import discard_checkpoints
 
     run = settings.run
-    result = session.train(settings.training, directory, device, run.resume, run.overwrite_output_dir)
+    resume = goes_on(run.resume, run.resume_from_checkpoint, directory, run.overwrite_output_dir)
+    result = session.train(settings.training, directory, device, resume, run.overwrite_output_dir)
     if is_main_process():
         save_model(session.loaded.model, session.loaded.vocabulary, directory)
         for place in dict.fromkeys((directory / EXPORT_DIRECTORY, bundle_place(run))):
-            notice = drop_stale_bundle(place, directory / WEIGHTS_FILE)
-            if notice:
-                say(notice)
+            dropped = drop_stale_bundle(place, directory / WEIGHTS_FILE)
+            if dropped:
+                say(dropped)
         title = f"{session.loaded.source} on {run.dataset} ({session.data.source})"
         plot_training_curve(
             result.history, session.task.metrics[0], title, directory / "training_curve.png", result.best_step
         )
         if not settings.training.keep_checkpoints:
             discard_checkpoints(directory)
-    say(
-        f"trained to step {result.steps} in {result.seconds:.1f} s; best on dev at step {result.best_step}: {directory}"
-    )
+    kept = f"best on dev at step {result.best_step}" if settings.training.keeps_best else "the last step's weights"
+    say(f"trained to step {result.steps} in {result.seconds:.1f} s; {kept}: {directory}")
     return result
 
 
@@ -286,8 +294,8 @@ def settle(run: RunOptions, given: argparse.Namespace, task: str, sample: bool) 
     return Settings(run, training, reading)
 
 
-def run_script(task: str, dataset: str, description: str, argv: Sequence[str]) -> None:
-    """Parse the arguments of a run_* script, settle settings, run; `dataset` is worked on where none is named."""
+def build_parser(task: str, dataset: str, description: str) -> OneLineParser:
+    """The arguments of a run_* script."""
     names = [name for name, spec in DATASETS.items() if spec.task == task]
     parser = OneLineParser(
         prog=TASK_SCRIPTS[task], description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
@@ -295,16 +303,37 @@ def run_script(task: str, dataset: str, description: str, argv: Sequence[str]) -
     defaults = {"dataset": dataset}
     for options_class in (RunOptions, FileOptions, TrainingOptions, *((ReadingOptions,) if task == "qa" else ())):
         add_options(parser, options_class, defaults)
+    add_guide_flags(parser, TASK_SCRIPTS[task])
+    return parser
+
+
+def with_config(
+    given: argparse.Namespace, source: SourceOptions, task: str, names: Collection[str]
+) -> argparse.Namespace:
+    """What was given, on the command line or else in the YAML file, which may have these options beside its own."""
+    path = Path(config_path(source, given))
+    for message in config_notices(path, task, source.dataset, names):
+        notice(message)
+    config = read_config(path, task, source.dataset, CONFIG_OPTIONS)
+    return argparse.Namespace(**{name: config[name] for name in names if name in config} | vars(given))
+
+
+def run_script(task: str, dataset: str, description: str, argv: Sequence[str]) -> None:
+    """Parse the arguments of a run_* script, settle settings, run; `dataset` is worked on where none is named."""
+    parser = build_parser(task, dataset, description)
+    defaults = {"dataset": dataset}
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
+        given = with_config(given, resolve_options(SourceOptions, defaults, given), task, RUN_NAMES)
         run = check_run(resolve_options(RunOptions, defaults, given), given, task)
         settle(run, given, task, sample=False)  # a mistake in the settings is told before data is looked for
         data = load_data(run, given, task)
         if run.do_train:
             place = Path(run.output_dir) / run.dataset
-            notice = check_replaceable(place, data.source, run.resume, run.overwrite_output_dir)
-            if notice:
-                say(notice)
+            resume = goes_on_in_place(run.resume, run.resume_from_checkpoint, place)
+            replaced = check_replaceable(place, data.source, resume, run.overwrite_output_dir)
+            if replaced:
+                say(replaced)
         if not run.model_name_or_path:
             model = SAMPLE_MODEL if data.source == "sample" else DEFAULT_MODEL
             run = dataclasses.replace(run, model_name_or_path=model)

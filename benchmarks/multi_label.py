@@ -66,7 +66,7 @@ def trained(args: argparse.Namespace, data: DataSet, model_name: str, directory:
 
 
 def pruned(args: argparse.Namespace, model: Path, directory: Path) -> list[dict[str, Any]]:
-    """Prune a model; for it and for each width its dev F1 in points, a row's milliseconds and the ratio in batches."""
+    """Prune a model; for it and for each width its dev F1 in points, a row's time, both ratios to FP32's speed."""
     call("prune.py", {
         "params_dir": model, "dataset_dir": args.dataset_dir, "output_dir": directory, "width_mult": args.width_mult,
         "num_train_epochs": args.prune_epochs, "per_device_train_batch_size": args.batch_size,
@@ -78,7 +78,7 @@ def pruned(args: argparse.Namespace, model: Path, directory: Path) -> list[dict[
     for item in (report["baseline"], *report["candidates"]):
         scores = {name: 100 * item["metrics"][name] for name in ("micro_f1", "macro_f1")}
         rows.append({"name": item["name"], **scores, "latency_ms": item["latency_ms"], "bytes": item["size"],
-                     "ratio": item["throughput_ratio"] or 1.0})  # fmt: skip
+                     "speed": item["latency_ratio"], "ratio": item["throughput_ratio"]})  # fmt: skip
     return rows
 
 
@@ -92,10 +92,10 @@ def print_trained(table: dict[str, dict[str, float]]) -> None:
 
 def print_pruned(rows: list[dict[str, Any]]) -> None:
     """A line for each width, in the columns of the guide's table."""
-    print("| model | micro F1 | macro F1 | ms a row | speed in batches | MB |\n" + "| --- " * 6 + "|")
+    print("| model | micro F1 | macro F1 | ms a row | ratio | ratio in batches | MB |\n" + "| --- " * 7 + "|")
     for row in rows:
-        print(f"| {row['name']} | {row['micro_f1']:.2f} | {row['macro_f1']:.2f} | {row['latency_ms']:.2f} "
-              f"| {row['ratio']:.2f}x | {row['bytes'] / 1e6:.1f} |")  # fmt: skip
+        print(f"| {row['name']} | {row['micro_f1']:.2f} | {row['macro_f1']:.2f} | {row['latency_ms']:g} "
+              f"| {row['speed']:.2f}x | {row['ratio']:.2f}x | {row['bytes'] / 1e6:.1f} |")  # fmt: skip
 
 
 def main() -> None:

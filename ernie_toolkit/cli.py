@@ -127,6 +127,12 @@ def warn(message: str) -> None:
         print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
+def notice(message: str) -> None:
+    """Print a line to standard error, from the main process, about what is as the user may not expect it."""
+    if is_main_process():
+        print(f"notice: {message}", file=sys.stderr, flush=True)
+
+
 def print_settings(settings: dict[str, Any]) -> None:
     """Print resolved settings as one block of aligned lines."""
     width = max(len(key) for key in settings)

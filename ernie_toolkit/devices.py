@@ -1,10 +1,12 @@
 """The device that Paddle computes on: found, checked, and on a CPU set up to be fast."""
 
+import os
 from importlib.metadata import PackageNotFoundError, distribution
 
 from ernie_toolkit.acceleration import apply_cpu_settings, import_paddle
 from ernie_toolkit.cli import say
 from ernie_toolkit.errors import DeviceError
+from ernie_toolkit.options import split_device
 
 
 def accelerate_cpu(device: str | None) -> None:
@@ -22,8 +24,16 @@ def accelerate_cpu(device: str | None) -> None:
 def check_device(device: str | None) -> str:
     """The device to compute on: what was asked for and is there, else a GPU where there is one, else the CPU.
 
-    Imports paddle. Raises DeviceError where a device was asked for and this PaddlePaddle has none.
+    `device` may name a card ("gpu:1"). Imports paddle. Raises DeviceError where a device was asked for and this
+    PaddlePaddle has none, or several processes were told to share one card.
     """
+    kind, card = split_device(device or "")
+    processes = int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
+    if card is not None and processes > 1:
+        raise DeviceError(
+            f"--device {device} is one card, and paddle.distributed.launch started {processes} processes: give "
+            f"--device {kind}, and the cards to paddle.distributed.launch (--gpus)"
+        )
     import_paddle()
     import paddle
 
@@ -35,11 +45,14 @@ def check_device(device: str | None) -> str:
             return "gpu"
         say("notice: no GPU found, computing on the CPU (--device cpu says so on purpose)")
         return "cpu"
-    if device != "cpu" and not counts[device]:
+    if kind != "cpu" and not counts[kind]:
         raise DeviceError(
-            f"--device {device}: this PaddlePaddle {paddle.__version__} sees no {device}; install the build for it "
+            f"--device {device}: this PaddlePaddle {paddle.__version__} sees no {kind}; install the build for it "
             "(README, 'GPU'), or use --device cpu"
         )
+    if card is not None and card >= counts[kind]:
+        cards = ", ".join(f"{kind}:{number}" for number in range(counts[kind]))
+        raise DeviceError(f"--device {device}: there is no such card: this machine has {cards}")
     return device
 
 

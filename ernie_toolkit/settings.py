@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.guide_flags import not_needed
+from ernie_toolkit.options import RunOptions, boolean, dataset_name
 
 TASK_SECTIONS = {"seq_cls": "SequenceClassification", "token_cls": "TokenClassification", "qa": "QuestionAnswering"}
-SAMPLE_SECTION = "Sample"
+SAMPLE_SECTION, DEFAULTS = "Sample", "DefaultArgs"
+OF_A_RUN = frozenset(item.name for item in dataclasses.fields(RunOptions))
 Options = TypeVar("Options")
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in ("true", "1", "yes", "on"):
-        return True
-    if text.lower() in ("false", "0", "no", "off"):
-        return False
-    raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
 
 
 def add_options(
@@ -41,13 +36,15 @@ def add_options(
         flag, text = f"--{item.name}", item.metadata["help"] + ("" if shown == "" else f" (default: {shown})")
         if isinstance(item.default, bool):
             group.add_argument(
-                flag, type=_boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text
+                flag, type=boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text
             )
         else:
-            many = isinstance(item.default, tuple)
+            nargs = None
+            if isinstance(item.default, tuple):
+                nargs = "*" if item.metadata["empty"] else "+"
             group.add_argument(
-                flag, type=_element_type(item.default), nargs="+" if many else None, choices=item.metadata["choices"],
-                default=argparse.SUPPRESS, help=text,
+                flag, type=item.metadata["parse"] or _element_type(item.default), nargs=nargs,
+                choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text,
             )  # fmt: skip
 
 
@@ -59,27 +56,36 @@ def _element_type(default: Any) -> type:
 
 
 def _overlay(section: Any, known: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
-    """One mapping of the YAML file, each key known and each value of its option's type."""
+    """One mapping of the YAML file, each key known and each value of its option's type.
+
+    Keys of the guides that are not needed have no value here: see `config_notices`.
+    """
+    values = {}
+    for key, value in _mapping(section, path, where).items():
+        if key not in known:
+            if not_needed(str(key)) is not None or key == "task_name":
+                continue
+            raise ConfigError(f"{path}: unknown key '{key}' in {where}: use one of {', '.join(sorted(known))}")
+        default, metadata = known[key].default, known[key].metadata
+        if isinstance(default, tuple):
+            items = value if isinstance(value, list) else [value]
+            values[key] = tuple(
+                _checked(item, _element_type(default), metadata, f"{path}: {where}.{key}") for item in items
+            )
+        else:
+            values[key] = _checked(value, type(default), metadata, f"{path}: {where}.{key}")
+    return values
+
+
+def _mapping(section: Any, path: Path, where: str) -> dict[Any, Any]:
     if section is None:
         return {}
     if not isinstance(section, dict):
         raise ConfigError(f"{path}: {where} is not a mapping of option names to values")
-    values = {}
-    for key, value in section.items():
-        if key not in known:
-            raise ConfigError(f"{path}: unknown key '{key}' in {where}: use one of {', '.join(sorted(known))}")
-        default, choices = known[key].default, known[key].metadata["choices"]
-        if isinstance(default, tuple):
-            items = value if isinstance(value, list) else [value]
-            values[key] = tuple(
-                _checked(item, _element_type(default), choices, f"{path}: {where}.{key}") for item in items
-            )
-        else:
-            values[key] = _checked(value, type(default), choices, f"{path}: {where}.{key}")
-    return values
+    return section
 
 
-def _checked(value: Any, kind: type, choices: Sequence[str] | None, where: str) -> Any:
+def _checked(value: Any, kind: type, metadata: Mapping[str, Any], where: str) -> Any:
     if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
         try:  # YAML 1.1 reads 3e-5 (no point) as a string
             value = float(value)
@@ -87,21 +93,24 @@ def _checked(value: Any, kind: type, choices: Sequence[str] | None, where: str) 
             raise ConfigError(f"{where} is '{value}': it must be a number") from None
     if kind is str and type(value) in (int, float):  # a width, a path: what looks like a number is text too
         value = str(value)
+    if kind is str and value is False and "no" in (metadata["choices"] or ()):  # YAML 1.1 reads no as false
+        value = "no"
+    if metadata["parse"] and isinstance(value, str):
+        try:
+            value = metadata["parse"](value)
+        except argparse.ArgumentTypeError as error:
+            raise ConfigError(f"{where}: {error}") from None
     if type(value) is not kind:
         raise ConfigError(f"{where} is {value!r}: it must be of type {kind.__name__}")
-    if choices and value not in choices:
-        raise ConfigError(f"{where} is {value!r}: use one of {', '.join(choices)}")
+    if metadata["choices"] and value not in metadata["choices"]:
+        raise ConfigError(f"{where} is {value!r}: use one of {', '.join(metadata['choices'])}")
     return value
 
 
-def read_config(
-    path: Path, task: str, dataset: str, options_classes: Sequence[type], sample: bool = False
-) -> dict[str, Any]:
-    """Option values that a YAML file gives for one data set of a task, for the fields of some dataclasses.
+def _sections(path: Path) -> dict[str, Any]:
+    """A YAML file's mappings of options, by the places where they stand in it; ConfigError on any other file.
 
-    The file has `DefaultArgs`, a section per task with one mapping per data set, and `Sample` of the same
-    form as a task section, which is laid over the others when a run trains the sample model. The whole
-    file is checked, not only the part in use. Raises ConfigError that names file and key.
+    `DefaultArgs` is always among them; the others are `SECTION.DATASET`.
     """
     import yaml
 
@@ -113,20 +122,51 @@ def read_config(
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: not a mapping of sections")
-    known = {item.name: item for options_class in options_classes for item in dataclasses.fields(options_class)}
-    values = _overlay(content.pop("DefaultArgs", None), known, path, "DefaultArgs")
-    sections: dict[str, dict[str, dict[str, Any]]] = {}
+    found = {DEFAULTS: content.pop(DEFAULTS, None)}
     for name, section in content.items():
         if name not in (*TASK_SECTIONS.values(), SAMPLE_SECTION):
-            allowed = ", ".join(("DefaultArgs", *TASK_SECTIONS.values(), SAMPLE_SECTION))
+            allowed = ", ".join((DEFAULTS, *TASK_SECTIONS.values(), SAMPLE_SECTION))
             raise ConfigError(f"{path}: unknown key '{name}': use one of {allowed}")
         if not isinstance(section, dict):
             raise ConfigError(f"{path}: {name} is not a mapping of data sets")
-        sections[name] = {str(key): _overlay(value, known, path, f"{name}.{key}") for key, value in section.items()}
-    values.update(sections.get(TASK_SECTIONS[task], {}).get(dataset, {}))
-    if sample:
-        values.update(sections.get(SAMPLE_SECTION, {}).get(dataset, {}))
-    return values
+        found.update({f"{name}.{dataset_name(str(dataset))}": values for dataset, values in section.items()})
+    return found
+
+
+def read_config(
+    path: Path, task: str, dataset: str, options_classes: Sequence[type], sample: bool = False
+) -> dict[str, Any]:
+    """Option values that a YAML file gives for one data set of a task, for the fields of some dataclasses.
+
+    The file has `DefaultArgs`, a section per task with one mapping per data set, and `Sample` of the same
+    form as a task section, which is laid over the others when a run trains the sample model. The whole
+    file is checked, not only the part in use. Raises ConfigError that names file and key.
+    """
+    known = {item.name: item for options_class in options_classes for item in dataclasses.fields(options_class)}
+    sections = {where: _overlay(section, known, path, where) for where, section in _sections(path).items()}
+    places = [DEFAULTS, f"{TASK_SECTIONS[task]}.{dataset}", *([f"{SAMPLE_SECTION}.{dataset}"] if sample else ())]
+    return {key: value for place in places for key, value in sections.get(place, {}).items()}
+
+
+def config_notices(path: Path, task: str, dataset: str, names: Collection[str]) -> list[str]:
+    """What a YAML file says in vain for one data set of a task, a line each.
+
+    These are the guides' keys that are not needed, and options of a run that are not among `names`. Raises ConfigError
+    as `read_config`.
+    """
+    found = _sections(path)
+    notices = []
+    for where in (DEFAULTS, f"{TASK_SECTIONS[task]}.{dataset}"):
+        for key, value in _mapping(found.get(where), path, where).items():
+            place, reason = f"{path}: {where}.{key}", not_needed(str(key))
+            if key in ("dataset", "task_name"):
+                if where == DEFAULTS or dataset_name(str(value)) != dataset:
+                    notices.append(f"{place} is left out: the section's name and --dataset say which data set it is")
+            elif reason is not None:
+                notices.append(f"{place} is not needed: {reason}")
+            elif key in OF_A_RUN and key not in names:
+                notices.append(f"{place} is left out: give --{key} on the command line")
+    return notices
 
 
 def resolve_options(

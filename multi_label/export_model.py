@@ -12,6 +12,7 @@ from ernie_toolkit.bundle import BUNDLE_FILE
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.options import option
 from ernie_toolkit.settings import add_options, resolve_options
 
@@ -27,10 +28,17 @@ class ExportOptions:
     legacy_pdmodel: bool = option(True, "write float32.pdmodel and float32.pdiparams too")
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse arguments, export."""
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = OneLineParser(prog="export_model.py", description=__doc__)
     add_options(parser, ExportOptions)
+    add_guide_flags(parser, "multi_label/export_model.py")
+    return parser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, export."""
+    parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(ExportOptions, {}, given)

@@ -23,6 +23,7 @@ from ernie_toolkit.data.lines import is_json
 from ernie_toolkit.decoding import LabelSetAnswer
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.files import write_text
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference.console import output_lines
 from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
@@ -54,10 +55,17 @@ def answer_lines(rows: Sequence[InputRow], answers: Sequence[LabelSetAnswer], pa
     return "".join("\n" if answer is None else format_line(str(row.text), answer.labels) for row, answer in found)
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse arguments, predict, write."""
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = OneLineParser(prog="predict.py", description=__doc__)
     add_options(parser, PredictOptions)
+    add_guide_flags(parser, "multi_label/predict.py")
+    return parser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, predict, write."""
+    parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(PredictOptions, {}, given)

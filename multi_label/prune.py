@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
+from ernie_toolkit.compression.figures import size_text, speed_text
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
 from ernie_toolkit.compression.pipeline import Request, check_unfinished
 from ernie_toolkit.compression.report import Report
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.options import TRAINING_DEFAULTS, PlaceOptions
 from ernie_toolkit.options import TrainingOptions, check_training_options, option
 from ernie_toolkit.settings import add_options, resolve_options
@@ -38,27 +40,29 @@ class PruneOptions(PlaceOptions):
 
 
 def print_report(report: Report, directory: Path) -> None:
-    """Print a line for each model: dev figures, time for a row, size."""
-    say(f"{'model':<16}{'micro F1':>10}{'macro F1':>10}{'ms a row':>10}{'speed':>8}{'MB':>8}")
+    """Print a line for each model: dev figures, size, speed."""
+    say(f"{'model':<16}{'micro F1':>10}{'macro F1':>10}{'MB':>8}  speed, and how many times FP32's that is")
     for item in (report.baseline, *report.candidates):
-        figures = (100 * item.metrics["micro_f1"], 100 * item.metrics["macro_f1"], item.latency_ms)
-        cells = "".join(f"{value:>10.2f}" for value in figures if value is not None)
-        say(f"{item.name:<16}{cells}{item.throughput_ratio or 1:>7.2f}x{item.size / 1e6:>8.1f}  {item.file}")
+        micro, macro = (100 * item.metrics[name] for name in ("micro_f1", "macro_f1"))
+        size = size_text(report, item)
+        say(f"{item.name:<16}{micro:>10.2f}{macro:>10.2f}{size:>8}  {speed_text(report, item)}  {item.file}")
     say(f"report: {directory / 'compress_report.md'} (.json, .png)")
+
+
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
+    parser = OneLineParser(prog="prune.py", description=__doc__)
+    add_options(parser, PruneOptions)
+    add_options(parser, CompressionOptions, DEFAULTS, without=WITHOUT)
+    add_options(parser, TrainingOptions, TRAINING_DEFAULTS, without=("fp16", "fp16_opt_level"))
+    add_guide_flags(parser, "multi_label/prune.py")
+    return parser
 
 
 def main(argv: Sequence[str]) -> None:
     """Parse arguments, prune, report."""
-    parser = OneLineParser(prog="prune.py", description=__doc__)
-    parser.add_argument(
-        "--width_mult_list", nargs="+", dest="width_mult", default=None, help="the same as --width_mult"
-    )
-    add_options(parser, PruneOptions)
-    add_options(parser, CompressionOptions, DEFAULTS, without=WITHOUT)
-    add_options(parser, TrainingOptions, TRAINING_DEFAULTS, without=("fp16", "fp16_opt_level"))
+    parser = build_parser()
     given = parser.parse_args(argv)
-    if given.width_mult is None:
-        del given.width_mult
     with exit_on_toolkit_error(parser.prog):
         own = resolve_options(PruneOptions, {}, given)
         options = resolve_options(CompressionOptions, DEFAULTS, given)

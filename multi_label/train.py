@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, warn
 from ernie_toolkit.devices import use_device
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.models import SAMPLE_MODEL
 from ernie_toolkit.multi_label.options import (
     RENAMED,
@@ -24,11 +25,18 @@ from ernie_toolkit.settings import add_options, resolve_options
 from ernie_toolkit.tasks import MultiLabelClassification
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse arguments, train, save, report."""
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = OneLineParser(prog="train.py", description=__doc__)
     add_options(parser, FineTuningOptions)
     add_options(parser, TrainingOptions, TRAINING_DEFAULTS, without=RENAMED)
+    add_guide_flags(parser, "multi_label/train.py")
+    return parser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, train, save, report."""
+    parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         own = resolve_options(FineTuningOptions, {}, given)
@@ -36,8 +44,10 @@ def main(argv: Sequence[str]) -> None:
         check_training_options(options, MultiLabelClassification.metrics)
         from ernie_toolkit.finished import check_replaceable
         from ernie_toolkit.multi_label.training import fine_tune, load_directory, model_name
+        from ernie_toolkit.training.chosen_checkpoint import goes_on_in_place
 
-        check_replaceable(Path(own.save_dir), None, own.resume, own.overwrite_output_dir)
+        resume = goes_on_in_place(own.resume, own.resume_from_checkpoint, Path(own.save_dir))
+        check_replaceable(Path(own.save_dir), None, resume, own.overwrite_output_dir)
         data = load_directory(own, ("train", "dev"), own.sample_allowed)
         own = dataclasses.replace(own, model_name=model_name(own, data))
         if own.model_name == SAMPLE_MODEL:

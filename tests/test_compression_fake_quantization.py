@@ -148,3 +148,18 @@ def test_what_is_no_number_comes_out_so(settings: QatSettings) -> None:
     layer(paddle.ones([1, 2]))
     layer(paddle.to_tensor([[float("inf"), 1.0]]))
     assert np.isnan(layer(paddle.to_tensor([[float("nan"), 1.0]])).numpy()).any()
+
+
+def test_the_bound_is_the_largest_of_training_batches() -> None:
+    """PaddleNLP's range_abs_max; its abs_max is the range of each batch."""
+    layer = identity(QatSettings(activation_quantize_type="range_abs_max"))
+    layer.train()
+    for largest, bound in ((3.0, 3.0), (1.0, 3.0), (5.0, 5.0), (4.0, 5.0)):
+        layer(paddle.to_tensor([[0.5, -largest, 0.1, 0.0, 0.2]]))
+        assert layer.range == (-bound, bound)
+    layer.eval()
+    layer(paddle.full([1, 5], 9.0))
+    assert layer.range == (-5.0, 5.0)
+    each, dynamic = identity(QatSettings(activation_quantize_type="abs_max")), identity(DYNAMIC)
+    x = paddle.to_tensor(np.random.default_rng(3).normal(size=(4, 5)).astype(np.float32))
+    assert np.array_equal(each(x).numpy(), dynamic(x).numpy()) and not each.static

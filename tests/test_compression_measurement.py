@@ -12,9 +12,18 @@ import pytest
 from tiny import PAIRS, make_tiny_model
 
 from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.compression import measurement
 from ernie_toolkit.compression.complexity import OPERATIONS, model_flops
 from ernie_toolkit.compression.elastic import cut_out
-from ernie_toolkit.compression.measurement import measure, processor_name, row_tokens, spaced_by_length
+from ernie_toolkit.compression.measurement import (
+    MOST_REPEATS,
+    Speed,
+    measure,
+    processor_name,
+    row_tokens,
+    significant,
+    spaced_by_length,
+)
 from ernie_toolkit.compression.widths import LayerSize
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.encoded import EncodedDataset
@@ -48,7 +57,7 @@ def rows_of(*lengths: int) -> EncodedDataset:
 def test_speed_of_real_sessions(bundle: Bundle, afqmc_sample: DataSet, model_dir: Path) -> None:
     rows = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS).encoded(afqmc_sample.split("dev"))
     sessions = {name: model_session(bundle.path("onnx"), num_threads=1) for name in ("one", "other")}
-    speed = measure(sessions, rows, repeats=1, max_latency_rows=4, max_rows=40, batch_size=16)
+    speed = measure(sessions, rows, repeats=1, max_latency_rows=4, max_rows=40, batch_size=16, seconds=0)
     assert list(speed) == ["one", "other"]
     for item in speed.values():
         assert np.isfinite([item.latency_ms, item.sequences_per_second]).all()
@@ -62,7 +71,7 @@ def test_sessions_take_turns_in_alternating_order(bundle: Bundle) -> None:
     session = model_session(bundle.path("onnx"), num_threads=1)
     sessions = {name: Recorder(name, session, log) for name in "abc"}
     rows = rows_of(9, 3, 7, 5, 6, 4)
-    measure(sessions, rows, repeats=2, max_latency_rows=2, max_rows=5, batch_size=2)
+    measure(sessions, rows, repeats=2, max_latency_rows=2, max_rows=5, batch_size=2, seconds=0)
     # Two single rows and three batches: each warmed up once, measured twice, by three sessions.
     assert len(log) == 3 * (2 + 3) * (1 + 2)
     alone, together = log[: 3 * 2 * 3], log[3 * 2 * 3 :]
@@ -79,6 +88,62 @@ def test_sessions_take_turns_in_alternating_order(bundle: Bundle) -> None:
     orders = ["".join(name for name, _ in together[at : at + 3]) for at in range(9, 27, 3)]
     assert orders == ["abc", "cba", "abc", "cba", "abc", "cba"]
     assert Counter(name for name, _ in log) == dict.fromkeys("abc", 15)
+
+
+class Stopwatch:
+    """A clock that only work moves, on a machine that is slower from run to run and now and then stands still."""
+
+    def __init__(self) -> None:
+        self.now, self.runs = 0.0, 0
+
+    def perf_counter(self) -> float:
+        """Seconds since it was made."""
+        return self.now
+
+    def work(self, seconds: float) -> None:
+        """Let some work be done, however long that takes now."""
+        self.runs += 1
+        stalled = 5.0 if self.runs % 7 == 0 else 0.0
+        self.now += seconds * (1 + self.runs // 40) + stalled
+
+
+class Worker:
+    """What stands for a session on that machine: takes some seconds for each token."""
+
+    def __init__(self, watch: Stopwatch, seconds: float) -> None:
+        self.watch, self.seconds = watch, seconds
+
+    def run(self, names: list[str] | None, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Take the time."""
+        self.watch.work(self.seconds * batch["input_ids"].size)
+        return []
+
+
+@pytest.mark.parametrize("known", [None, Speed(250.0, 8.0)])
+def test_ratios_hold_on_a_machine_that_others_use(known: Speed | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neighbouring turns are compared: whatever else the machine does, half the work is told as half the time."""
+    watch = Stopwatch()
+    monkeypatch.setattr(measurement, "time", watch)
+    sessions = {"full": Worker(watch, 0.01), "half": Worker(watch, 0.005), "double": Worker(watch, 0.02)}
+    speed = measure(sessions, rows_of(*range(5, 25)), known, batch_size=4, repeats=9, seconds=0)
+    full = speed["full"]
+    assert known is None or full == known
+    for name, factor in (("half", 2), ("double", 0.5)):
+        # To the three digits that are told.
+        assert full.latency_ms / speed[name].latency_ms == pytest.approx(factor, rel=0.006)
+        assert speed[name].sequences_per_second / full.sequences_per_second == pytest.approx(factor, rel=0.006)
+
+
+def test_more_turns_where_there_is_time(bundle: Bundle) -> None:
+    for seconds, turns in ((0.0, 2), (1e9, MOST_REPEATS)):
+        log: list[tuple[str, tuple[int, ...]]] = []
+        session = Recorder("a", model_session(bundle.path("onnx"), num_threads=1, spinning=False), log)
+        measure({"a": session}, rows_of(4, 5), repeats=2, seconds=seconds)
+        assert len(log) == (2 + 1) * (1 + turns)
+
+
+def test_times_are_told_in_the_digits_that_they_have() -> None:
+    assert [significant(value) for value in (0.123456, 12345.6, 9.996, 100.0)] == [0.123, 12300.0, 10.0, 100.0]
 
 
 def test_measured_rows_are_spaced_by_length() -> None:
@@ -99,7 +164,7 @@ def test_nothing_to_measure_is_refused(bundle: Bundle) -> None:
         ({"a": session}, rows_of(5), 0),
     ):
         with pytest.raises(ValueError, match="one session, one row and one repeat"):
-            measure(sessions, rows, repeats)
+            measure(sessions, rows, repeats=repeats)
 
 
 def test_the_processor_has_a_name() -> None:

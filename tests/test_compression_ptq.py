@@ -171,6 +171,28 @@ def test_products_that_stay_fp32(bundle: Bundle, rows: EncodedDataset, tmp_path:
     assert not (tmp_path / "none.onnx").exists()
 
 
+def test_plans_over_all_rows(bundle: Bundle, rows: EncodedDataset, tmp_path: Path) -> None:
+    """Each algorithm is tried once, but for the one that looks at batches; the ranges are those of that many rows."""
+    asked = options(
+        method_list=("static",), algo_list=("mse", "avg", "min_max"), batch_size_list=(48, 7), batch_num_list=()
+    )
+    plans = make_plans(asked)
+    assert [plan.name for plan in plans] == ["INT8 mse 48xall", "INT8 avg 48xall", "INT8 min_max 48xall",
+                                             "INT8 avg 7xall"]  # fmt: skip
+    quantizer = Quantizer(bundle.path("onnx"), rows, asked, 5, tmp_path)
+    assert {quantizer.calibration_rows(plan) for plan in plans} == {len(rows)}
+    for algorithm, size in (("mse", 48), ("min_max", 48)):
+        quantizer.write(Plan("static", algorithm, size, -1), tmp_path / "all.onnx")
+        # 5 batches of 48 are more than there are rows; other batches of all rows have the same extremes.
+        quantizer.write(Plan("static", algorithm, 48, 5), tmp_path / "named.onnx")
+        assert (tmp_path / "all.onnx").read_bytes() == (tmp_path / "named.onnx").read_bytes()
+    quantizer.write(Plan("static", "min_max", 7, -1), tmp_path / "other.onnx")
+    exact = logits(tmp_path / "all.onnx", rows, "int8")
+    assert np.abs(logits(tmp_path / "other.onnx", rows, "int8") - exact).max() < 1e-4
+    some = make_plans(options(method_list=("static",), algo_list=("mse",), batch_num_list=(1, -1)))
+    assert [plan.grid for plan in some] == ["4x1", "4xall", "8x1", "16x1"]
+
+
 def test_every_plan_writes_a_model(bundle: Bundle, rows: EncodedDataset, tmp_path: Path) -> None:
     chosen = options(
         algo_list=("abs_max", "min_max", "avg", "hist", "mse", "KL", "emd"), batch_size_list=(4,), batch_num_list=(1, 2)

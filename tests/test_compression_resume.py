@@ -4,7 +4,6 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from test_compression_pipeline import OPTIONS, TRAINING, Halt, check_bundles, make_teacher, run
 from tiny import PAIRS
@@ -12,7 +11,7 @@ from tiny import PAIRS
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression import compress
 from ernie_toolkit.compression.pipeline import Request, compress_bundle
-from ernie_toolkit.compression.report import Report, read_report
+from ernie_toolkit.compression.report import Report
 from ernie_toolkit.compression.workshop import discard
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError
@@ -137,7 +136,7 @@ def test_what_is_refused_changes_nothing(
         training = dataclasses.replace(TRAINING, recompute=True)
         compress(model_dir, None, afqmc_sample, afqmc_sample, PAIRS, "dynabert", tmp_path, OPTIONS, training)
     assert contents(tmp_path) == before
-    assert not np.isnan(read_report(tmp_path / "compress_report.json").baseline.drop)
+    assert "NaN" not in (tmp_path / "compress_report.json").read_text()
 
 
 def test_a_deletion_that_was_cut_off_leaves_no_unfinished_run(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_help_needs_no_paddle(root: Path) -> None:
         (("--per_device_train_batch_size", "0"), "--per_device_train_batch_size is 0"),
         (("--do_train", "perhaps"), "neither true nor false"),
         (("--do_train", "false"), "nothing to do"),
-        (("--device", "tpu"), "invalid choice"),
+        (("--device", "tpu"), "'tpu' is no device: use one of cpu, gpu, xpu, npu, or gpu:0 for one card"),
         (("--data_source", "web"), "invalid choice"),
         (("--fp16", "--bf16"), "exclude each other"),
         (("--config", "nowhere.yml"), "nowhere.yml: no such configuration file"),

@@ -34,7 +34,7 @@ def run(root: Path, script: str, *arguments: str) -> subprocess.CompletedProcess
         ("run_qa.py", ("--dataset", "msra_ner"), "use run_token_cls.py for it"),
         ("run_seq_cls.py", ("--dataset", "cmrc2018"), "use run_qa.py for it"),
         ("run_token_cls.py", ("--dataset", "msra"), "data set 'msra' is not known"),
-        ("run_token_cls.py", ("--doc_stride", "3"), "unrecognized arguments"),
+        ("run_token_cls.py", ("--doc_stride", "three"), "invalid int value: 'three'"),
         ("run_token_cls.py", ("--metric_for_best_model", "accuracy"), "measured by f1, precision, recall, loss"),
         ("run_qa.py", ("--metric_for_best_model", "recall"), "measured by f1, exact_match, loss"),
         ("run_qa.py", ("--doc_stride", "-1"), "--doc_stride is -1"),

@@ -17,7 +17,7 @@ from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.models import Vocabulary
 from ernie_toolkit.options import TrainingOptions, check_training_options
 from ernie_toolkit.training import discard_checkpoints, train
-from ernie_toolkit.training.run import planned_steps
+from ernie_toolkit.training.run import Plan, planned_steps
 from ernie_toolkit.training.selection import best_of
 
 OPTIONS = TrainingOptions(
@@ -142,12 +142,12 @@ def test_sets_that_cannot_be_trained_on(session: Session, tmp_path: Path) -> Non
 
 
 def test_steps_of_a_run() -> None:
-    options = dataclasses.replace(OPTIONS, max_steps=-1, num_train_epochs=3.0)
-    assert planned_steps(160, 1, options) == (30, 8)
-    assert planned_steps(161, 1, options) == (33, 9)
-    assert planned_steps(160, 2, options) == (15, 4)
-    assert planned_steps(160, 1, dataclasses.replace(options, gradient_accumulation_steps=2)) == (15, 4)
-    assert planned_steps(160, 1, dataclasses.replace(options, num_train_epochs=50.0)) == (500, 10)
+    options = TrainingOptions(per_device_train_batch_size=16)
+    assert planned_steps(160, 1, options) == Plan(30, 8, 8, 1)
+    assert planned_steps(161, 1, options) == Plan(33, 9, 9, 1)
+    assert planned_steps(160, 2, options) == Plan(15, 4, 4, 1)
+    assert planned_steps(160, 1, dataclasses.replace(options, gradient_accumulation_steps=2)) == Plan(15, 4, 4, 1)
+    assert planned_steps(160, 1, dataclasses.replace(options, num_train_epochs=50.0)) == Plan(500, 10, 10, 12)
 
 
 def test_processes_share_the_rows_of_an_epoch(session: Session) -> None:
@@ -204,7 +204,8 @@ def test_settings_that_exclude_each_other() -> None:
     for settings, message in (
         ({"fp16": True, "bf16": True}, "exclude each other"),
         ({"eval_steps": 4, "save_steps": 6}, "not a multiple"),
-        ({"eval_steps": 4}, "without --save_steps"),
+        ({"early_stopping": True, "evaluation_strategy": "no"}, "needs evaluations"),
+        ({"lr_scheduler_type": "polynomial", "lr_end": 1.0}, "--lr_end"),
     ):
         with pytest.raises(ConfigError, match=message):
             check_training_options(dataclasses.replace(TrainingOptions(), **settings), METRICS)

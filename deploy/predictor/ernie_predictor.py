@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.cli import OneLineParser
+from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, read_bundle
+from ernie_toolkit.cli import OneLineParser, notice
 from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
@@ -20,7 +21,10 @@ def build_parser(prog: str, description: str | None) -> OneLineParser:
     parser.add_argument(
         "--task_name", choices=tuple(MODEL_PATHS), help="must be the bundle's own, which is the default"
     )
-    parser.add_argument("--model_path", help="bundle (default: best_models/NAME/export, NAME as run_*.py makes it)")
+    parser.add_argument(
+        "--model_path",
+        help="bundle, or DIR/float32 of it (default: best_models/NAME/export, NAME as run_*.py makes it)",
+    )
     add_input_arguments(parser)
     parser.add_argument("--batch_size", type=int, default=32, help="(default: %(default)s)")
     parser.add_argument("--max_seq_length", type=int, help="at most the bundle's own, which is the default")
@@ -28,8 +32,16 @@ def build_parser(prog: str, description: str | None) -> OneLineParser:
 
 
 def find_bundle(args: argparse.Namespace) -> Bundle:
-    """The bundle asked for. Raises ConfigError where it is one for another task than `--task_name`."""
+    """The bundle asked for, which may be named as the guide names a model's files, DIR/float32 or DIR/int8.
+
+    DIR/int8 asks for the INT8 model. Raises ConfigError where it is a bundle for another task than `--task_name`.
+    """
     path = args.model_path or MODEL_PATHS[args.task_name or "seq_cls"]
+    if not Path(path).is_dir() and (Path(path).parent / BUNDLE_FILE).is_file():
+        if Path(path).name == "int8" and args.precision_mode == "fp32":
+            notice(f"--model_path {path} asks for INT8: computed as with --precision_mode int8")
+            args.precision_mode = "int8"
+        path = str(Path(path).parent)
     bundle = read_bundle(path)
     task = bundle.info.task
     if args.task_name not in (None, task):

@@ -12,15 +12,23 @@ from collections.abc import Sequence
 
 from ernie_predictor import build_parser, find_bundle, run
 
-from ernie_toolkit.cli import exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
+
+
+def make_parser() -> OneLineParser:
+    """The arguments of this script."""
+    parser = build_parser("infer_cpu.py", __doc__)
+    parser.add_argument("--num_threads", type=int, help="(default: the processors this process may use)")
+    parser.add_argument("--precision_mode", default="fp32", choices=("fp32", "int8"), help="(default: %(default)s)")
+    add_guide_flags(parser, "deploy/predictor/infer_cpu.py")
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse arguments and run."""
-    parser = build_parser("infer_cpu.py", __doc__)
-    parser.add_argument("--num_threads", type=int, help="(default: the processors this process may use)")
-    parser.add_argument("--precision_mode", default="fp32", choices=("fp32", "int8"), help="(default: %(default)s)")
+    parser = make_parser()
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         bundle = find_bundle(args)

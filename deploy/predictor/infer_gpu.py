@@ -14,9 +14,10 @@ from pathlib import Path
 from ernie_predictor import build_parser, find_bundle, run
 
 from ernie_toolkit.bundle import Bundle
-from ernie_toolkit.cli import exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import inputs_of
 from ernie_toolkit.inference.gpu import GpuOptions, ShapeProfile, measured_profile, read_profile, warm_up, whole_profile
@@ -72,10 +73,17 @@ def open_predictor(args: argparse.Namespace, bundle: Bundle) -> Predictor:
     return predictor
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parse arguments and run."""
+def make_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = build_parser("infer_gpu.py", __doc__)
     add_arguments(parser)
+    add_guide_flags(parser, "deploy/predictor/infer_gpu.py")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse arguments and run."""
+    parser = make_parser()
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         if args.batch_size < 1:

@@ -17,6 +17,7 @@ from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.files import write_text
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference.console import (
     MODEL_PATHS,
     add_input_arguments,
@@ -26,6 +27,7 @@ from ernie_toolkit.inference.console import (
     warn_of,
 )
 from ernie_toolkit.inference.predictor import BundlePredictor, Run, limited
+from ernie_toolkit.options import boolean, device_of, split_device
 
 if TYPE_CHECKING:
     import fastdeploy
@@ -65,15 +67,6 @@ def has_amx() -> bool:
     return any(flag.startswith("amx_") for flag in flags)
 
 
-def boolean(text: str) -> bool:
-    """A switch as the guide's scripts take it: true, false, 1, 0, yes, no, on, off."""
-    if text.lower() in ("1", "true", "t", "yes", "y", "on"):
-        return True
-    if text.lower() in ("0", "false", "f", "no", "n", "off"):
-        return False
-    raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
-
-
 def build_parser(prog: str, description: str | None, task: str) -> OneLineParser:
     """The guide's arguments, and those for texts."""
     parser = OneLineParser(prog=prog, description=description)
@@ -82,7 +75,9 @@ def build_parser(prog: str, description: str | None, task: str) -> OneLineParser
         "--model_prefix", default="model", choices=("model", "model_int8", "int8"),
         help="model: FP32; model_int8 or int8: the bundle's INT8 model, not for paddle (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--device", default="cpu", choices=DEVICES, help="(default: %(default)s)")
+    parser.add_argument(
+        "--device", default="cpu", type=device_of(*DEVICES), help=f"{', '.join(DEVICES)}, gpu:1 (default: %(default)s)"
+    )
     parser.add_argument(
         "--backend", default="onnx_runtime", choices=BACKENDS,
         help="onnx_runtime reads every bundle; paddle and paddle_tensorrt read the old format, see README "
@@ -94,6 +89,7 @@ def build_parser(prog: str, description: str | None, task: str) -> OneLineParser
     parser.add_argument("--use_fp16", type=boolean, default=False, help="with TensorRT only (default: false)")
     parser.add_argument("--use_fast", type=boolean, default=True, help="the tokenizer is always the fast one")
     add_input_arguments(parser)
+    add_guide_flags(parser, "deploy/python/seq_cls_infer.py")  # they all have the same
     return parser
 
 
@@ -159,7 +155,8 @@ def make_option(args: argparse.Namespace, bundle: Bundle, max_length: int) -> fa
         import fastdeploy
     except ImportError as error:
         raise DeviceError(f"fastdeploy cannot be imported ({error}): see deploy/python/README.md") from error
-    check_pair(args.device, args.backend, capabilities())
+    device, card = split_device(args.device)
+    check_pair(device, args.backend, capabilities())
     trt = args.backend in ("tensorrt", "paddle_tensorrt")
     if args.use_fp16 and not trt:
         raise ConfigError("--use_fp16 is for --backend tensorrt and paddle_tensorrt: leave it out")
@@ -169,9 +166,10 @@ def make_option(args: argparse.Namespace, bundle: Bundle, max_length: int) -> fa
         option.set_model_path(str(program), model_format=fastdeploy.ModelFormat.ONNX)
     else:
         option.set_model_path(str(program), str(weights), fastdeploy.ModelFormat.PADDLE)
-    {"cpu": option.use_cpu, "gpu": option.use_gpu, "kunlunxin": option.use_kunlunxin}[args.device]()
+    use = {"cpu": option.use_cpu, "gpu": option.use_gpu, "kunlunxin": option.use_kunlunxin}[device]
+    use(*(() if card is None else (card,)))
     option.set_cpu_thread_num(args.cpu_num_threads)
-    if args.device == "kunlunxin":
+    if device == "kunlunxin":
         option.use_lite_backend()
     elif args.backend == "paddle":
         option.use_paddle_infer_backend()

@@ -175,6 +175,8 @@ ALGORITHMS: dict[str, Callable[[Extremes, Histogram], Range]] = {
     "KL": _searched(divergence),
     "emd": _searched(moved_earth),
 }
+# Algorithms whose range hangs on which rows are in one batch.
+BY_BATCH = ("avg",)
 
 
 def calibrated_range(algorithm: str, extremes: Extremes, histogram: Histogram) -> Range:

@@ -4,8 +4,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ernie_toolkit.compression.calibration import Range
+from ernie_toolkit.compression.figures import best_of
 from ernie_toolkit.compression.onnx_embeddings import quantize_embeddings
 from ernie_toolkit.compression.onnx_quantization import convert_to_fp16, quantize_dynamic, quantize_static
+from ernie_toolkit.compression.options import ALL_BATCHES
 from ernie_toolkit.compression.ptq import Plan, Quantizer, fewest_kept, make_plans
 from ernie_toolkit.compression.report import Candidate
 from ernie_toolkit.compression.workshop import Variant, Workshop
@@ -14,7 +16,7 @@ INT8_ROLE, FP16_ROLE = "onnx_int8", "onnx_fp16"
 
 
 def quantize_after_training(shop: Workshop, variant: Variant) -> None:
-    """Judge every plan of `ptq`, and keep the best by the dev metric, of equals the fastest.
+    """Judge every plan of `ptq`, and keep the best by the dev metric, of equals the fastest (see `best_of`).
 
     With `--keep_fp32 auto`, where the best loses more than `--max_drop`, the fewest products that mend it
     stay FP32. With `embeddings` the best gets INT8 embedding tables.
@@ -26,7 +28,7 @@ def quantize_after_training(shop: Workshop, variant: Variant) -> None:
     quantizer = Quantizer(variant.onnx, variant.train, options, shop.seed, work)
     exclude = () if options.keep_fp32 == ("auto",) else options.keep_fp32
     plans = make_plans(options)
-    _tell_few_rows(shop, quantizer, plans)
+    _tell_rows(shop, quantizer, plans)
     judged: list[tuple[Candidate, Plan]] = []
     for plan in plans:
         path = work / "candidate.onnx"
@@ -34,10 +36,10 @@ def quantize_after_training(shop: Workshop, variant: Variant) -> None:
             quantizer.write(plan, path, exclude)
         settings = _settings(shop, quantizer, plan, exclude)
         judged.append((shop.judge(variant, plan.name, path, "int8", plan.method, settings=settings), plan))
-    metric = shop.report.metric
-    best, plan = max(judged, key=lambda pair: (pair[0].metrics[metric], pair[0].throughput_ratio or 0.0))
+    best = best_of(shop.report, [candidate for candidate, _ in judged])
+    plan = next(plan for candidate, plan in judged if candidate is best)
     form = plan.name
-    if options.keep_fp32 == ("auto",) and best.drop > options.max_drop:
+    if options.keep_fp32 == ("auto",) and shop.drop(best.metrics) > options.max_drop:
         exclude = _search_kept(shop, variant, quantizer, plan)
         form = f"{plan.name}, {len(exclude)} FP32"
         path = work / "candidate.onnx"
@@ -115,12 +117,20 @@ def _settings(shop: Workshop, quantizer: Quantizer, plan: Plan, exclude: Collect
     return settings | ({"keep_fp32": list(exclude)} if exclude else {})
 
 
-def _tell_few_rows(shop: Workshop, quantizer: Quantizer, plans: Sequence[Plan]) -> None:
-    """Say which plans name more calibration rows than there are."""
+def _tell_rows(shop: Workshop, quantizer: Quantizer, plans: Sequence[Plan]) -> None:
+    """Say which plans name more calibration rows than there are, and how many rows "all" are."""
+    static = [plan for plan in plans if plan.method == "static"]
+    whole = [plan for plan in static if plan.batch_num == ALL_BATCHES]
+    if whole:
+        same = "" if len(shop.options.batch_size_list) == 1 else ", of which other sizes change only avg"
+        shop.say(
+            f"calibration {', '.join(dict.fromkeys(plan.grid for plan in whole))}: all "
+            f"{quantizer.calibration_rows(whole[0]):,} training rows{same}"
+        )
     short = {
-        f"{plan.batch_size}x{plan.batch_num}": quantizer.calibration_rows(plan)
-        for plan in plans
-        if plan.method == "static" and quantizer.calibration_rows(plan) < plan.batch_size * plan.batch_num
+        plan.grid: quantizer.calibration_rows(plan)
+        for plan in static
+        if quantizer.calibration_rows(plan) < plan.batch_size * plan.batch_num
     }
     if short:
         shop.say(f"calibration {', '.join(short)}: only {max(short.values())} training rows are there; all are used")

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 
+from ernie_toolkit.compression.figures import change_text, points
 from ernie_toolkit.compression.report import Candidate, Report, read_report
 from ernie_toolkit.compression.report_table import MISSING, markdown_table, metric_name
 from ernie_toolkit.compression.widths import parse_width
@@ -30,7 +31,8 @@ def read_reports(paths: Iterable[Path]) -> list[Report]:
 def comparison_table(reports: Sequence[Report]) -> str:
     """A Markdown table: model variants by data sets, with their averages and what these lie off FP32's.
 
-    Figures are metrics times 100, on the dev sets. Of the kept candidates of a width, a precision and a
+    Figures are metrics times 100, on the dev sets; averages are those of the figures shown, and differences those of
+    the averages shown. Of the kept candidates of a width, a precision and a
     kind of embeddings the best by the task's own metric counts. What QAT has trained counts in INT8, which it
     was trained for, and not in FP32. Reading comprehension shows EM/F1, and EM
     counts in the average. A variant that a report lacks has "-" there and no average. Raises ConfigError
@@ -47,7 +49,7 @@ def comparison_table(reports: Sequence[Report]) -> str:
         present = [item for item in items if item is not None]
         average = _average(reports, present) if len(present) == len(reports) else None
         cells = [_cell(report, item) for report, item in zip(reports, items, strict=True)]
-        off = MISSING if average is None or variant == _FP32 else _signed(average - full)
+        off = MISSING if average is None or variant == _FP32 else change_text(round(average - full, 2) + 0.0)
         rows.append([_label(variant), *cells, MISSING if average is None else f"{average:.2f}", off])
     header = ["model", *(f"{report.dataset} ({_metric(report)})" for report in reports), "average", "against FP32"]
     notes = [_sample_note(report) for report in reports if report.data_source == "sample"]
@@ -86,9 +88,10 @@ def _label(variant: Variant) -> str:
 
 def _figure(report: Report, item: Candidate, metric: str = "") -> float:
     name = metric or report.metric
-    if name not in item.metrics:
+    figure = points(item, name)
+    if figure is None:
         raise ModelError(f"the report on {report.dataset} has no {name} of {item.name}: compress the model again")
-    return 100 * item.metrics[name]
+    return figure
 
 
 def _metric(report: Report) -> str:
@@ -104,12 +107,7 @@ def _cell(report: Report, item: Candidate | None) -> str:
 
 def _average(reports: Sequence[Report], items: Sequence[Candidate]) -> float:
     pairs = zip(reports, items, strict=True)
-    return fmean(_figure(report, item, READING if report.task == "qa" else "") for report, item in pairs)
-
-
-def _signed(points: float) -> str:
-    text = f"{points:+.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text
+    return round(fmean(_figure(report, item, READING if report.task == "qa" else "") for report, item in pairs), 2)
 
 
 def _sample_note(report: Report) -> str:

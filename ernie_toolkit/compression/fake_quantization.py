@@ -102,8 +102,8 @@ class FakeQuantLinear(nn.Linear):
 
     It shares the weights of the layer that it stands for, under the same names. Weights: symmetric int8, one
     scale for each output column or one in all. Activations: uint8, one range for all values of a batch: its
-    own ("dynamic"), or +-`activation_bound`, float32 of shape (1,), which is a moving average of the batches'
-    largest magnitudes, or with PACT a parameter that starts there. The bound is part of the state that
+    own, or +-`activation_bound`, float32 of shape (1,), which is a moving average of the batches' largest
+    magnitudes, or the largest of them, or with PACT a parameter that starts there. The bound is part of the state that
     checkpoints hold. `leader`: a layer that reads the same activation, whose bound this one uses, because the
     quantized graph has one range for both.
     """
@@ -113,7 +113,8 @@ class FakeQuantLinear(nn.Linear):
         self.weight, self.bias = layer.weight, layer.bias
         self.training = layer.training
         self.per_column = settings.weight_quantize_type == "channel_wise_abs_max"
-        self.static = settings.activation_quantize_type != "dynamic"
+        self.static = settings.fixed
+        self.largest = settings.activation_quantize_type == "range_abs_max"
         self.learned = self.static and settings.use_pact
         self.moving_rate, self.calibrating = settings.moving_rate, False
         # A tuple, so that the leader does not become a sublayer of this one, and its bound a second state.
@@ -143,7 +144,10 @@ class FakeQuantLinear(nn.Linear):
             paddle.distributed.all_reduce(largest, op=paddle.distributed.ReduceOp.MAX)
         with paddle.no_grad():
             before = self.activation_bound
-            moved = self.moving_rate * before + (1.0 - self.moving_rate) * largest
+            if self.largest:
+                moved = paddle.maximum(before, largest)
+            else:
+                moved = self.moving_rate * before + (1.0 - self.moving_rate) * largest
             before.set_value(paddle.where(before > 0, moved, largest))
 
     def _bound(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -178,7 +182,7 @@ def _replace(model: nn.Layer, name: str, layer: nn.Linear) -> None:
 def make_quantized(model: nn.Layer, settings: QatSettings) -> None:
     """Let every linear layer of a plain model compute as it will in INT8; changes the model in place.
 
-    Bounds of "moving_average_abs_max" are empty until `calibrate` or training fills them.
+    Bounds of fixed ranges are empty until `calibrate` or training fills them.
     """
     layers = _linear_layers(model)
     made: dict[str, FakeQuantLinear] = {}

@@ -1,7 +1,6 @@
 """Speed of ONNX Runtime sessions on real rows, measured side by side so that ratios hold on a busy machine."""
 
 import platform
-import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,31 +17,51 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 REPEATS, LATENCY_ROWS, THROUGHPUT_ROWS, BATCH_SIZE = 3, 32, 128, 32
+# Small models are through in no time: more turns cost little there, and make the medians steady.
+MOST_REPEATS, SECONDS = 15, 0.5
+# What tells a time from another one that was measured again; more digits are noise.
+DIGITS = 3
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Milliseconds for one sequence by itself, and sequences a second in batches."""
+    """Milliseconds for one sequence by itself, and sequences a second in batches; both to `DIGITS` digits.
+
+    `spread`: the third quartile over the first one of the ratios that both come from, two decimals: near 1 on a quiet
+    machine. None where nothing was compared.
+    """
 
     latency_ms: float
     sequences_per_second: float
+    spread: float | None = None
+
+
+def significant(value: float, digits: int = DIGITS) -> float:
+    """A number rounded to some significant digits."""
+    return float(f"{value:.{digits - 1}e}")
 
 
 def measure(
     sessions: "Mapping[str, InferenceSession]",
     rows: EncodedDataset,
+    known: Speed | None = None,
     repeats: int = REPEATS,
     max_latency_rows: int = LATENCY_ROWS,
     max_rows: int = THROUGHPUT_ROWS,
     batch_size: int = BATCH_SIZE,
+    seconds: float = SECONDS,
 ) -> dict[str, Speed]:
     """Speed of each session on the same rows, in batches by length as prediction makes them.
 
-    Latency is the median over rows and repeats of one row by itself; throughput comes from the median over
-    repeats of a pass over all batches. The sessions take turns at each batch, in an order that is turned
-    round every time: a busy moment hits all of them alike. Before that each runs each batch once,
-    uncounted. Where there are more rows than a limit, those measured are spaced evenly in order of length.
-    ValueError without sessions, rows or repeats.
+    The sessions take turns at each batch, in an order that is turned round every time: a busy moment hits all of
+    them alike. Before that each runs each batch once, uncounted. They take `repeats` turns, and up to
+    `MOST_REPEATS` as long as `seconds` have not gone by. Where there are more rows than a limit, those measured are
+    spaced evenly in order of length.
+
+    The first session is what the others are compared with. Its latency is the median over rows and turns of one row
+    by itself, its throughput comes from each batch's median; or both are `known` from before. Another one's are the
+    first one's by the medians of the ratios that neighbouring turns have: what it takes where the first takes as long
+    as is said. ValueError without sessions, rows or repeats.
     """
     if not sessions or not len(rows) or min(repeats, max_latency_rows, max_rows, batch_size) < 1:
         raise ValueError("speed is measured with one session, one row and one repeat at least")
@@ -51,14 +70,29 @@ def measure(
     chosen = spaced_by_length(lengths, max_rows)
     groups = batches_by_length([lengths[row] for row in chosen], batch_size)
     batches = [_batch(rows, [chosen[place] for place in group]) for group in groups]
-    alone = _take_turns(sessions, singles, repeats)
-    together = _take_turns(sessions, batches, repeats)
-    return {
-        name: Speed(
-            1000 * float(np.median(alone[name])), len(chosen) / statistics.median(together[name].sum(axis=1).tolist())
-        )
-        for name in sessions
-    }
+    alone = _take_turns(sessions, singles, repeats, seconds)
+    together = _take_turns(sessions, batches, repeats, seconds)
+    first = next(iter(sessions))
+    passed = np.median(together[first], axis=0)  # seconds of each batch
+    reference = known or _speed(1000 * float(np.median(alone[first])), len(chosen) / float(passed.sum()))
+    found = {first: reference}
+    for name in list(sessions)[1:]:
+        rows_ratios, batch_ratios = alone[first] / alone[name], together[first] / together[name]
+        by_row = float(np.median(rows_ratios))
+        by_batch = float(passed.sum() / (passed / np.median(batch_ratios, axis=0)).sum())
+        spread = max(_spread(rows_ratios), _spread(batch_ratios))
+        found[name] = _speed(reference.latency_ms / by_row, reference.sequences_per_second * by_batch, spread)
+    return found
+
+
+def _speed(latency_ms: float, sequences_per_second: float, spread: float | None = None) -> Speed:
+    return Speed(significant(latency_ms), significant(sequences_per_second), spread)
+
+
+def _spread(ratios: np.ndarray) -> float:
+    """The middle of what the columns' third quartiles are over their first ones, to two decimals."""
+    first, third = np.quantile(ratios, (0.25, 0.75), axis=0)
+    return round(float(np.median(third / first)), 2)
 
 
 def spaced_by_length(lengths: Sequence[int], limit: int) -> list[int]:
@@ -92,25 +126,30 @@ def _batch(rows: EncodedDataset, chosen: Sequence[int]) -> Batch:
     return pad_batch([rows.features[row] for row in chosen], rows.pad_id)
 
 
-def _turns(names: Sequence[str], batches: int, repeats: int) -> Iterator[tuple[int, int, str]]:
-    """Repeat, batch and session of each run; the order of sessions turns from batch to batch and repeat to repeat."""
+def _orders(names: Sequence[str], batches: int, repeat: int) -> Iterator[tuple[int, str]]:
+    """Batch and session of each run of a repeat; the order of sessions turns from batch to batch and the next time."""
     orders = (list(names), list(reversed(names)))
-    for repeat in range(repeats):
-        for batch in range(batches):
-            for name in orders[(repeat + batch) % 2]:
-                yield repeat, batch, name
+    for batch in range(batches):
+        for name in orders[(repeat + batch) % 2]:
+            yield batch, name
 
 
 def _take_turns(
-    sessions: "Mapping[str, InferenceSession]", batches: Sequence[Batch], repeats: int
+    sessions: "Mapping[str, InferenceSession]", batches: Sequence[Batch], repeats: int, seconds: float
 ) -> dict[str, np.ndarray]:
     """Seconds of each session, float64 of shape (repeats, batches)."""
     for batch in batches:  # the runtime sets memory aside for each shape it has not seen
         for session in sessions.values():
             session.run(None, batch)
-    seconds = {name: np.zeros((repeats, len(batches))) for name in sessions}
-    for repeat, place, name in _turns(list(sessions), len(batches), repeats):
-        started = time.perf_counter()
-        sessions[name].run(None, batches[place])
-        seconds[name][repeat, place] = time.perf_counter() - started
-    return seconds
+    taken: dict[str, list[list[float]]] = {name: [] for name in sessions}
+    began = time.perf_counter()
+    for repeat in range(max(repeats, MOST_REPEATS)):
+        if repeat >= repeats and time.perf_counter() - began > seconds:
+            break
+        for times in taken.values():
+            times.append([0.0] * len(batches))
+        for place, name in _orders(list(sessions), len(batches), repeat):
+            started = time.perf_counter()
+            sessions[name].run(None, batches[place])
+            taken[name][repeat][place] = time.perf_counter() - started
+    return {name: np.array(times) for name, times in taken.items()}

@@ -1,8 +1,11 @@
 """What to compress with: strategies, grids, precision."""
 
+import argparse
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from pathlib import Path
 
+from ernie_toolkit.bundle import BUNDLE_FILE
 from ernie_toolkit.compression.calibration import ALGORITHMS
 from ernie_toolkit.compression.weight_rounding import ROUND_TYPES
 from ernie_toolkit.compression.widths import parse_width
@@ -15,8 +18,21 @@ STRATEGIES = (
     "qat+embeddings", "dynabert+ptq+embeddings", "dynabert+qat+embeddings",
 )  # fmt: skip
 WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
-ACTIVATION_TYPES = ("dynamic", "moving_average_abs_max")
+ACTIVATION_TYPES = ("dynamic", "abs_max", "moving_average_abs_max", "range_abs_max")
+# PaddleNLP's name for ranges that each batch has.
+EACH_BATCH = ("dynamic", "abs_max")
 PTQ_METHODS = ("dynamic", "static")
+ALL_BATCHES = -1
+
+
+def batch_number(text: str) -> int:
+    """How many calibration batches a text asks for: a number; "None", "all" and -1 are all; else ArgumentTypeError."""
+    if str(text).lower() in ("none", "all"):
+        return ALL_BATCHES
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of batches: give 1 or more, or all") from None
 
 
 @dataclass(frozen=True)
@@ -33,14 +49,19 @@ class CompressionOptions:
         ("mse", "KL"), "ptq: how ranges of activations are chosen for static INT8", tuple(ALGORITHMS)
     )
     batch_size_list: tuple[int, ...] = option((4, 8, 16), "ptq: rows in a calibration batch")
-    batch_num_list: tuple[int, ...] = option((1,), "ptq: calibration batches")
+    batch_num_list: tuple[int, ...] = option(
+        (1,), "ptq: calibration batches; all, -1 or no value: all training rows", parse=batch_number, empty=True
+    )
     weight_quantize_type: str = option(
         WEIGHT_TYPES[0], "one INT8 scale for each output of a layer, or one for all", WEIGHT_TYPES
     )
     round_type: str = option(ROUND_TYPES[0], "ptq: weights to the nearest step, or as the outputs ask", ROUND_TYPES)
     bias_correction: bool = option(False, "ptq: let biases make up for the mean error of rounded weights")
     activation_quantize_type: str = option(
-        "", "qat: ranges taken from each batch, or learned (not given: dynamic, with PACT learned)", ACTIVATION_TYPES
+        "",
+        "qat: ranges taken from each batch (dynamic, abs_max), a moving average of the batches' largest values, or the "
+        "largest of all (range_abs_max); not given: dynamic, with PACT learned",
+        ACTIVATION_TYPES,
     )
     use_pact: bool = option(False, "qat: learn where activations are clipped (PACT)")
     moving_rate: float = option(0.9, "qat: how much of the moving average each step keeps")
@@ -49,6 +70,10 @@ class CompressionOptions:
     )
     max_drop: float = option(0.5, "points of the dev metric that --keep_fp32 auto allows to be lost")
     prune_vocab: bool = option(False, "drop tokens that the training texts never use, but for ideographs")
+    prune_embeddings: bool = option(False, "the same, and drop the positions beyond --max_seq_length")
+    max_vocab_size: int = option(
+        0, "as --prune_embeddings, and keep this many tokens: those that the training texts use most; 0: all they use"
+    )
     unseen_ideographs: bool = option(True, "prune_vocab: keep ideographs that the training texts never use")
     fp16: bool = option(False, "write an FP16 model for GPUs too")
     input_infer_model_path: str = option("", "bundle to quantize in place of a model (--strategy ptq only)")
@@ -65,6 +90,21 @@ class CompressionOptions:
         return tuple(parse_width(text) for text in self.width_mult_list)
 
     @property
+    def batch_numbers(self) -> tuple[int, ...]:
+        """The numbers of calibration batches asked for, `ALL_BATCHES` where there is no limit."""
+        return self.batch_num_list or (ALL_BATCHES,)
+
+    @property
+    def cuts_vocabulary(self) -> bool:
+        """Whether tokens are dropped."""
+        return self.prune_vocab or self.cuts_positions
+
+    @property
+    def cuts_positions(self) -> bool:
+        """Whether positions that no text reaches are dropped."""
+        return self.prune_embeddings or self.max_vocab_size > 0
+
+    @property
     def per_channel(self) -> bool:
         """Whether each output of a layer has an INT8 scale of its own."""
         return self.weight_quantize_type == "channel_wise_abs_max"
@@ -75,9 +115,10 @@ class QatSettings:
     """What is rounded how; ConfigError on values that are not known or do not fit each other.
 
     `weight_quantize_type`: one int8 scale for each output ("channel_wise_abs_max") or one in all ("abs_max").
-    `activation_quantize_type`: uint8 over the range that each batch has ("dynamic"), or over a fixed one, the
-    moving average of training batches ("moving_average_abs_max"). `use_pact`: the fixed one is learned as a
-    parameter. `moving_rate`: what one batch leaves of the moving average.
+    `activation_quantize_type`: uint8 over the range that each batch has ("dynamic", "abs_max"), or over a fixed one, of
+    which the largest magnitude is the moving average of training batches' ("moving_average_abs_max") or the largest of
+    them ("range_abs_max"). `use_pact`: the fixed one is learned as a parameter, and starts there. `moving_rate`: what
+    one batch leaves of the moving average.
     """
 
     weight_quantize_type: str = "channel_wise_abs_max"
@@ -85,12 +126,20 @@ class QatSettings:
     use_pact: bool = False
     moving_rate: float = 0.9
 
+    @property
+    def fixed(self) -> bool:
+        """Whether the range of activations is the same for all batches."""
+        return self.activation_quantize_type not in EACH_BATCH
+
     def __post_init__(self) -> None:
         for name, known in (("weight_quantize_type", WEIGHT_TYPES), ("activation_quantize_type", ACTIVATION_TYPES)):
             if getattr(self, name) not in known:
                 raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
-        if self.use_pact and self.activation_quantize_type == "dynamic":
-            raise ConfigError("--use_pact learns fixed ranges: give --activation_quantize_type moving_average_abs_max")
+        if self.use_pact and not self.fixed:
+            raise ConfigError(
+                "--use_pact learns fixed ranges: give --activation_quantize_type moving_average_abs_max (or "
+                "range_abs_max)"
+            )
         if not 0 <= self.moving_rate < 1:
             raise ConfigError(f"--moving_rate is {self.moving_rate}: it must be at least 0 and below 1")
 
@@ -115,20 +164,22 @@ def check_compression_options(options: CompressionOptions) -> None:
     if "dynabert" in options.parts and 1 in options.widths:
         raise ConfigError("--width_mult_list has 1: the full model is in every report; leave it out")
     for name in ("method_list", "algo_list", "batch_size_list", "batch_num_list"):
-        values = getattr(options, name)
+        values = options.batch_numbers if name == "batch_num_list" else getattr(options, name)
         if not values or len(set(values)) != len(values):
             raise ConfigError(f"--{name}: give one value at least, and each of them once")
-        if name.startswith("batch") and min(values) < 1:
+        least = min((value for value in values if name.startswith("batch") and value != ALL_BATCHES), default=1)
+        if least < 1 or (name == "batch_size_list" and ALL_BATCHES in values):
             raise ConfigError(f"--{name} has {min(values)}: each must be at least 1")
     if not options.max_drop >= 0:
         raise ConfigError(f"--max_drop is {options.max_drop}: it must not be negative")
     if "auto" in options.keep_fp32 and len(options.keep_fp32) > 1:
         raise ConfigError("--keep_fp32: give auto, or names of products, not both")
-    if options.num_threads < 0:
-        raise ConfigError(f"--num_threads is {options.num_threads}: it must not be negative")
-    if options.input_infer_model_path and (options.strategy != "ptq" or options.prune_vocab):
+    for name in ("num_threads", "max_vocab_size"):
+        if getattr(options, name) < 0:
+            raise ConfigError(f"--{name} is {getattr(options, name)}: it must not be negative")
+    if options.input_infer_model_path and (options.strategy != "ptq" or options.cuts_vocabulary):
         raise ConfigError("--input_infer_model_path gives a graph that cannot be trained: it needs --strategy ptq "
-                          "and no --prune_vocab")  # fmt: skip
+                          "and no --prune_vocab, --prune_embeddings or --max_vocab_size")  # fmt: skip
     qat_settings(options)
     _check_parts(options)
 
@@ -143,15 +194,36 @@ def _check_choices(options: CompressionOptions) -> None:
 
 
 def _check_parts(options: CompressionOptions) -> None:
-    """ConfigError on a setting of a part that the strategy does not have."""
-    for part, names in (
-        ("ptq", ("keep_fp32", "bias_correction", "round_type")),
-        ("qat", ("activation_quantize_type", "use_pact")),
-    ):
+    """ConfigError on a setting of a part that the strategy does not have.
+
+    PaddleNLP's types of ranges are taken for `ptq` too: see `option_notices`.
+    """
+    types = () if option_notices(options) else ("activation_quantize_type",)
+    for part, names in (("ptq", ("keep_fp32", "bias_correction", "round_type")), ("qat", (*types, "use_pact"))):
         for name in names:
             chosen = getattr(options, name)
             if chosen and chosen != ROUND_TYPES[0] and part not in options.parts:
                 raise ConfigError(f"--{name} belongs to {part}, which --strategy {options.strategy} does not have")
+
+
+def option_notices(options: CompressionOptions) -> list[str]:
+    """What PaddleNLP's options mean here where that is not what they say, a line each."""
+    kind = options.activation_quantize_type
+    if kind in ("", "dynamic") or not {"ptq", "qat"} & set(options.parts):
+        return []
+    if "qat" not in options.parts:
+        return [
+            f"--activation_quantize_type {kind} is not needed: for ptq, --method_list and --algo_list say which ranges "
+            "activations have"
+        ]
+    return [f"--activation_quantize_type {kind}: ranges are those of each batch, dynamic"] if kind == "abs_max" else []
+
+
+def bundle_directory(path: str) -> str:
+    """A bundle's directory from its path, or from that of the model in it without a suffix, as PaddleNLP takes it."""
+    place = Path(path)
+    prefix = path and not place.exists() and (place.parent / BUNDLE_FILE).is_file()
+    return str(place.parent) if prefix and any(place.parent.glob(f"{place.name}.*")) else path
 
 
 def check_distillation(training: TrainingOptions, device: str) -> None:

@@ -16,7 +16,7 @@ from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, WEIGHTS_FILE, Bundle, r
 from ernie_toolkit.compression.candidates import halve, quantize_after_training, quantize_tables, quantize_trained
 from ernie_toolkit.compression.measurement import row_tokens
 from ernie_toolkit.compression.onnx_quantization import check_nodes, onnx_parameter_count
-from ernie_toolkit.compression.options import CompressionOptions, qat_settings
+from ernie_toolkit.compression.options import CompressionOptions, option_notices, qat_settings
 from ernie_toolkit.compression.pruning import prune, width_name
 from ernie_toolkit.compression.report import REPORT_FILE, Candidate, Report, read_report
 from ernie_toolkit.compression.report_files import write_report
@@ -32,7 +32,7 @@ from ernie_toolkit.compression.run_state import (
     finished_report,
     plain,
 )
-from ernie_toolkit.compression.vocabulary import prune_vocabulary
+from ernie_toolkit.compression.vocabulary import with_less_vocabulary
 from ernie_toolkit.compression.widths import layer_size
 from ernie_toolkit.compression.workshop import EVALUATION_BATCH, EXPORT, Variant, Workshop
 from ernie_toolkit.data import DataSet
@@ -63,6 +63,7 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     from ernie_toolkit.compression.structure import weights_checksum
 
     check_request(request)
+    _tell_options(request, say)
     options, directory = request.options, request.directory
     if "dynabert" in options.parts:
         _check_widths(session, options)
@@ -81,13 +82,18 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     full = _variant(session, "", FULL, base, dev, train)
     shop = _workshop(session.task, session.data, request, run, full, session.loaded.source, say)
     started = session
-    if options.prune_vocab:
-        started = _with_less_vocabulary(session, options.unseen_ideographs, say)
+    if options.cuts_vocabulary:
+        started = with_less_vocabulary(session, options, say)
     models = _pruned_models(started, shop, request) if "dynabert" in options.parts else [(FULL, started)]
     for width, model in models:
         _finish_model(model, width, shop, request, full)
     shop.finish()
     return shop.report
+
+
+def _tell_options(request: Request, say: Say) -> None:
+    for line in option_notices(request.options):
+        say(f"notice: {line}")
 
 
 def _check_widths(session: Session, options: CompressionOptions) -> None:
@@ -102,6 +108,7 @@ def _check_widths(session: Session, options: CompressionOptions) -> None:
 def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -> Report:
     """Quantize an exported model, without Paddle; a copy of its bundle gets the INT8 model (see `compress_session`)."""
     check_request(request)
+    _tell_options(request, say)
     inside, target = bundle.directory.resolve(), request.directory.resolve()
     if target == inside or inside in target.parents:
         raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
@@ -180,8 +187,7 @@ def _workshop(
         blank = Candidate(
             name="FP32", width="1", precision="fp32", method="", settings={}, embeddings=False,
             vocabulary=full.vocabulary, parameters=full.parameters, size=full.onnx.stat().st_size, metrics={},
-            drop=0.0, latency_ms=None, sequences_per_second=None, latency_ratio=None, throughput_ratio=None,
-            flops=full.flops, kept=False, file="",
+            latency_ms=None, sequences_per_second=None, flops=full.flops, kept=False, file="",
         )  # fmt: skip
         report = Report(
             dataset=data.spec.name, task=task.name, metric=task.metrics[0], model=model, strategy=options.strategy,
@@ -195,13 +201,10 @@ def _workshop(
     if not report.baseline.metrics:
         first = shop.measured(full, "", full.onnx, "fp32")
         file = full.onnx.relative_to(directory).as_posix()
-        shop.report = replace(
-            report, baseline=replace(first, latency_ratio=1.0, throughput_ratio=1.0, kept=True, file=file)
-        )
+        shop.report = replace(report, baseline=replace(first, kept=True, file=file))
         write_report(shop.report, directory)
         run.mark(REPORT)
-        say(f"FP32: {report.metric} {first.metrics[report.metric]:.4f}, {first.size / 1e6:.1f} MB, "
-            f"{first.latency_ms:.1f} ms a row")  # fmt: skip
+        say(shop.line(shop.report.baseline))
     return shop
 
 
@@ -216,15 +219,6 @@ def _variant(
         name, str(width), directory, dev, train, len(session.loaded.vocabulary.tokens), parameter_count(model),
         model_flops(model, session.task.max_seq_length),
     )  # fmt: skip
-
-
-def _with_less_vocabulary(session: Session, unseen_ideographs: bool, say: Say) -> Session:
-    texts: list[str] = []
-    for item in session.task.inputs(session.data.split("train")):
-        texts += [item] if isinstance(item, str) else list(item)
-    loaded = prune_vocabulary(session.loaded, texts, unseen_ideographs)
-    say(f"vocabulary: {len(loaded.vocabulary.tokens):,} of {len(session.loaded.vocabulary.tokens):,} tokens stay")
-    return open_session(loaded, session.data, session.task)
 
 
 @contextmanager
@@ -243,7 +237,7 @@ def _copied(session: Session) -> Session:
 
 
 def _model_directory(request: Request, width: Fraction, suffix: str = "") -> Path:
-    cut = "_vocab" if request.options.prune_vocab else ""
+    cut = "_vocab" if request.options.cuts_vocabulary else ""
     return request.directory / f"{width_name(width)}{cut}{suffix}"
 
 
@@ -275,7 +269,7 @@ def _pruned_models(session: Session, shop: Workshop, request: Request) -> list[t
 def _finish_model(session: Session, width: Fraction, shop: Workshop, request: Request, full: Variant) -> None:
     """Export one model, unless it is the one that the run began with, and make its candidates."""
     options, parts = request.options, request.options.parts
-    name = ("" if width == FULL else str(width)) + (" cut vocabulary" if options.prune_vocab else "")
+    name = ("" if width == FULL else str(width)) + (" cut vocabulary" if options.cuts_vocabulary else "")
     variant = full
     if name:
         variant = _exported(session, name.strip(), width, _model_directory(request, width), shop, full)

@@ -14,9 +14,9 @@ from ernie_toolkit.compression.activations import (
     activation_statistics,
     calibration_batches,
 )
-from ernie_toolkit.compression.calibration import calibrated_range
+from ernie_toolkit.compression.calibration import BY_BATCH, calibrated_range
 from ernie_toolkit.compression.onnx_quantization import quantize_dynamic, quantize_static, weight_products
-from ernie_toolkit.compression.options import CompressionOptions
+from ernie_toolkit.compression.options import ALL_BATCHES, CompressionOptions
 from ernie_toolkit.compression.weight_rounding import Rounded, input_moments, prepare_weights, rounded_weights
 from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.inference.session import model_session
@@ -37,8 +37,12 @@ class Plan:
     @property
     def name(self) -> str:
         """How reports call it: "INT8 dynamic", "INT8 mse 4x1"."""
-        how = f"{self.algorithm} {self.batch_size}x{self.batch_num}" if self.algorithm else self.method
-        return f"INT8 {how}"
+        return f"INT8 {self.algorithm} {self.grid}" if self.algorithm else f"INT8 {self.method}"
+
+    @property
+    def grid(self) -> str:
+        """Batch size and number of batches: "4x1", "4xall"."""
+        return f"{self.batch_size}x{'all' if self.batch_num == ALL_BATCHES else self.batch_num}"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -49,12 +53,16 @@ class Plan:
 
 
 def make_plans(options: CompressionOptions) -> list[Plan]:
-    """Dynamic quantization first, then each algorithm for each batch size and number of batches."""
+    """Dynamic quantization first, then each algorithm for each batch size and number of batches.
+
+    Over all rows, batches of another size give most algorithms the same range: these have one plan.
+    """
     static = [
         Plan("static", algorithm, size, number)
         for size in options.batch_size_list
-        for number in options.batch_num_list
+        for number in options.batch_numbers
         for algorithm in options.algo_list
+        if number != ALL_BATCHES or size == options.batch_size_list[0] or algorithm in BY_BATCH
     ]
     return [Plan("dynamic")] * ("dynamic" in options.method_list) + static * ("static" in options.method_list)
 
@@ -84,13 +92,16 @@ class Quantizer:
         if plan.method == "dynamic":
             quantize_dynamic(model, target, self.options.per_channel, exclude)
             return
-        statistics = self._found(plan.batch_size, plan.batch_num)
+        statistics = self._found(plan.batch_size, self._batches(plan))
         ranges = {name: calibrated_range(plan.algorithm, *found) for name, found in statistics.items()}
         quantize_static(model, target, ranges, self.options.per_channel, exclude)
 
     def calibration_rows(self, plan: Plan) -> int:
         """How many rows a static plan is calibrated on: those it names, or all where there are fewer."""
-        return min(plan.batch_size * plan.batch_num, len(self.rows))
+        return min(plan.batch_size * self._batches(plan), len(self.rows))
+
+    def _batches(self, plan: Plan) -> int:
+        return -(-len(self.rows) // plan.batch_size) if plan.batch_num == ALL_BATCHES else plan.batch_num
 
     def prepared(self, exclude: Collection[str] = ()) -> Path:
         """The FP32 model with rounded weights and corrected biases, where the options ask for either.

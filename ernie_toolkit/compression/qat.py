@@ -60,7 +60,7 @@ def train_quantized(
     rows, dev = session.training_rows(options), session.data.split("dev")
     dev_rows = session.encoded(dev)
     teacher = copy_model(model)
-    static = settings.activation_quantize_type != "dynamic"
+    static = settings.fixed
     make_quantized(model, settings)
     try:
         if static:

@@ -1,10 +1,10 @@
 """What a compression run found out: every candidate with its quality, size and speed.
 
-`compress_report.json` is `Report` as JSON with a format version; `.md` and `.png` show the same to people.
+`compress_report.json` is `Report` as JSON with a format version and what follows from it (see `figures`); `.md` and
+`.png` show the same to people.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from ernie_toolkit.compression.measurement import processor_name
 from ernie_toolkit.errors import ModelError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md", "compress_report.png"
 
 
@@ -24,10 +24,10 @@ class Candidate:
     and in FP32 as training for INT8 has left it).
     `settings`: how it was made (algorithm, batch_size, ...). `embeddings`: whether its tables are INT8.
     `vocabulary`: tokens. `size`: bytes of the ONNX file. `metrics`: shares between 0 and 1, and `loss` in
-    nats. `drop`: points of the task's own metric below FP32's. `latency_ms`: for one sequence;
-    `sequences_per_second`: in batches; both ratios are to FP32 in the same minutes, over 1 is faster; all
-    four None where not measured. `flops`: for one sequence of the report's `flops_length` tokens. `kept`:
-    whether it is in a bundle, as `file`, relative to the report.
+    nats. `latency_ms`: for one sequence; `sequences_per_second`: in batches; both as measured in turns with FP32,
+    and told for the minutes in which FP32 was as fast as the report says; None where not measured. `speed_spread`: how
+    far the ratios behind these lay apart (see `measurement.Speed`). `flops`: for one sequence of the report's
+    `flops_length` tokens. `kept`: whether it is in a bundle, as `file`, relative to the report.
     """
 
     name: str
@@ -40,14 +40,12 @@ class Candidate:
     parameters: int
     size: int
     metrics: dict[str, float]
-    drop: float
     latency_ms: float | None
     sequences_per_second: float | None
-    latency_ratio: float | None
-    throughput_ratio: float | None
     flops: int | None
     kept: bool
     file: str
+    speed_spread: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,22 +110,6 @@ def read_report(path: Path) -> Report:
     except TypeError as error:
         raise ModelError(f"{path}: {error}: compress the model again") from None
     return found
-
-
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the points that no other one is as low as in both values and lower in one."""
-    return [
-        place
-        for place, (first, second) in enumerate(points)
-        if not any(a <= first and b <= second and (a, b) != (first, second) for a, b in points)
-    ]
-
-
-def best_tradeoffs(report: Report) -> list[Candidate]:
-    """The models, FP32 included, that none beats in quality without being slower in batches."""
-    timed = [item for item in (report.baseline, *report.candidates) if item.throughput_ratio is not None]
-    front = pareto_front([(item.drop, -(item.throughput_ratio or 0.0)) for item in timed])
-    return [timed[place] for place in front]
 
 
 def _built(kind: type, raw: Any, where: str) -> Any:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.compression.report import Candidate, Report, pareto_front
-from ernie_toolkit.compression.report_table import metric_name
+from ernie_toolkit.compression.figures import best_tradeoffs, shown_figures
+from ernie_toolkit.compression.report import Candidate, Report
+from ernie_toolkit.compression.report_table import STAR, metric_name
 from ernie_toolkit.files import replaced_file
 
 if TYPE_CHECKING:
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 
 INCHES, DPI = (9.6, 5.6), 120
 COLOURS = {"fp32": "#6e7781", "int8": "#1f6feb", "fp16": "#c4740a"}
-INK, FAINT, WARNING = "#24292f", "#afb8c1", "#b42318"
+INK, FAINT, WARNING, ALLOWED = "#24292f", "#afb8c1", "#b42318", "#e6f4ea"
 # Points squared of the largest file's disc and of candidates that are neither kept nor on the front.
 LARGEST_DISC, SMALL_DISC = 620.0, 22.0
-# Above this span of latencies the slow models would press the fast ones together.
-LOG_SPAN = 4.0
+# Above this span of latencies an axis from 0 would press the fast models together.
+LOG_SPAN = 8.0
+# The metric's axis covers as many points at least: a loss of a tenth looks like the little that it is.
+LEAST_POINTS = 5.0
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top, in pixels
 Timed = list[tuple[float, float, Candidate]]  # latency in ms, metric in hundredths
@@ -29,8 +32,9 @@ Timed = list[tuple[float, float, Candidate]]  # latency in ms, metric in hundred
 def plot_report(report: Report, path: Path) -> None:
     """Draw the dev metric (y, in hundredths) against the latency of one sequence (x, ms) into a PNG of 1152 x 672.
 
-    The latency is FP32's over the speed-up, which was measured in the same minutes. Models that no other beats
-    in both are joined by a line; they and the kept ones are named. Candidates without a latency are left out.
+    Both are the numbers of the page's table. The latency's axis begins at 0, or is logarithmic and says so; that of
+    the metric covers `LEAST_POINTS` at least, with the loss that --max_drop allows shaded. The best trade-offs are
+    joined by a line; they and the kept ones are named. Candidates without a latency are left out.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -38,33 +42,29 @@ def plot_report(report: Report, path: Path) -> None:
     figure = Figure(figsize=INCHES, dpi=DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.085, 0.115, 0.725, 0.76))
-    points = _timed(report)
-    front = [points[place] for place in pareto_front([(x, -y) for x, y, _ in points])]
+    points = picture_points(report)
+    best = best_tradeoffs(report)
+    front = [point for point in points if any(point[2] is item for item in best)]
     named = [point for point in points if point in front or point[2].kept or point[2] is report.baseline]
     areas = _areas(points)
     _scale(axes, report, points)
     _draw_models(axes, report, points, named, front, areas)
     _headings(figure, axes, report)
-    _legends(figure, axes, points, named)
+    _legends(figure, axes, report, points, named)
     canvas.draw()  # positions in pixels are known from here on
-    _name(axes, named, points, areas, report)
+    _name(axes, named, front, points, areas, report)
     with replaced_file(path) as temporary:
         figure.savefig(temporary, format="png")
 
 
-def _timed(report: Report) -> Timed:
+def picture_points(report: Report) -> Timed:
+    """What is drawn: latency in ms, metric in points, and the model; those without either are left out."""
     found = []
     for item in (report.baseline, *report.candidates):
-        latency = _comparable_latency(report, item)
-        if latency is not None and report.metric in item.metrics:
-            found.append((latency, 100 * item.metrics[report.metric], item))
+        shown = shown_figures(report, item)
+        if shown.latency_ms is not None and shown.metric is not None:
+            found.append((shown.latency_ms, shown.metric, item))
     return found
-
-
-def _comparable_latency(report: Report, item: Candidate) -> float | None:
-    """FP32's latency over the speed-up: candidates measured hours apart lie as they would side by side."""
-    full = report.baseline.latency_ms
-    return item.latency_ms if full is None or item.latency_ratio is None else full / item.latency_ratio
 
 
 def _areas(points: Timed) -> dict[str, float]:
@@ -74,12 +74,14 @@ def _areas(points: Timed) -> dict[str, float]:
 
 
 def _scale(axes: "Axes", report: Report, points: Timed) -> None:
-    """Limits with room for discs and names, also where all values are equal."""
+    """Limits that show differences at their size, with room for discs and names."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     latencies = [x for x, _, _ in points] or [1.0]
     low, high = min(latencies), max(latencies)
+    kind = "from 0"
     if high > LOG_SPAN * low:
+        kind = "logarithmic"
         axes.set_xscale("log")
         margin = (high / low) ** 0.13
         axes.set_xlim(low / margin, high * margin)
@@ -88,15 +90,29 @@ def _scale(axes: "Axes", report: Report, points: Timed) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     else:
-        margin = max(0.13 * (high - low), 0.04 * high)
-        axes.set_xlim(low - margin, high + margin)
-    figures = [y for _, y, _ in points]
-    if report.metric in report.baseline.metrics:
-        figures.append(100 * report.baseline.metrics[report.metric])
-    bottom, top = min(figures, default=0.0), max(figures, default=100.0)
-    margin = max(0.14 * (top - bottom), 0.25)
-    axes.set_ylim(bottom - margin, top + margin)
+        axes.set_xlim(0, 1.13 * high)
+    axes.set_xlabel(f"latency of one sequence, ms (left is faster; axis {kind})", color=INK)
+    bottom, top = metric_limits([y for _, y, _ in points] or [100.0], _allowed_loss(report))
+    axes.set_ylim(bottom, top)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]))
+    reach = "from 0" if bottom <= 0 else f"of {top - bottom:.1f} points, not from 0"
+    axes.set_ylabel(f"dev {metric_name(report.metric)} x 100 (axis {reach})", color=INK)
+
+
+def metric_limits(values: Sequence[float], loss: float) -> tuple[float, float]:
+    """Where the metric's axis begins and ends, in points: over all values and an allowed loss, never narrow."""
+    low, high = min(values), max(values)
+    span = max(1.28 * (high - low), LEAST_POINTS, 6 * loss)
+    middle = (low + high) / 2
+    top = min(middle + span / 2, max(high, 100.0) + 0.06 * span)  # a disc at 100 is whole
+    bottom = top - span
+    return (0.0, span) if low >= 0 and bottom < 0 and high < span else (bottom, top)
+
+
+def _allowed_loss(report: Report) -> float:
+    """Points that --max_drop allows to be lost, 0 where the report does not tell."""
+    loss = report.settings.get("max_drop")
+    return float(loss) if isinstance(loss, (int, float)) and 0 <= loss < 100 else 0.0
 
 
 def _round_values(low: float, high: float) -> list[float]:
@@ -115,8 +131,10 @@ def _draw_models(
 ) -> None:
     axes.grid(color="#eaeef2", linewidth=0.8)
     axes.set_axisbelow(True)
-    if report.metric in report.baseline.metrics:
-        axes.axhline(100 * report.baseline.metrics[report.metric], color=COLOURS["fp32"], linewidth=1, dashes=(5, 4))
+    level = shown_figures(report, report.baseline).metric
+    if level is not None:
+        axes.axhline(level, color=COLOURS["fp32"], linewidth=1, dashes=(5, 4))
+        axes.axhspan(level - _allowed_loss(report), level, color=ALLOWED, linewidth=0, zorder=0)
     line = sorted(front, key=lambda point: point[:2])
     axes.plot([x for x, _, _ in line], [y for _, y, _ in line], color=FAINT, linewidth=1.6, zorder=2)
     for x, y, item in points:
@@ -138,28 +156,30 @@ def _headings(figure: "Figure", axes: "Axes", report: Report) -> None:
     if report.data_source == "sample":
         source, colour = f"{source}; generated sample, says nothing about the real data", WARNING
     figure.text(left, 0.9, source[:150], fontsize=8.5, color=colour)
-    axes.set_xlabel("latency of one sequence, ms (left is faster)", color=INK)
-    axes.set_ylabel(f"dev {name} (x 100)", color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(colors="#57606a", which="both")
 
 
-def _legends(figure: "Figure", axes: "Axes", points: Timed, named: Timed) -> None:
+def _legends(figure: "Figure", axes: "Axes", report: Report, points: Timed, named: Timed) -> None:
     """Beside the axes: what colours, edges and lines mean, and how large a disc is for how large a file."""
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     def disc(label: str, area: float, **settings: Any) -> Line2D:
         shape = {"marker": "o", "linestyle": "none", "markersize": area**0.5, "markeredgewidth": 1.1}
         return Line2D([], [], label=label, **{**shape, "markeredgecolor": "white", **settings})
 
     found = [name for name in COLOURS if any(item.precision == name for _, _, item in points)]
-    entries = [disc(name.upper(), 70, color=COLOURS[name]) for name in found]
+    entries: list[Any] = [disc(name.upper(), 70, color=COLOURS[name]) for name in found]
     entries.append(disc("kept", 70, color="none", markeredgecolor=INK))
     if len(named) < len(points):
         entries.append(disc("other candidates", SMALL_DISC, color=COLOURS["int8"], alpha=0.35, markeredgewidth=0))
-    entries.append(Line2D([], [], color=FAINT, linewidth=1.6, label="best trade-offs"))
+    entries.append(Line2D([], [], color=FAINT, linewidth=1.6, label=f"{STAR} best trade-offs"))
     entries.append(Line2D([], [], color=COLOURS["fp32"], linewidth=1, dashes=(4, 3), label="FP32's quality"))
+    loss = _allowed_loss(report)
+    if loss:
+        entries.append(Patch(color=ALLOWED, label=f"up to {loss:g} less"))
     shared = {"frameon": False, "fontsize": 8.5, "alignment": "left", "labelcolor": INK}
     axes.legend(handles=entries, loc="upper left", bbox_to_anchor=(1.015, 1.01), labelspacing=0.75, **shared)
     largest = max((item.size for _, _, item in points), default=0)
@@ -180,7 +200,7 @@ def _megabytes(size: float) -> str:
     return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.2g} MB"
 
 
-def _name(axes: "Axes", named: Timed, points: Timed, areas: dict[str, float], report: Report) -> None:
+def _name(axes: "Axes", named: Timed, front: Timed, points: Timed, areas: dict[str, float], report: Report) -> None:
     """Write names where they cover neither each other nor, if it can be helped, a disc; join them to theirs."""
     from matplotlib.patheffects import withStroke
 
@@ -188,9 +208,10 @@ def _name(axes: "Axes", named: Timed, points: Timed, areas: dict[str, float], re
     pixels = DPI / 72
     place = axes.transData.transform
     texts = []
-    for _, _, item in named:
+    for x, y, item in named:
         heavy = "bold" if item.kept or item is report.baseline else "normal"
-        texts.append(axes.text(0, 0, item.name, fontsize=8, color=INK, weight=heavy, va="bottom", zorder=6))
+        name = f"{item.name} {STAR}" if (x, y, item) in front else item.name
+        texts.append(axes.text(0, 0, name, fontsize=8, color=INK, weight=heavy, va="bottom", zorder=6))
     renderer = figure.canvas.get_renderer()
     extents = [text.get_window_extent(renderer) for text in texts]
     discs = []

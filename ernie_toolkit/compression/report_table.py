@@ -2,10 +2,24 @@
 
 from collections.abc import Sequence
 
-from ernie_toolkit.compression.measurement import BATCH_SIZE, LATENCY_ROWS, REPEATS, THROUGHPUT_ROWS
-from ernie_toolkit.compression.report import Candidate, Report, best_tradeoffs
+from ernie_toolkit.compression.figures import (
+    SAME_SPEED,
+    best_tradeoffs,
+    change_text,
+    is_noisy,
+    number_text,
+    points,
+    ratio_text,
+    shown_figures,
+    size_text,
+    speed_text,
+)
+from ernie_toolkit.compression.measurement import BATCH_SIZE, LATENCY_ROWS, THROUGHPUT_ROWS
+from ernie_toolkit.compression.report import Candidate, Report
 
 MISSING = "-"
+STAR = "★"
+"""Marks the best trade-offs, in the table and in the picture."""
 METRIC_NAMES = {"f1": "F1", "exact_match": "EM"}
 """How tables call a metric, where not by its own name."""
 
@@ -46,23 +60,14 @@ def report_page(report: Report, plot: str) -> str:
 
 
 def _highlight(report: Report, item: Candidate) -> str:
-    figure = f"{metric_name(report.metric)} {100 * item.metrics[report.metric]:.2f} ({_change(item)} points)"
-    size = f"{item.size / 1e6:.1f} MB instead of {report.baseline.size / 1e6:.1f}"
-    speed = "speed not measured"
-    if item.throughput_ratio is not None and item.latency_ratio is not None:
-        batches, alone = item.throughput_ratio, item.latency_ratio
-        speed = f"{batches:.2f} times FP32's speed in batches, {alone:.2f} times for one sequence"
-    return f"- **{item.name}**: {figure}, {size}, {speed}: [`{item.file}`]({item.file})"
+    found = shown_figures(report, item)
+    figure = f"{metric_name(report.metric)} {_number(found.metric, 2)} ({change_text(found.change)} points)"
+    size = f"{size_text(report, item)} MB instead of {size_text(report, report.baseline)}"
+    return f"- **{item.name}**: {figure}, {size}, {speed_text(report, item)}: [`{item.file}`]({item.file})"
 
 
-def _change(item: Candidate) -> str:
-    """Points of the metric against FP32, signed; without a sign where they round to nothing."""
-    text = f"{-item.drop:+.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text
-
-
-def _number(value: float | None, digits: int, scale: float = 1.0, unit: str = "") -> str:
-    return MISSING if value is None else f"{value * scale:,.{digits}f}{unit}"
+def _number(value: float | None, digits: int, scale: float = 1.0) -> str:
+    return MISSING if value is None else f"{value * scale:,.{digits}f}"
 
 
 def _unit_of_flops(report: Report) -> tuple[str, float]:
@@ -71,22 +76,22 @@ def _unit_of_flops(report: Report) -> tuple[str, float]:
 
 
 def _table(report: Report) -> str:
-    shown = [report.metric] + [name for name in ("exact_match",) if name in report.baseline.metrics]
+    more = [name for name in ("exact_match",) if name in report.baseline.metrics and name != report.metric]
     unit, scale = _unit_of_flops(report)
-    size_digits = 1 if report.baseline.size >= 10e6 else 2
-    header = ["model", *map(metric_name, shown), "change", "size, MB", "parameters, M", unit,
-              "latency, ms", "speed-up", "sequences/s", "speed-up"]  # fmt: skip
+    header = ["model", *map(metric_name, (report.metric, *more)), "change", "size, MB", "parameters, M", unit,
+              "latency, ms", "ratio", "sequences/s", "ratio"]  # fmt: skip
     front = {item.name for item in best_tradeoffs(report)}
     rows = []
     for item in (report.baseline, *report.candidates):
         name = f"**{item.name}**" if item.kept else item.name
+        found = shown_figures(report, item)
         rows.append([
-            f"{name} ★" if item.name in front else name,
-            *(_number(item.metrics.get(metric), 2, 100) for metric in shown),
-            MISSING if item is report.baseline else _change(item),
-            _number(item.size, size_digits, 1e-6), _number(item.parameters, 2, 1e-6), _number(item.flops, 2, scale),
-            _number(item.latency_ms, 2), _number(item.latency_ratio, 2, unit="x"),
-            _number(item.sequences_per_second, 1), _number(item.throughput_ratio, 2, unit="x"),
+            f"{name} {STAR}" if item.name in front else name,
+            _number(found.metric, 2), *(_number(points(item, metric), 2) for metric in more),
+            MISSING if item is report.baseline else change_text(found.change),
+            size_text(report, item), _number(item.parameters, 2, 1e-6), _number(item.flops, 2, scale),
+            number_text(found.latency_ms), ratio_text(found.latency_ratio),
+            number_text(found.sequences_per_second), ratio_text(found.throughput_ratio),
         ])  # fmt: skip
     return markdown_table(header, rows)
 
@@ -98,19 +103,36 @@ def _notes(report: Report) -> str:
         low, middle, high = report.row_tokens
         tokens = f", which have {low} to {high} tokens, {middle} in the middle"
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    row = 100 / max(report.dev_rows, 1)
     lines = [
-        "**Bold**: kept, in the bundle of its width. ★: best trade-off; no other model is as good and as fast in "
-        "batches, and better in one of the two.",
-        f"Quality, and its change against FP32, in points: the {metric} on the dev set times 100. Size: the ONNX file; "
-        "1 MB is 10^6 bytes.",
+        f"**Bold**: kept, in the bundle of its width. {STAR}: best trade-off of {metric} and latency: no better model "
+        f"is as fast, where less than {100 * SAME_SPEED:.0f}% between two times counts as none. Of equals one has it: "
+        "a kept one, the smallest.",
+        f"Quality: the {metric} on the dev set times 100; change: what it is above FP32's."
+        + (f" One of the {report.dev_rows:,} dev rows is {row:.2f} points." if report.metric == "accuracy" else ""),
+        "Size: the ONNX file; 1 MB is 10^6 bytes.",
         f"{_unit_of_flops(report)[0]}: the matrix products of one sequence of {report.flops_length} tokens, a "
         "multiply-add counted as two; INT8 does as many, in integers.",
         f"Speed: ONNX Runtime with {threads} on {report.processor}, on rows of the dev set{tokens}. Latency: the "
         f"median of at most {LATENCY_ROWS} rows, one at a time. Sequences/s: at most {THROUGHPUT_ROWS} rows in "
-        f"batches of {BATCH_SIZE} by length, padded to the longest of the batch.",
-        f"FP32 and each candidate took turns at every row and batch, {REPEATS} times over: a speed-up compares the "
-        "same minutes, while times of two candidates may be of different ones. The picture's latency is FP32's over "
-        "the speed-up.",
+        f"batches of {BATCH_SIZE} by length, padded to the longest of the batch. The ratio behind each: how many times "
+        "FP32's speed that is, over 1 is faster.",
+        "FP32 and each candidate took turns at every row and batch. A candidate's times are FP32's by the median ratio "
+        "of neighbouring turns, so that all stand for the same minutes.",
+        _noise(report),
         f"Versions: {versions}." if versions else "",
     ]
     return "\n".join(f"- {line}" for line in lines if line)
+
+
+def _noise(report: Report) -> str:
+    """What to think of speeds that were measured on a busy machine; empty where none was."""
+    rough = [item for item in report.candidates if is_noisy(item)]
+    if not rough:
+        return ""
+    worst = max(item.speed_spread or 1.0 for item in rough)
+    names = ", ".join(item.name for item in rough)
+    return (
+        f"**Rough speeds**: the machine had other work. Of {names}, ratios of the turns lie up to {worst:.2f} times "
+        "apart in their middle half: compress again on a quiet machine before you choose by speed."
+    )

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import COMPRESSED_FILES, ONNX_FILE, add_compressed, read_bundle
-from ernie_toolkit.compression.measurement import measure
+from ernie_toolkit.compression.figures import change_text, shown_figures, size_text, speed_text
+from ernie_toolkit.compression.measurement import Speed, measure
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.compression.report import Candidate, Report
 from ernie_toolkit.compression.report_files import write_report
@@ -106,33 +107,41 @@ class Workshop:
             return found
         candidate = self.measured(variant, form, path, precision, method, embeddings, settings)
         self.record(candidate)
-        self.say(
-            f"{candidate.name}: {self.report.metric} {candidate.metrics[self.report.metric]:.4f} "
-            f"({0.0 - candidate.drop:+.2f} points), {candidate.size / 1e6:.1f} MB, "
-            f"{candidate.latency_ms:.1f} ms a row, {candidate.throughput_ratio:.2f}x in batches"
-        )
+        self.say(self.line(candidate))
         return candidate
+
+    def line(self, item: Candidate) -> str:
+        """What the report tells of a model, in a line of the console."""
+        report = self.report
+        change = "" if item is report.baseline else f" ({change_text(shown_figures(report, item).change)} points)"
+        return (
+            f"{item.name}: {report.metric} {item.metrics[report.metric]:.4f}{change}, {size_text(report, item)} MB, "
+            f"{speed_text(report, item)}"
+        )
 
     def measured(
         self, variant: Variant, form: str, path: Path, precision: str, method: str = "", embeddings: bool = False,
         settings: dict[str, Any] | None = None,
     ) -> Candidate:  # fmt: skip
-        """Dev figures, size and speed of a candidate, beside the FP32 model's speed in the same minute."""
+        """Dev figures, size and speed of a candidate, compared with the FP32 model's in turns; or that model's own."""
         metrics = self.figures(path, variant.dev, precision)
+        full = self.report.baseline
+        paths = {"own": (path, precision)}
+        known = None
+        if full.latency_ms is not None and full.sequences_per_second is not None:
+            known = Speed(full.latency_ms, full.sequences_per_second)
+            paths = {"baseline": (self.baseline, "fp32"), **paths}
         sessions = {
-            "baseline": model_session(self.baseline, num_threads=self.threads),
-            "own": model_session(path, num_threads=self.threads, precision=precision),
+            name: model_session(path, num_threads=self.threads, precision=precision, spinning=False)
+            for name, (path, precision) in paths.items()
         }
-        speed = measure(sessions, variant.dev)
-        base, own = speed["baseline"], speed["own"]
+        speed = measure(sessions, variant.dev, known)["own"]
         return Candidate(
             name=variant.candidate_name(form) or "FP32", width=variant.width, precision=precision, method=method,
             settings=settings or {}, embeddings=embeddings, vocabulary=variant.vocabulary,
-            parameters=variant.parameters, size=path.stat().st_size, metrics=metrics,
-            drop=self.drop(metrics) if self.report.baseline.metrics else 0.0, latency_ms=own.latency_ms,
-            sequences_per_second=own.sequences_per_second, latency_ratio=base.latency_ms / own.latency_ms,
-            throughput_ratio=own.sequences_per_second / base.sequences_per_second, flops=variant.flops, kept=False,
-            file="",
+            parameters=variant.parameters, size=path.stat().st_size, metrics=metrics, latency_ms=speed.latency_ms,
+            sequences_per_second=speed.sequences_per_second, flops=variant.flops, kept=False, file="",
+            speed_spread=speed.spread,
         )  # fmt: skip
 
     def record(self, candidate: Candidate) -> None:

@@ -26,7 +26,7 @@ class TaggedFile:
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Every line with its number from 1: the one place where the bytes of tagged files are decoded."""
-        return read_all_lines(self.path)
+        return read_all_lines(self.path, self.options.encoding)
 
     def rows(self) -> Iterator[tuple[int, str]]:
         """The lines of a file with a sentence a line; a blank line between rows to predict comes as "".

@@ -70,12 +70,14 @@ def model_session(
     num_threads: int | None = None,
     precision: str = "fp32",
     gpu: GpuOptions | None = None,
+    spinning: bool = True,
 ) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on a model's file or bytes, set up as every deployment opens it.
 
     `num_threads`: threads within one operator, all available processors where None. `precision`:
-    what the model computes in, "fp32", "int8" or "fp16". `gpu`: how device "gpu" is used. Raises DeviceError,
-    ConfigError or BundleError in one line.
+    what the model computes in, "fp32", "int8" or "fp16". `gpu`: how device "gpu" is used. `spinning`: whether
+    threads without work keep their processor busy for a while; where several sessions take turns, one's would hold up
+    another's. Raises DeviceError, ConfigError or BundleError in one line.
     """
     if num_threads is not None and num_threads < 1:
         raise ConfigError(f"num_threads is {num_threads}: it must be at least 1")
@@ -86,6 +88,8 @@ def model_session(
     options.intra_op_num_threads = num_threads or available_cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
             model if isinstance(model, bytes) else str(model),

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from ernie_toolkit.data.file_options import ENCODINGS
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.options import TrainingOptions, check_at_least_one, option
+from ernie_toolkit.options import DEVICES, TrainingOptions, check_at_least_one, device_of, option
 
-DEVICES = ("cpu", "gpu", "xpu", "npu")
 # Where the guide's defaults are others than those of the other tasks.
 TRAINING_DEFAULTS = {"seed": 3, "logging_steps": 5, "metric_for_best_model": "macro_f1"}
 # Fields of TrainingOptions that the guide calls by another name.
@@ -21,7 +20,10 @@ WARMUP_RATIO = 0.1
 class PlaceOptions:
     """What every script works on."""
 
-    device: str = option("", "device to compute on; not given: a GPU where there is one, else the CPU", DEVICES)
+    device: str = option(
+        "", "device to compute on (cpu, gpu, gpu:1, xpu, npu); not given: a GPU where there is one, else the CPU",
+        parse=device_of(*DEVICES),
+    )  # fmt: skip
     dataset_dir: str = option("data", "directory with train.txt, dev.txt, label.txt")
     train_file: str = option("train.txt", "name of the training file in it: text<TAB>label,label")
     dev_file: str = option("dev.txt", "name of the dev file in it")
@@ -52,6 +54,9 @@ class FineTuningOptions(PlaceOptions):
         False, "choose each label's threshold by its F1 on dev, and store them with the model"
     )
     resume: bool = option(False, "go on from the last checkpoint of a run that was cut off")
+    resume_from_checkpoint: str = option(
+        "", "go on from this checkpoint (a directory), or from the last one in it; true: as --resume"
+    )
     overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
 
     @property

@@ -28,6 +28,7 @@ from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.reporting import METRICS_FILE, plot_training_curve, print_metrics, versions
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
+from ernie_toolkit.training.chosen_checkpoint import goes_on, goes_on_in_place
 
 # How long a process of a distributed run waits for the sample that the first one writes, in seconds.
 SAMPLE_SECONDS = 60.0
@@ -109,11 +110,13 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
         warn(message)
     start_at_base_rates(loaded, task.gold(data.split("train")), task.labels)
     directory = Path(own.save_dir)
-    notice = check_replaceable(directory, data.source, own.resume, own.overwrite_output_dir)
+    in_place = goes_on_in_place(own.resume, own.resume_from_checkpoint, directory)
+    notice = check_replaceable(directory, data.source, in_place, own.overwrite_output_dir)
     if notice:
         say(notice)
     session = open_session(loaded, data, task, say)
-    result = session.train(options, directory, device, own.resume, own.overwrite_output_dir)
+    resume = goes_on(own.resume, own.resume_from_checkpoint, directory, own.overwrite_output_dir)
+    result = session.train(options, directory, device, resume, own.overwrite_output_dir)
     metrics = result.metrics
     if is_main_process():
         if own.tune_thresholds:
@@ -121,8 +124,9 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
         _save(session, options, own, result, metrics)
         if not options.keep_checkpoints:
             discard_checkpoints(directory)
-    say(f"trained to step {result.steps} in {result.seconds:.1f} s; best {options.metric_for_best_model} on dev at "
-        f"step {result.best_step}: {directory}")  # fmt: skip
+    best = f"best {options.metric_for_best_model} on dev at step {result.best_step}"
+    kept = best if options.keeps_best else "the last step's weights"
+    say(f"trained to step {result.steps} in {result.seconds:.1f} s; {kept}: {directory}")
     return FineTuned(session, result, metrics)
 
 

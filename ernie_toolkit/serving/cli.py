@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference.console import MODEL_PATHS
 from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.serving.options import MODEL_NAMES, PRECISIONS, ServingOptions
@@ -44,6 +45,7 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
     for name, (kind, meaning) in numbers.items():
         parser.add_argument(f"--{name}", type=kind, default=getattr(default, name), help=f"{meaning} (%(default)s)")
     parser.add_argument("--access_log", action="store_true", help="a line for each request")
+    add_guide_flags(parser, "deploy/simple_serving/server_seq_cls.py")  # all servers have the same
     return parser
 
 

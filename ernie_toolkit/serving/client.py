@@ -15,6 +15,7 @@ from typing import Any
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.inference.console import EXAMPLES
+from ernie_toolkit.options import dataset_name
 from ernie_toolkit.serving.cli import PORT
 from ernie_toolkit.serving.options import MODEL_NAMES
 
@@ -125,8 +126,9 @@ def build_parser(task: str, description: str | None, dataset: str | None) -> arg
         parser.add_argument(f"--{name}", nargs="+", help="(default: built-in examples)")
     if dataset:
         parser.add_argument(
-            "--dataset", nargs="?", const=dataset, help=f"send the first {ROWS} dev rows of this data set ({dataset})"
-        )
+            "--dataset", nargs="?", const=dataset, type=dataset_name,
+            help=f"send the first {ROWS} dev rows of this data set ({dataset})",
+        )  # fmt: skip
         parser.add_argument(
             "--data_dir", help="folder of the data set's official files; without it the embedded sample"
         )

@@ -54,12 +54,16 @@ class ProgressLine(TrainerCallback):
 
 
 class LastStep(TrainerCallback):
-    """Evaluate and save at the last step, wherever the regular steps fall."""
+    """Evaluate and, where the run saves at all, save at the last step, wherever the regular steps fall."""
+
+    def __init__(self, save: bool = True) -> None:
+        self.save = save
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Ask for log, evaluation and checkpoint when the last step is done."""
         if state.global_step >= state.max_steps:
-            control.should_log = control.should_evaluate = control.should_save = True
+            control.should_log = control.should_evaluate = True
+            control.should_save = self.save
 
 
 class StopEarly(TrainerCallback):

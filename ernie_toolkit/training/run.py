@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ernie_toolkit.cli import notice
 from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json
@@ -29,14 +30,16 @@ ROW_KEYS = ("training rows", "dev rows")
 MIN_EVALUATIONS = 4
 # Settings that may change between a run and its resumption without changing what it computes.
 FREE_ON_RESUME = frozenset(
-    ("logging_steps", "save_total_limit", "keep_checkpoints", "disable_tqdm", "report_to", "dataloader_num_workers",
-     "per_device_eval_batch_size")
+    ("logging_strategy", "logging_steps", "logging_first_step", "logging_dir", "save_total_limit", "keep_checkpoints",
+     "disable_tqdm", "report_to", "dataloader_num_workers", "per_device_eval_batch_size")
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run gave: dev metrics of the best checkpoint, the log history, and the time of this process.
+    """What a run gave: dev metrics of its model, the log history, and the time of this process.
+
+    `best_step`: the step whose weights the model has, the last one where no best checkpoint was wanted.
 
     `history`: the Trainer's entries, each with `step` and either `loss` or `eval_*`. `seconds`: wall clock,
     evaluation and checkpoints included, since the start or the last resume.
@@ -76,6 +79,19 @@ def fingerprint(dataset: EncodedDataset) -> str:
     return f"{len(dataset)}:{checksum:08x}"
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How many optimizer steps a run makes, and how many lie between two evaluations, checkpoints and log lines.
+
+    0: none but for the evaluation and the line after the last step.
+    """
+
+    total: int
+    eval_steps: int
+    save_steps: int
+    logging_steps: int
+
+
 def change(key: str, before: Any, now: Any) -> str:
     """What changed between a run and its resumption, for a message; rows by their fingerprints."""
     if key in ROW_KEYS and isinstance(before, str) and isinstance(now, str):
@@ -87,40 +103,75 @@ def change(key: str, before: Any, now: Any) -> str:
     return f"{key} was {before} and is {now}"
 
 
-def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> tuple[int, int]:
-    """Optimizer steps of a run, and the steps between two evaluations where the options leave that open."""
+def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> Plan:
+    """The plan of a run. Raises ConfigError where checkpoints and evaluations meet too seldom for a best one."""
     batches = math.ceil(rows / (options.per_device_train_batch_size * world_size))
     per_epoch = max(1, batches // options.gradient_accumulation_steps)
     total = options.max_steps if options.max_steps > 0 else max(1, int(per_epoch * options.num_train_epochs))
-    return total, max(1, math.ceil(total / max(MIN_EVALUATIONS, math.ceil(total / per_epoch))))
+    usual = max(1, math.ceil(total / max(MIN_EVALUATIONS, math.ceil(total / per_epoch))))
+    evaluation, save = options.strategies
+    each = {"epoch": per_epoch, "no": 0}
+    save_steps = each.get(save, options.save_steps or (options.eval_steps if evaluation == "steps" else 0) or usual)
+    eval_steps = each.get(evaluation, options.eval_steps or (save_steps if save == "steps" else 0) or usual)
+    if options.keeps_best and save_steps % eval_steps:
+        raise ConfigError(
+            f"checkpoints every {save_steps} steps and evaluations every {eval_steps}: none can be the best one; give "
+            "--evaluation_strategy and --save_strategy the same value, or --load_best_model_at_end false"
+        )
+    logging_steps = each.get(options.logging_strategy, options.logging_steps or max(1, total // LOG_LINES))
+    return Plan(total, eval_steps, save_steps, logging_steps)
 
 
-def _arguments(options: TrainingOptions, run_dir: Path, device: str, steps: int, interval: int) -> "TrainingArguments":
+def plan_notices(options: TrainingOptions) -> list[str]:
+    """What options of a run say in vain, and what they leave out, a line each."""
+    evaluation, save = options.strategies
+    strategies = {
+        "eval": ("evaluation", evaluation),
+        "save": ("save", save),
+        "logging": ("logging", options.logging_strategy),
+    }
+    notices = [
+        f"--{name}_steps is for --{word}_strategy steps, and it is {value}: left out"
+        for name, (word, value) in strategies.items()
+        if getattr(options, f"{name}_steps") and value != "steps"
+    ]
+    if options.load_best_model_at_end and not options.keeps_best:
+        name = "evaluation_strategy" if evaluation == "no" else "save_strategy"
+        notices.append(f"--{name} no: there is no best checkpoint, the model is that of the last step")
+    return notices
+
+
+def _arguments(options: TrainingOptions, run_dir: Path, device: str, plan: Plan) -> "TrainingArguments":
     from paddlenlp.trainer import TrainingArguments
 
     same = (
         "learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size", "per_device_eval_batch_size",
         "gradient_accumulation_steps", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm",
         "lr_scheduler_type", "warmup_ratio", "warmup_steps", "save_total_limit", "metric_for_best_model", "seed",
-        "fp16", "bf16", "fp16_opt_level", "recompute", "dataloader_num_workers",
+        "fp16", "bf16", "fp16_opt_level", "recompute", "dataloader_num_workers", "num_cycles", "lr_end", "power",
+        "scale_loss", "logging_first_step",
     )  # fmt: skip
-    save_steps = options.save_steps or interval
+    given = {name: getattr(options, name) for name in same}
+    if options.fp16_opt_level == "O0":
+        given.update(fp16=False, bf16=False)
+    # Where an interval is 0 there is nothing before the last step, and the Trainer wants a number over 0.
+    strategies = {"evaluation_strategy": plan.eval_steps, "save_strategy": plan.save_steps,
+                  "logging_strategy": plan.logging_steps}  # fmt: skip
     return TrainingArguments(
         output_dir=str(run_dir / CHECKPOINTS),
-        logging_dir=str(run_dir / LOGS),
+        logging_dir=options.logging_dir or str(run_dir / LOGS),
         device=device,
         do_train=True,
-        do_eval=True,
-        evaluation_strategy="steps",
-        save_strategy="steps",
-        eval_steps=options.eval_steps or save_steps,
-        save_steps=save_steps,
-        logging_steps=options.logging_steps or max(1, steps // LOG_LINES),
-        load_best_model_at_end=True,
+        do_eval=plan.eval_steps > 0,
+        eval_steps=plan.eval_steps or plan.total,
+        save_steps=plan.save_steps or plan.total,
+        logging_steps=plan.logging_steps or plan.total,
+        load_best_model_at_end=options.keeps_best,
         greater_is_better=options.metric_for_best_model != "loss",
-        report_to=[options.report_to] if options.report_to != "none" else [],
+        report_to=["visualdl"] if options.report_to != "none" else [],
         disable_tqdm=True,
-        **{name: getattr(options, name) for name in same},
+        **{name: "steps" if steps else "no" for name, steps in strategies.items()},
+        **given,
     )
 
 
@@ -175,7 +226,8 @@ def train(
     identity: dict[str, Any] | None = None,
     make_trainer: Callable[..., Any] | None = None,
 ) -> TrainingResult:
-    """Fine-tune `model` in place; it holds the weights of the best checkpoint afterwards.
+    """Fine-tune `model` in place; it holds the weights of the best checkpoint afterwards, or of the last step where
+    the options keep no best one.
 
     `score` gives the figures of the dev set's logits, `loss` and `options.metric_for_best_model` among them.
     Checkpoints go to `run_dir/checkpoints`, VisualDL logs to `run_dir/runs`. `identity`: what else must be
@@ -197,9 +249,11 @@ def train(
     world_size = paddle.distributed.get_world_size()
     sets = {"training rows": fingerprint(train_set), "dev rows": fingerprint(dev_set)}
     settings = {**(identity or {}), **dataclasses.asdict(options), "world_size": world_size, **sets}
+    for message in plan_notices(options):
+        notice(message)
     with quiet_paddlenlp():
         checkpoint = _check_resume(run_dir, settings, resume, overwrite, main=paddle.distributed.get_rank() == 0)
-        arguments = _arguments(options, run_dir, device, *planned_steps(len(train_set), world_size, options))
+        arguments = _arguments(options, run_dir, device, planned_steps(len(train_set), world_size, options))
         trainer = (make_trainer or ToolkitTrainer)(
             model, arguments, train_set, dev_set, score, options.group_by_length, _callbacks(options)
         )
@@ -214,7 +268,7 @@ def train(
 def _callbacks(options: TrainingOptions) -> list[Any]:
     from ernie_toolkit.training.callbacks import LastStep, ProgressLine, StopEarly
 
-    callbacks: list[Any] = [ProgressLine(not options.disable_tqdm), LastStep()]
+    callbacks: list[Any] = [ProgressLine(not options.disable_tqdm), LastStep(options.strategies[1] != "no")]
     if options.early_stopping:
         metric, greater = options.metric_for_best_model, options.metric_for_best_model != "loss"
         callbacks.append(StopEarly(metric, greater, options.early_stopping_patience, options.early_stopping_threshold))
@@ -229,8 +283,9 @@ def discard_checkpoints(run_dir: Path) -> None:
 def _result(trainer: Any, seconds: float, resumed_from_step: int) -> TrainingResult:
     from ernie_toolkit.training.trainer import checkpoint_step
 
-    state = trainer.state
-    best_step = checkpoint_step(state.best_model_checkpoint)
+    state, best_step = trainer.state, trainer.state.global_step
+    if trainer.args.load_best_model_at_end:
+        best_step = checkpoint_step(state.best_model_checkpoint)
     best = next(entry for entry in state.log_history if "eval_loss" in entry and entry["step"] == best_step)
     figures = {key[5:]: value for key, value in best.items() if key.startswith("eval_") and key != "eval_runtime"}
     return TrainingResult(figures, best_step, state.global_step, state.log_history, seconds, resumed_from_step)

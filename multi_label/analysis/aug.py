@@ -14,9 +14,9 @@ from ernie_toolkit.data.label_sets import split_line, write_label_sets
 from ernie_toolkit.data.lines import read_lines
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets, usual_files
-from ernie_toolkit.multi_label.options import DEVICES
-from ernie_toolkit.options import option
+from ernie_toolkit.options import DEVICES, device_of, option
 from ernie_toolkit.settings import add_options, resolve_options
 
 
@@ -31,14 +31,21 @@ class AugmentationOptions:
     create_n: int = option(2, "new rows for each row, where so many can be made")
     aug_percent: float = option(0.1, "share of a text's words that are touched, one at least")
     params_path: str = option("", "mlm: directory of a pretrained ERNIE model with its masked-language-model head")
-    device: str = option("", "mlm: device to compute on", DEVICES)
+    device: str = option("", "mlm: device to compute on", parse=device_of(*DEVICES))
     seed: int = option(3, "seed of the choices")
+
+
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
+    parser = OneLineParser(prog="aug.py", description=__doc__)
+    add_options(parser, AugmentationOptions)
+    add_guide_flags(parser, "multi_label/analysis/aug.py")
+    return parser
 
 
 def main(argv: Sequence[str]) -> None:
     """Parse arguments, augment, write."""
-    parser = OneLineParser(prog="aug.py", description=__doc__)
-    add_options(parser, AugmentationOptions)
+    parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(AugmentationOptions, {}, given)

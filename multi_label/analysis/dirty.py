@@ -13,6 +13,7 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import write_label_sets
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import check_at_least_one, option
@@ -33,10 +34,17 @@ class DirtyOptions(TrainedOptions):
     seed: int = option(3, "seed of confident learning's folds")
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse arguments, rank, write."""
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = OneLineParser(prog="dirty.py", description=__doc__)
     add_options(parser, DirtyOptions, without=("dev_file",))
+    add_guide_flags(parser, "multi_label/analysis/dirty.py")
+    return parser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, rank, write."""
+    parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(DirtyOptions, {}, given)

@@ -13,6 +13,7 @@ from ernie_toolkit.analysis.report import report_page
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.files import write_text
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import check_at_least_one, option
@@ -31,10 +32,17 @@ class EvaluationOptions(TrainedOptions):
     threshold: float = option(-1.0, "probability a label has to be above; -1: the model's own (0.5 where it has none)")
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse arguments, evaluate, write."""
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = OneLineParser(prog="evaluate.py", description=__doc__)
     add_options(parser, EvaluationOptions)
+    add_guide_flags(parser, "multi_label/analysis/evaluate.py")
+    return parser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, evaluate, write."""
+    parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(EvaluationOptions, {}, given)

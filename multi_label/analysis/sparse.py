@@ -19,6 +19,7 @@ from ernie_toolkit.data.readers import Example
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import write_text
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets, data_files, unknown_texts
 from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import check_at_least_one, option
@@ -67,10 +68,17 @@ def supporting(options: SparseOptions, train: list[Example], places: Sequence[in
     return augment(rows, options.aug_strategy, REPLACERS["synonym"], 1, options.aug_percent, options.seed, everything)
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse arguments, find, write."""
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = OneLineParser(prog="sparse.py", description=__doc__)
     add_options(parser, SparseOptions)
+    add_guide_flags(parser, "multi_label/analysis/sparse.py")
+    return parser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, find, write."""
+    parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(SparseOptions, {}, given)

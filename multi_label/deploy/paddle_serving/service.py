@@ -18,20 +18,22 @@ from types import FrameType
 from ernie_toolkit.bundle import read_bundle
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.paddle_serving.options import PORTS, ServiceOptions, check_port, read_config
 
 
-def open_predictor(options: ServiceOptions) -> Predictor:
+def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -> Predictor:
     """The bundle's predictor, which has answered once. Raises ConfigError where the bundle is of another task."""
     info = read_bundle(options.model_path).info
     if info.task != "multi_label":
         raise ConfigError(f"{options.model_path} is a bundle for the task '{info.task}': give a multi-label one")
     predictor = Predictor(
-        options.model_path, num_threads=options.num_threads, precision=options.precision, threshold=options.prob_limit
-    )
+        options.model_path, num_threads=options.num_threads, precision=options.precision,
+        max_seq_length=max_seq_length, threshold=options.prob_limit,
+    )  # fmt: skip
     predictor.predict(examples_of(info))
     return predictor
 
@@ -41,21 +43,29 @@ def leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse arguments, open the model, serve."""
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = OneLineParser(prog="service.py", description=__doc__)
     here = Path(__file__).resolve().parent
     parser.add_argument("--config", default=str(here / "config.yml"), help="(default: config.yml beside this script)")
     parser.add_argument("--model_path", help="bundle (default: the configuration's)")
     for name in PORTS:
         parser.add_argument(f"--{name}", type=int, help="(default: the configuration's)")
+    parser.add_argument("--max_seq_length", type=int, help="at most the bundle's own, which is the default")
     parser.add_argument("--log_dir", default="log", help="for Paddle Serving's own logs (default: %(default)s)")
+    add_guide_flags(parser, "multi_label/deploy/paddle_serving/service.py")
+    return parser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, open the model, serve."""
+    parser = build_parser()
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = read_config(Path(args.config), args.model_path, args.rpc_port, args.http_port)
         for name in PORTS:
             check_port(options.pipeline[name], f"--{name}")
-        predictor = open_predictor(options)
+        predictor = open_predictor(options, args.max_seq_length)
         # Paddle Serving reads these when it is imported, and writes into the working directory without them.
         Path(args.log_dir).mkdir(parents=True, exist_ok=True)
         os.environ["SERVING_LOG_PATH"] = os.environ["SERVING_HOME"] = str(Path(args.log_dir).resolve())

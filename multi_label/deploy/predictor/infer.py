@@ -17,9 +17,11 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, warn
 from ernie_toolkit.data.inputs import InputRow, check_is_of_texts, rows_in_order, skipped_notice
 from ernie_toolkit.data.label_sets import LABEL_FILE, UNLABELLED_FILE, read_numbered_texts
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import add_reading_arguments, examples_of
 from ernie_toolkit.inference.gpu import GpuOptions
+from ernie_toolkit.options import device_of, split_device
 
 
 def build_parser() -> OneLineParser:
@@ -29,7 +31,9 @@ def build_parser() -> OneLineParser:
         "--model_path_prefix", default="export/float32",
         help="DIR/float32 of the bundle in DIR, or DIR itself (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--device", default="cpu", choices=("cpu", "gpu"), help="(default: %(default)s)")
+    parser.add_argument(
+        "--device", default="cpu", type=device_of("cpu", "gpu"), help="cpu, gpu, gpu:1 (default: %(default)s)"
+    )
     parser.add_argument("--device_id", type=int, default=0, help="which GPU (default: %(default)s)")
     parser.add_argument("--max_seq_length", type=int, help="at most the bundle's own, which is the default")
     parser.add_argument("--batch_size", type=int, default=32, help="(default: %(default)s)")
@@ -44,6 +48,7 @@ def build_parser() -> OneLineParser:
     parser.add_argument("--label_file", default=LABEL_FILE, help="its label file (default: %(default)s)")
     parser.add_argument("--perf", action="store_true", help="print speed and F1 on a labelled file of --dataset_dir")
     parser.add_argument("--perf_dataset", default="dev", choices=("dev", "test"), help="(default: %(default)s)")
+    add_guide_flags(parser, "multi_label/deploy/predictor/infer.py")
     return parser
 
 
@@ -62,6 +67,8 @@ def main(argv: Sequence[str]) -> None:
     """Parse arguments, then predict or measure."""
     parser = build_parser()
     args = parser.parse_args(argv)
+    args.device, card = split_device(args.device)
+    args.device_id = args.device_id if card is None else card
     with exit_on_toolkit_error(parser.prog):
         if args.batch_size < 1:
             raise ConfigError(f"--batch_size is {args.batch_size}: it must be at least 1")

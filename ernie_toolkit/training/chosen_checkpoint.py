@@ -1,0 +1,136 @@
+"""Going on from a checkpoint that the user names, in place of the last one of the run.
+
+It is brought where the run looks for its last one, so that a run which goes on needs no second way to do so.
+"""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+from ernie_toolkit.cli import is_main_process, notice
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.training.run import CHECKPOINTS, RUN_FILE
+
+PREFIX, STATE_FILE = "checkpoint-", "trainer_state.json"
+SET_ASIDE = "set_aside"
+# How long another process of a distributed run waits until the first one has brought the checkpoint, in seconds.
+WAIT_SECONDS = 120.0
+
+
+def names_checkpoint(resume_from: str) -> bool:
+    """Whether `--resume_from_checkpoint` names one; "true" and "false" only say whether a run goes on."""
+    return resume_from.lower() not in ("", "true", "false")
+
+
+def goes_on_in_place(resume: bool, resume_from: str, run_dir: Path) -> bool:
+    """Whether a run goes on where its checkpoints are, not from another run's copy. Raises as `find_checkpoint`.
+
+    `resume_from`: what `--resume_from_checkpoint` says, mostly nothing.
+    """
+    if names_checkpoint(resume_from):
+        return find_checkpoint(resume_from).parent.resolve() == (run_dir / CHECKPOINTS).resolve()
+    return resume or resume_from.lower() == "true"
+
+
+def goes_on(resume: bool, resume_from: str, run_dir: Path, overwrite: bool) -> bool:
+    """Whether a run goes on; the checkpoint that `resume_from` names is brought to `run_dir`.
+
+    Raises as `bring_checkpoint`.
+    """
+    if names_checkpoint(resume_from):
+        bring_checkpoint(run_dir, resume_from, overwrite)
+        return True
+    return resume or resume_from.lower() == "true"
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _whole(directory: Path) -> list[Path]:
+    """The whole checkpoints in a directory, by step."""
+    found = [path for path in directory.glob(f"{PREFIX}*") if (path / STATE_FILE).is_file()]
+    return sorted((path for path in found if path.name.rpartition("-")[2].isdecimal()), key=_step)
+
+
+def find_checkpoint(resume_from: str) -> Path:
+    """The checkpoint at a path, or the last one in the run or the checkpoints there.
+
+    Raises ConfigError where there is none that is whole.
+    """
+    path = Path(resume_from)
+    if path.name.startswith(PREFIX):
+        if path in _whole(path.parent):
+            return path
+        missing = f"has no {STATE_FILE}" if path.is_dir() else "is not there"
+    else:
+        inside = [*_whole(path), *_whole(path / CHECKPOINTS)]
+        if inside:
+            return inside[-1]
+        missing = f"holds no {PREFIX}N" if path.is_dir() else "is not there"
+    raise ConfigError(
+        f"--resume_from_checkpoint {resume_from}: {missing}: give a checkpoint's directory, DIR/{PREFIX}N, that a run "
+        "which was cut off or --keep_checkpoints has left"
+    )
+
+
+def _best_of(checkpoint: Path) -> Path | None:
+    """The best checkpoint that another one was written with, beside it. Raises ConfigError where it is gone."""
+    try:
+        state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{checkpoint / STATE_FILE}: not JSON ({error}): choose another checkpoint") from None
+    if not state.get("best_model_checkpoint"):
+        return None
+    best = checkpoint.parent / Path(state["best_model_checkpoint"]).name
+    if not (best / STATE_FILE).is_file():
+        raise ConfigError(f"{checkpoint}: {best.name}, the best one until then, is no longer beside it: choose another")
+    return best
+
+
+def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -> Path:
+    """Make the checkpoint that is asked for the last one of the run in `run_dir`; gives its place there.
+
+    Later ones of the same run are set aside in a directory beside it. One of another run is copied, with the best one
+    that it names and the record of its run. Raises ConfigError where it is not whole, or another unfinished run is in
+    `run_dir` and `overwrite` does not drop it.
+    """
+    found = find_checkpoint(resume_from)
+    target = run_dir / CHECKPOINTS
+    if not is_main_process():
+        return _wait_for(target / found.name)
+    best = _best_of(found)
+    if found.parent.resolve() != target.resolve():
+        if _whole(target) and not overwrite:
+            raise ConfigError(
+                f"{target} holds another unfinished run: drop it with --overwrite_output_dir, or give another place"
+            )
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for path in dict.fromkeys((found, best)):
+            if path is not None:
+                shutil.copytree(path, target / path.name)
+        if (found.parent / RUN_FILE).is_file():
+            shutil.copyfile(found.parent / RUN_FILE, target / RUN_FILE)
+        return target / found.name
+    later = [path for path in _whole(target) if _step(path) > _step(found)]
+    for path in later:
+        aside = target / SET_ASIDE / path.name
+        aside.parent.mkdir(exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+    if later:
+        names = ", ".join(path.name for path in later)
+        notice(f"{names} of the run in {target}: set aside in {SET_ASIDE}/, since {found.name} is gone on from")
+    return found
+
+
+def _wait_for(checkpoint: Path) -> Path:
+    """Wait until a checkpoint is the last whole one of its run. Raises ConfigError where that does not happen."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while _whole(checkpoint.parent)[-1:] != [checkpoint]:
+        if time.monotonic() > deadline:
+            raise ConfigError(f"{checkpoint}: the first process did not bring it there: see its own message")
+        time.sleep(0.1)
+    return checkpoint
