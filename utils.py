@@ -238,8 +238,8 @@ def write_metrics(
         }  # fmt: skip
     report |= {
         "model": session.loaded.source, "data_source": data.source, "data_location": data.location,
-        "left_out": data.left_out, "warnings": list(data.warnings), "seed": settings.training.seed,
-        "settings": settings.shown(session.task.name), "versions": versions(),
+        "left_out": data.left_out, "warnings": list(data.warnings), "notices": list(data.notices),
+        "seed": settings.training.seed, "settings": settings.shown(session.task.name), "versions": versions(),
     }  # fmt: skip
     path = Path(run.output_dir) / run.dataset / (METRICS_FILE if result is not None else EVALUATION_FILE)
     write_json(path, report)

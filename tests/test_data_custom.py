@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ernie_toolkit.data import Example, custom_spec, load_dataset, read_custom, read_labels
+from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.errors import ConfigError, DataError
 
 
@@ -195,14 +196,27 @@ def test_rows_written_are_the_rows_read(tmp_path: Path, rows: list[tuple[str, st
     assert [(row["sentence"], row["label"]) for row in read(path)] == rows
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
-@given(data=st.binary(max_size=60), suffix=st.sampled_from([".tsv", ".json"]))
-def test_any_bytes_give_rows_or_a_data_error(tmp_path: Path, data: bytes, suffix: str) -> None:
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@given(
+    data=st.binary(max_size=60) | st.text('甲乙\t\n",01', max_size=40).map(str.encode),
+    suffix=st.sampled_from([".tsv", ".csv", ".json"]),
+    split=st.sampled_from(["train", "test"]),
+    options=st.builds(
+        FileOptions,
+        encoding=st.sampled_from(["utf-8", "auto", "utf-16", "gb18030"]),
+        text_column=st.sampled_from(["", "1", "2", "甲"]),
+        label_column=st.sampled_from(["", "2", "3"]),
+        on_error=st.sampled_from(["stop", "skip"]),
+    ),
+)
+def test_any_bytes_give_rows_or_a_data_error(
+    tmp_path: Path, data: bytes, suffix: str, split: Any, options: FileOptions
+) -> None:
     path = tmp_path / f"any{suffix}"
     path.write_bytes(data)
-    labels = write(tmp_path / "labels.txt", "a\nb\n")
-    for files in ({"train_file": path}, {"train_file": path, "label_file": labels}):
-        try:
-            read(path, "train", **files)
-        except DataError as error:
-            assert str(error).startswith(str(path))
+    plain = write(tmp_path / "train.tsv", "甲\ta\n乙\tb\n")
+    try:
+        spec = custom_spec(path if split == "train" else plain, test_file=path, options=FileOptions(encoding="utf-8"))
+        list(read_custom(path, spec, split, options))
+    except DataError as error:
+        assert str(error).startswith(str(tmp_path))

@@ -57,7 +57,7 @@ def test_other_encodings(tmp_path: Path, codec: str, mark: bytes, option: str, e
     if mark or option == "gb18030":
         assert "give --encoding auto" in refusal(path, other)
     data = load_dataset("custom", train_file=path, splits=("train",), options=FileOptions(encoding="auto"))
-    assert data.spec.labels == ("净", "脏") and str(path) in data.warnings[0]
+    assert data.spec.labels == ("净", "脏") and str(path) in data.notices[0]
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
@@ -152,7 +152,7 @@ def test_official_files_and_labels_take_the_encoding(tmp_path: Path) -> None:
     options = FileOptions(encoding="auto")
     data = load_dataset("custom", train_file=train, label_file=labels, splits=("train",), options=options)
     assert data.spec.labels == ("脏", "净")
-    assert [warning.split(": read as ")[1] for warning in data.warnings] == [
+    assert [warning.split(": read as ")[1] for warning in data.notices] == [
         "UTF-16 (little endian), by its bytes", "GB18030 (GBK), by its bytes",
     ]  # fmt: skip
 

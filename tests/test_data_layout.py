@@ -254,10 +254,10 @@ def test_spellings_of_a_label_are_one(tmp_path: Path, label: str) -> None:
     for train in (tabs, write(tmp_path / "train.jsonl", "\n".join(lines))):
         data = load(train_file=train, dev_file=train)
         assert data.spec.labels == ("0", "1") and data.split("dev")[-1]["label"] == "1"
-        for warning in data.warnings:
+        for warning in data.notices:
             assert "'1' (4 row(s))" in warning and "are read as one, '1'" in warning
             assert all(character.isprintable() for character in warning)
-        assert len(data.warnings) == 2
+        assert len(data.notices) == 2
     labels = write(tmp_path / "labels.txt", f"0\n{label}\n".replace(" ", "") if label.strip() != "1" else "0\n１\n")
     data = load(train_file=tabs, label_file=labels)
     assert {row["label"] for row in data.split("train")} == set(data.spec.labels)
@@ -293,7 +293,7 @@ def test_plain_quotation_marks_stay(tmp_path: Path) -> None:
     # One that looks like CSV's among others that are not: all stay, and that is said.
     mixed = write(tmp_path / "train.tsv", train.read_text("utf-8") + f'"a""b"\t{LABELS[0]}\n')
     data = load(train_file=mixed)
-    assert texts(data.split("train"))[-1] == ('"a""b"',) and "kept as they stand" in data.warnings[0]
+    assert texts(data.split("train"))[-1] == ('"a""b"',) and "kept as they stand" in data.notices[0]
     quoted = write(tmp_path / "all.tsv", "".join(f'"{text(n)}"\t"{LABELS[n % 2]}"\n' for n in range(4)))
     assert texts(load(train_file=quoted).split("train"))[3] == (text(3),)
     assert "quotation marks of CSV taken off" in load(train_file=quoted).summary[0]
@@ -372,29 +372,3 @@ def test_unreadable_rows_to_predict(tmp_path: Path) -> None:
     data = load(FileOptions(on_error="skip"), train_file=train, test_file=test)
     assert [(row["id"], row["line"]) for row in data.split("test")] == [(0, 1), (4, 5)]
     assert [row.place for row in data.skipped] == [2, 3, 4]
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
-@given(
-    data=st.binary(max_size=60) | st.text('甲乙\t\n",01', max_size=40).map(str.encode),
-    suffix=st.sampled_from([".tsv", ".csv", ".json"]),
-    split=st.sampled_from(["train", "test"]),
-    options=st.builds(
-        FileOptions,
-        encoding=st.sampled_from(["utf-8", "auto", "utf-16", "gb18030"]),
-        text_column=st.sampled_from(["", "1", "2", "甲"]),
-        label_column=st.sampled_from(["", "2", "3"]),
-        on_error=st.sampled_from(["stop", "skip"]),
-    ),
-)
-def test_any_bytes_give_rows_or_a_data_error(
-    tmp_path: Path, data: bytes, suffix: str, split: Any, options: FileOptions
-) -> None:
-    path = tmp_path / f"any{suffix}"
-    path.write_bytes(data)
-    plain = write(tmp_path / "train.tsv", table(4))
-    try:
-        spec = custom_spec(path if split == "train" else plain, test_file=path, options=FileOptions(encoding="utf-8"))
-        list(read_custom(path, spec, split, options))
-    except DataError as error:
-        assert str(error).startswith(str(tmp_path))

@@ -191,9 +191,9 @@ def test_empty_columns_mark_a_question_where_no_field_does(tmp_path: Path) -> No
         assert read(path, split)[1].left_out == {UNANSWERABLE: ["none"]}
     assert read(path, "dev", SCORE)[0][1]["is_impossible"]
     data = load_dataset("custom", task="qa", train_file=path, dev_file=path, options=SCORE)
-    said = "\n".join((*data.notices, *data.warnings))
+    said = "\n".join(data.notices)
     assert data.left_out == {"train": 1, "dev": 0} and "at most 50.00% of 2 dev questions" in said
-    assert data.warnings[0] == f"1 question(s) marked as unanswerable left out of {path}: none"
+    assert data.notices[0] == f"1 question(s) marked as unanswerable left out of {path}: none"
 
 
 def test_dev_answers_out_of_reach_are_counted(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ def test_classification(tmp_path: Path) -> None:
     assert data.summary == (
         "  train: a.tsv, tab-separated, header: 文本, 标签: 3 rows of single texts; 2 labels: 好 (2), 坏 (1); "
         "2 blank line(s)",
-        "  dev: b.jsonl, JSON lines: text, label: 1 rows of single texts; 1 labels: 好 (1)",
+        "  dev: b.jsonl, JSON lines: text, label: 1 row of single texts; 1 label: 好 (1)",
         "  test: c.tsv, tab-separated, no header: text, label: 2 rows of single texts (no more than 2 asked for); "
-        "1 labels: 好 (1); 1 without",
+        "1 label: 好 (1); 1 without",
         "  labels without a train row: 中",
         "  labels without a dev row: 坏, 中",
     )

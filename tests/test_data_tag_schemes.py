@@ -175,7 +175,7 @@ def test_published_tags_stay_as_they_are(tmp_path: Path) -> None:
     columns(tmp_path / "train.txt", "B-PER I-PER", "I-LOC B-ORG")
     data = load_dataset("msra_ner", data_dir=tmp_path, splits=("train",))
     assert [row["labels"] for row in data.split("train")] == [["B-PER", "I-PER"], ["I-LOC", "B-ORG"]]
-    assert data.warnings == ()
+    assert data.notices == ()
     record = FileRecord()
     list(read_tagged(tmp_path / "train.txt", data.spec, record=record))
     assert "tags: BIO, 1 I- that continue(s) no entity left as published (first at" in record.format

@@ -368,7 +368,7 @@ def test_real_files(dev_data: Path) -> None:
     data = load_dataset("msra_ner", data_dir=dev_data, splits=SPLITS)
     assert {split: len(data.split(split)) for split in SPLITS} == {"train": 50_658, "dev": 4_631, "test": 4_631}
     assert data.split("dev") == data.split("test")
-    assert data.warnings == ()
+    assert data.notices == ()
     labels = [label for row in data.split("train") for label in row["labels"]]
     assert len(labels) == sum(len(row["text"]) for row in data.split("train"))
     begun = {label: labels.count(label) for label in ("B-PER", "B-ORG", "B-LOC")}

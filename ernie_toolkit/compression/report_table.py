@@ -107,7 +107,7 @@ def _notes(report: Report) -> str:
     lines = [
         f"**Bold**: kept, in the bundle of its width. {STAR}: best trade-off of {metric} and latency: no better model "
         f"is as fast, where less than {100 * SAME_SPEED:.0f}% between two times counts as none. Of equals one has it: "
-        "a kept one, the smallest.",
+        "a kept one, else the smallest.",
         f"Quality: the {metric} on the dev set times 100; change: what it is above FP32's."
         + (f" One of the {report.dev_rows:,} dev rows is {row:.2f} points." if report.metric == "accuracy" else ""),
         "Size: the ONNX file; 1 MB is 10^6 bytes.",

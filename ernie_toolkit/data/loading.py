@@ -31,8 +31,9 @@ class DataSet:
 
     `source` is where they came from and `location` the directory (or "generated, seed N"); `left_out`
     counts the rows without a gold label, and the training questions whose answer is not found in their
-    context; `warnings` are lines for the caller to print and to write beside every result, `notices` lines to print
-    only, `skipped` the rows to predict that get no answer, `summary` lines on what was read from each file.
+    context; `warnings` are lines for the caller to print and to write beside every result (that the data is the
+    sample), `notices` lines to print only (what was converted or left out: they name the user's files), `skipped`
+    the rows to predict that get no answer, `summary` lines on what was read from each file.
     """
 
     spec: DatasetSpec
@@ -177,7 +178,7 @@ def _refuse_columns(request: _Request, name: str) -> None:
 def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Request, source: Source) -> DataSet:
     examples: dict[str, list[Example]] = {}
     left_out: dict[str, int] = {}
-    warnings: list[str] = []
+    notices: list[str] = []
     records: dict[str, FileRecord] = {}
     for split in request.splits:
         record = records[split] = FileRecord()
@@ -187,12 +188,12 @@ def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Reques
         if not examples[split]:
             raise DataError(f"{paths[split]}: no rows to use in the {split} file: is it the right file?")
         notice = encoding_notice(paths[split], request.options.encoding)
-        warnings += [*filter(None, [notice]), *left_out_warnings(paths[split], record), *record.notices]
+        notices += [*filter(None, [notice]), *left_out_warnings(paths[split], record), *record.notices]
     folders = dict.fromkeys(str(path.parent) for path in paths.values())
     summary = summarize(spec, examples, records, paths, request.limits)
-    data = _data_set(spec, examples, source, ", ".join(folders), left_out, tuple(warnings), summary)
+    data = _data_set(spec, examples, source, ", ".join(folders), left_out, (), summary)
     skipped = records["test"].skipped if "test" in records else ()
-    return replace(data, skipped=tuple(skipped))
+    return replace(data, notices=tuple(notices), skipped=tuple(skipped))
 
 
 def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason: str | None = None) -> DataSet:
@@ -222,7 +223,7 @@ def _load_custom(files: Mapping[str, Path], request: _Request, labels: Sequence[
     paths = {split: Path(spec.files[split][0]) for split in request.splits}
     data = _read_files(spec, paths, request, "custom")
     notice = encoding_notice(files["label_file"], request.options.encoding) if "label_file" in files else None
-    return data if notice is None else replace(data, warnings=(notice, *data.warnings))
+    return data if notice is None else replace(data, notices=(notice, *data.notices))
 
 
 def _data_set(

@@ -47,10 +47,15 @@ def summarize(
 
 
 def _rows(spec: DatasetSpec, examples: Sequence[Any], limit: int | None) -> str:
-    what = {"token_cls": "texts", "qa": "questions"}.get(spec.task)
-    if what is None:
-        what = "rows of pairs" if spec.text_format in _PAIRS else "rows of single texts"
-    return f"{len(examples):,} {what}" + (f" (no more than {limit:,} asked for)" if limit == len(examples) else "")
+    noun = {"token_cls": "text", "qa": "question"}.get(spec.task, "row")
+    kind = "" if noun != "row" else " of pairs" if spec.text_format in _PAIRS else " of single texts"
+    return (
+        _number(len(examples), noun) + kind + (f" (no more than {limit:,} asked for)" if limit == len(examples) else "")
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1)
 
 
 def _contents(spec: DatasetSpec, examples: Sequence[Mapping[str, Any]], counts: Mapping[str | None, int]) -> str:
@@ -62,7 +67,7 @@ def _contents(spec: DatasetSpec, examples: Sequence[Mapping[str, Any]], counts: 
     unlabelled = counts.get(None, 0)
     if unlabelled == len(examples) and not known:
         return "no tags" if spec.task == "token_cls" else "no labels"
-    what = "entities" if spec.task == "token_cls" else f"{len(known):,} labels"
+    what = "entities" if spec.task == "token_cls" else _number(len(known), "label")
     return _counted(what, known) + (f"; {unlabelled:,} without" if unlabelled else "")
 
 
