@@ -269,8 +269,10 @@ def run_stages(settings: Settings, data: DataSet, task: Task) -> None:
     if run.do_predict:
         examples = data.split("test")
         answers = session.predict(examples, options.per_device_eval_batch_size)
-        paths = write_predictions(data, examples, answers, directory)
+        paths = write_predictions(data, examples, answers, directory, run.output_format)
         say("predictions: " + ", ".join(map(str, paths)))
+        if data.skipped:
+            warn(f"{len(data.skipped)} row(s) have no answer, the first: {data.skipped[0].reason}")
     if run.do_export:
         target = bundle_place(run)
         saved = directory / WEIGHTS_FILE if run.do_train else None

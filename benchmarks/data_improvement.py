@@ -25,7 +25,7 @@ from typing import Any
 from ernie_toolkit.analysis.augmentation import REPLACERS, augment
 from ernie_toolkit.analysis.similarity import evidence, sparsest, support
 from ernie_toolkit.analysis.wrong_labels import METHODS, most_suspicious, suspicion
-from ernie_toolkit.cli import exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import load_label_sets
 from ernie_toolkit.data.readers import Example
@@ -144,7 +144,7 @@ def print_improvement(table: dict[str, list[dict[str, float]]]) -> None:
 
 def main() -> None:
     """Parse arguments, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(prog="data_improvement.py", description=__doc__)
     parser.add_argument("--dataset_dir", required=True, help="directory with train.txt, dev.txt, test.txt, label.txt")
     parser.add_argument("--model_name", required=True, help="pretrained model")
     parser.add_argument("--dirty_only", action="store_true")

@@ -18,7 +18,7 @@ from typing import Any
 
 from script_runs import run_script
 
-from ernie_toolkit.cli import exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import load_label_sets
 from ernie_toolkit.devices import use_device
@@ -100,7 +100,7 @@ def print_pruned(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Parse arguments, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(prog="multi_label.py", description=__doc__)
     parser.add_argument("--dataset_dir", required=True, help="directory with train.txt, dev.txt, test.txt, label.txt")
     parser.add_argument("--model_name", required=True, help="pretrained model")
     parser.add_argument("--width_mult", nargs="*", default=["3/4", "2/3", "1/2"])

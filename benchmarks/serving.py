@@ -210,9 +210,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         report = run(args)
-    print(show(report))
     if args.output:
         write_json(args.output, report)
+    print(show(report))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ A FastDeploy runtime serves one caller at a time, so clients take turns. Prints 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import threading
@@ -20,6 +19,7 @@ from fastdeploy_predictor import build_parser, make_option, open_runtime  # noqa
 from serving_load import Ask, measure  # noqa: E402
 
 from ernie_toolkit.bundle import read_bundle  # noqa: E402
+from ernie_toolkit.cli import OneLineParser  # noqa: E402
 from ernie_toolkit.data.inputs import read_inputs  # noqa: E402
 from ernie_toolkit.features import TextInput  # noqa: E402
 from ernie_toolkit.inference.predictor import BundlePredictor  # noqa: E402
@@ -27,7 +27,7 @@ from ernie_toolkit.inference.predictor import BundlePredictor  # noqa: E402
 
 def main() -> None:
     """Parse arguments, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(prog="serving_fastdeploy.py", description=__doc__)
     parser.add_argument("--model_path", type=Path, required=True)
     parser.add_argument("--texts", type=Path, required=True)
     parser.add_argument("--max_texts", type=int, default=1000)

@@ -13,14 +13,14 @@ import logging
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.errors import DataError, ToolkitError
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.errors import DataError
 from ernie_toolkit.files import write_json
 from ernie_toolkit.tokenization import build_tokenizer, load_tokenizer, read_vocab
 
@@ -30,7 +30,7 @@ OURS = "WordPieceTokenizer"
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = OneLineParser(prog="tokenization.py", description=__doc__)
     parser.add_argument("--texts", type=Path, required=True, help="JSON lines (.json), or one text a line (.txt)")
     parser.add_argument("--vocab", type=Path, required=True, help="vocab.txt of an ERNIE model")
     parser.add_argument("--field", default="sentence", help="field of the JSON lines (default: %(default)s)")
@@ -126,14 +126,11 @@ def measure(encoders: dict[str, Encode], texts: list[str], repeats: int) -> dict
     }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with exit_on_toolkit_error("tokenization.py"):
         texts = read_texts(args.texts, args.field, args.limit)
         encoders = make_encoders(args.vocab)
-    except ToolkitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     results = measure(encoders, texts, args.repeats)
     mean_length = sum(map(len, texts)) / len(texts)
     print(f"{len(texts):,} texts of {mean_length:.1f} characters, median of {args.repeats} runs, {os.cpu_count()} CPUs")
@@ -155,8 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         summary = {"texts": len(texts), "mean_characters": mean_length, "repeats": args.repeats}
         write_json(args.output, {**summary, "environment": environment, "results": results})
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit import acceleration
-from ernie_toolkit.cli import OneLineParser
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.errors import ToolkitError
 
 PADDED_LENGTH = 128
 BATCH_SIZE = 32
@@ -141,7 +142,8 @@ def start_worker(variant: str) -> dict[str, Any]:
         command = [sys.executable, __file__, *sys.argv[1:], "--worker", variant, str(path)]
         finished = subprocess.run(command, check=False, capture_output=True, text=True, env=dict(os.environ))
         if finished.returncode != 0:
-            raise SystemExit(f"the {variant} worker failed:\n{finished.stderr[-4000:]}")
+            sys.stderr.write(finished.stderr[-4000:])
+            raise ToolkitError(f"the {variant} worker failed: its own message is above")
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return result
 
@@ -149,11 +151,12 @@ def start_worker(variant: str) -> dict[str, Any]:
 def main() -> None:
     """Measure in alternating processes and print medians."""
     arguments = parse_arguments()
-    if arguments.worker:
-        variant, path = arguments.worker
-        Path(path).write_text(json.dumps(run_worker(arguments, variant)), encoding="utf-8")
-        return
-    rounds = [{variant: start_worker(variant) for variant in VARIANTS} for _ in range(arguments.rounds)]
+    with exit_on_toolkit_error("training_speed.py"):
+        if arguments.worker:
+            variant, path = arguments.worker
+            Path(path).write_text(json.dumps(run_worker(arguments, variant)), encoding="utf-8")
+            return
+        rounds = [{variant: start_worker(variant) for variant in VARIANTS} for _ in range(arguments.rounds)]
     medians: dict[str, dict[str, dict[str, float]]] = {
         variant: {
             layout: {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Tuple, Union, get_args
+from typing import Any, Literal, Tuple, Union, cast, get_args
 
 import numpy as np
 
@@ -17,7 +17,9 @@ TEXT_FORMATS: tuple[str, ...] = get_args(TextFormat)
 PAIR_FORMATS = ("pair", "keywords", "question_context")
 """Formats whose inputs are pairs of texts."""
 TextInput = Union[str, Tuple[str, str]]
-"""What a caller gives: one text, or a pair of texts."""
+"""What a model reads for one answer: a text, or a pair of texts."""
+Texts = Union[TextInput, "Iterable[TextInput]"]
+"""What a caller gives: one input, or several of them (see `as_inputs`)."""
 
 # What every model reads, in this order (see `pad_batch`).
 INPUTS = ("input_ids", "token_type_ids")
@@ -94,49 +96,80 @@ def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
     return first - excess // 2, second - (excess + 1) // 2
 
 
-def check_inputs(texts: Sequence[TextInput], pairs: bool | None = None) -> bool:
-    """Check that every input is a non-empty text or a pair of them; say whether they are pairs.
+def as_inputs(texts: Texts, text_format: str) -> list[TextInput]:
+    """What a caller gives, as a list with one text or one pair for each answer, whichever `text_format` reads.
 
-    `pairs`: which of the two the model reads; None where it reads both. Raises DataError that names the
-    first input that is neither, or that is not what the model reads, or differs in kind from the first.
+    A text is one input. A tuple of texts is one input too, (text, text_pair), and never a row of single texts.
+    Anything else that can be iterated, a generator or a numpy array too, holds one input after the other, and a
+    pair in it may be a tuple, a list or a row of an array. A model of pairs (`PAIR_FORMATS`) takes pairs alone, any
+    other single texts alone. Raises DataError that names the first input that is not what the model reads, or is
+    empty, and on what holds no inputs in an order: a mapping, a set, a table, bytes, None, a number.
     """
-    if pairs is not None and texts and pairs is isinstance(texts[0], str):
-        raise DataError(f"this model reads {'pairs of texts' if pairs else 'single texts'}: {texts[0]!r:.80}")
-    pairs = bool(texts) and not isinstance(texts[0], str)
-    for number, item in enumerate(texts, 1):
-        parts = (item,) if isinstance(item, str) else item
-        if not isinstance(parts, (tuple, list)) or not all(isinstance(part, str) for part in parts):
-            raise DataError(f"input {number} is neither a text nor a pair of texts: {item!r:.80}")
-        if len(parts) != (2 if pairs else 1):
-            raise DataError(f"input {number} has {len(parts)} text(s), the first has {2 if pairs else 1}: use one kind")
-        if not all(part.strip() for part in parts):
-            raise DataError(f"input {number} is an empty text: leave it out or fill it")
-    return pairs
+    if isinstance(texts, str) or (isinstance(texts, tuple) and texts and all(isinstance(part, str) for part in texts)):
+        return [_as_input(texts, 1, text_format)]
+    given = texts.tolist() if isinstance(texts, np.ndarray) else texts
+    if isinstance(given, str):  # an array without dimensions
+        return [_as_input(given, 1, text_format)]
+    unordered = isinstance(given, (bytes, bytearray, Mapping, set, frozenset)) or hasattr(given, "columns")
+    if unordered or not isinstance(given, Iterable):
+        raise DataError(f"no inputs, but {_shown(given)}: give {_wanted(text_format)}, or a list of them")
+    return [_as_input(item, number, text_format) for number, item in enumerate(given, 1)]
 
 
-def encode(tokenizer: WordPieceTokenizer, texts: Sequence[TextInput], max_seq_length: int) -> list[Features]:
+def _as_input(item: object, number: int, text_format: str) -> TextInput:
+    """One input in its plain form: str, or a tuple of two."""
+    parts = (item,) if isinstance(item, str) else item.tolist() if isinstance(item, np.ndarray) else item
+    if not isinstance(parts, (tuple, list)) or not all(isinstance(part, str) for part in parts):
+        raise DataError(f"input {number} is {_shown(item)}: this model reads {_wanted(text_format)}")
+    if text_format not in PAIR_FORMATS and not isinstance(item, str):
+        raise DataError(
+            f"input {number} is {len(parts)} text(s) in one ({item!r:.60}): this model reads single texts: "
+            "give a text, or several in a list"
+        )
+    if text_format in PAIR_FORMATS and (isinstance(item, str) or len(parts) != 2):
+        what = "one text" if isinstance(item, str) else f"{len(parts)} text(s) in one"
+        raise DataError(f"input {number} is {what} ({item!r:.60}): this model reads pairs: give {_wanted(text_format)}")
+    if not all(part.strip() for part in parts):
+        raise DataError(f"input {number} is an empty text: leave it out or fill it")
+    return str(parts[0]) if len(parts) == 1 else (str(parts[0]), str(parts[1]))
+
+
+def _wanted(text_format: str) -> str:
+    if text_format not in PAIR_FORMATS:
+        return "a text"
+    return "a tuple (question, context)" if text_format == "question_context" else "a tuple (text, text_pair)"
+
+
+def _shown(value: object) -> str:
+    return "None" if value is None else f"of type {type(value).__name__} ({value!r:.60})"
+
+
+def encode(
+    tokenizer: WordPieceTokenizer, texts: Texts, max_seq_length: int, text_format: str = "sentence"
+) -> list[Features]:
     """Token ids of texts or of pairs, cut so that no sequence is longer than `max_seq_length` tokens.
 
     A single text loses its end; of a pair the longer text loses its end first. Raises ConfigError on a
-    limit that leaves no room, DataError on inputs that are not all texts or all pairs.
+    limit that leaves no room, DataError as `as_inputs`.
     """
-    return encode_counting_cuts(tokenizer, texts, max_seq_length)[0]
+    return encode_counting_cuts(tokenizer, texts, max_seq_length, text_format)[0]
 
 
 def encode_counting_cuts(
-    tokenizer: WordPieceTokenizer, texts: Sequence[TextInput], max_seq_length: int
+    tokenizer: WordPieceTokenizer, texts: Texts, max_seq_length: int, text_format: str = "sentence"
 ) -> tuple[list[Features], int]:
     """As `encode`, and how many of the sequences were cut."""
     if max_seq_length < MIN_SEQ_LENGTH:
         raise ConfigError(f"max_seq_length is {max_seq_length}: it must be at least {MIN_SEQ_LENGTH}")
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
-    if not check_inputs(texts):
+    inputs = as_inputs(texts, text_format)
+    if text_format not in PAIR_FORMATS:
         room = max_seq_length - 2
-        texts_ids = tokenizer.encode_ids([str(text) for text in texts])
+        texts_ids = tokenizer.encode_ids(cast("list[str]", inputs))
         singles = [[cls, *ids[:room], sep] for ids in texts_ids]
         return [Features(ids, [0] * len(ids)) for ids in singles], sum(len(ids) > room for ids in texts_ids)
-    first_ids = tokenizer.encode_ids([pair[0] for pair in texts])
-    second_ids = tokenizer.encode_ids([pair[1] for pair in texts])
+    first_ids = tokenizer.encode_ids([pair[0] for pair in inputs])
+    second_ids = tokenizer.encode_ids([pair[1] for pair in inputs])
     features, cuts, room = [], 0, max_seq_length - 3
     for a, b in strict_zip(first_ids, second_ids):
         kept_a, kept_b = truncated_lengths(len(a), len(b), room)

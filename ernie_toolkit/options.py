@@ -269,6 +269,10 @@ class RunOptions(SourceOptions):
     test_file: str = option("", "custom: rows to predict")
     max_test_samples: int = option(0, "use the first rows of the test set only; 0: all")
     export_model_dir: str = option("best_models/", "bundles go to NAME/export in here")
+    output_format: str = option(
+        "toolkit", "do_predict: test_results.json as this toolkit writes it, or as PaddleNLP's guide does",
+        ("toolkit", "guide"),
+    )  # fmt: skip
     resume_from_checkpoint: str = option(
         "", "go on from this checkpoint (a directory), or from the last one in it; true: as --resume"
     )

@@ -18,6 +18,7 @@ user's text is five pieces of text, where `ErnieTokenizer` would read it as the 
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -70,6 +71,24 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _TEXTS_AT_ONCE = 256
 
 Offsets = List[Tuple[int, int]]
+
+PARALLELISM = "TOKENIZERS_PARALLELISM"
+# Any value but a few means yes; this one tells ours from the user's in processes that inherit it.
+_PARALLEL, _ALONE = "parallel", "no"
+
+
+def _settle_parallelism() -> None:
+    """Say what `tokenizers` otherwise warns of at every fork: threads in this process, none in its forked children.
+
+    A child has none of its parent's threads, and would wait for them for ever. What the user has set stays.
+    """
+    if os.environ.get(PARALLELISM, _PARALLEL) == _PARALLEL:
+        os.environ[PARALLELISM] = _PARALLEL
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: os.environ.update({PARALLELISM: _ALONE}))
+
+
+_settle_parallelism()
 
 
 @dataclass(frozen=True)

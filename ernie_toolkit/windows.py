@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Tuple, cast
 
 import numpy as np
 
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import MIN_SEQ_LENGTH, Features, check_inputs
+from ernie_toolkit.features import MIN_SEQ_LENGTH, Features, Texts, as_inputs
 from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tokenization import WordPieceTokenizer
 
@@ -82,18 +83,16 @@ def _check_length(max_seq_length: int) -> None:
         raise ConfigError(f"max_seq_length is {max_seq_length}: it must be at least {MIN_SEQ_LENGTH}")
 
 
-def text_windows(
-    tokenizer: WordPieceTokenizer, texts: Sequence[str], max_seq_length: int, overlap: int
-) -> list[Window]:
+def text_windows(tokenizer: WordPieceTokenizer, texts: Texts, max_seq_length: int, overlap: int) -> list[Window]:
     """Windows [CLS] stretch [SEP] of single texts, at most `max_seq_length` tokens each.
 
-    Raises ConfigError on a limit that leaves no room, DataError on inputs that are not texts.
+    Raises ConfigError on a limit that leaves no room, DataError on inputs that are not texts (see `as_inputs`).
     """
     _check_length(max_seq_length)
-    check_inputs(texts, pairs=False)
+    singles = cast("list[str]", as_inputs(texts, "characters"))
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
     windows = []
-    for source, (ids, offsets) in enumerate(tokenizer.encode_offsets(texts)):
+    for source, (ids, offsets) in enumerate(tokenizer.encode_offsets(singles)):
         places = _array(offsets)
         for begin, end in cut(len(ids), max_seq_length - 2, overlap):
             input_ids = [cls, *ids[begin:end], sep]
@@ -101,17 +100,15 @@ def text_windows(
     return windows
 
 
-def context_windows(
-    tokenizer: WordPieceTokenizer, pairs: Sequence[tuple[str, str]], max_seq_length: int, overlap: int
-) -> list[Window]:
+def context_windows(tokenizer: WordPieceTokenizer, texts: Texts, max_seq_length: int, overlap: int) -> list[Window]:
     """Windows [CLS] question [SEP] stretch of the context [SEP], at most `max_seq_length` tokens each.
 
     A question keeps at most half of the room, from its start. Offsets are those of the context. A context
     that several questions share is tokenized once. Raises ConfigError on a limit that leaves no room,
-    DataError on inputs that are not pairs of texts.
+    DataError on inputs that are not pairs of texts (see `as_inputs`).
     """
     _check_length(max_seq_length)
-    check_inputs(pairs, pairs=True)
+    pairs = cast("list[Tuple[str, str]]", as_inputs(texts, "question_context"))
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
     room = max_seq_length - 3
     unique = list(dict.fromkeys(context for _, context in pairs))

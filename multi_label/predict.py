@@ -9,14 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
-from ernie_toolkit.data.label_sets import format_line, read_label_list, read_texts
+from ernie_toolkit.data.file_options import ON_ERROR
+from ernie_toolkit.data.inputs import (
+    InputRow,
+    check_is_of_texts,
+    rows_in_order,
+    skipped_notice,
+    texts_to_predict,
+    with_answers,
+)
+from ernie_toolkit.data.label_sets import format_line, read_label_list, read_numbered_texts
+from ernie_toolkit.data.lines import is_json
+from ernie_toolkit.decoding import LabelSetAnswer
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.files import write_text
 from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.inference.console import output_lines
 from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import check_at_least_one, option
-from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, resolve_options
 
@@ -26,8 +37,22 @@ class PredictOptions(TrainedOptions):
     """What is predicted, and where answers go."""
 
     data_file: str = option("data.txt", "name of the file of texts in --dataset_dir, one a line")
-    output_file: str = option("output.txt", "file to write text<TAB>label,label to")
+    output_file: str = option(
+        "output.txt", "file to write text<TAB>label,label to; named .jsonl: JSON with lines and confidences"
+    )
+    on_error: str = option(
+        "stop", "lines that are blank or cannot be read: stop there, or skip them with an empty answer (null in JSON), "
+        "so that there are as many answers as lines", ON_ERROR,
+    )  # fmt: skip
     threshold: float = option(-1.0, "probability a label has to be above; -1: the model's own (0.5 where it has none)")
+
+
+def answer_lines(rows: Sequence[InputRow], answers: Sequence[LabelSetAnswer], path: Path) -> str:
+    """The output file, a line for each row; a row without an answer is an empty line, or null in JSON."""
+    if is_json(path):
+        return output_lines(rows, answers, "multi_label")
+    found = with_answers(rows, answers)
+    return "".join("\n" if answer is None else format_line(str(row.text), answer.labels) for row, answer in found)
 
 
 def build_parser() -> OneLineParser:
@@ -54,15 +79,17 @@ def main(argv: Sequence[str]) -> None:
         data = Path(options.dataset_dir)
         if (data / options.label_file).is_file() or "label_file" in vars(given):
             check_labels(directory, read_label_list(data / options.label_file), data / options.label_file)
-        texts = read_texts(data / options.data_file)
+        check_is_of_texts(data / options.data_file, encoding=options.encoding)
+        rows = rows_in_order(*read_numbered_texts(data / options.data_file, options.on_error, options.encoding))
+        texts = [str(text) for text in texts_to_predict(rows)]
         use_device(options.device or None)
         trained = load_trained(options.params_path, options.max_seq_length, options.threshold)
         answers = trained.predict(texts, options.batch_size)
-        lines = [format_line(text, answer.labels) for text, answer in strict_zip(texts, answers)]
-        write_text(Path(options.output_file), "".join(lines))
+        write_text(Path(options.output_file), answer_lines(rows, answers, Path(options.output_file)))
         empty = sum(not answer.labels for answer in answers)
         say(f"{len(texts)} texts ({empty} without a label) in {options.output_file}")
-        for message in read_metrics(directory).get("warnings", ()):
+        skipped = skipped_notice(rows)
+        for message in (*read_metrics(directory).get("warnings", ()), *([skipped] if skipped else [])):
             warn(message)
 
 

@@ -10,7 +10,6 @@ dependencies, from requirements_nodeps.txt beside it. One that is there and whos
 pull in, with each Python that the deployment runs on (nothing is installed). All these Pythons have to be there.
 """
 
-import argparse
 import hashlib
 import json
 import shutil
@@ -23,6 +22,10 @@ from pathlib import Path
 from lock import constraint_lines
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # this Python need not have the toolkit installed
+
+from ernie_toolkit.cli import OneLineParser  # noqa: E402
+
 DIRECTORY = ROOT / ".venvs"
 # Name of an environment -> Pythons that its packages have wheels for, best first.
 PYTHONS = {
@@ -143,7 +146,7 @@ def lock(name: str) -> str:
 
 def main() -> None:
     """Build or lock those asked for, or all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(prog="environments.py", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PYTHONS)} (default: all)")
     parser.add_argument("--lock", action="store_true", help="write their constraints.txt anew, and build nothing")
     args = parser.parse_args()

@@ -6,7 +6,6 @@ Asks pip's resolver of each Python (nothing is installed) and joins the answers;
 depends on the Python gets environment markers.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -15,6 +14,10 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # this Python need not have the toolkit installed
+
+from ernie_toolkit.cli import OneLineParser  # noqa: E402
+
 HEADER = """\
 # Written by `make constraints`: every package that requirements.txt and requirements-test.txt install, with the
 # version tested. requirements.txt holds the direct dependencies and the reasons for their pins.
@@ -55,7 +58,7 @@ def constraint_lines(answers: dict[str, dict[str, str]]) -> list[str]:
 
 def main() -> None:
     """Resolve for each Python and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(prog="lock.py", description=__doc__)
     parser.add_argument("--python", nargs="+", default=["python3.10", "python3.11", "python3.12"])
     args = parser.parse_args()
     answers = {}

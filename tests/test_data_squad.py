@@ -309,7 +309,7 @@ def test_questions_to_predict(tmp_path: Path) -> None:
     lines = json.dumps({"question": pair[0], "context": pair[1], "id": 3})
     for path in (
         plain,
-        write(tmp_path / "in.jsonl", f"{lines}\n\n{lines}\n"),
+        write(tmp_path / "in.jsonl", f"{lines}\n{lines}\n\n"),
         write(tmp_path / "squad.json", squad(changed(answers=...))),
         write(tmp_path / "list.json", squad(ROW)["data"]),
         write(tmp_path / "indented.json", json.dumps(squad(ROW), indent=2)),

@@ -290,7 +290,7 @@ def test_tag_that_a_longer_token_needs() -> None:
 
 
 def test_texts_to_predict(tmp_path: Path) -> None:
-    assert read_inputs(write(tmp_path / "in.txt", "李明在北京\n\n a b \n"), "characters") == ["李明在北京", " a b "]
+    assert read_inputs(write(tmp_path / "in.txt", "李明在北京\n a b \n\n"), "characters") == ["李明在北京", " a b "]
     with pytest.raises(DataError, match=r"in\.txt:1: 2 tab-separated column\(s\), the model reads 1 text"):
         read_inputs(write(tmp_path / "in.txt", "李\tB-PER\n"), "characters")
     rows = '{"text": "甲"}\n{"sentence": "乙", "labels": 5}\n{"tokens": ["New", "York"], "labels": ["O"]}\n'

@@ -16,6 +16,7 @@ import pytest
 from ernie_toolkit.data import DATASETS, get_spec
 from ernie_toolkit.data.registry import TASK_SCRIPTS
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.console import EXAMPLES
 
 pytestmark = pytest.mark.slow
 
@@ -164,9 +165,11 @@ def test_the_demo(root: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     rows = {line.split()[0]: line.split() for line in result.stdout.splitlines() if line.strip()}
-    assert float(rows["Paddle"][1]) > 0.7 and rows["Paddle"][1] == rows["ONNX"][2]
-    assert "equal answers  100.00%" in result.stdout
-    assert (tmp_path / "afqmc" / "export" / "bundle.json").is_file()
+    # A processor's rounding may decide a tie: the two are near, not equal to the last row.
+    assert float(rows["Paddle"][1]) > 0.7 and abs(float(rows["Paddle"][1]) - float(rows["ONNX"][2])) < 0.01
+    assert float(rows["equal"][2].rstrip("%")) > 99
+    answers = Predictor(tmp_path / "afqmc" / "export").predict(EXAMPLES["pair"])
+    assert [answer.label for answer in answers] == ["1", "0"] and min(answer.confidence for answer in answers) > 0.7
 
 
 def test_stages_one_by_one_from_another_directory(root: Path, tmp_path: Path) -> None:

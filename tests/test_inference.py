@@ -72,6 +72,26 @@ def test_several_threads_on_one_predictor(predictor: Predictor, texts: list[Text
     assert all(np.array_equal(logits, expected) for logits in found.values())
 
 
+def test_one_input_is_one_answer(predictor: Predictor, texts: list[TextInput]) -> None:
+    pair = texts[0]
+    (alone,) = predictor.predict(pair)
+    assert [answer.label for answer in predictor.predict(iter(texts[:3]))] == [
+        answer.label for answer in predictor.predict(np.array(texts[:3], dtype=object))
+    ]
+    assert alone.confidence == pytest.approx(predictor.predict([pair])[0].confidence, abs=1e-5)
+    assert predictor.logits(pair).shape == (1, 2) and predictor.logits([]).shape == (0, 2)
+    for wrong in (
+        "怎么还款",
+        ["怎么还款"],
+        ["怎么还款", "如何还款"],
+        np.array(["怎么还款", "如何还款"]),
+        ("a", "b", "c"),
+    ):
+        for ask in (predictor.predict, predictor.logits):
+            with pytest.raises(DataError, match=r"input 1 is .* this model reads pairs"):
+                ask(wrong)
+
+
 def test_limits_and_bad_arguments(bundle: Bundle, predictor: Predictor) -> None:
     assert predictor.predict([]) == []
     short = Predictor(bundle.directory, max_seq_length=16)
@@ -146,7 +166,7 @@ class TestInferCpu:
         assert "input: 怎么还款 | 如何还款" in result.stdout
 
     def test_files(self, run, tmp_path: Path) -> None:  # noqa: ANN001
-        (tmp_path / "in.tsv").write_text("甲\t乙\n\n丙\t丁\n", encoding="utf-8")
+        (tmp_path / "in.tsv").write_text("甲\t乙\n丙\t丁\n\n", encoding="utf-8")
         (tmp_path / "in.jsonl").write_text(
             '{"sentence1": "甲", "sentence2": "乙", "label": "x"}\n{"text_a": "丙", "text_b": "丁"}\n', encoding="utf-8"
         )
@@ -158,7 +178,23 @@ class TestInferCpu:
         assert outputs[0] == outputs[1]
         rows = [json.loads(line) for line in outputs[0].splitlines()]
         assert [row["text"] for row in rows] == [["甲", "乙"], ["丙", "丁"]]
+        assert [row["line"] for row in rows] == [1, 2]
         assert all(row["label_name"] in ("different", "same") and 0 < row["confidence"] <= 1 for row in rows)
+
+    def test_as_many_answers_as_lines(self, run, tmp_path: Path) -> None:  # noqa: ANN001
+        (tmp_path / "in.tsv").write_text("甲\t乙\n\n只有一个\n丙\t丁\n \n", encoding="utf-8")
+        stopped = run("--input_file", "in.tsv")
+        assert stopped.returncode == 2 and "in.tsv:2: a blank line" in stopped.stderr
+        result = run("--input_file", "in.tsv", "--on_error", "skip", "--output_file", "out.jsonl")
+        assert result.returncode == 0 and "4 answers in out.jsonl" in result.stdout
+        assert "2 of 4 row(s) have no answer, the first: in.tsv:2: a blank line" in result.stderr
+        rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert [row["line"] for row in rows] == [1, 2, 3, 4]
+        empty = [False, True, True, False]
+        assert [row["label"] is None for row in rows] == [row["text"] is None for row in rows] == empty
+        assert rows[1]["reason"].startswith("in.tsv:2: a blank line") and "1 tab-separated column" in rows[2]["reason"]
+        shown = run("--input_file", "in.tsv", "--on_error", "skip")
+        assert shown.stdout.count("no answer: in.tsv:") == 2 and shown.stdout.count("label: ") == 2
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

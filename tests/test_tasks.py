@@ -221,7 +221,7 @@ def test_tasks_by_name() -> None:
         make_task("chat", (), 64, "sentence")
     with pytest.raises(ConfigError, match="task 'seq_cls' has no setting 'doc_stride'"):
         make_task("seq_cls", ("a", "b"), 64, "sentence", limits={"doc_stride": 5})
-    with pytest.raises(DataError, match="reads pairs of texts"):
+    with pytest.raises(DataError, match="this model reads pairs"):
         make_task("qa", (), 64, "question_context").encode(TOKENIZER, ["only a text"])
 
 

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import os
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -336,3 +339,30 @@ def test_repeated_and_blank_lines_keep_the_numbers(tmp_path: Path, ernie_referen
     assert tokenizer.encode_ids(["a b c"]) == [[8, 7, 10]] == [ernie_reference(path)("a b c")]
     saved = json.loads(tokenizer.tokenizer.to_str())["model"]["vocab"]
     assert sorted(saved.values()) == list(range(11))
+
+
+FORKING = """
+import os, subprocess, sys
+from ernie_toolkit.data.sample import sample_vocab
+from ernie_toolkit.tokenization import build_tokenizer
+tokenizer = build_tokenizer(tuple(sample_vocab()))
+texts = ["怎么注销信用卡"] * 600
+expected = tokenizer.encode_ids(texts)
+subprocess.run(["true"], check=True, preexec_fn=lambda: None)
+child = os.fork()
+if child == 0:
+    os._exit(0 if tokenizer.encode_ids(texts) == expected else 3)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+print(os.environ["TOKENIZERS_PARALLELISM"])
+"""
+
+
+@pytest.mark.parametrize("given", [None, "parallel", "false"])
+def test_forks_are_quiet_and_do_not_wait_for_ever(root: Path, given: str | None) -> None:
+    """A process that tokenized with threads forks; the child tokenizes, too. What the user has set stays."""
+    others = {name: value for name, value in os.environ.items() if name != "TOKENIZERS_PARALLELISM"}
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING], capture_output=True, text=True, check=False, cwd=root, timeout=60,
+        env={**others, **({"TOKENIZERS_PARALLELISM": given} if given else {})},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stderr == "" and done.stdout == f"{given or 'parallel'}\n", done.stderr

@@ -78,9 +78,9 @@ def test_a_shared_context_gives_the_same_windows() -> None:
 
 
 def test_inputs_of_the_other_kind_are_refused() -> None:
-    with pytest.raises(DataError, match="reads single texts"):
+    with pytest.raises(DataError, match="this model reads single texts"):
         text_windows(TOKENIZER, [("a", "b")], 16, 4)  # type: ignore[list-item]
-    with pytest.raises(DataError, match="reads pairs of texts"):
+    with pytest.raises(DataError, match="this model reads pairs"):
         context_windows(TOKENIZER, ["a"], 16, 4)  # type: ignore[list-item]
     with pytest.raises(DataError, match="input 2 is an empty text"):
         text_windows(TOKENIZER, ["a", " "], 16, 4)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, read_bundle
 from ernie_toolkit.cli import OneLineParser, notice
+from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import MODEL_PATHS, add_input_arguments, inputs_of, report
@@ -50,12 +51,13 @@ def find_bundle(args: argparse.Namespace) -> Bundle:
 
 def run(args: argparse.Namespace, bundle: Bundle, open_predictor: Callable[[], Predictor]) -> None:
     """Open the bundle, predict, print or write."""
-    texts = inputs_of(args, bundle.info)
+    rows = inputs_of(args, bundle.info)
+    texts = texts_to_predict(rows)
     started = time.perf_counter()
     predictor = open_predictor()
     ready = time.perf_counter() - started
     started = time.perf_counter()
     answers = predictor.predict(texts, args.batch_size)
     seconds = time.perf_counter() - started
-    report(texts, answers, bundle.info, args.output_file)
+    report(rows, answers, bundle.info, args.output_file)
     print(f"ready in {ready:.2f} s; {len(texts)} input(s) in {seconds:.3f} s, {len(texts) / seconds:.1f} a second")

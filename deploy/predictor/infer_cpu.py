@@ -2,7 +2,8 @@
 
 python deploy/predictor/infer_cpu.py --model_path best_models/afqmc/export
 python deploy/predictor/infer_cpu.py --task_name token_cls --text 记者在枫坪村见到了教师秦昭岫。
-python deploy/predictor/infer_cpu.py --task_name qa --question 总部在哪里？ --context 临江公司的总部设在白埠市东部。
+python deploy/predictor/infer_cpu.py --task_name qa \\
+    --question 临江公司的总部在哪里？ --context 临江公司的总部设在白埠市。
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from ernie_predictor import build_parser, find_bundle, run
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
@@ -51,9 +52,8 @@ def shapes(args: argparse.Namespace, bundle: Bundle) -> ShapeProfile:
     info = limited(bundle.info, args.max_seq_length, None)
     path = Path(args.shape_info_file)
     if args.set_dynamic_shape:
-        rows = bundle_task(info, bundle.directory).encode(
-            load_tokenizer(bundle.path("tokenizer")), inputs_of(args, info)
-        )
+        texts = texts_to_predict(inputs_of(args, info))
+        rows = bundle_task(info, bundle.directory).encode(load_tokenizer(bundle.path("tokenizer")), texts)
         profile = measured_profile(rows.lengths(), args.batch_size)
         profile.write(path)
         print(f"shapes of {len(rows)} row(s) in {path}: {profile.smallest}, {profile.usual}, {profile.largest}")

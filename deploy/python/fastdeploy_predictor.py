@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, MutableMapping
 
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.cli import OneLineParser
+from ernie_toolkit.data.inputs import texts_to_predict, with_answers
 from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.files import write_text
 from ernie_toolkit.guide_flags import add_guide_flags
-from ernie_toolkit.inference.console import MODEL_PATHS, add_input_arguments, fields_of, inputs_of
+from ernie_toolkit.inference.console import (
+    MODEL_PATHS,
+    add_input_arguments,
+    inputs_of,
+    output_lines,
+    show_skipped,
+    warn_of,
+)
 from ernie_toolkit.inference.predictor import BundlePredictor, Run, limited
 from ernie_toolkit.options import boolean, device_of, split_device
-from ernie_toolkit.pairing import strict_zip
 
 if TYPE_CHECKING:
     import fastdeploy
@@ -34,6 +41,30 @@ PAIRS = {
     "kunlunxin": ("paddle",),
 }
 LEGACY = Path("legacy")
+# FastDeploy's OpenVINO (2023.0) plans multiplications with AMX that it then has no code for, and ends with "Primitive
+# descriptor was not found". Below AMX, the most that oneDNN may use is this.
+ISA_VARIABLE, ISA_WITHOUT_AMX = "ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16"
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def keep_from_amx(backend: str, environ: MutableMapping[str, str]) -> None:
+    """Keep FastDeploy's OpenVINO from AMX; to be called before FastDeploy is imported, which reads the variable then.
+
+    Only for that backend, where the processor has AMX and the user has set nothing: the value is a maximum, and would
+    keep other processors from instructions that are newer than it (AVX-VNNI). It stays in this process.
+    """
+    if backend == "openvino" and ISA_VARIABLE not in environ and has_amx():
+        environ[ISA_VARIABLE] = ISA_WITHOUT_AMX
+
+
+def has_amx() -> bool:
+    """Whether the processor says that it has AMX; False where it cannot be asked."""
+    try:
+        lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return any(flag.startswith("amx_") for flag in flags)
 
 
 def build_parser(prog: str, description: str | None, task: str) -> OneLineParser:
@@ -118,7 +149,8 @@ def model_files(bundle: Bundle, backend: str, int8: bool) -> tuple[Path, Path | 
 
 
 def make_option(args: argparse.Namespace, bundle: Bundle, max_length: int) -> fastdeploy.RuntimeOption:
-    """FastDeploy's settings. Raises as `check_pair` and `model_files`."""
+    """FastDeploy's settings; imports it. Raises as `check_pair` and `model_files`."""
+    keep_from_amx(args.backend, os.environ)
     try:
         import fastdeploy
     except ImportError as error:
@@ -200,16 +232,16 @@ def run(args: argparse.Namespace, task: str) -> None:
     if not args.use_fast:
         sys.stderr.write("notice: --use_fast false has no effect: there is one tokenizer, and it is the fast one\n")
     info = limited(bundle.info, args.max_length, None)
-    texts = inputs_of(args, info)
+    inputs = inputs_of(args, info)
     option = make_option(args, bundle, info.max_seq_length)
     predictor = BundlePredictor(bundle, open_runtime(option, bundle), args.max_length)
-    answers = predictor.predict(texts, args.batch_size)
-    for warning in bundle.info.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
+    answers = predictor.predict(texts_to_predict(inputs), args.batch_size)
     if args.output_file:
-        rows: list[dict[str, Any]] = [fields_of(text, answer) for text, answer in strict_zip(texts, answers)]
-        write_text(Path(args.output_file), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        print(f"{len(answers)} answers in {args.output_file}")
+        write_text(Path(args.output_file), output_lines(inputs, answers, task))
+    warn_of(inputs, bundle.info)
+    if args.output_file:
+        print(f"{len(inputs)} answers in {args.output_file}")
         return
-    for number, (text, answer) in enumerate(strict_zip(texts, answers)):
-        print(show(number, args.batch_size, text, answer))
+    for number, (row, answer) in enumerate(with_answers(inputs, answers)):
+        skipped = answer is None or row.text is None
+        print(show_skipped(row) if skipped else show(number, args.batch_size, row.text, answer))

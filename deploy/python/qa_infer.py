@@ -1,7 +1,7 @@
 """Answer questions from contexts with FastDeploy.
 
 python deploy/python/qa_infer.py --device cpu --backend onnx_runtime
-python deploy/python/qa_infer.py --question 总部在哪里？ --context 临江公司的总部设在白埠市东部。
+python deploy/python/qa_infer.py --question 临江公司的总部在哪里？ --context 临江公司的总部设在白埠市东部。
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Ask a running server_qa.py.
 
-python deploy/simple_serving/client_qa.py --question 总部在哪里？ --context 临江公司的总部设在白埠市东部。
+python deploy/simple_serving/client_qa.py --question 临江公司的总部在哪里？ --context 临江公司的总部设在白埠市东部。
 python deploy/simple_serving/client_qa.py --dataset cmrc2018
 """
 

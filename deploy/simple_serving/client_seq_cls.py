@@ -1,7 +1,7 @@
 """Ask a running server_seq_cls.py.
 
 python deploy/simple_serving/client_seq_cls.py
-python deploy/simple_serving/client_seq_cls.py --text 还款日可以改到下个月吗 --text_pair 下个月再还款行不行
+python deploy/simple_serving/client_seq_cls.py --text 在哪里重设校园卡密码 --text_pair 校园卡密码忘了
 python deploy/simple_serving/client_seq_cls.py --dataset afqmc
 """
 

@@ -24,7 +24,9 @@ def run_client(
     parser.add_argument(second, dest="second", nargs="+", default=[], metavar="TEXT", help="the other text of each")
     parser.add_argument("--single", action="store_true", help="the built-in examples as single texts, not pairs")
     args = parser.parse_args(argv)
-    if args.second and len(args.first) != len(args.second):
+    if args.second and task == "token_cls":
+        parser.error(f"{second}: this model reads single texts: leave it out")
+    if (args.second or (task == "qa" and args.first)) and len(args.first) != len(args.second):
         parser.error(f"{len(args.first)} {first} and {len(args.second)} {second}: they do not make pairs")
     texts: list[TextInput] = list(strict_zip(args.first, args.second)) if args.second else list(args.first)
     if not texts:

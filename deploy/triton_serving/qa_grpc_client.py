@@ -1,7 +1,7 @@
 """Ask a Triton server for answers to questions.
 
 python deploy/triton_serving/qa_grpc_client.py --url localhost:8001
-python deploy/triton_serving/qa_grpc_client.py --question 总部在哪里？ --context 临江公司的总部设在白埠市东部。
+python deploy/triton_serving/qa_grpc_client.py --question 临江公司的总部在哪里？ --context 临江公司的总部设在白埠市。
 """
 
 from __future__ import annotations

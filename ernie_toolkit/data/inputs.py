@@ -1,15 +1,22 @@
-"""Files of texts to predict, for a model whose data set need not be there."""
+"""Files of texts to predict, for a model whose data set need not be there: a row of the file, a row of the answers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from ernie_toolkit.data.custom import texts_of_row
-from ernie_toolkit.data.lines import check_text, is_json, parse_object, read_lines, text_field
+from ernie_toolkit.data.column_names import is_known
+from ernie_toolkit.data.encodings import encoding_notice
+from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, Place, SkippedRow
+from ernie_toolkit.data.json_rows import texts_of_row
+from ernie_toolkit.data.lines import blank_row, check_text, is_json, parse_object, read_lines, read_objects, text_field
 from ernie_toolkit.data.readers import parse_row
 from ernie_toolkit.data.registry import DatasetSpec
 from ernie_toolkit.data.squad import read_squad
+from ernie_toolkit.data.tables import read_table
+from ernie_toolkit.data.tag_columns import tagged_file_error
 from ernie_toolkit.data.tagged import text_of_row
 from ernie_toolkit.errors import DataError
 from ernie_toolkit.features import TextInput, texts_of
@@ -17,41 +24,164 @@ from ernie_toolkit.features import TextInput, texts_of
 # How many texts a plain line has, and a JSON row of a custom data set.
 _COLUMNS = {"sentence": 1, "pair": 2, "characters": 1, "question_context": 2}
 _CUSTOM_FORMATS = ("sentence", "pair")
+# Fields of the objects in which questions stand together.
+_GROUPS = ("data", "qas", "paragraphs", "context_text", "query_text")
+_ANSWER = TypeVar("_ANSWER")
+_Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """A row to predict.
+
+    `text`: the text or the pair, None where it cannot be read, and `reason` says why. `place`: its line in the file
+    from 1, a question's id in a file of SQuAD's form, None where it comes from no file.
+    """
+
+    text: TextInput | None
+    place: Place | None = None
+    reason: str = ""
+
+
+def texts_to_predict(rows: Iterable[InputRow]) -> list[TextInput]:
+    """What a model is asked: the texts or pairs of those rows that can be read."""
+    return [row.text for row in rows if row.text is not None]
+
+
+def with_answers(rows: Iterable[InputRow], answers: Iterable[_ANSWER]) -> Iterator[tuple[InputRow, _ANSWER | None]]:
+    """Every row with its answer, None for one that cannot be read; `answers` are those to `texts_to_predict`."""
+    remaining = iter(answers)
+    for row in rows:
+        yield row, None if row.text is None else next(remaining)
+
+
+def rows_in_order(texts: Iterable[tuple[int, str]], skipped: Iterable[SkippedRow]) -> list[InputRow]:
+    """Numbered texts and the rows between them that cannot be read, in the order of their lines."""
+    rows = [InputRow(text, line) for line, text in texts] + [InputRow(None, row.place, row.reason) for row in skipped]
+    return sorted(rows, key=lambda row: cast(int, row.place))
+
+
+def skipped_notice(rows: Sequence[InputRow]) -> str | None:
+    """One line that says how many rows have no answer, and why the first has none; None where all have one."""
+    reasons = [row.reason for row in rows if row.text is None]
+    return f"{len(reasons)} of {len(rows)} row(s) have no answer, the first: {reasons[0]}" if reasons else None
 
 
 def read_inputs(path: Path, text_format: str) -> list[TextInput]:
-    """Texts or pairs from a file: JSON lines (.json, .jsonl), or plain lines with a tab between the texts of a pair.
+    """The texts or pairs of a file of which every row can be read (see `read_input_rows`)."""
+    return texts_to_predict(read_input_rows(path, text_format))
+
+
+def read_input_rows(
+    path: Path,
+    text_format: str,
+    options: FileOptions = DEFAULT_FILE_OPTIONS,
+    labels: Sequence[str] = (),
+    record: FileRecord | None = None,
+) -> list[InputRow]:
+    """The rows of a file: JSON (.json, .jsonl), or columns (`read_table`), a tab between the texts of a pair.
 
     JSON rows have the official fields of the format (CSL's `keyword` and `abst`, say, or `question` and
     `context`), for sentences and pairs those of a custom data set, and for texts to tag `text`, `sentence`
-    or `tokens`; other fields, labels too, are not looked at. Questions are read from a file in SQuAD's form,
-    too. Raises DataError with file and line at the first line that does not fit, and where there is none.
+    or `tokens`; other fields, labels too, are not looked at. Questions are read from files in the forms of
+    `read_squad`, too. Every line up to the last that is not blank is a row. One that is blank or cannot be read has no
+    text, and a reason, where `options.on_error` is "skip". `labels`: the model's own, of which no column of texts
+    consists. `record` is told what there is to say of how the file was read.
+
+    Raises DataError with file and line at the first row that does not fit, under "skip" where no row fits, and in
+    either case on a file without a row, with a header, of tags, or with labels in place of second texts.
     """
-    if text_format == "question_context" and is_json(path) and _is_squad(path):
-        inputs: list[TextInput] = [(row["question"], row["context"]) for row in read_squad(path, "test")]
-        if not inputs:
-            raise DataError(f"{path}: no question in it: is it the right file?")
-        return inputs
-    read = _json_row if is_json(path) else _plain_row
-    inputs = [read(line, text_format, f"{path}:{number}") for number, line in read_lines(path)]
-    if not inputs:
-        raise DataError(f"{path}: no text in it: write one input a line")
-    return inputs
+    record = record or FileRecord()
+    notice = encoding_notice(path, options.encoding)
+    record.notices += [notice] if notice else []
+    squad = text_format == "question_context" and is_json(path) and _is_squad(path, options)
+    if squad:
+        rows = _questions(path, options, record)
+    elif is_json(path):
+        found = ((place, where, row) for _, place, where, row in read_objects(path, "test", options, record))
+        rows = list(_parsed(found, options, lambda row, where: _json_input(row, text_format, where)))
+    else:
+        check_is_of_texts(path, text_format, labels, options.encoding)
+        table = read_table(path, options.encoding)
+        record.notices += table.notices
+        columns = f"{'comma' if table.separator == ',' else 'tab'}-separated column(s)"
+        cells = ((place, f"{path}:{place}", row) for place, row in table.rows)
+        rows = list(_parsed(cells, options, lambda row, where: _plain_input(row, text_format, columns, where)))
+    rows += [InputRow(None, skipped.place, skipped.reason) for skipped in record.skipped]
+    if all(isinstance(row.place, int) for row in rows):
+        rows.sort(key=lambda row: cast(int, row.place))
+    if not rows:
+        raise DataError(f"{path}: no {'question' if squad else 'text'} in it: write one input a line")
+    if all(row.text is None for row in rows):
+        raise DataError(f"{path}: none of its {len(rows)} row(s) can be read, the first: {rows[0].reason}")
+    return rows
 
 
-def _is_squad(path: Path) -> bool:
-    """Whether a file's first line is not one JSON row with a question: SQuAD's form is one object or list."""
-    for _, line in read_lines(path):
+def _parsed(
+    found: Iterable[tuple[int, str, _Row | DataError]],
+    options: FileOptions,
+    parse: Callable[[_Row, str], TextInput],
+) -> Iterator[InputRow]:
+    """Rows as inputs; where one is none, its error is raised, or is the row's reason."""
+    for place, where, row in found:
         try:
-            row = parse_object(line, f"{path}")
-            return "data" in row and "question" not in row
+            if isinstance(row, DataError):
+                raise row
+            yield InputRow(parse(row, where), place)
+        except DataError as error:
+            if options.on_error != "skip":
+                raise
+            yield InputRow(None, place, str(error))
+
+
+def _questions(path: Path, options: FileOptions, record: FileRecord) -> list[InputRow]:
+    examples = read_squad(path, "test", options, record)
+    return [InputRow((example["question"], example["context"]), example["id"]) for example in examples]
+
+
+def check_is_of_texts(
+    path: Path, text_format: str = "sentence", labels: Sequence[str] = (), encoding: str = "utf-8"
+) -> None:
+    """DataError on a plain file whose lines could be read, but are no texts to predict: a header, tags, labels."""
+    rows = [cells for _, cells in read_table(path, encoding).rows if cells and not isinstance(cells, DataError)]
+    if rows and all(map(is_known, rows[0])):
+        names = ", ".join(name.strip() for name in rows[0])
+        raise DataError(f"{path}:1: a header ({names}), which would be answered as a text: take the line out")
+    tagged = _tagged_error(path)
+    if tagged is not None:
+        raise DataError(f"{path}: {tagged}")
+    if text_format == "pair" and rows and all(len(row) == 2 and row[1].strip() in labels for row in rows):
+        raise DataError(
+            f"{path}: its second column holds labels ({rows[0][1].strip()} ...), where the model reads pairs of "
+            "texts: write text<TAB>text a line"
+        )
+
+
+def _tagged_error(path: Path) -> str | None:
+    try:
+        return tagged_file_error(path)
+    except DataError:
+        return None  # of a line that cannot be read the reader itself says so
+
+
+def _is_squad(path: Path, options: FileOptions) -> bool:
+    """Whether a file holds questions in a form of `read_squad`, and not a row with question and context a line."""
+    lines = [line for _, line in read_lines(path, options.encoding)]
+    rows = list(_objects(lines))
+    if any("question" in row for row in rows) and len(rows) + 1 >= len(lines):
+        return False
+    return bool(lines) and (not rows or any(name in rows[0] for name in _GROUPS) or len(rows) < len(lines))
+
+
+def _objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            yield parse_object(line, "")
         except DataError:
-            return True
-    return False
+            continue
 
 
-def _json_row(line: str, text_format: str, where: str) -> TextInput:
-    row = parse_object(line, where)
+def _json_input(row: dict[str, Any], text_format: str, where: str) -> TextInput:
     if text_format == "characters":
         return text_of_row(row, where)
     if text_format == "question_context":
@@ -67,12 +197,15 @@ def _json_row(line: str, text_format: str, where: str) -> TextInput:
     return texts_of(example, text_format)
 
 
-def _plain_row(line: str, text_format: str, where: str) -> TextInput:
+def _plain_input(row: Sequence[str], text_format: str, columns: str, where: str) -> TextInput:
+    if not row:
+        raise blank_row(where)
     expected = _COLUMNS.get(text_format)
     if expected is None:
         raise DataError(f"{where}: a model of the format '{text_format}' reads JSON lines: name the file .jsonl")
-    columns = line.split("\t")
-    if len(columns) != expected:
-        raise DataError(f"{where}: {len(columns)} tab-separated column(s), the model reads {expected} text(s)")
-    texts = [check_text(text, f"column {number}", where) for number, text in enumerate(columns, 1)]
+    if len(row) != expected:
+        cut = {1: "cut -f1", 2: "cut -f1,2"}[expected]
+        hint = f" ({cut} drops a label)" if len(row) == expected + 1 and columns.startswith("tab") else ""
+        raise DataError(f"{where}: {len(row)} {columns}, the model reads {expected} text(s){hint}")
+    texts = [check_text(text, f"column {number}", where) for number, text in enumerate(row, 1)]
     return texts[0] if expected == 1 else (texts[0], texts[1])

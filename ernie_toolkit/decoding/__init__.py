@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ernie_toolkit.decoding.answers import Answer, answer_fields
+from ernie_toolkit.decoding.answers import Answer, answer_fields, empty_fields
 from ernie_toolkit.decoding.bio import EntitySpan, entity_spans
 from ernie_toolkit.decoding.label_sets import LabelSetAnswer, decode_label_sets, label_sets, sigmoid
 from ernie_toolkit.decoding.labels import LabelAnswer, decode_labels, softmax
@@ -25,6 +25,7 @@ __all__ = [
     "decode_labels",
     "decode_spans",
     "decode_tags",
+    "empty_fields",
     "entity_spans",
     "label_sets",
     "sigmoid",

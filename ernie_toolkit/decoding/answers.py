@@ -12,6 +12,20 @@ from ernie_toolkit.decoding.tags import TaggedText
 Answer = Union[LabelAnswer, LabelSetAnswer, TaggedText, SpanAnswer]
 
 
+FIELDS = {
+    "seq_cls": ("label", "label_name", "confidence"),
+    "multi_label": ("labels", "label_names", "confidences"),
+    "token_cls": ("entities", "tags"),
+    "qa": ("answer", "start", "end", "confidence", "n_best"),
+}
+"""The fields of an answer, by the name of its task."""
+
+
+def empty_fields(task: str) -> dict[str, None]:
+    """The fields of `answer_fields` of a row to predict that could not be read: all None."""
+    return dict.fromkeys(FIELDS[task])
+
+
 def answer_fields(answer: Answer) -> dict[str, Any]:
     """An answer as JSON fields, confidences rounded to six places.
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ernie_toolkit.bundle import read_bundle
+from ernie_toolkit.cli import exit_on_toolkit_error, prepare_console
 from ernie_toolkit.encoded import Outputs, run_rows
 from ernie_toolkit.errors import BundleError, ModelError
 from ernie_toolkit.export.bundling import onnx_logits
@@ -27,6 +28,7 @@ from ernie_toolkit.tokenization import load_tokenizer
 
 FLAG = "FLAGS_enable_pir_api"
 FOLDER = "legacy"
+PROG = "legacy.py"
 MAX_DIFFERENCE = 1e-4
 # Function -> old operator, its input slots by parameter, its attributes by parameter with their defaults.
 OPERATORS: dict[str, tuple[str, dict[str, str], dict[str, tuple[str, bool]]]] = {
@@ -50,7 +52,8 @@ def export_legacy(model_dir: Path, bundle_dir: Path) -> Path:
     result = subprocess.run(command, env={**os.environ, FLAG: "0"}, capture_output=True, text=True, check=False)
     if result.returncode:
         lines = [line for line in result.stderr.splitlines() if line.strip()] or ["no reason given"]
-        raise ModelError(f"{model_dir}: the old format could not be written: {lines[-1][:300]}")
+        reason = lines[-1].partition(f"{PROG}: error: ")[2] or lines[-1]
+        raise ModelError(f"{model_dir}: the old format could not be written: {reason[:300]}")
     return bundle_dir / FOLDER
 
 
@@ -150,4 +153,6 @@ def _runner(folder: Path) -> Callable[[Any], Sequence[np.ndarray]]:
 
 
 if __name__ == "__main__":
-    _write(Path(sys.argv[1]), Path(sys.argv[2]))
+    prepare_console()
+    with exit_on_toolkit_error(PROG):
+        _write(Path(sys.argv[1]), Path(sys.argv[2]))

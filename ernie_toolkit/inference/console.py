@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BundleInfo
-from ernie_toolkit.data.inputs import read_inputs
-from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, TaggedText, answer_fields
-from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.data.file_options import ENCODINGS, ON_ERROR, FileOptions, FileRecord
+from ernie_toolkit.data.inputs import InputRow, read_input_rows, skipped_notice, with_answers
+from ernie_toolkit.data.lines import check_text
+from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, TaggedText, answer_fields, empty_fields
+from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.files import check_output_file, write_text
 from ernie_toolkit.pairing import strict_zip
@@ -25,9 +27,11 @@ MODEL_PATHS = {
     "multi_label": "export",
 }
 COMPANY = "临江公司成立于1998年5月。临江公司生产全棉毛巾。临江公司的总部设在白埠市东部。"
+# What the models that the default commands train on the sample answer rightly with a wide margin, whatever the seed,
+# the number of threads and the processor.
 EXAMPLES: dict[str, list[TextInput]] = {
-    "single": ["国产电动车上半年出口量再创新高", "球队主场逆转取胜，小组赛提前出线"],
-    "pair": [("还款日可以改到下个月吗", "下个月再还款行不行"), ("怎么注销账户", "怎么更换绑定的手机号")],
+    "single": ["这款电动轿车试驾体验超出预期", "乒乓小将打破全国纪录"],
+    "pair": [("在哪里重设校园卡密码", "校园卡密码忘了。"), ("怎么查信用卡余额", "我想把信用卡退掉")],
     "characters": ["记者在枫坪村见到了56岁的教师秦昭岫。", "白埠市师范学院聘请凯鑫科技公司的叶明舟担任顾问。"],
     "question_context": [("临江公司成立于哪一年？", COMPANY), ("临江公司的总部在哪里？", COMPANY)],
     "multi_label": [
@@ -46,7 +50,7 @@ def examples_of(info: BundleInfo) -> list[TextInput]:
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--text`, `--text_pair`, `--question`, `--context`, `--input_file` and `--output_file`."""
+    """`--text`, `--text_pair`, `--question`, `--context`, `--input_file`, `--output_file`, and how a file is read."""
     parser.add_argument("--text", nargs="+", default=[], help="texts to predict")
     parser.add_argument("--text_pair", nargs="+", default=[], help="second texts, where the model reads pairs")
     parser.add_argument("--question", nargs="+", default=[], help="questions, for a model that answers them")
@@ -55,12 +59,27 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
         "--input_file", help="inputs: one a line (pairs separated by a tab), or JSON lines (.json, .jsonl)"
     )
     parser.add_argument("--output_file", help="write one JSON object a line here instead of printing answers")
+    add_reading_arguments(parser)
 
 
-def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
-    """What to predict: the command line's texts, the file's, or the built-in examples.
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--on_error` and `--encoding`: how a file to predict is read."""
+    parser.add_argument(
+        "--on_error", default=ON_ERROR[0], choices=ON_ERROR,
+        help="rows of a file that are blank or cannot be read: stop there, or skip them with an answer of null, so "
+        "that there are as many answers as lines (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--encoding", default=ENCODINGS[0], choices=ENCODINGS,
+        help="bytes of the file; auto: UTF-8, UTF-16 or GB18030, whichever the bytes show (default: %(default)s)",
+    )  # fmt: skip
 
-    Raises ConfigError where they do not fit the model, or `--output_file` cannot be written.
+
+def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[InputRow]:
+    """What to predict: the command line's texts, the file's rows, or the built-in examples.
+
+    Raises ConfigError where they do not fit the model, or `--output_file` cannot be written, DataError as
+    `read_input_rows`.
     """
     if args.output_file:
         check_output_file(Path(args.output_file))
@@ -68,7 +87,22 @@ def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
     if len(given) > 1:
         raise ConfigError(f"--{given[0]} and --{given[1]} exclude each other: give one of them")
     if args.input_file:
-        return read_inputs(Path(args.input_file), info.text_format)
+        options, record = FileOptions(encoding=args.encoding, on_error=args.on_error), FileRecord()
+        rows = read_input_rows(Path(args.input_file), info.text_format, options, info.labels, record)
+        for notice in record.notices:
+            sys.stderr.write(f"notice: {notice}\n")
+        return rows
+    for name in ("text", "text_pair", "question", "context"):
+        for number, text in enumerate(getattr(args, name), 1):
+            try:
+                check_text(text, f"text {number}", f"--{name}")
+            except DataError as error:
+                raise ConfigError(str(error)) from None
+    return [InputRow(text) for text in _texts(args, info)]
+
+
+def _texts(args: argparse.Namespace, info: BundleInfo) -> Sequence[TextInput]:
+    """The texts of the command line, or built-in ones."""
     if info.task == "qa":
         return _questions(args)
     if args.question or args.context:
@@ -101,9 +135,26 @@ def _questions(args: argparse.Namespace) -> list[TextInput]:
     return list(strict_zip(args.question, contexts))
 
 
-def fields_of(text: TextInput, answer: Answer) -> dict[str, Any]:
-    """One line of the output file."""
-    return {"text": text if isinstance(text, str) else list(text), **answer_fields(answer)}
+def fields_of(row: InputRow, answer: Answer | None, task: str) -> dict[str, Any]:
+    """One line of the output file: `line` (or `id`) of a file's row, `text`, and `answer_fields`.
+
+    Of a row that could not be read all is null but its place and its `reason`.
+    """
+    place = {} if row.place is None else {"line" if isinstance(row.place, int) else "id": row.place}
+    if answer is None or row.text is None:
+        return {**place, "text": None, **empty_fields(task), "reason": row.reason}
+    return {**place, "text": row.text if isinstance(row.text, str) else list(row.text), **answer_fields(answer)}
+
+
+def output_lines(rows: Iterable[InputRow], answers: Iterable[Answer], task: str) -> str:
+    """The output file: a JSON object a line for each row."""
+    found = (fields_of(row, answer, task) for row, answer in with_answers(rows, answers))
+    return "".join(json.dumps(fields, ensure_ascii=False) + "\n" for fields in found)
+
+
+def show_skipped(row: InputRow) -> str:
+    """A row that could not be read, for people."""
+    return f"input: (none)\nno answer: {row.reason}\n"
 
 
 def show(text: TextInput, answer: Answer) -> str:
@@ -132,14 +183,20 @@ def show_labels(text: str, names: Sequence[str], confidences: Sequence[float]) -
     return f"text: {text}\nlabel: {', '.join(names) or '(none)'}\nconfidence: {values or '-'}\n{'-' * 20}"
 
 
-def report(texts: Sequence[TextInput], answers: Sequence[Answer], info: BundleInfo, output_file: str | None) -> None:
-    """Print the answers, or write them to a file, after the bundle's warnings."""
-    for warning in info.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
+def report(rows: Sequence[InputRow], answers: Sequence[Answer], info: BundleInfo, output_file: str | None) -> None:
+    """Write the answers to a file, or print them, beside what there is to warn about."""
     if output_file:
-        rows = map(fields_of, texts, answers)
-        write_text(Path(output_file), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        print(f"{len(answers)} answers in {output_file}")
+        write_text(Path(output_file), output_lines(rows, answers, info.task))
+    warn_of(rows, info)
+    if output_file:
+        print(f"{len(rows)} answers in {output_file}")
         return
-    for text, answer in strict_zip(texts, answers):
-        print(show(text, answer))
+    for row, answer in with_answers(rows, answers):
+        print(show_skipped(row) if answer is None or row.text is None else show(row.text, answer))
+
+
+def warn_of(rows: Sequence[InputRow], info: BundleInfo) -> None:
+    """Print the bundle's warnings, and how many rows have no answer."""
+    skipped = skipped_notice(rows)
+    for warning in (*info.warnings, *([skipped] if skipped else [])):
+        sys.stderr.write(f"warning: {warning}\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ernie_toolkit.bundle import Bundle, BundleInfo, read_bundle
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, run_rows
 from ernie_toolkit.errors import BundleError, ConfigError
-from ernie_toolkit.features import TextInput
+from ernie_toolkit.features import Texts, as_inputs
 from ernie_toolkit.inference.gpu import BoundRun, GpuOptions
 from ernie_toolkit.inference.session import open_session
 from ernie_toolkit.tasks import Task, make_task
@@ -91,22 +90,29 @@ class BundlePredictor:
             raise ConfigError(f"batch_size is {batch_size}: it must be at least 1")
         return run_rows(rows, batch_size, self.compute)
 
-    def logits(self, texts: Sequence[TextInput], batch_size: int = 32) -> Outputs:
-        """Logits in the order asked: float32 of shape (len(texts), classes) for labels.
+    def logits(self, texts: Texts, batch_size: int = 32) -> Outputs:
+        """Logits in the order asked: float32 of shape (number of inputs, classes) for labels.
 
         For tags and spans, whose texts may be read in several windows, a list with those of each window.
+        `texts`: as `predict` takes them; one input alone gives one row.
         """
-        return self.run(self.task.encode(self.tokenizer, texts), batch_size)
+        found = self.run(self.task.encode(self.tokenizer, texts), batch_size)
+        if not len(found) and self.task.name in ("seq_cls", "multi_label"):
+            return typing.cast(Outputs, np.zeros((0, len(self.labels)), dtype=np.float32))
+        return found
 
-    def predict(self, texts: Sequence[TextInput], batch_size: int = 32) -> Sequence[Answer]:
+    def predict(self, texts: Texts, batch_size: int = 32) -> list[Answer]:
         """The answer to each input, in the order asked, whatever the batch size.
 
         A `LabelAnswer` or a `LabelSetAnswer` for each text or pair, a `TaggedText` for each text, or a
-        `SpanAnswer` for each (question, context), as the bundle's task is. Raises DataError where `texts` are
-        not all of the kind that the model reads, or one is empty.
+        `SpanAnswer` for each (question, context), as the bundle's task is. `texts`: one input, which gives a list
+        of one answer, or any iterable of inputs. Where the model reads single texts, an input is a text; where it
+        reads pairs, a tuple of two texts; a tuple of texts is always one input (see `as_inputs`). Raises DataError
+        where one is not of the kind that the model reads, or empty.
         """
-        rows = self.task.encode(self.tokenizer, texts)
-        return self.task.decode(rows, self.run(rows, batch_size), texts)
+        inputs = as_inputs(texts, self.task.text_format)
+        rows = self.task.encode(self.tokenizer, inputs)
+        return list(self.task.decode(rows, self.run(rows, batch_size), inputs))
 
 
 class Predictor(BundlePredictor):

@@ -14,6 +14,7 @@ from typing import Any
 
 from ernie_toolkit.decoding import LabelSetAnswer
 from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.features import Texts, as_inputs
 from ernie_toolkit.pairing import strict_zip
 
 TEXTS, THRESHOLD = "sentence", "prob_limit"
@@ -133,10 +134,10 @@ def answer_columns(answers: Sequence[LabelSetAnswer]) -> dict[str, str]:
     return {name: json.dumps(column, ensure_ascii=False) for name, column in columns.items()}
 
 
-def request_columns(texts: Sequence[str], threshold: float | None = None) -> dict[str, str]:
-    """A request's strings."""
+def request_columns(texts: Texts, threshold: float | None = None) -> dict[str, str]:
+    """A request's strings; one text is a list of one. Raises DataError on what holds no single texts."""
     limit = {} if threshold is None else {THRESHOLD: repr(threshold)}
-    return {TEXTS: json.dumps(list(texts), ensure_ascii=False), **limit}
+    return {TEXTS: json.dumps(as_inputs(texts, "sentence"), ensure_ascii=False), **limit}
 
 
 def parse_answer(number: int, reason: str, columns: Mapping[str, str]) -> list[dict[str, Any]]:

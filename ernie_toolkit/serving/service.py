@@ -136,7 +136,7 @@ class Service:
         least, most = least_windows(task, request.inputs), self.options.max_rows
         if least > most:  # said before the work of tokenizing and cutting is done
             raise _too_many_windows(f"at least {least}", task, most)
-        rows = task.encode(self._predictor.tokenizer, request.inputs)
+        rows = task.encode(self._predictor.tokenizer, list(request.inputs))
         if len(rows) > most:
             raise _too_many_windows(str(len(rows)), task, most)
         return request, task, rows

@@ -10,7 +10,7 @@ import numpy as np
 
 from ernie_toolkit.decoding import Answer, softmax
 from ernie_toolkit.encoded import EncodedDataset, Outputs
-from ernie_toolkit.features import TextInput
+from ernie_toolkit.features import TextInput, Texts
 from ernie_toolkit.tokenization import WordPieceTokenizer
 
 Example = typing.Mapping[str, Any]
@@ -56,8 +56,8 @@ class Task(Protocol):
     def inputs(self, examples: Sequence[Example]) -> list[TextInput]:
         """What the model reads of some examples of a data set."""
 
-    def encode(self, tokenizer: WordPieceTokenizer, inputs: Sequence[TextInput]) -> EncodedDataset:
-        """Model inputs of some texts or pairs, without targets.
+    def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
+        """Model inputs of some texts or pairs (see `as_inputs`), without targets.
 
         Raises ConfigError on limits that leave no room, DataError on inputs that the task does not read.
         """

@@ -12,7 +12,7 @@ from ernie_toolkit.decoding import LabelSetAnswer, decode_label_sets, label_sets
 from ernie_toolkit.decoding.label_sets import THRESHOLD
 from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import TextInput, encode_counting_cuts, texts_of
+from ernie_toolkit.features import TextInput, Texts, encode_counting_cuts, texts_of
 from ernie_toolkit.metrics import label_set_scores
 from ernie_toolkit.tasks.base import Example
 from ernie_toolkit.tokenization import WordPieceTokenizer
@@ -56,9 +56,9 @@ class MultiLabelClassification:
         """The texts of some examples."""
         return [texts_of(example, self.text_format) for example in examples]
 
-    def encode(self, tokenizer: WordPieceTokenizer, inputs: Sequence[TextInput]) -> EncodedDataset:
+    def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """One row for each text."""
-        features, cuts = encode_counting_cuts(tokenizer, inputs, self.max_seq_length)
+        features, cuts = encode_counting_cuts(tokenizer, inputs, self.max_seq_length, self.text_format)
         return EncodedDataset(features, tokenizer.special.pad, cut_rows=cuts)
 
     def with_targets(self, rows: EncodedDataset, examples: Sequence[Example]) -> EncodedDataset:

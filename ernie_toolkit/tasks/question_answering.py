@@ -11,7 +11,7 @@ import numpy as np
 
 from ernie_toolkit.decoding import SpanAnswer, WindowLogits, decode_spans
 from ernie_toolkit.encoded import IGNORED, EncodedDataset, Outputs
-from ernie_toolkit.features import TextInput, texts_of
+from ernie_toolkit.features import TextInput, Texts, texts_of
 from ernie_toolkit.metrics import reading_scores
 from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tasks.base import Example, cross_entropy
@@ -50,10 +50,9 @@ class QuestionAnswering:
         """Question and context of some examples."""
         return [texts_of(example, self.text_format) for example in examples]
 
-    def encode(self, tokenizer: WordPieceTokenizer, inputs: Sequence[TextInput]) -> EncodedDataset:
+    def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """One row for each window, those of a question next to each other."""
-        pairs = cast("Sequence[tuple[str, str]]", inputs)
-        windows = context_windows(tokenizer, pairs, self.max_seq_length, self.doc_stride)
+        windows = context_windows(tokenizer, inputs, self.max_seq_length, self.doc_stride)
         return EncodedDataset(windows, tokenizer.special.pad)
 
     def with_targets(self, rows: EncodedDataset, examples: Sequence[Example]) -> EncodedDataset:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ernie_toolkit.decoding import LabelAnswer, decode_labels
 from ernie_toolkit.encoded import EncodedDataset, Outputs
-from ernie_toolkit.features import TextInput, encode_counting_cuts, texts_of
+from ernie_toolkit.features import TextInput, Texts, encode_counting_cuts, texts_of
 from ernie_toolkit.metrics import accuracy
 from ernie_toolkit.tasks.base import Example, cross_entropy
 from ernie_toolkit.tokenization import WordPieceTokenizer
@@ -38,9 +38,9 @@ class SequenceClassification:
         """The texts of some examples."""
         return [texts_of(example, self.text_format) for example in examples]
 
-    def encode(self, tokenizer: WordPieceTokenizer, inputs: Sequence[TextInput]) -> EncodedDataset:
+    def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """One row for each input."""
-        features, cuts = encode_counting_cuts(tokenizer, inputs, self.max_seq_length)
+        features, cuts = encode_counting_cuts(tokenizer, inputs, self.max_seq_length, self.text_format)
         return EncodedDataset(features, tokenizer.special.pad, cut_rows=cuts)
 
     def with_targets(self, rows: EncodedDataset, examples: Sequence[Example]) -> EncodedDataset:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ernie_toolkit.decoding import TaggedText, decode_tags, entity_spans
 from ernie_toolkit.encoded import IGNORED, EncodedDataset, Outputs
-from ernie_toolkit.features import TextInput, texts_of
+from ernie_toolkit.features import TextInput, Texts, texts_of
 from ernie_toolkit.metrics import entity_scores
 from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tasks.base import Example, cross_entropy
@@ -48,10 +48,9 @@ class TokenClassification:
         """The texts of some examples."""
         return [texts_of(example, self.text_format) for example in examples]
 
-    def encode(self, tokenizer: WordPieceTokenizer, inputs: Sequence[TextInput]) -> EncodedDataset:
+    def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """One row for each window, those of a text next to each other."""
-        texts = cast("Sequence[str]", inputs)
-        windows = text_windows(tokenizer, texts, self.max_seq_length, self.window_overlap)
+        windows = text_windows(tokenizer, inputs, self.max_seq_length, self.window_overlap)
         return EncodedDataset(windows, tokenizer.special.pad)
 
     def with_targets(self, rows: EncodedDataset, examples: Sequence[Example]) -> EncodedDataset:

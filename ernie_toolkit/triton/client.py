@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.errors import ConfigError, ToolkitError
-from ernie_toolkit.features import TextInput
+from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.features import Texts, as_inputs
 from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.triton.interface import NO_LABEL, Interface
@@ -42,19 +41,18 @@ def connect(url: str, interface: Interface) -> InferenceServerClient:
     raise ServerError(f"the server at {url} has no model '{interface.name}': build its repository for this task")
 
 
-def ask(
-    client: InferenceServerClient, interface: Interface, texts: Sequence[TextInput], timeout: float = 60
-) -> list[dict[str, Any]]:
+def ask(client: InferenceServerClient, interface: Interface, texts: Texts, timeout: float = 60) -> list[dict[str, Any]]:
     """The answer to each text, with the fields of `decoding.answer_fields` that the ensemble gives; labels by index.
 
-    `timeout` in seconds. Raises ServerError with the server's reason.
+    `texts`: as `as_inputs` takes them; pairs where the ensemble reads them. `timeout` in seconds. Raises DataError
+    on inputs that the ensemble does not read, ServerError with the server's reason.
     """
+    rows = [(text,) if isinstance(text, str) else text for text in as_inputs(texts, interface.text_format)]
+    if not rows:
+        return []
     from tritonclient.grpc import InferInput
     from tritonclient.utils import InferenceServerException
 
-    rows = [(text,) if isinstance(text, str) else text for text in texts]
-    if any(len(row) != len(interface.texts) for row in rows):
-        raise ConfigError(f"{interface.name} reads {len(interface.texts)} text(s) for each answer")
     inputs = []
     for place, item in enumerate(interface.texts):
         data = np.array([[row[place].encode("utf-8")] for row in rows], dtype=np.object_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ernie_toolkit.errors import DataError
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.pairing import strict_zip
 
@@ -31,6 +32,13 @@ class Interface:
     answers: tuple[Tensor, ...]
     windows: bool
     tokenizer_name: str = ""
+
+    @property
+    def text_format(self) -> str:
+        """What an input is: a text, a pair of texts, or a question with its context."""
+        if self.texts[0].name == "QUESTION":
+            return "question_context"
+        return "pair" if len(self.texts) == 2 else "sentence"
 
     @property
     def passed(self) -> tuple[Tensor, ...]:
@@ -87,5 +95,8 @@ def interface_of(task: str, pairs: bool) -> Interface:
 
 
 def join_texts(columns: list[list[str]]) -> list[TextInput]:
-    """Inputs of a task from the texts of each input tensor."""
+    """Inputs of a task from the texts of each input tensor; DataError where one has more than the other."""
+    if len({len(column) for column in columns}) != 1:
+        raise DataError(f"input tensors with {' and '.join(str(len(column)) for column in columns)} text(s): "
+                        "each input needs one of both")  # fmt: skip
     return list(columns[0]) if len(columns) == 1 else list(strict_zip(columns[0], columns[1]))

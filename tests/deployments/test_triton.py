@@ -108,17 +108,23 @@ def test_many_clients_at_once_get_their_own_answers_and_share_batches(
 
 def test_bad_requests_are_refused_and_the_server_goes_on(serving: tuple[str, Triton]) -> None:
     _, server = serving
-    bad, good = server.ask("token_cls", [["白埠市", ""], ["白埠市"]])
-    assert "the server refused" in bad and "empty" in bad
+    bad, pair, good = server.ask("token_cls", [["白埠市", ""], [["白埠市", "枫坪村"]], ["白埠市"]])
+    assert bad.startswith("input 2 is an empty text") and "this model reads single texts" in pair
     assert isinstance(good, list)
+    [bad] = server.ask("seq_cls", [["怎么还款"]])
+    assert "input 1 is one text" in bad and "this model reads pairs" in bad
     path = "/v2/models/ernie_tokencls/infer"
     for data, shape, part in (
         (["x"] * 33, [33, 1], "32"),
         (["x", "y"], [1, 2], "shape"),
+        (["白埠市", ""], [2, 1], "input 2 is an empty text"),
     ):
         body = {"inputs": [{"name": "INPUT", "datatype": "BYTES", "shape": shape, "data": data}]}
         status, answer = server.post(path, body)
-        assert 400 <= status < 500 and part in answer["error"], (status, answer)
+        assert 400 <= status < 600 and part in answer["error"], (status, answer)
+    one = {"name": "INPUT", "datatype": "BYTES", "shape": [1, 1], "data": ["怎么还款"]}
+    status, answer = server.post("/v2/models/ernie_seqcls/infer", {"inputs": [one]})
+    assert 400 <= status < 500 and "2 inputs" in answer["error"], (status, answer)
     assert server.post("/v2/models/ernie_unknown/infer", {"inputs": []})[0] in (400, 404)
     assert isinstance(server.ask("token_cls", [["白埠市"]])[0], list)
 

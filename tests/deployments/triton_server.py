@@ -18,7 +18,8 @@ DEPLOY = ROOT / "deploy" / "triton_serving"
 ASK = """
 import json, sys
 from concurrent.futures import ThreadPoolExecutor
-from ernie_toolkit.triton.client import ServerError, ask, connect
+from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.triton.client import ask, connect
 from ernie_toolkit.triton.interface import interface_of
 
 job = json.load(sys.stdin)
@@ -28,7 +29,7 @@ client = connect(job["url"], interface)
 def one(texts):
     try:
         return ask(client, interface, [tuple(text) if isinstance(text, list) else text for text in texts])
-    except ServerError as error:
+    except ToolkitError as error:
         return str(error)
 
 with ThreadPoolExecutor(job["threads"]) as pool:

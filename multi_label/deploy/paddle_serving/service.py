@@ -68,7 +68,6 @@ def main(argv: Sequence[str]) -> None:
         predictor = open_predictor(options, args.max_seq_length)
         # Paddle Serving reads these when it is imported, and writes into the working directory without them.
         Path(args.log_dir).mkdir(parents=True, exist_ok=True)
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # no warning when the gateway is forked off
         os.environ["SERVING_LOG_PATH"] = os.environ["SERVING_HOME"] = str(Path(args.log_dir).resolve())
         with packages_of("multi_label/deploy/paddle_serving/requirements.txt"):
             from label_pipeline import serve

@@ -14,11 +14,12 @@ from pathlib import Path
 from predictor import check_label_file, evaluate, find_bundle, show
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, warn
-from ernie_toolkit.data.label_sets import LABEL_FILE, UNLABELLED_FILE, read_texts
+from ernie_toolkit.data.inputs import InputRow, check_is_of_texts, rows_in_order, skipped_notice
+from ernie_toolkit.data.label_sets import LABEL_FILE, UNLABELLED_FILE, read_numbered_texts
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.inference.console import examples_of
+from ernie_toolkit.inference.console import add_reading_arguments, examples_of
 from ernie_toolkit.inference.gpu import GpuOptions
 from ernie_toolkit.options import device_of, split_device
 
@@ -43,6 +44,7 @@ def build_parser() -> OneLineParser:
         "--threshold", type=float, help="probability that a label has to be above (default: the bundle's thresholds)"
     )
     parser.add_argument("--dataset_dir", help=f"directory with {UNLABELLED_FILE}; built-in texts without it")
+    add_reading_arguments(parser)
     parser.add_argument("--label_file", default=LABEL_FILE, help="its label file (default: %(default)s)")
     parser.add_argument("--perf", action="store_true", help="print speed and F1 on a labelled file of --dataset_dir")
     parser.add_argument("--perf_dataset", default="dev", choices=("dev", "test"), help="(default: %(default)s)")
@@ -78,19 +80,21 @@ def main(argv: Sequence[str]) -> None:
         directory = Path(args.dataset_dir or ".")
         if args.dataset_dir and (directory / args.label_file).is_file():
             check_label_file(bundle, directory / args.label_file)
-        texts = (
-            read_texts(directory / UNLABELLED_FILE) if args.dataset_dir and not args.perf else examples_of(bundle.info)
-        )
+        rows = [InputRow(text) for text in examples_of(bundle.info)]
+        if args.dataset_dir and not args.perf:
+            check_is_of_texts(directory / UNLABELLED_FILE, encoding=args.encoding)
+            rows = rows_in_order(*read_numbered_texts(directory / UNLABELLED_FILE, args.on_error, args.encoding))
         predictor = Predictor(
             bundle.directory, args.device, args.num_threads, precision_of(args), args.max_seq_length,
             gpu=GpuOptions(args.device_id) if args.device == "gpu" else None, threshold=args.threshold,
         )  # fmt: skip
-        for message in bundle.info.warnings:
+        skipped = skipped_notice(rows)
+        for message in (*bundle.info.warnings, *([skipped] if skipped else [])):
             warn(message)
         if args.perf:
             evaluate(predictor, directory, args.perf_dataset, args.label_file, args.batch_size)
         else:
-            show(predictor, texts, args.batch_size)
+            show(predictor, rows, args.batch_size)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.cli import warn
+from ernie_toolkit.data.inputs import InputRow, texts_to_predict, with_answers
 from ernie_toolkit.data.label_sets import load_label_sets, read_label_list
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.pairing import strict_zip
 
 SINGLE_TEXTS = 100  # asked one by one, to see how long one text takes
 MEASURED_SECONDS = 1.0  # all texts are predicted again until that much time is measured
@@ -50,11 +50,11 @@ def check_label_file(bundle: Bundle, path: Path) -> None:
     check_labels(bundle, read_label_list(path), path)
 
 
-def show(predictor: Predictor, texts: Sequence[TextInput], batch_size: int) -> None:
-    """Predict and print the labels of each text."""
-    for text, answer in strict_zip(texts, predictor.predict(texts, batch_size)):
-        print(f"input data: {text}")
-        print(f"label: {', '.join(answer.names)}")
+def show(predictor: Predictor, rows: Sequence[InputRow], batch_size: int) -> None:
+    """Predict and print the labels of each text, and the reason of each row that has none."""
+    for row, answer in with_answers(rows, predictor.predict(texts_to_predict(rows), batch_size)):
+        print(f"input data: {row.text if answer else '(none)'}")
+        print(f"label: {', '.join(answer.names)}" if answer else f"no answer: {row.reason}")
         print("-" * 28)
 
 
