@@ -58,7 +58,7 @@ def test_conversion_keeps_every_entity(
         assert len(converted) == length
         assert entity_spans(converted) == spans
     reader.check()
-    assert reader.entities == sum(len(spans) for _, spans in sentences)
+    assert reader.begun == sum(len(spans) for _, spans in sentences)
     assert reader.types == {kind for _, spans in sentences for kind, _, _ in spans}
     if named or scheme == "BIO":
         assert reader.notices() == []
@@ -71,7 +71,7 @@ def test_plain_bio_stays_as_it_is(sentences: list[tuple[int, list[EntitySpan]]])
     for length, spans in sentences * 2:  # the second time by what was learnt in the first
         tags = write_tags("BIO", length, spans)
         assert reader.convert(tags, str) == tags
-    assert reader.scheme.name == "BIO" and reader.entities == 2 * sum(len(spans) for _, spans in sentences)
+    assert reader.scheme.name == "BIO" and reader.begun == 2 * sum(len(spans) for _, spans in sentences)
 
 
 def columns(path: Path, *sentences: str) -> Path:
