@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, read_bundle
-from ernie_toolkit.cli import OneLineParser, notice
+from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, read_bundle, stale_message
+from ernie_toolkit.cli import OneLineParser, notice, warn
 from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
@@ -34,7 +34,8 @@ def build_parser(prog: str, description: str | None) -> OneLineParser:
 def find_bundle(args: argparse.Namespace) -> Bundle:
     """The bundle asked for, which may be named as the guide names a model's files, DIR/float32 or DIR/int8.
 
-    DIR/int8 asks for the INT8 model. Raises ConfigError where it is a bundle for another task than `--task_name`.
+    DIR/int8 asks for the INT8 model. Warns of a bundle that was made from other weights than the model beside it has.
+    Raises ConfigError where it is a bundle for another task than `--task_name`.
     """
     path = args.model_path or MODEL_PATHS[args.task_name or "seq_cls"]
     if not Path(path).is_dir() and (Path(path).parent / BUNDLE_FILE).is_file():
@@ -46,6 +47,8 @@ def find_bundle(args: argparse.Namespace) -> Bundle:
     task = bundle.info.task
     if args.task_name not in (None, task):
         raise ConfigError(f"{path} is a bundle for the task '{task}', not '{args.task_name}': change one of the two")
+    if message := stale_message(bundle):
+        warn(message)
     return bundle
 
 
