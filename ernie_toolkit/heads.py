@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ernie_toolkit.data import DataSet
+from ernie_toolkit.pairing import strict_zip
 
 WEIGHT, BIAS = "classifier.weight", "classifier.bias"
 # What PaddleNLP and transformers call labels that nobody has named.
@@ -34,12 +35,12 @@ class HeadMap:
     @property
     def kept(self) -> tuple[str, ...]:
         """Wanted labels that the trained head has."""
-        return tuple(label for label, place in zip(self.labels, self.outputs, strict=True) if place is not None)
+        return tuple(label for label, place in strict_zip(self.labels, self.outputs) if place is not None)
 
     @property
     def new(self) -> tuple[str, ...]:
         """Wanted labels that the trained head does not have."""
-        return tuple(label for label, place in zip(self.labels, self.outputs, strict=True) if place is None)
+        return tuple(label for label, place in strict_zip(self.labels, self.outputs) if place is None)
 
     @property
     def unchanged(self) -> bool:
