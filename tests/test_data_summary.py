@@ -87,7 +87,7 @@ def test_cuts_are_counted(vocabulary: Vocabulary) -> None:
         assert task.encode(tokenizer, texts).cut_rows == cuts
     pairs = [("怎么还款", "还"), ("怎么", "还款"), ("怎么还款", "怎么还款")]
     for length, cuts in ((8, 1), (7, 2), (11, 0)):
-        assert encode_counting_cuts(tokenizer, pairs, length)[1] == cuts
+        assert encode_counting_cuts(tokenizer, pairs, length, "pair")[1] == cuts
     windows = make_task("token_cls", ("B-X", "I-X", "O"), 6, "characters").encode(tokenizer, texts)
     assert windows.cut_rows is None
 

@@ -101,7 +101,7 @@ def test_limits_can_be_changed_and_bad_ones_are_refused(session: Session, bundle
         predictor = Predictor(bundle.directory, limits={"n_best_size": 3, "max_answer_length": 2})
         for answer in predictor.predict(session.task.inputs(session.data.split("dev")[:5])):
             assert isinstance(answer, SpanAnswer) and 1 <= len(answer.candidates) <= 3
-        with pytest.raises(DataError, match="reads pairs of texts"):
+        with pytest.raises(DataError, match="this model reads pairs"):
             predictor.predict(["no question"])
     copy = Path(shutil.copytree(bundle.directory, tmp_path / "copy"))
     raw = json.loads((copy / "bundle.json").read_text(encoding="utf-8"))

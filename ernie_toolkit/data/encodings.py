@@ -189,7 +189,8 @@ def _wide(head: bytes) -> str | None:
     for order, zeros, others in (("le", odd, even), ("be", even, odd)):
         if _plausible(head, f"utf-32-{order}", 4):
             return f"utf-32-{order}"
-        if zeros > 4 * others and _plausible(head, f"utf-16-{order}", 2):
+        # "一" (U+4E00) has its zero byte on the other side.
+        if zeros > others and _plausible(head, f"utf-16-{order}", 2):
             return f"utf-16-{order}"
     return None
 
