@@ -198,7 +198,8 @@ def _wide(head: bytes) -> str | None:
 def _plausible(head: bytes, codec: str, unit: int) -> bool:
     """Whether bytes are lines of text in a codec, Chinese or ASCII nearly all of it."""
     text = head[: len(head) // unit * unit].decode(codec, errors="replace")
-    lines = 2 * text.count("\n") >= head.count(b"\n")
+    # A byte 10 may be half of a character ("上", U+4E0A), but then other lines end as lines of this codec do.
+    lines = "\n" in text or b"\n" not in head
     return lines and bool(text) and len(_PLAUSIBLE.findall(text)) >= 0.9 * len(text)
 
 
