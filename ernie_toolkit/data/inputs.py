@@ -106,7 +106,7 @@ def read_input_rows(
         record.notices += table.notices
         columns = f"{'comma' if table.separator == ',' else 'tab'}-separated column(s)"
         cells = ((place, f"{path}:{place}", row) for place, row in table.rows)
-        rows = list(_parsed(cells, options, lambda row, where: _plain_input(row, text_format, columns, where)))
+        rows = list(_parsed(cells, options, lambda row, where: _plain_input(row, text_format, columns, where, options)))
     rows += [InputRow(None, skipped.place, skipped.reason) for skipped in record.skipped]
     if all(isinstance(row.place, int) for row in rows):
         rows.sort(key=lambda row: cast(int, row.place))
@@ -197,9 +197,9 @@ def _json_input(row: dict[str, Any], text_format: str, where: str) -> TextInput:
     return texts_of(example, text_format)
 
 
-def _plain_input(row: Sequence[str], text_format: str, columns: str, where: str) -> TextInput:
+def _plain_input(row: Sequence[str], text_format: str, columns: str, where: str, options: FileOptions) -> TextInput:
     if not row:
-        raise blank_row(where)
+        raise blank_row(where, options)
     expected = _COLUMNS.get(text_format)
     if expected is None:
         raise DataError(f"{where}: a model of the format '{text_format}' reads JSON lines: name the file .jsonl")

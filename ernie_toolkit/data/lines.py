@@ -100,7 +100,7 @@ def read_rows(path: Path, split: str, options: FileOptions, record: FileRecord) 
             continue
         if split == "test":
             for missing in blank:
-                record.skip(blank_row(f"{path}:{missing}"), missing, options, split, missing - 1)
+                record.skip(blank_row(f"{path}:{missing}", options), missing, options, split, missing - 1)
         else:
             record.blank_lines += len(blank)
         blank.clear()
@@ -111,9 +111,10 @@ def read_rows(path: Path, split: str, options: FileOptions, record: FileRecord) 
     record.blank_lines += len(blank)
 
 
-def blank_row(where: str) -> DataError:
-    """The error of a row to predict that holds nothing."""
-    return DataError(f"{where}: a blank line: fill it or take it out, or give --on_error skip for an answer of null")
+def blank_row(where: str, options: FileOptions) -> DataError:
+    """The error of a row to predict that holds nothing; where it stops the run, with the way to go on."""
+    hint = "" if options.on_error == "skip" else ", or give --on_error skip for an answer of null"
+    return DataError(f"{where}: a blank line: fill it or take it out{hint}")
 
 
 def read_objects(path: Path, split: str, options: FileOptions, record: FileRecord) -> Iterator[JsonRow]:

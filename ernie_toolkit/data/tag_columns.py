@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileRecord
-from ernie_toolkit.data.lines import is_json
+from ernie_toolkit.data.lines import blank_row, is_json
 from ernie_toolkit.data.tag_schemes import Place, parse_tag
-from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_not_blank, check_tokens, everywhere
+from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_tokens, everywhere
 from ernie_toolkit.errors import ConfigError, DataError
 
 _JOINT = "\x02"
@@ -46,11 +46,12 @@ def read_joined(file: TaggedFile) -> Iterator[Row]:
     """The sentences of a file that has one a line."""
     file.record.format = "a sentence a line, tokens and tags joined by U+0002"
     for number, line in file.rows():
-        yield number, partial(_joined_sentence, line, f"{file.path}:{number}")
+        yield number, partial(_joined_sentence, file, line, f"{file.path}:{number}")
 
 
-def _joined_sentence(line: str, where: str) -> Sentence:
-    check_not_blank(line, where)
+def _joined_sentence(file: TaggedFile, line: str, where: str) -> Sentence:
+    if not line:
+        raise blank_row(where, file.options)
     text, tab, tags = line.rpartition("\t")
     tokens = (text if tab else line).split(_JOINT)
     place = everywhere(where)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Callable
 
-from ernie_toolkit.data.lines import check_text, json_type, parse_object
-from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_not_blank, check_tokens, everywhere
+from ernie_toolkit.data.lines import blank_row, check_text, json_type, parse_object
+from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_tokens, everywhere
 from ernie_toolkit.data.tag_spans import SPAN_FORMS, SpanSet, read_label_studio, read_spans
 from ernie_toolkit.errors import DataError
 
@@ -161,11 +161,12 @@ def _objects(file: TaggedFile) -> Iterator[tuple[int, Callable[[], dict[str, Any
         yield from _listed(file)
         return
     for number, line in file.rows():
-        yield number, partial(_object_of_line, line, f"{file.path}:{number}")
+        yield number, partial(_object_of_line, file, line, f"{file.path}:{number}")
 
 
-def _object_of_line(line: str, where: str) -> dict[str, Any]:
-    check_not_blank(line, where)
+def _object_of_line(file: TaggedFile, line: str, where: str) -> dict[str, Any]:
+    if not line:
+        raise blank_row(where, file.options)
     return parse_object(line, where)
 
 

@@ -75,9 +75,3 @@ def check_tokens(tokens: Sequence[str], place: Place) -> None:
     if "" in tokens:
         index = tokens.index("")
         raise DataError(f"{place(index)}: token {index + 1} is empty: take it and its tag out")
-
-
-def check_not_blank(line: str, where: str) -> None:
-    """Raise DataError on a blank line where a row to predict belongs."""
-    if not line:
-        raise DataError(f"{where}: a blank line between the sentences to predict: fill it or take it out")
