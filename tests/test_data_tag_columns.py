@@ -185,6 +185,20 @@ def test_sentences_to_predict_are_skipped_or_stop(tmp_path: Path) -> None:
     assert [row.place for row in data.skipped] == [4, 10]
 
 
+@pytest.mark.parametrize("options", [{}, {"tag_column": "-1"}])
+@pytest.mark.parametrize("header", ["token tag", "Word\tNER_tags", "字 词性 标签", "tokens POS ner"])
+def test_a_header_is_no_token(tmp_path: Path, header: str, options: dict[str, str]) -> None:
+    path = write(tmp_path / "train.txt", f"{header}\n周 B-X\n宁 I-X\n")
+    with pytest.raises(DataError, match=rf"train\.txt:1: a header \({', '.join(header.split())}\): take the line out"):
+        read(path, **options)
+    assert texts(read(write(path, "tag O\n周 B-X\n"))[0]) == [("tag周", "O O O B-X")]
+
+
+def test_a_type_of_the_dev_file_alone_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"train\.txt:1: label 'B-Z' is not one of .*; --label_file may list types"):
+        read(write(tmp_path / "train.txt", "周 B-Z\n"))
+
+
 @pytest.mark.parametrize(
     ("name", "row"),
     [("test.txt", "{0}\x02{0}"), ("test.json", '{{"text": "{0}"}}')],

@@ -137,7 +137,6 @@ def test_no_entity_and_no_annotation(tmp_path: Path) -> None:
     for row in (
         {"text": "好", "labels": []},
         {"text": "好"},
-        {"text": "好", "label": None},
         {"text": "好", "label": ""},
     ):
         path = write(tmp_path / "train.json", row)
@@ -247,7 +246,11 @@ def test_spans_that_cannot_be_meant(tmp_path: Path, row: dict[str, Any], message
         (label_studio({"value": 5, "type": "labels"}), "annotation 1, result 1: no object 'value'"),
         ({"data": {"text": TEXT}, "annotations": [{"result": {}}]}, "annotation 1: 'result' is a JSON object"),
         ({"data": {"text": TEXT}, "annotations": 5}, "field 'annotations' must be a list of objects"),
-        ({"data": {"body": TEXT}, "annotations": []}, "field 'data': no text: expected 'tokens', 'text' or 'sentence'"),
+        (
+            {"data": {"body": TEXT, "url": ""}},
+            "field 'data': no text: expected 'text', 'sentence' or one field with a text",
+        ),
+        ({"data": {"stars": 5}}, "one field with a text; the fields are 'stars'"),
         (
             {"data": {"text": TEXT}, "annotations": [{"result": []}, {"result": [region(0, 2, "PER")]}]},
             "2 annotations that differ: keep one of them",

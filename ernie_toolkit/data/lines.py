@@ -123,7 +123,7 @@ def read_objects(path: Path, split: str, options: FileOptions, record: FileRecor
     The list may stand under `data` in an object. Blank lines are treated as `read_rows` does, rows to predict that
     are no object likewise. Raises DataError with the place, "file:line" or "file: data[3]", on anything else.
     """
-    whole = _whole_list(path, options.encoding)
+    whole = whole_list(path, options.encoding)
     if whole is not None:
         record.format = "JSON list"
         for index, value in enumerate(whole):
@@ -145,7 +145,7 @@ def read_objects(path: Path, split: str, options: FileOptions, record: FileRecor
         yield number - 1, number, where, row
 
 
-def _whole_list(path: Path, encoding: str) -> list[Any] | None:
+def whole_list(path: Path, encoding: str) -> list[Any] | None:
     """The rows of a file that is one JSON value, not an object a line; None for lines, which their reader checks."""
     lines = read_lines(path, encoding)
     first = next(lines, (0, ""))[1].lstrip()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from ernie_toolkit.data.column_names import plain_name
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileRecord
 from ernie_toolkit.data.lines import blank_row, is_json
 from ernie_toolkit.data.tag_schemes import Place, parse_tag
@@ -25,6 +26,9 @@ DOCUMENT_LINES = f"{_DOCUMENT} line(s)"
 COMMENT_LINES = "comment line(s)"
 _HEAD_LINES = 200
 _TAGGED_SHARE = 0.9
+# Columns' names, as `plain_name` spells them; none of the second is a tag.
+_TOKEN_NAMES = {"token", "tokens", "word", "words", "char", "character", "text", "字", "字符", "词", "文本"}
+_TAG_NAMES = {"tag", "tags", "label", "labels", "ner", "nertag", "nertags", "entity", "标签", "标注", "实体"}
 
 
 def is_joined(file: TaggedFile) -> bool:
@@ -92,6 +96,7 @@ def read_columns(file: TaggedFile) -> Iterator[Row]:
 
 def _parser(file: TaggedFile, column: int | None, line: str, where: str) -> _Untagged | _TokenAndTag | _Columns:
     """What reads the lines of a file of which this is the first."""
+    _refuse_header(line, where)
     if column is not None:
         separator = "\t" if "\t" in line[1:] else " "
         count = len(_fields(line, separator))
@@ -104,6 +109,13 @@ def _parser(file: TaggedFile, column: int | None, line: str, where: str) -> _Unt
     if _count(body) > 2:
         raise _columns_error(where, line)
     return _TokenAndTag(file)
+
+
+def _refuse_header(line: str, where: str) -> None:
+    """Raise DataError on a line of the columns' names, which would be read as a token and its tag."""
+    words = line.split()
+    if len(words) > 1 and plain_name(words[0]) in _TOKEN_NAMES and plain_name(words[-1]) in _TAG_NAMES:
+        raise DataError(f"{where}: a header ({', '.join(words)}): take the line out")
 
 
 def _tag_column(value: str) -> int | None:
