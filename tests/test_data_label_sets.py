@@ -244,11 +244,12 @@ LABELLED = [{"text": "一条", "label": ["甲"]}, {"text": "又一条", "label":
 
 
 @pytest.mark.parametrize("names", [("text", "label"), ("data", "label"), ("text", "labels"), ("text", "cats")])
-@pytest.mark.parametrize("form", ["lines", "list", "indented list"])
+@pytest.mark.parametrize("form", ["lines", "list", "indented list", "list under data"])
 def test_every_form_of_an_export(tmp_path: Path, names: tuple[str, str], form: str) -> None:
     rows = [{"id": 3, "entities": [], names[0]: row["text"], names[1]: row["label"]} for row in LABELLED]
     lines = "\n".join(map(json.dumps, rows))
-    content = {"lines": lines, "list": json.dumps(rows), "indented list": "\n" + json.dumps(rows, indent=2)}[form]
+    content = {"lines": lines, "list": json.dumps(rows), "indented list": "\n" + json.dumps(rows, indent=2),
+               "list under data": json.dumps({"data": rows}, indent=2)}[form]  # fmt: skip
     export = read_doccano(write(tmp_path, content, "all.json"))
     assert [(row["sentence"], row["labels"], row["id"]) for row in export.rows] == [
         ("一条", ("甲",), 0), ("又一条", ("乙", "甲"), 1),

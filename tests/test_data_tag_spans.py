@@ -147,7 +147,7 @@ def test_no_entity_and_no_annotation(tmp_path: Path) -> None:
     task = {"data": {"text": "好"}, "annotations": []}
     path = write(tmp_path / "train.json", FORMS["label studio"], task, label_studio(was_cancelled=True), listed=True)
     examples, record = read(path, "dev")
-    assert (len(examples), record.left_out) == (1, {"task(s) without an annotation": [3, 4]})
+    assert (len(examples), record.left_out) == (1, {"row(s) without an annotation": [3, 4]})
     assert [row["labels"] is None for row in read(path, "test")[0]] == [False, True, True]
     assert entity_spans(read(write(path, label_studio()))[0][0]["labels"]) == []
 
