@@ -24,6 +24,7 @@ from ernie_toolkit.data.label_sets import (
 )
 from ernie_toolkit.data.sample import reviews
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.heads import difference
 
 LABELS = ("甲", "乙", "丙")
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=20).filter(
@@ -79,6 +80,16 @@ def test_a_bad_line_is_named(tmp_path: Path, content: str | bytes, line: int, me
 def test_a_bad_label_file_is_named(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_label_list(write(tmp_path, content, "label.txt"))
+
+
+def test_invisible_characters_of_a_label_file(tmp_path: Path) -> None:
+    assert read_label_list(write(tmp_path, "\u200b甲\n \ufeff乙\u200d \n", "label.txt")) == ("甲", "乙")
+    for twins in ("1级\n１级\n", "甲 乙\n甲  乙\n", "甲乙\n甲\u200b乙\n"):
+        with pytest.raises(DataError, match=r"label\.txt: labels .* differ in width, blanks or invisible characters"):
+            read_label_list(write(tmp_path, twins, "label.txt"))
+    with pytest.raises(DataError, match=r"label\.txt:2: label '甲' stands there twice"):
+        read_label_list(write(tmp_path, "甲\n甲\u200b\n", "label.txt"))
+    assert difference(["甲乙"], ["甲\u200b乙"]) == "1 labels, without 甲\\u200b乙, with 甲乙"
 
 
 def test_other_spellings_of_a_label_are_read_and_said(tmp_path: Path) -> None:

@@ -176,11 +176,12 @@ def _refuse_label(row: RawRow, spec: DatasetSpec, labels: dict[str, str]) -> Non
 def read_labels(path: Path, encoding: str = "utf-8") -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """Labels and, where every line has one, names from a label file: `label` or `label<TAB>name` a line.
 
+    Blanks and invisible characters around them are dropped, as those around the labels of rows are.
     Raises DataError on a repeated label, on fewer than two labels and on names on some lines only.
     """
     names: dict[str, str | None] = {}
     for number, line in read_lines(path, encoding):
-        label, *rest = (part.strip() for part in line.split("\t"))
+        label, *rest = (trimmed(part) for part in line.split("\t"))
         if len(rest) > 1 or not label or (rest and not rest[0]):
             raise DataError(f"{path}:{number}: expected label or label<TAB>name: {line!r:.60}")
         if label in names:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 from ernie_toolkit.data.custom import read_labels
 from ernie_toolkit.data.encodings import encoding_notice
 from ernie_toolkit.data.file_options import FileOptions, FileRecord, SkippedRow
-from ernie_toolkit.data.label_spelling import label_key
+from ernie_toolkit.data.label_spelling import check_spellings, label_key, visible
 from ernie_toolkit.data.lines import check_text, read_all_lines, read_lines, read_rows
 from ernie_toolkit.data.loading import DataSet
 from ernie_toolkit.data.readers import Example
@@ -46,19 +45,18 @@ _BREAKS = re.compile("\r\n|[\t\r\n]")
 
 
 def read_label_list(path: Path, encoding: str = "utf-8") -> tuple[str, ...]:
-    """The labels of a label.txt, in its order. Raises DataError on repeats, a comma in a label, fewer than two."""
+    """The labels of a label.txt, in its order.
+
+    Raises DataError on repeats, on two that look the same, on a comma in a label, and on fewer than two.
+    """
     labels, names = read_labels(path, encoding)
     if names is not None:
         raise DataError(f"{path}: a tab in the first line: write one label a line and nothing else")
     for number, line in read_lines(path, encoding):
         if SEPARATOR in line:
             raise DataError(f"{path}:{number}: label '{line.strip()}' holds a comma, which separates labels: rename it")
+    check_spellings(path, labels)
     return labels
-
-
-def _quoted(label: str) -> str:
-    """A label in quotes with its invisible characters as escapes, of which `repr` leaves some."""
-    return "".join(f"\\u{ord(sign):04x}" if unicodedata.category(sign) == "Cf" else sign for sign in repr(label))
 
 
 def read_label_sets(
@@ -89,7 +87,9 @@ def read_label_sets(
         yield {"sentence": text, "labels": tuple(sorted(found, key=places.__getitem__)), "id": index}
         index += 1
     for (name, label), count in spellings.items():
-        record.notices.append(f"{path}: label {_quoted(name)} is read as '{label}' of {LABEL_FILE} in {count} row(s)")
+        record.notices.append(
+            f"{path}: label {visible(repr(name))} is read as '{label}' of {LABEL_FILE} in {count} row(s)"
+        )
 
 
 def split_line(line: str, where: str) -> tuple[str, tuple[str, ...]]:
