@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ernie_toolkit.data import DatasetSpec, Example, load_dataset, read_tagged
 from ernie_toolkit.data.file_options import FileOptions, FileRecord, SkippedRow
-from ernie_toolkit.data.tagged import looks_tagged, tagged_file_error
+from ernie_toolkit.data.tagged import looks_tagged, read_tags, tagged_file_error
 from ernie_toolkit.errors import ConfigError, DataError
 
 SPEC = DatasetSpec("custom", "token_cls", ("B-X", "I-X", "B-Y", "I-Y", "O"), "characters")
@@ -194,8 +194,28 @@ def test_a_header_is_no_token(tmp_path: Path, header: str, options: dict[str, st
     assert texts(read(write(path, "tag O\n周 B-X\n"))[0]) == [("tag周", "O O O B-X")]
 
 
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_a_column_that_counts_is_no_text(tmp_path: Path, start: int, separator: str) -> None:
+    rows = [[str(number), token, tag] for number, (token, tag) in enumerate([("周", "B-X"), ("来", "O")], start)]
+    path = write(tmp_path / "in.txt", "".join(separator.join(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=rf"in\.txt:1: the first column counts \({start}, {start + 1}, \.\.\.\)"):
+        read(path, tag_column="-1")
+    write(path, "".join(separator.join(row[:2]) + "\n" for row in rows))
+    with pytest.raises(DataError, match="the first column counts"):
+        read(path, "test", tag_column="3")
+    write(path, "2 O\n3 O\n\n1 O\n")  # numbers may be text
+    assert [example["text"] for example in read(path, tag_column="2")[0]] == ["23", "1"]
+
+
+def test_an_empty_file_is_called_so(tmp_path: Path) -> None:
+    for content in ("", "\n", "-DOCSTART- O\n"):
+        with pytest.raises(DataError, match=r"in\.txt: the file is empty: it needs at least one sentence"):
+            read_tags(write(tmp_path / "in.txt", content))
+
+
 def test_a_type_of_the_dev_file_alone_names_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"train\.txt:1: label 'B-Z' is not one of .*; --label_file may list types"):
+    with pytest.raises(DataError, match=r"train\.txt:1: label 'B-Z' is not one of .*; types are those of --label_file"):
         read(write(tmp_path / "train.txt", "周 B-Z\n"))
 
 

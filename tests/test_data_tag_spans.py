@@ -124,7 +124,7 @@ def test_lines_of_a_list(tmp_path: Path) -> None:
             read(path)
         assert str(caught.value).startswith(f"{path}:{place}: {message}")
     path.write_text("[ ]")
-    with pytest.raises(DataError, match="no entity in it"):
+    with pytest.raises(DataError, match="the file is empty"):
         read_tags(path)
 
 

@@ -254,7 +254,7 @@ def test_tags_of_a_training_file(tmp_path: Path) -> None:
     for content, message in (
         ("好 O\n李 B-\n", r"train\.txt:2: tag 'B-' is of no scheme that is read"),
         ("好 O\n李 O\n", r"train\.txt: no entity in it"),
-        ("", r"train\.txt: no entity in it"),
+        ("", r"train\.txt: the file is empty"),
     ):
         with pytest.raises(DataError, match=message):
             read_tags(write(path, content))

@@ -195,6 +195,7 @@ class _Untagged:
         if self.separator:
             tokens = [_fields(line, self.separator)[0] for line in block]
             check_tokens(tokens, place)
+            _refuse_numbers(tokens, place(0))
             return Sentence(tokens, None, place)
         for index, line in enumerate(block):
             body = line.rstrip(_BLANKS)
@@ -230,7 +231,19 @@ class _Columns:
                 raise DataError(f"{place(index)}: column {self.index + 1} is empty where the tag belongs")
         tokens = [row[0] for row in rows]
         check_tokens(tokens, place)
+        if self.count > 2:
+            _refuse_numbers(tokens, place(0))
         return Sentence(tokens, [row[self.index] for row in rows], place)
+
+
+def _refuse_numbers(tokens: list[str], where: str) -> None:
+    """Raise DataError where the first column counts the tokens, as in CoNLL-X and CoNLL-U: it is not text."""
+    counted = [list(map(str, range(start, start + len(tokens)))) for start in (0, 1)]
+    if len(tokens) > 1 and tokens in counted:
+        raise DataError(
+            f"{where}: the first column counts ({tokens[0]}, {tokens[1]}, ...), where the token is expected: take that "
+            "column out"
+        )
 
 
 def _fields(line: str, separator: str) -> list[str]:

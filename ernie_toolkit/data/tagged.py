@@ -81,11 +81,14 @@ def read_tags(path: Path, options: FileOptions = DEFAULT_FILE_OPTIONS) -> tuple[
     Raises DataError on a sentence that cannot be read, and on a file without any entity.
     """
     reader, record = TagReader(options.tag_scheme), FileRecord()
+    empty = True
     for _, parse in _rows(TaggedFile(path, "train", options, record)):
-        sentence = parse()
+        empty, sentence = False, parse()
         if sentence is not None:
             _bio_tags(sentence, reader, "train")
     reader.check()
+    if empty:
+        raise DataError(f"{path}: the file is empty: it needs at least one sentence")
     if not reader.types:
         left_out = "".join(f"; left out: {len(places)} {reason}" for reason, places in record.left_out.items())
         raise DataError(f"{path}: no entity in it, every tag is O: is it the right file?{left_out}")
@@ -230,8 +233,8 @@ def _refuse_tag(sentence: Sentence, tags: list[str], spec: DatasetSpec) -> None:
     try:
         check_label(tags[index], spec, where if own == tags[index] else f"{where}: tag {own!r:.60}")
     except DataError as error:
-        hint = "; --label_file may list types that the training file lacks" if spec.name == CUSTOM else ""
-        raise DataError(f"{error}{hint}") from None
+        hint = "; types are those of --label_file, else of the model, else of the training file"
+        raise DataError(f"{error}{hint * (spec.name == CUSTOM)}") from None
 
 
 def _unused_options(file: TaggedFile) -> list[str]:
