@@ -64,3 +64,8 @@ def test_a_list_under_data(tmp_path: Path, indent: int | None) -> None:
     path.write_text(json.dumps({"text": TEXT, "label": []}, indent=1), encoding="utf-8")
     with pytest.raises(DataError, match=r"one JSON object on several lines \(its fields: 'text', 'label'\)"):
         read(path)
+
+
+def test_the_same_spans_under_two_fields_are_one(tmp_path: Path) -> None:
+    examples, _ = read(write(tmp_path / "a.jsonl", {"text": TEXT, "label": TRIPLES, "entities": TRIPLES}))
+    assert len(entity_spans(examples[0]["labels"])) == len(TRIPLES)

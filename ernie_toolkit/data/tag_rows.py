@@ -94,7 +94,7 @@ def sentence_of_row(row: dict[str, Any], where: str) -> Sentence:
                 f"{where}: 'tokens' beside spans under '{spans[0]}', which count characters: give 'text' alone"
             )
         filled = [name for name in spans if row[name]]
-        if len(filled) > 1:
+        if len(filled) > 1 and row[filled[0]] != row[filled[1]]:
             raise DataError(f"{where}: entities under '{filled[0]}' and under '{filled[1]}': keep one of the fields")
         name = (filled or spans)[0]
         text = _text(row, where)
