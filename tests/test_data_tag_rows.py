@@ -50,9 +50,13 @@ def test_rows_without_spans_show_no_form(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("indent", [None, 1])
 def test_a_list_under_data(tmp_path: Path, indent: int | None) -> None:
-    rows = [FORMS["triples"], {"tokens": ["好"], "tags": ["O"]}, {"text": TEXT, "label": [[0, 99, "PER"]]}]
+    rows = [FORMS["triples"], {"tokens": ["好"], "tags": ["O"], "score": float("nan")},
+            {"text": TEXT, "label": [[0, 99, "PER"]]}]  # fmt: skip
     path = tmp_path / "a.json"
-    path.write_text(json.dumps({"version": 1, "data": rows[:2], "count": 2}, indent=indent), encoding="utf-8")
+    path.write_text(
+        json.dumps({"about": {"data": [1], "score": float("nan")}, "data": rows[:2], "count": 2}, indent=indent),
+        encoding="utf-8",
+    )
     examples, record = read(path)
     assert [example["text"] for example in examples] == [TEXT, "好"]
     assert record.format.startswith("a JSON list under 'data' ('label': [start, end, type]")

@@ -214,7 +214,7 @@ OUT = "is not within the text, which has 9 characters"
         ({"label": [{"start": 0, "end": 2, "labels": ["PER", "LOC"]}]}, "span 1: 2 labels: a span has one"),
         ({"label": "PER"}, "field 'label' is a JSON text: it must be a list of texts, a tag for each token, or spans"),
         (
-            {"label": TRIPLES, "entities": TRIPLES},
+            {"label": TRIPLES, "entities": TRIPLES[:1]},
             "entities under 'label' and under 'entities': keep one of the fields",
         ),
         ({"label": TRIPLES, "tokens": list(TEXT)}, "'tokens' beside spans under 'label', which count characters"),

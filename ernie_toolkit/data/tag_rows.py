@@ -204,9 +204,10 @@ def _objects(file: TaggedFile) -> Iterator[tuple[int, Callable[[], dict[str, Any
     if begin == "[":
         yield from _listed(file)
         return
-    if begin == "{" and whole_list(file.path, file.options.encoding) is not None:
+    rows = whole_list(file.path, file.options.encoding) if begin == "{" else None
+    if rows is not None:
         file.record.format = "a JSON list under 'data'"
-        yield from _listed(file, wrapped=True)
+        yield from _listed(file, rows)
         return
     for number, line in file.rows():
         yield number, partial(_object_of_line, file, line, f"{file.path}:{number}")
@@ -224,15 +225,20 @@ def _object_of_value(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _listed(file: TaggedFile, wrapped: bool = False) -> Iterator[tuple[int, Callable[[], dict[str, Any]]]]:
+def _listed(file: TaggedFile, rows: list[Any] | None = None) -> Iterator[tuple[int, Callable[[], dict[str, Any]]]]:
     """The rows of a file that is one JSON list, each with the line where it begins.
 
-    `wrapped`: the file is an object, known to be whole, with the list under `data`.
+    `rows`: what the list holds, where it stands under `data` of an object that is known to be whole.
     """
     text = "\n".join(line for _, line in file.lines())
     decoder = json.JSONDecoder()
-    found = _DATA_LIST.search(text) if wrapped else None
-    position = _skip(text, (found.end() if found else _skip(text, 0)) + 1)
+    begin = _skip(text, 0)
+    if rows is not None:
+        # Inside of other fields there may be another "data".
+        shown = repr(rows)  # NaN is not equal to itself
+        places = (at.end() for at in _DATA_LIST.finditer(text))
+        begin = next(place for place in places if repr(decoder.raw_decode(text, place)[0]) == shown)
+    position = _skip(text, begin + 1)
     counted, number = 0, 1
     while text[position : position + 1] != "]":
         number, counted = number + text.count("\n", counted, position), position
@@ -248,7 +254,7 @@ def _listed(file: TaggedFile, wrapped: bool = False) -> Iterator[tuple[int, Call
         yield number, partial(_object_of_value, value, f"{file.path}:{number}")
         position = _next(file, text, position)
     end = _skip(text, position + 1)
-    if end < len(text) and not wrapped:
+    if end < len(text) and rows is None:
         line = 1 + text.count("\n", 0, end)
         raise DataError(f"{file.path}:{line}: text behind the JSON list: write one list, or one object a line")
 
