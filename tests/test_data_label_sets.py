@@ -82,6 +82,22 @@ def test_a_bad_label_file_is_named(tmp_path: Path, content: str, message: str) -
         read_label_list(write(tmp_path, content, "label.txt"))
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("text\tlabels", "; if the line is a header, take it out"),
+        ("甲\t文本好", "; the text '甲' is one: write the text first, then a tab and its labels"),
+        *((f"文\t甲{separator}乙", "; write ',' between labels") for separator in ("，", "、", "; ", "|", " ", "##")),
+        ("文\t甲，戊", ""),
+        ("文\t戊", ""),
+    ],
+)
+def test_an_unknown_label_with_what_may_be_meant(tmp_path: Path, line: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        list(read_label_sets(write(tmp_path, f"{line}\n"), LABELS))
+    assert str(caught.value).endswith(f"is not in label.txt: 甲, 乙, 丙{hint}")
+
+
 def test_invisible_characters_of_a_label_file(tmp_path: Path) -> None:
     assert read_label_list(write(tmp_path, "\u200b甲\n \ufeff乙\u200d \n", "label.txt")) == ("甲", "乙")
     for twins in ("1级\n１级\n", "甲 乙\n甲  乙\n", "甲乙\n甲\u200b乙\n"):

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ernie_toolkit.data.column_names import is_known
 from ernie_toolkit.data.custom import read_labels
 from ernie_toolkit.data.encodings import encoding_notice
 from ernie_toolkit.data.file_options import FileOptions, FileRecord, SkippedRow
@@ -40,6 +41,8 @@ SAMPLE_WARNING = (
 )
 _SHOWN_LABELS = 20
 _FORMAT = "text, tab, labels with commas between"
+# What people write in place of the separator.
+_OTHER_SEPARATORS = re.compile(r"[，、;；|#\s]+")
 # What `read_lines` and `split_line` part lines and columns at; U+2028 and the like stay.
 _BREAKS = re.compile("\r\n|[\t\r\n]")
 
@@ -80,7 +83,7 @@ def read_label_sets(
             continue
         where = f"{path}:{number}"
         text, names = split_line(line, where)
-        found = [_known(name, places, spelt, where) for name in names]
+        found = [_known(name, text, places, spelt, where) for name in names]
         if len(set(found)) < len(found):
             raise DataError(f"{where}: two spellings of label '{_repeated(found)}': take one out")
         spellings.update(pair for pair in strict_zip(names, found) if pair[0] != pair[1])
@@ -109,15 +112,25 @@ def split_line(line: str, where: str) -> tuple[str, tuple[str, ...]]:
     return text, names
 
 
-def _known(name: str, places: Mapping[str, int], spelt: Mapping[str, str], where: str) -> str:
-    """The label that a name in a row is."""
+def _known(name: str, text: str, places: Mapping[str, int], spelt: Mapping[str, str], where: str) -> str:
+    """The label that a name in a row is; `text` is the row's."""
     if name in places:
         return name
     label = spelt.get(label_key(name))
     if label is None:
         known = ", ".join(list(places)[:_SHOWN_LABELS]) + (" ..." if len(places) > _SHOWN_LABELS else "")
-        raise DataError(f"{where}: label {name!r:.60} is not in {LABEL_FILE}: {known}")
+        raise DataError(f"{where}: label {name!r:.60} is not in {LABEL_FILE}: {known}{_hint(name, text, places)}")
     return label
+
+
+def _hint(name: str, text: str, places: Mapping[str, int]) -> str:
+    """What may have been meant by a name that is no label."""
+    if is_known(name) and is_known(text):
+        return "; if the line is a header, take it out"
+    if text.strip() in places:
+        return f"; the text {text!r:.40} is one: write the text first, then a tab and its labels"
+    parts = [part.strip() for part in _OTHER_SEPARATORS.split(name)]
+    return f"; write '{SEPARATOR}' between labels" if len(parts) > 1 and places.keys() >= set(parts) else ""
 
 
 def _repeated(labels: Sequence[str]) -> str:
