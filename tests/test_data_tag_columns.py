@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ernie_toolkit.data import DatasetSpec, Example, load_dataset, read_tagged
 from ernie_toolkit.data.file_options import FileOptions, FileRecord, SkippedRow
+from ernie_toolkit.data.inputs import read_input_rows
 from ernie_toolkit.data.tagged import looks_tagged, read_tags, tagged_file_error
 from ernie_toolkit.errors import ConfigError, DataError
 
@@ -236,16 +237,30 @@ def test_blank_lines_between_rows_to_predict(tmp_path: Path, name: str, row: str
 
 def test_tagged_files_among_plain_texts(tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
-    for content in ("周 B-X\n宁 I-X\n\n来 O\n", "来\tO\n好\tS-X\n", "-DOCSTART- -X- -X- O\n\nMia NNP B-NP B-X\n"):
+    for content in ("周 B-X\n宁 I-X\n\n来 O\n", "来\tO\n好\tS-X\n", "-DOCSTART- -X- -X- O\n\nMia NNP B-NP B-X\n",
+                    "周 b-x\n来 o\n", "周 X-B\n来 O\n", "周,B-X\n来,O\n", "周\u3000B_X\n来\u3000O\n"):  # fmt: skip
         message = tagged_file_error(write(path, content))
         assert message is not None and message.startswith("is a tagged file (a token and its tag a line): write one")
     message = tagged_file_error(write(path, "周\x02宁\tB-X\x02I-X\n"))
     assert message is not None and message.startswith("is a tagged file (a sentence a line with its tags)")
-    for content in ("", "\n", "周宁来了\n", "维生素 O\n他来了\n", "血型 O\n", "一 二\n三 四\n", "a B-\nb o\n"):
+    for content in (
+        "",
+        "\n",
+        "周宁来了\n",
+        "维生素 O\n他来了\n",
+        "血型 O\n",
+        "一 二\n三 四\n",
+        "a B-\nb o\n",
+        "一,二\n三:四\n",
+    ):
         assert tagged_file_error(write(path, content)) is None
     assert tagged_file_error(write(tmp_path / "in.jsonl", "周 B-X\n宁 I-X\n")) is None
     with pytest.raises(DataError, match="no such file"):
         tagged_file_error(tmp_path / "none.txt")
+    path.write_bytes("周 B-X\n宁 I-X\n".encode("gb18030"))
+    assert tagged_file_error(path, "gb18030") is not None
+    with pytest.raises(DataError, match=r"in\.txt: is a tagged file"):
+        read_input_rows(path, "characters", FileOptions(encoding="gb18030"))
     assert looks_tagged(["周 B-X"] * 9 + ["话"]) and not looks_tagged(["周 B-X"] * 8 + ["话"] * 2)
 
 

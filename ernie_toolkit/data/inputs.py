@@ -147,7 +147,7 @@ def check_is_of_texts(
     if rows and all(map(is_known, rows[0])):
         names = ", ".join(name.strip() for name in rows[0])
         raise DataError(f"{path}:1: a header ({names}), which would be answered as a text: take the line out")
-    tagged = _tagged_error(path)
+    tagged = _tagged_error(path, encoding)
     if tagged is not None:
         raise DataError(f"{path}: {tagged}")
     if text_format == "pair" and rows and all(len(row) == 2 and row[1].strip() in labels for row in rows):
@@ -157,9 +157,9 @@ def check_is_of_texts(
         )
 
 
-def _tagged_error(path: Path) -> str | None:
+def _tagged_error(path: Path, encoding: str) -> str | None:
     try:
-        return tagged_file_error(path)
+        return tagged_file_error(path, encoding)
     except DataError:
         return None  # of a line that cannot be read the reader itself says so
 

@@ -12,15 +12,17 @@ from functools import partial
 from pathlib import Path
 
 from ernie_toolkit.data.column_names import plain_name
-from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileRecord
+from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.data.lines import blank_row, is_json
-from ernie_toolkit.data.tag_schemes import Place, parse_tag
+from ernie_toolkit.data.tag_schemes import Place, may_be_tag, parse_tag
 from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_tokens, everywhere
 from ernie_toolkit.errors import ConfigError, DataError
 
 _JOINT = "\x02"
 _HEAD_CHARACTERS = 65_536
 _BLANKS = " \t"
+# What stands between a character and its tag in files that are not read, but are not texts either.
+_OTHER_SEPARATORS = ",;:|/\u3000\xa0"
 _DOCUMENT = "-DOCSTART-"
 DOCUMENT_LINES = f"{_DOCUMENT} line(s)"
 COMMENT_LINES = "comment line(s)"
@@ -282,14 +284,14 @@ def _line_of_token(path: Path, first: int, index: int) -> str:
     return f"{path}:{first + index}"
 
 
-def tagged_file_error(path: Path) -> str | None:
+def tagged_file_error(path: Path, encoding: str = "utf-8") -> str | None:
     """What to say of a tagged file where a file of plain texts is expected; None for any other file.
 
     Raises DataError where the file cannot be read.
     """
     if is_json(path):
         return None
-    file = TaggedFile(path, "test", DEFAULT_FILE_OPTIONS, FileRecord())
+    file = TaggedFile(path, "test", FileOptions(encoding=encoding), FileRecord())
     head: list[str] = []
     for _, line in file.lines():
         head.append(line)
@@ -316,5 +318,5 @@ def _is_joined_line(line: str) -> bool:
 
 def _is_tagged_line(line: str) -> bool:
     body = line.rstrip(_BLANKS)
-    cut = _cut(body)
-    return cut > 0 and parse_tag(body[cut + 1 :]) is not None
+    cut = 1 if body[1:2] and body[1] in _OTHER_SEPARATORS else _cut(body)
+    return cut > 0 and may_be_tag(body[cut + 1 :])

@@ -61,6 +61,11 @@ def parse_tag(tag: str) -> tuple[str, str] | None:
     return None if found is None else (found[1], found[2])
 
 
+def may_be_tag(text: str) -> bool:
+    """Whether a text is a tag of a scheme that is read, or one written otherwise ("b-per", "PER-B", "o")."""
+    return parse_tag(text) is not None or _FOREIGN.fullmatch(text) is not None
+
+
 @dataclass
 class _Count:
     """How many, and where the first is."""
