@@ -173,7 +173,7 @@ def label_names(rows: Sequence[Example]) -> tuple[str, ...]:
     """All labels of some rows, sorted. Raises DataError on fewer than two."""
     names = tuple(sorted({label for row in rows for label in row["labels"]}))
     if len(names) < 2:
-        raise DataError(f"{len(names)} label(s) in all rows: a multi-label model needs two at least")
+        raise DataError(f"{len(names)} label(s) in all rows: a classifier needs two at least")
     return names
 
 
@@ -199,7 +199,7 @@ def split_rows(
     parts = {name: [rows[place] for place in order[cuts[n] : cuts[n + 1]]] for n, name in enumerate(SPLITS)}
     for name in SPLITS[: min(len(shares), 2)]:
         if not parts[name]:
-            raise ConfigError(f"{shown}: {len(rows)} row(s) leave {name} empty")
+            raise ConfigError(f"{shown}: {len(rows)} row(s) leave {name} empty: give it a larger share, or more rows")
     return parts
 
 
