@@ -218,6 +218,10 @@ SCRIPTS: dict[str, Flags] = {
     "compress_token_cls.py": (*_COMPRESS, *_NO_WINDOWS),
     "compress_qa.py": (*_COMPRESS, *_flags(_WINDOWS)),
     "multi_label/train.py": _TRAIN,
+    "multi_label/doccano.py": _flags(
+        "doccano_file=doccano.jsonl save_dir=data splits=0.8,0.1,0.1 task_type=multi_label separator=## "
+        "is_shuffle=true seed=1000 valid dirty"
+    ),
     "multi_label/predict.py": (
         *_TRAINED, *_flags("data_file=data.txt label_file=label.txt output_file=output.txt"), *_OWN_NAME,
     ),

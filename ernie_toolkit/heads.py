@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ernie_toolkit.data import DataSet
+from ernie_toolkit.data.label_spelling import visible
 from ernie_toolkit.pairing import strict_zip
 
 WEIGHT, BIAS = "classifier.weight", "classifier.bias"
@@ -80,8 +81,8 @@ class HeadMap:
 
 
 def shown(labels: Sequence[str]) -> str:
-    """The first of some labels, for a message."""
-    return ", ".join(labels[:_SHOWN]) + (f", ... {len(labels)} in all" if len(labels) > _SHOWN else "")
+    """The first of some labels, for a message; what cannot be seen in them as escapes."""
+    return visible(", ".join(labels[:_SHOWN])) + (f", ... {len(labels)} in all" if len(labels) > _SHOWN else "")
 
 
 def map_head(trained: Sequence[str], labels: Sequence[str]) -> HeadMap:

@@ -28,6 +28,7 @@ from ernie_toolkit.data.lines import read_lines
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import write_text
+from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets
 from ernie_toolkit.options import option
 from ernie_toolkit.settings import add_options, resolve_options
@@ -147,10 +148,17 @@ def to_doccano(options: DoccanoOptions) -> None:
     say(f"{options.doccano_file}: {len(rows)} rows")
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse arguments, convert."""
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = OneLineParser(prog="doccano.py", description=__doc__)
     add_options(parser, DoccanoOptions)
+    add_guide_flags(parser, "multi_label/doccano.py")
+    return parser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse arguments, convert."""
+    parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(DoccanoOptions, {}, given)

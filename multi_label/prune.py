@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> None:
         check_compression_options(options)
         if "dynabert" not in options.parts:
             raise ConfigError(f"--strategy {options.strategy}: pruning is dynabert, alone or with other parts")
-        from ernie_toolkit.multi_label.trained import check_params, load_trained, trained_with
+        from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, trained_with
         from ernie_toolkit.multi_label.training import load_directory
 
         directory = check_params(own.params_dir)
@@ -79,14 +79,13 @@ def main(argv: Sequence[str]) -> None:
         request = Request(options, training, Path(own.output_dir), "cpu", own.resume, own.overwrite_output_dir)
         check_unfinished(request)
         data = load_directory(own, ("train", "dev"))
+        check_labels(directory, data.spec.labels, Path(own.dataset_dir) / own.label_file)
         print_settings(dataclasses.asdict(own) | dataclasses.asdict(options) | dataclasses.asdict(training))
         request = dataclasses.replace(request, device=use_device(own.device or None, training.fast_cpu))
         from prune_trainer import prune_trained
 
-        from ernie_toolkit.multi_label.trained import check_labels
         from ernie_toolkit.training import seed_everything
 
-        check_labels(directory, data.spec.labels, Path(own.dataset_dir) / own.label_file)
         seed_everything(training.seed)
         report = prune_trained(load_trained(str(directory), training.max_seq_length), data, request)
         print_report(report, request.directory)

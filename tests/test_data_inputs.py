@@ -148,14 +148,14 @@ def test_numbered_texts(folder: Path) -> None:
     path = write(folder / "data.txt", "一\n\n二\t甲\n三\n\n")
     texts, skipped = read_numbered_texts(path, "skip")
     assert texts == [(1, "一"), (4, "三")]
-    assert skipped[0].place == 2 and skipped[0].reason.startswith(f"{path}:2: a blank line")
+    assert skipped[0].place == 2 and skipped[0].reason == f"{path}:2: a blank line: fill it or take it out"
     assert "a tab in a text" in skipped[1].reason
     rows = rows_in_order(texts, skipped)
     assert [row.place for row in rows] == [1, 2, 3, 4] and texts_to_predict(rows) == ["一", "三"]
     assert [answer for _, answer in with_answers(rows, "xy")] == ["x", None, None, "y"]
     assert str(skipped_notice(rows)).startswith(f"2 of 4 row(s) have no answer, the first: {path}:2: a blank line")
     assert skipped_notice([InputRow("a")]) is None
-    with pytest.raises(DataError, match=r"data\.txt:2: a blank line"):
+    with pytest.raises(DataError, match=r"data\.txt:2: a blank line: .*, or give --on_error skip"):
         read_numbered_texts(path)
     with pytest.raises(DataError, match="no text in it"):
         read_numbered_texts(write(path, "\n\n"), "skip")

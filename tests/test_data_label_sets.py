@@ -24,6 +24,7 @@ from ernie_toolkit.data.label_sets import (
 )
 from ernie_toolkit.data.sample import reviews
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.heads import difference
 
 LABELS = ("甲", "乙", "丙")
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=20).filter(
@@ -79,6 +80,32 @@ def test_a_bad_line_is_named(tmp_path: Path, content: str | bytes, line: int, me
 def test_a_bad_label_file_is_named(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_label_list(write(tmp_path, content, "label.txt"))
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("text\tlabels", "; if the line is a header, take it out"),
+        ("甲\t文本好", "; the text '甲' is one: write the text first, then a tab and its labels"),
+        *((f"文\t甲{separator}乙", "; write ',' between labels") for separator in ("，", "、", "; ", "|", " ", "##")),
+        ("文\t甲，戊", ""),
+        ("文\t戊", ""),
+    ],
+)
+def test_an_unknown_label_with_what_may_be_meant(tmp_path: Path, line: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        list(read_label_sets(write(tmp_path, f"{line}\n"), LABELS))
+    assert str(caught.value).endswith(f"is not in label.txt: 甲, 乙, 丙{hint}")
+
+
+def test_invisible_characters_of_a_label_file(tmp_path: Path) -> None:
+    assert read_label_list(write(tmp_path, "\u200b甲\n \ufeff乙\u200d \n", "label.txt")) == ("甲", "乙")
+    for twins in ("1级\n１级\n", "甲 乙\n甲  乙\n", "甲乙\n甲\u200b乙\n"):
+        with pytest.raises(DataError, match=r"label\.txt: labels .* differ in width, blanks or invisible characters"):
+            read_label_list(write(tmp_path, twins, "label.txt"))
+    with pytest.raises(DataError, match=r"label\.txt:2: label '甲' stands there twice"):
+        read_label_list(write(tmp_path, "甲\n甲\u200b\n", "label.txt"))
+    assert difference(["甲乙"], ["甲\u200b乙"]) == "1 labels, without 甲\\u200b乙, with 甲乙"
 
 
 def test_other_spellings_of_a_label_are_read_and_said(tmp_path: Path) -> None:
@@ -244,11 +271,12 @@ LABELLED = [{"text": "一条", "label": ["甲"]}, {"text": "又一条", "label":
 
 
 @pytest.mark.parametrize("names", [("text", "label"), ("data", "label"), ("text", "labels"), ("text", "cats")])
-@pytest.mark.parametrize("form", ["lines", "list", "indented list"])
+@pytest.mark.parametrize("form", ["lines", "list", "indented list", "list under data"])
 def test_every_form_of_an_export(tmp_path: Path, names: tuple[str, str], form: str) -> None:
     rows = [{"id": 3, "entities": [], names[0]: row["text"], names[1]: row["label"]} for row in LABELLED]
     lines = "\n".join(map(json.dumps, rows))
-    content = {"lines": lines, "list": json.dumps(rows), "indented list": "\n" + json.dumps(rows, indent=2)}[form]
+    content = {"lines": lines, "list": json.dumps(rows), "indented list": "\n" + json.dumps(rows, indent=2),
+               "list under data": json.dumps({"data": rows}, indent=2)}[form]  # fmt: skip
     export = read_doccano(write(tmp_path, content, "all.json"))
     assert [(row["sentence"], row["labels"], row["id"]) for row in export.rows] == [
         ("一条", ("甲",), 0), ("又一条", ("乙", "甲"), 1),

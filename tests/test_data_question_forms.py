@@ -177,7 +177,7 @@ def test_other_questions_are(tmp_path: Path, mark: Any) -> None:
     path = write(tmp_path / "questions.json", [question(is_impossible=mark, answers=[])])
     assert read(path)[1].left_out == {NO_ANSWER: ["q1"]}
     with pytest.raises(
-        DataError, match="needs one, or is_impossible: true; its fields are 'id', 'context', 'question'"
+        DataError, match="needs one in 'answers', or is_impossible: true; its fields are 'id', 'context', 'question'"
     ):
         read(path, "dev")
 
@@ -307,3 +307,15 @@ def test_forms_agree_on_any_questions(tmp_path: Path, rows: list[dict[str, Any]]
     marked = [row["id"] for row in rows if row["is_impossible"] in (True, "true")]
     assert [row["id"] for row in found if row.get("is_impossible")] == (marked if scored else [])
     assert record.left_out_count == (0 if scored else len(marked))
+
+
+def test_a_file_of_which_no_question_is_left_says_why(tmp_path: Path) -> None:
+    good = write(tmp_path / "train.json", [question()])
+    for split, rows, message in (
+        ("train", [question(is_impossible=True)], r"left out: 1 question\(s\) marked as unanswerable"),
+        ("test", [question(question="")], r"1 row\(s\) cannot be read, the first: .*'question' is an empty text"),
+        ("test", [], "is it the right file"),
+    ):
+        files = {"train_file": good, f"{split}_file": write(tmp_path / "none.json", rows)}
+        with pytest.raises(DataError, match=rf"none\.json: no rows to use in the {split} file: {message}"):
+            load_dataset("custom", task="qa", splits=(split,), options=FileOptions(on_error="skip"), **files)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ernie_toolkit.data import DatasetSpec, Example, load_dataset, read_tagged
 from ernie_toolkit.data.file_options import FileOptions, FileRecord, SkippedRow
-from ernie_toolkit.data.tagged import looks_tagged, tagged_file_error
+from ernie_toolkit.data.inputs import read_input_rows
+from ernie_toolkit.data.tagged import looks_tagged, read_tags, tagged_file_error
 from ernie_toolkit.errors import ConfigError, DataError
 
 SPEC = DatasetSpec("custom", "token_cls", ("B-X", "I-X", "B-Y", "I-Y", "O"), "characters")
@@ -185,34 +186,81 @@ def test_sentences_to_predict_are_skipped_or_stop(tmp_path: Path) -> None:
     assert [row.place for row in data.skipped] == [4, 10]
 
 
+@pytest.mark.parametrize("options", [{}, {"tag_column": "-1"}])
+@pytest.mark.parametrize("header", ["token tag", "Word\tNER_tags", "字 词性 标签", "tokens POS ner"])
+def test_a_header_is_no_token(tmp_path: Path, header: str, options: dict[str, str]) -> None:
+    path = write(tmp_path / "train.txt", f"{header}\n周 B-X\n宁 I-X\n")
+    with pytest.raises(DataError, match=rf"train\.txt:1: a header \({', '.join(header.split())}\): take the line out"):
+        read(path, **options)
+    assert texts(read(write(path, "tag O\n周 B-X\n"))[0]) == [("tag周", "O O O B-X")]
+
+
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_a_column_that_counts_is_no_text(tmp_path: Path, start: int, separator: str) -> None:
+    rows = [[str(number), token, tag] for number, (token, tag) in enumerate([("周", "B-X"), ("来", "O")], start)]
+    path = write(tmp_path / "in.txt", "".join(separator.join(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=rf"in\.txt:1: the first column counts \({start}, {start + 1}, \.\.\.\)"):
+        read(path, tag_column="-1")
+    write(path, "".join(separator.join(row[:2]) + "\n" for row in rows))
+    with pytest.raises(DataError, match="the first column counts"):
+        read(path, "test", tag_column="3")
+    write(path, "2 O\n3 O\n\n1 O\n")  # numbers may be text
+    assert [example["text"] for example in read(path, tag_column="2")[0]] == ["23", "1"]
+
+
+def test_an_empty_file_is_called_so(tmp_path: Path) -> None:
+    for content in ("", "\n", "-DOCSTART- O\n"):
+        with pytest.raises(DataError, match=r"in\.txt: the file is empty: it needs at least one sentence"):
+            read_tags(write(tmp_path / "in.txt", content))
+
+
+def test_a_type_of_the_dev_file_alone_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"train\.txt:1: label 'B-Z' is not one of .*; types are those of --label_file"):
+        read(write(tmp_path / "train.txt", "周 B-Z\n"))
+
+
 @pytest.mark.parametrize(
     ("name", "row"),
     [("test.txt", "{0}\x02{0}"), ("test.json", '{{"text": "{0}"}}')],
 )
 def test_blank_lines_between_rows_to_predict(tmp_path: Path, name: str, row: str) -> None:
     path = write(tmp_path / name, "\n" + row.format("周") + "\n \n" + row.format("宁") + "\n\n\n")
-    with pytest.raises(DataError, match=rf"{name}:1: a blank line between the sentences to predict"):
+    with pytest.raises(DataError, match=rf"{name}:1: a blank line: .*--on_error skip"):
         read(path, "test")
     examples, record = read(path, "test", on_error="skip")
     assert [(example["id"], example["line"]) for example in examples] == [(1, 2), (3, 4)]
     assert record.skipped == [
-        SkippedRow(line, f"{path}:{line}: a blank line between the sentences to predict: fill it or take it out")
-        for line in (1, 3)
+        SkippedRow(line, f"{path}:{line}: a blank line: fill it or take it out") for line in (1, 3)
     ]
 
 
 def test_tagged_files_among_plain_texts(tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
-    for content in ("周 B-X\n宁 I-X\n\n来 O\n", "来\tO\n好\tS-X\n", "-DOCSTART- -X- -X- O\n\nMia NNP B-NP B-X\n"):
+    for content in ("周 B-X\n宁 I-X\n\n来 O\n", "来\tO\n好\tS-X\n", "-DOCSTART- -X- -X- O\n\nMia NNP B-NP B-X\n",
+                    "周 b-x\n来 o\n", "周 X-B\n来 O\n", "周,B-X\n来,O\n", "周\u3000B_X\n来\u3000O\n"):  # fmt: skip
         message = tagged_file_error(write(path, content))
         assert message is not None and message.startswith("is a tagged file (a token and its tag a line): write one")
     message = tagged_file_error(write(path, "周\x02宁\tB-X\x02I-X\n"))
     assert message is not None and message.startswith("is a tagged file (a sentence a line with its tags)")
-    for content in ("", "\n", "周宁来了\n", "维生素 O\n他来了\n", "血型 O\n", "一 二\n三 四\n", "a B-\nb o\n"):
+    for content in (
+        "",
+        "\n",
+        "周宁来了\n",
+        "维生素 O\n他来了\n",
+        "血型 O\n",
+        "一 二\n三 四\n",
+        "a B-\nb o\n",
+        "一,二\n三:四\n",
+    ):
         assert tagged_file_error(write(path, content)) is None
     assert tagged_file_error(write(tmp_path / "in.jsonl", "周 B-X\n宁 I-X\n")) is None
     with pytest.raises(DataError, match="no such file"):
         tagged_file_error(tmp_path / "none.txt")
+    path.write_bytes("周 B-X\n宁 I-X\n".encode("gb18030"))
+    assert tagged_file_error(path, "gb18030") is not None
+    with pytest.raises(DataError, match=r"in\.txt: is a tagged file"):
+        read_input_rows(path, "characters", FileOptions(encoding="gb18030"))
     assert looks_tagged(["周 B-X"] * 9 + ["话"]) and not looks_tagged(["周 B-X"] * 8 + ["话"] * 2)
 
 

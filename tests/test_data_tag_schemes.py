@@ -239,6 +239,17 @@ def test_label_files_that_cannot_be_meant(labels: tuple[str, ...], message: str)
     assert "\n" not in str(caught.value)
 
 
+def test_a_label_file_of_one_type(tmp_path: Path) -> None:
+    path, labels = columns(tmp_path / "train.txt", "B-X O"), tmp_path / "labels.txt"
+    for content in ("X\n", "X\nO\n", "B-X\nI-X\nO\n"):
+        labels.write_text(content)
+        data = load_dataset("custom", task="token_cls", train_file=path, label_file=labels, splits=("train",))
+        assert data.spec.labels == ("B-X", "I-X", "O")
+    labels.write_text("\n")
+    with pytest.raises(DataError, match=r"labels\.txt: 0 label\(s\) found: write one type of entity at least"):
+        load_dataset("custom", task="token_cls", train_file=path, label_file=labels, splits=("train",))
+
+
 def test_types_of_tags() -> None:
     assert parse_tag("B-work of art") == ("B", "work of art")
     assert parse_tag("S-e-mail") == ("S", "e-mail")

@@ -124,7 +124,7 @@ def test_lines_of_a_list(tmp_path: Path) -> None:
             read(path)
         assert str(caught.value).startswith(f"{path}:{place}: {message}")
     path.write_text("[ ]")
-    with pytest.raises(DataError, match="no entity in it"):
+    with pytest.raises(DataError, match="the file is empty"):
         read_tags(path)
 
 
@@ -137,7 +137,6 @@ def test_no_entity_and_no_annotation(tmp_path: Path) -> None:
     for row in (
         {"text": "好", "labels": []},
         {"text": "好"},
-        {"text": "好", "label": None},
         {"text": "好", "label": ""},
     ):
         path = write(tmp_path / "train.json", row)
@@ -148,7 +147,7 @@ def test_no_entity_and_no_annotation(tmp_path: Path) -> None:
     task = {"data": {"text": "好"}, "annotations": []}
     path = write(tmp_path / "train.json", FORMS["label studio"], task, label_studio(was_cancelled=True), listed=True)
     examples, record = read(path, "dev")
-    assert (len(examples), record.left_out) == (1, {"task(s) without an annotation": [3, 4]})
+    assert (len(examples), record.left_out) == (1, {"row(s) without an annotation": [3, 4]})
     assert [row["labels"] is None for row in read(path, "test")[0]] == [False, True, True]
     assert entity_spans(read(write(path, label_studio()))[0][0]["labels"]) == []
 
@@ -215,7 +214,7 @@ OUT = "is not within the text, which has 9 characters"
         ({"label": [{"start": 0, "end": 2, "labels": ["PER", "LOC"]}]}, "span 1: 2 labels: a span has one"),
         ({"label": "PER"}, "field 'label' is a JSON text: it must be a list of texts, a tag for each token, or spans"),
         (
-            {"label": TRIPLES, "entities": TRIPLES},
+            {"label": TRIPLES, "entities": TRIPLES[:1]},
             "entities under 'label' and under 'entities': keep one of the fields",
         ),
         ({"label": TRIPLES, "tokens": list(TEXT)}, "'tokens' beside spans under 'label', which count characters"),
@@ -247,7 +246,11 @@ def test_spans_that_cannot_be_meant(tmp_path: Path, row: dict[str, Any], message
         (label_studio({"value": 5, "type": "labels"}), "annotation 1, result 1: no object 'value'"),
         ({"data": {"text": TEXT}, "annotations": [{"result": {}}]}, "annotation 1: 'result' is a JSON object"),
         ({"data": {"text": TEXT}, "annotations": 5}, "field 'annotations' must be a list of objects"),
-        ({"data": {"body": TEXT}, "annotations": []}, "field 'data': no text: expected 'tokens', 'text' or 'sentence'"),
+        (
+            {"data": {"body": TEXT, "url": ""}},
+            "field 'data': no text: expected 'text', 'sentence' or one field with a text",
+        ),
+        ({"data": {"stars": 5}}, "one field with a text; the fields are 'stars'"),
         (
             {"data": {"text": TEXT}, "annotations": [{"result": []}, {"result": [region(0, 2, "PER")]}]},
             "2 annotations that differ: keep one of them",

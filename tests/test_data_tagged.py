@@ -175,15 +175,15 @@ def test_bad_joined_lines(tmp_path: Path, line: str, message: str) -> None:
         ({"tokens": ["好", ""], "labels": ["O", "O"]}, "token 2 is empty"),
         ({"tokens": ["\u3000"], "labels": ["O"]}, "the sentence is an empty text"),
         ({"tokens": ["\ud83d"], "labels": ["O"]}, "half of a surrogate pair"),
-        ({"tokens": ["好"]}, "no tags"),
+        ({"tokens": ["好"], "ner": ["O"]}, "the fields are 'tokens', 'ner': tags are read under labels, tags,"),
         ({"tokens": ["好"], "labels": []}, "no tags"),
         ({"tokens": ["好"], "labels": "O"}, "field 'labels' is a JSON text: it must be a list"),
-        ({"tokens": ["好"], "ner_tags": [0]}, "field 'ner_tags' has a JSON number at place 1"),
+        ({"tokens": ["好"], "ner_tags": [0]}, "place 1: write texts (the names of tags), not numbers"),
         ({"tokens": ["好"], "labels": ["O", "O"]}, "1 token(s) and 2 tag(s)"),
         ({"tokens": ["好"], "labels": ["X\nY"]}, "tag 'X\\nY' is of no scheme"),
         ({"tokens": ["好"], "labels": ["B-X\nY"]}, "label 'B-X\\nY' is not one of"),
         ({"tokens": ["好"], "labels": ["S-GPE"]}, "tag 'S-GPE': label 'B-GPE' is not one of"),
-        ({"text": "好的", "labels": ["O"]}, "2 token(s) and 1 tag(s)"),
+        ({"text": "好的", "labels": ["O"]}, "1 tag(s) under 'labels' for a text of 2 characters"),
     ],
 )
 def test_bad_json_lines(tmp_path: Path, row: Any, message: str) -> None:
@@ -254,7 +254,7 @@ def test_tags_of_a_training_file(tmp_path: Path) -> None:
     for content, message in (
         ("好 O\n李 B-\n", r"train\.txt:2: tag 'B-' is of no scheme that is read"),
         ("好 O\n李 O\n", r"train\.txt: no entity in it"),
-        ("", r"train\.txt: no entity in it"),
+        ("", r"train\.txt: the file is empty"),
     ):
         with pytest.raises(DataError, match=message):
             read_tags(write(path, content))

@@ -86,7 +86,7 @@ def _labels(
     """The labels of a user's files, and their names where they have some."""
     names: tuple[str, ...] | None = None
     if label_file is not None:
-        labels, names = read_labels(label_file, options.encoding)
+        labels, names = read_labels(label_file, options.encoding, 1 if task == "token_cls" else 2)
         if task == "seq_cls":
             check_spellings(label_file, labels)
         elif task == "token_cls":
@@ -173,20 +173,23 @@ def _refuse_label(row: RawRow, spec: DatasetSpec, labels: dict[str, str]) -> Non
         raise
 
 
-def read_labels(path: Path, encoding: str = "utf-8") -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+def read_labels(
+    path: Path, encoding: str = "utf-8", at_least: int = 2
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """Labels and, where every line has one, names from a label file: `label` or `label<TAB>name` a line.
 
-    Raises DataError on a repeated label, on fewer than two labels and on names on some lines only.
+    Blanks and invisible characters around them are dropped, as those around the labels of rows are.
+    Raises DataError on a repeated label, on fewer than `at_least` labels and on names on some lines only.
     """
     names: dict[str, str | None] = {}
     for number, line in read_lines(path, encoding):
-        label, *rest = (part.strip() for part in line.split("\t"))
+        label, *rest = (trimmed(part) for part in line.split("\t"))
         if len(rest) > 1 or not label or (rest and not rest[0]):
             raise DataError(f"{path}:{number}: expected label or label<TAB>name: {line!r:.60}")
         if label in names:
             raise DataError(f"{path}:{number}: label '{label}' stands there twice: take one line out")
         names[label] = rest[0] if rest else None
-    _check_count(len(names), path)
+    _check_count(len(names), path, at_least)
     given = [name for name in names.values() if name is not None]
     if given and len(given) != len(names):
         missing = next(label for label, name in names.items() if name is None)
@@ -194,9 +197,10 @@ def read_labels(path: Path, encoding: str = "utf-8") -> tuple[tuple[str, ...], t
     return tuple(names), tuple(given) or None
 
 
-def _check_count(count: int, path: Path) -> None:
-    if count < 2:
-        raise DataError(f"{path}: {count} label(s) found: a classifier needs at least two")
+def _check_count(count: int, path: Path, at_least: int = 2) -> None:
+    if count < at_least:
+        wanted = "a classifier needs at least two" if at_least == 2 else "write one type of entity at least"
+        raise DataError(f"{path}: {count} label(s) found: {wanted}")
 
 
 def _label_order(label: str) -> tuple[int, int, str]:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.data.file_options import Place
+from ernie_toolkit.data.file_options import FileOptions, FileRecord, Place
 from ernie_toolkit.data.label_sets import SEPARATOR
 from ernie_toolkit.data.label_spelling import joined_labels, label_key, spelling_notices
-from ernie_toolkit.data.lines import check_text, json_type, parse_object, read_all_lines
+from ernie_toolkit.data.lines import check_text, json_type, read_objects
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import write_text
@@ -73,9 +73,9 @@ def read_doccano(
     bare: list[Place] = []
     texts: dict[str, None] = {}
     names: dict[str, None] = {}
-    spans, index = 0, -1
-    kind, entries = _rows(path, encoding)
-    for index, (row, where, place) in enumerate(entries):
+    spans, index, record = 0, -1, FileRecord()
+    entries = read_objects(path, "train", FileOptions(encoding=encoding), record)
+    for index, (_, place, where, row) in enumerate(entries):
         text_field, label_field = _fields(row, where)
         text = check_text(row[text_field], f"field '{text_field}'", where)
         labels = _labels(row[label_field], where)
@@ -100,32 +100,12 @@ def read_doccano(
     notices += _join_spellings(rows, path)
     if task_type == "hierarchical" and not any(separator in label for row in rows for label in row["labels"]):
         notices.append(f"{path}: no label has levels parted by '{separator}': hierarchical changes nothing")
-    form = f"{kind}, text in {' and '.join(texts)}, labels in {' and '.join(names)}"
+    form = f"{record.format}, text in {' and '.join(texts)}, labels in {' and '.join(names)}"
     return DoccanoExport(rows, tuple(bare), form, tuple(notices))
 
 
-def _rows(path: Path, encoding: str) -> tuple[str, Iterator[tuple[Any, str, Place]]]:
-    """What a file is, and each row with its place for messages and its line (of a list its number from 1)."""
-    lines = list(read_all_lines(path, encoding))
-    filled = [(number, line) for number, line in lines if line.strip()]
-    if not filled or not filled[0][1].lstrip().startswith("["):
-        places = ((line, f"{path}:{number}", number) for number, line in filled)
-        return "JSON lines", ((parse_object(line, where), where, number) for line, where, number in places)
-    hint = "write one JSON list, or one object a line"
-    try:
-        rows = json.loads("\n".join(line for _, line in lines))
-    except json.JSONDecodeError as error:
-        what = f"not valid JSON (column {error.colno}: {error.msg})"
-        raise DataError(f"{path}:{error.lineno}: {what}: {hint}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not usable JSON ({error}): {hint}") from None
-    return "JSON list", ((row, f"{path}: row {number}", number) for number, row in enumerate(rows, 1))
-
-
-def _fields(row: Any, where: str) -> tuple[str, str]:
+def _fields(row: dict[str, Any], where: str) -> tuple[str, str]:
     """The names of the text's and the labels' field. Raises DataError where there is none, or two disagree."""
-    if not isinstance(row, dict):
-        raise DataError(f"{where}: a JSON {json_type(row)}, not an object: {FORMS}")
     found = ", ".join(map(repr, row)) or "none"
     text = next((name for name in TEXT_FIELDS if name in row), "")
     if not text:
@@ -193,7 +173,7 @@ def label_names(rows: Sequence[Example]) -> tuple[str, ...]:
     """All labels of some rows, sorted. Raises DataError on fewer than two."""
     names = tuple(sorted({label for row in rows for label in row["labels"]}))
     if len(names) < 2:
-        raise DataError(f"{len(names)} label(s) in all rows: a multi-label model needs two at least")
+        raise DataError(f"{len(names)} label(s) in all rows: a classifier needs two at least")
     return names
 
 
@@ -219,7 +199,7 @@ def split_rows(
     parts = {name: [rows[place] for place in order[cuts[n] : cuts[n + 1]]] for n, name in enumerate(SPLITS)}
     for name in SPLITS[: min(len(shares), 2)]:
         if not parts[name]:
-            raise ConfigError(f"{shown}: {len(rows)} row(s) leave {name} empty")
+            raise ConfigError(f"{shown}: {len(rows)} row(s) leave {name} empty: give it a larger share, or more rows")
     return parts
 
 

@@ -106,7 +106,7 @@ def read_input_rows(
         record.notices += table.notices
         columns = f"{'comma' if table.separator == ',' else 'tab'}-separated column(s)"
         cells = ((place, f"{path}:{place}", row) for place, row in table.rows)
-        rows = list(_parsed(cells, options, lambda row, where: _plain_input(row, text_format, columns, where)))
+        rows = list(_parsed(cells, options, lambda row, where: _plain_input(row, text_format, columns, where, options)))
     rows += [InputRow(None, skipped.place, skipped.reason) for skipped in record.skipped]
     if all(isinstance(row.place, int) for row in rows):
         rows.sort(key=lambda row: cast(int, row.place))
@@ -147,7 +147,7 @@ def check_is_of_texts(
     if rows and all(map(is_known, rows[0])):
         names = ", ".join(name.strip() for name in rows[0])
         raise DataError(f"{path}:1: a header ({names}), which would be answered as a text: take the line out")
-    tagged = _tagged_error(path)
+    tagged = _tagged_error(path, encoding)
     if tagged is not None:
         raise DataError(f"{path}: {tagged}")
     if text_format == "pair" and rows and all(len(row) == 2 and row[1].strip() in labels for row in rows):
@@ -157,9 +157,9 @@ def check_is_of_texts(
         )
 
 
-def _tagged_error(path: Path) -> str | None:
+def _tagged_error(path: Path, encoding: str) -> str | None:
     try:
-        return tagged_file_error(path)
+        return tagged_file_error(path, encoding)
     except DataError:
         return None  # of a line that cannot be read the reader itself says so
 
@@ -197,9 +197,9 @@ def _json_input(row: dict[str, Any], text_format: str, where: str) -> TextInput:
     return texts_of(example, text_format)
 
 
-def _plain_input(row: Sequence[str], text_format: str, columns: str, where: str) -> TextInput:
+def _plain_input(row: Sequence[str], text_format: str, columns: str, where: str, options: FileOptions) -> TextInput:
     if not row:
-        raise blank_row(where)
+        raise blank_row(where, options)
     expected = _COLUMNS.get(text_format)
     if expected is None:
         raise DataError(f"{where}: a model of the format '{text_format}' reads JSON lines: name the file .jsonl")

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ernie_toolkit.data.column_names import is_known
 from ernie_toolkit.data.custom import read_labels
 from ernie_toolkit.data.encodings import encoding_notice
 from ernie_toolkit.data.file_options import FileOptions, FileRecord, SkippedRow
-from ernie_toolkit.data.label_spelling import label_key
+from ernie_toolkit.data.label_spelling import check_spellings, label_key, visible
 from ernie_toolkit.data.lines import check_text, read_all_lines, read_lines, read_rows
 from ernie_toolkit.data.loading import DataSet
 from ernie_toolkit.data.readers import Example
@@ -41,24 +41,25 @@ SAMPLE_WARNING = (
 )
 _SHOWN_LABELS = 20
 _FORMAT = "text, tab, labels with commas between"
+# What people write in place of the separator.
+_OTHER_SEPARATORS = re.compile(r"[，、;；|#\s]+")
 # What `read_lines` and `split_line` part lines and columns at; U+2028 and the like stay.
 _BREAKS = re.compile("\r\n|[\t\r\n]")
 
 
 def read_label_list(path: Path, encoding: str = "utf-8") -> tuple[str, ...]:
-    """The labels of a label.txt, in its order. Raises DataError on repeats, a comma in a label, fewer than two."""
+    """The labels of a label.txt, in its order.
+
+    Raises DataError on repeats, on two that look the same, on a comma in a label, and on fewer than two.
+    """
     labels, names = read_labels(path, encoding)
     if names is not None:
         raise DataError(f"{path}: a tab in the first line: write one label a line and nothing else")
     for number, line in read_lines(path, encoding):
         if SEPARATOR in line:
             raise DataError(f"{path}:{number}: label '{line.strip()}' holds a comma, which separates labels: rename it")
+    check_spellings(path, labels)
     return labels
-
-
-def _quoted(label: str) -> str:
-    """A label in quotes with its invisible characters as escapes, of which `repr` leaves some."""
-    return "".join(f"\\u{ord(sign):04x}" if unicodedata.category(sign) == "Cf" else sign for sign in repr(label))
 
 
 def read_label_sets(
@@ -82,14 +83,16 @@ def read_label_sets(
             continue
         where = f"{path}:{number}"
         text, names = split_line(line, where)
-        found = [_known(name, places, spelt, where) for name in names]
+        found = [_known(name, text, places, spelt, where) for name in names]
         if len(set(found)) < len(found):
             raise DataError(f"{where}: two spellings of label '{_repeated(found)}': take one out")
         spellings.update(pair for pair in strict_zip(names, found) if pair[0] != pair[1])
         yield {"sentence": text, "labels": tuple(sorted(found, key=places.__getitem__)), "id": index}
         index += 1
     for (name, label), count in spellings.items():
-        record.notices.append(f"{path}: label {_quoted(name)} is read as '{label}' of {LABEL_FILE} in {count} row(s)")
+        record.notices.append(
+            f"{path}: label {visible(repr(name))} is read as '{label}' of {LABEL_FILE} in {count} row(s)"
+        )
 
 
 def split_line(line: str, where: str) -> tuple[str, tuple[str, ...]]:
@@ -109,15 +112,25 @@ def split_line(line: str, where: str) -> tuple[str, tuple[str, ...]]:
     return text, names
 
 
-def _known(name: str, places: Mapping[str, int], spelt: Mapping[str, str], where: str) -> str:
-    """The label that a name in a row is."""
+def _known(name: str, text: str, places: Mapping[str, int], spelt: Mapping[str, str], where: str) -> str:
+    """The label that a name in a row is; `text` is the row's."""
     if name in places:
         return name
     label = spelt.get(label_key(name))
     if label is None:
         known = ", ".join(list(places)[:_SHOWN_LABELS]) + (" ..." if len(places) > _SHOWN_LABELS else "")
-        raise DataError(f"{where}: label {name!r:.60} is not in {LABEL_FILE}: {known}")
+        raise DataError(f"{where}: label {name!r:.60} is not in {LABEL_FILE}: {known}{_hint(name, text, places)}")
     return label
+
+
+def _hint(name: str, text: str, places: Mapping[str, int]) -> str:
+    """What may have been meant by a name that is no label."""
+    if is_known(name) and is_known(text):
+        return "; if the line is a header, take it out"
+    if text.strip() in places:
+        return f"; the text {text!r:.40} is one: write the text first, then a tab and its labels"
+    parts = [part.strip() for part in _OTHER_SEPARATORS.split(name)]
+    return f"; write '{SEPARATOR}' between labels" if len(parts) > 1 and places.keys() >= set(parts) else ""
 
 
 def _repeated(labels: Sequence[str]) -> str:

@@ -55,13 +55,13 @@ def spelling_notices(path: Path, counts: Mapping[str, int], labels: Mapping[str,
             continue
         shown = " and ".join(f"{spelling!r} ({count} row(s))" for spelling, count in group.items())
         if len(group) > 1:
-            lines.append(f"{path}: labels {_visible(shown)} are read as one, {_visible(repr(label))}")
+            lines.append(f"{path}: labels {visible(shown)} are read as one, {visible(repr(label))}")
         else:
-            lines.append(f"{path}: label {_visible(shown)} is read as {_visible(repr(label))}")
+            lines.append(f"{path}: label {visible(shown)} is read as {visible(repr(label))}")
     return lines
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """A text with its invisible characters as escapes; `repr` leaves some of them."""
     return "".join(
         f"\\u{ord(character):04x}" if unicodedata.category(character) == "Cf" else character for character in text
@@ -75,7 +75,7 @@ def check_spellings(path: Path, labels: Iterable[str]) -> None:
         twin = known.setdefault(label_key(label), label)
         if twin != label:
             raise DataError(
-                f"{path}: labels {_visible(repr(twin))} and {_visible(repr(label))} differ in width, blanks or "
+                f"{path}: labels {visible(repr(twin))} and {visible(repr(label))} differ in width, blanks or "
                 "invisible characters alone: take one out"
             )
 

@@ -186,7 +186,7 @@ def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Reques
         examples[split] = list(islice(rows, request.limits.get(split)))
         left_out[split] = record.left_out_count
         if not examples[split]:
-            raise DataError(f"{paths[split]}: no rows to use in the {split} file: is it the right file?")
+            raise DataError(f"{paths[split]}: no rows to use in the {split} file: {_why_none(record)}")
         notice = encoding_notice(paths[split], request.options.encoding)
         notices += [*filter(None, [notice]), *left_out_warnings(paths[split], record), *record.notices]
     folders = dict.fromkeys(str(path.parent) for path in paths.values())
@@ -194,6 +194,14 @@ def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Reques
     data = _data_set(spec, examples, source, ", ".join(folders), left_out, (), summary)
     skipped = records["test"].skipped if "test" in records else ()
     return replace(data, notices=tuple(notices), skipped=tuple(skipped))
+
+
+def _why_none(record: FileRecord) -> str:
+    """What became of the rows of a file of which none is left."""
+    reasons = [f"left out: {len(places)} {reason}" for reason, places in record.left_out.items()]
+    if record.skipped:
+        reasons.append(f"{len(record.skipped)} row(s) cannot be read, the first: {record.skipped[0].reason}")
+    return "; ".join(reasons) or "is it the right file?"
 
 
 def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason: str | None = None) -> DataSet:

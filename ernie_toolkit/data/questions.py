@@ -64,8 +64,8 @@ def check_question(row: dict[str, Any], split: Split, where: str, unanswerable: 
         answers = []
     if split == "dev" and not answers and not impossible:
         raise DataError(
-            f"{where}: no answer to question {name!r:.60}: a question of the dev file needs one, or is_impossible: "
-            f"true; its fields are {field_names(row)}"
+            f"{where}: no answer to question {name!r:.60}: a question of the dev file needs one in 'answers', or "
+            f"is_impossible: true; its fields are {field_names(row)}"
         )
     span, first_place = _place(context, answers)
     example: Example = {
@@ -136,7 +136,9 @@ def question_id(row: dict[str, Any], where: str) -> str:
     """A question's identifier; whole numbers become texts. Raises DataError where there is none."""
     field = next((name for name in ID_FIELDS if name in row), "")
     if not field:
-        raise DataError(f"{where}: no field 'id' or 'query_id': its fields are {field_names(row)}")
+        raise DataError(
+            f"{where}: no field 'id' or 'query_id': give each question its own; its fields are {field_names(row)}"
+        )
     value = row[field]
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

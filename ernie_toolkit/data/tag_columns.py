@@ -11,20 +11,26 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileRecord
-from ernie_toolkit.data.lines import is_json
-from ernie_toolkit.data.tag_schemes import Place, parse_tag
-from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_not_blank, check_tokens, everywhere
+from ernie_toolkit.data.column_names import plain_name
+from ernie_toolkit.data.file_options import FileOptions, FileRecord
+from ernie_toolkit.data.lines import blank_row, is_json
+from ernie_toolkit.data.tag_schemes import Place, may_be_tag, parse_tag
+from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_tokens, everywhere
 from ernie_toolkit.errors import ConfigError, DataError
 
 _JOINT = "\x02"
 _HEAD_CHARACTERS = 65_536
 _BLANKS = " \t"
+# What stands between a character and its tag in files that are not read, but are not texts either.
+_OTHER_SEPARATORS = ",;:|/\u3000\xa0"
 _DOCUMENT = "-DOCSTART-"
 DOCUMENT_LINES = f"{_DOCUMENT} line(s)"
 COMMENT_LINES = "comment line(s)"
 _HEAD_LINES = 200
 _TAGGED_SHARE = 0.9
+# Columns' names, as `plain_name` spells them; none of the second is a tag.
+_TOKEN_NAMES = {"token", "tokens", "word", "words", "char", "character", "text", "字", "字符", "词", "文本"}
+_TAG_NAMES = {"tag", "tags", "label", "labels", "ner", "nertag", "nertags", "entity", "标签", "标注", "实体"}
 
 
 def is_joined(file: TaggedFile) -> bool:
@@ -46,11 +52,12 @@ def read_joined(file: TaggedFile) -> Iterator[Row]:
     """The sentences of a file that has one a line."""
     file.record.format = "a sentence a line, tokens and tags joined by U+0002"
     for number, line in file.rows():
-        yield number, partial(_joined_sentence, line, f"{file.path}:{number}")
+        yield number, partial(_joined_sentence, file, line, f"{file.path}:{number}")
 
 
-def _joined_sentence(line: str, where: str) -> Sentence:
-    check_not_blank(line, where)
+def _joined_sentence(file: TaggedFile, line: str, where: str) -> Sentence:
+    if not line:
+        raise blank_row(where, file.options)
     text, tab, tags = line.rpartition("\t")
     tokens = (text if tab else line).split(_JOINT)
     place = everywhere(where)
@@ -91,6 +98,7 @@ def read_columns(file: TaggedFile) -> Iterator[Row]:
 
 def _parser(file: TaggedFile, column: int | None, line: str, where: str) -> _Untagged | _TokenAndTag | _Columns:
     """What reads the lines of a file of which this is the first."""
+    _refuse_header(line, where)
     if column is not None:
         separator = "\t" if "\t" in line[1:] else " "
         count = len(_fields(line, separator))
@@ -103,6 +111,13 @@ def _parser(file: TaggedFile, column: int | None, line: str, where: str) -> _Unt
     if _count(body) > 2:
         raise _columns_error(where, line)
     return _TokenAndTag(file)
+
+
+def _refuse_header(line: str, where: str) -> None:
+    """Raise DataError on a line of the columns' names, which would be read as a token and its tag."""
+    words = line.split()
+    if len(words) > 1 and plain_name(words[0]) in _TOKEN_NAMES and plain_name(words[-1]) in _TAG_NAMES:
+        raise DataError(f"{where}: a header ({', '.join(words)}): take the line out")
 
 
 def _tag_column(value: str) -> int | None:
@@ -182,6 +197,7 @@ class _Untagged:
         if self.separator:
             tokens = [_fields(line, self.separator)[0] for line in block]
             check_tokens(tokens, place)
+            _refuse_numbers(tokens, place(0))
             return Sentence(tokens, None, place)
         for index, line in enumerate(block):
             body = line.rstrip(_BLANKS)
@@ -217,7 +233,19 @@ class _Columns:
                 raise DataError(f"{place(index)}: column {self.index + 1} is empty where the tag belongs")
         tokens = [row[0] for row in rows]
         check_tokens(tokens, place)
+        if self.count > 2:
+            _refuse_numbers(tokens, place(0))
         return Sentence(tokens, [row[self.index] for row in rows], place)
+
+
+def _refuse_numbers(tokens: list[str], where: str) -> None:
+    """Raise DataError where the first column counts the tokens, as in CoNLL-X and CoNLL-U: it is not text."""
+    counted = [list(map(str, range(start, start + len(tokens)))) for start in (0, 1)]
+    if len(tokens) > 1 and tokens in counted:
+        raise DataError(
+            f"{where}: the first column counts ({tokens[0]}, {tokens[1]}, ...), where the token is expected: take that "
+            "column out"
+        )
 
 
 def _fields(line: str, separator: str) -> list[str]:
@@ -256,14 +284,14 @@ def _line_of_token(path: Path, first: int, index: int) -> str:
     return f"{path}:{first + index}"
 
 
-def tagged_file_error(path: Path) -> str | None:
+def tagged_file_error(path: Path, encoding: str = "utf-8") -> str | None:
     """What to say of a tagged file where a file of plain texts is expected; None for any other file.
 
     Raises DataError where the file cannot be read.
     """
     if is_json(path):
         return None
-    file = TaggedFile(path, "test", DEFAULT_FILE_OPTIONS, FileRecord())
+    file = TaggedFile(path, "test", FileOptions(encoding=encoding), FileRecord())
     head: list[str] = []
     for _, line in file.lines():
         head.append(line)
@@ -290,5 +318,5 @@ def _is_joined_line(line: str) -> bool:
 
 def _is_tagged_line(line: str) -> bool:
     body = line.rstrip(_BLANKS)
-    cut = _cut(body)
-    return cut > 0 and parse_tag(body[cut + 1 :]) is not None
+    cut = 1 if body[1:2] and body[1] in _OTHER_SEPARATORS else _cut(body)
+    return cut > 0 and may_be_tag(body[cut + 1 :])

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Callable
 
-from ernie_toolkit.data.lines import check_text, json_type, parse_object
-from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_not_blank, check_tokens, everywhere
+from ernie_toolkit.data.lines import blank_row, check_text, json_type, parse_object, whole_list
+from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_tokens, everywhere
 from ernie_toolkit.data.tag_spans import SPAN_FORMS, SpanSet, read_label_studio, read_spans
 from ernie_toolkit.errors import DataError
 
-NOT_ANNOTATED = "task(s) without an annotation"
+NOT_ANNOTATED = "row(s) without an annotation"
 TAG_FORM = "a tag for each token"
 _TAG_FIELDS = ("labels", "tags", "ner_tags", "label")
 _SPAN_FIELDS = ("label", "labels", "entities", "spans")
 _TEXT_FIELDS = ("text", "sentence")
+_DATA_LIST = re.compile(r'"data"\s*:\s*(?=\[)')
+# What Label Studio's JSON-MIN has in each row; one without a span has no field for spans.
+_MIN_FIELD = "annotation_id"
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -36,19 +40,29 @@ class RowReader:
         self._has_spans: bool | None = None
 
     def read(self, load: Callable[[], dict[str, Any]], number: int) -> Sentence | None:
-        """One row; None for a task that nobody has annotated, which is left out of training and evaluation."""
+        """One row; None for one that nobody has annotated, which training and evaluation leave out and count."""
         row = load()
         where = f"{self.file.path}:{number}"
         if _is_label_studio(row):
-            text = _text(row["data"], f"{where}: field 'data'")
+            name = _task_field(row["data"], f"{where}: field 'data'")
+            text = check_text(row["data"][name], f"field 'data': '{name}'", where)
             found = read_label_studio(row, text, where)
             if found is None and self.file.split != "test":
                 self.file.record.leave_out(NOT_ANNOTATED, number)
                 return None
+            if found is not None and name not in _TEXT_FIELDS:
+                found = replace(found, form=f"{found.form}, text in '{name}'")
             return _span_sentence(text, found, row, where)
         sentence = sentence_of_row(row, where)
         if sentence.tags == [] and "tokens" not in row and self._spans_elsewhere():
             return _span_sentence("".join(sentence.tokens), SpanSet((), ""), row, where)
+        if (
+            sentence.tags is None
+            and self.file.split != "test"
+            and any(row.get(name, "") is None for name in _SPAN_FIELDS)
+        ):
+            self.file.record.leave_out(NOT_ANNOTATED, number)
+            return None
         return sentence
 
     def _spans_elsewhere(self) -> bool:
@@ -80,11 +94,13 @@ def sentence_of_row(row: dict[str, Any], where: str) -> Sentence:
                 f"{where}: 'tokens' beside spans under '{spans[0]}', which count characters: give 'text' alone"
             )
         filled = [name for name in spans if row[name]]
-        if len(filled) > 1:
+        if len(filled) > 1 and row[filled[0]] != row[filled[1]]:
             raise DataError(f"{where}: entities under '{filled[0]}' and under '{filled[1]}': keep one of the fields")
         name = (filled or spans)[0]
         text = _text(row, where)
         return _span_sentence(text, read_spans(row[name], text, name, where), row, where)
+    if tag_field is None and _MIN_FIELD in row and not any(isinstance(value, list) and value for value in row.values()):
+        return _span_sentence(_text(row, where), SpanSet((), ""), row, where)
     tags = None
     if tag_field is not None:
         value = row[tag_field]
@@ -94,7 +110,14 @@ def sentence_of_row(row: dict[str, Any], where: str) -> Sentence:
                 f"each token, or spans: {SPAN_FORMS}"
             )
         tags = _list_of_texts(value, f"field '{tag_field}'", where)
-    return Sentence(tokens_of_row(row, where), tags, everywhere(where), row.get("id"), form=TAG_FORM)
+    found = tokens_of_row(row, where)
+    if tags and not tokens and len(tags) != len(found):
+        raise DataError(
+            f"{where}: {len(tags)} tag(s) under '{tag_field}' for a text of {len(found)} characters: give one "
+            "to each character, or the tokens under 'tokens'"
+        )
+    form, fields = (TAG_FORM, "") if tags else ("", _fields_without_tags(row))
+    return Sentence(found, tags, everywhere(where), row.get("id"), form=form, fields=fields)
 
 
 def tokens_of_row(row: dict[str, Any], where: str) -> list[str]:
@@ -110,7 +133,10 @@ def tokens_of_row(row: dict[str, Any], where: str) -> list[str]:
             raise DataError(f"{where}: field 'tokens' is an empty list: fill it or take the row out")
         check_tokens(tokens, everywhere(where))
         return tokens
-    return list(_text(row["data"], f"{where}: field 'data'") if _is_label_studio(row) else _text(row, where))
+    if _is_label_studio(row):
+        name = _task_field(row["data"], f"{where}: field 'data'")
+        return list(check_text(row["data"][name], f"field 'data': '{name}'", where))
+    return list(_text(row, where))
 
 
 def _span_sentence(text: str, found: SpanSet | None, row: dict[str, Any], where: str) -> Sentence:
@@ -125,6 +151,23 @@ def _text(row: dict[str, Any], where: str) -> str:
             return check_text(row[name], f"field '{name}'", where)
     found = ", ".join(map(repr, row)) or "none"
     raise DataError(f"{where}: no text: expected 'tokens', 'text' or 'sentence'; the fields are {found}")
+
+
+def _task_field(data: dict[str, Any], where: str) -> str:
+    """Where the text of a Label Studio task stands: under a usual name, else in the only field that is a text."""
+    named = next((name for name in _TEXT_FIELDS if name in data), None)
+    texts = [name for name, value in data.items() if isinstance(value, str)]
+    if named is None and len(texts) != 1:
+        found = ", ".join(map(repr, data)) or "none"
+        raise DataError(
+            f"{where}: no text: expected 'text', 'sentence' or one field with a text; the fields are {found}"
+        )
+    return named or texts[0]
+
+
+def _fields_without_tags(row: dict[str, Any]) -> str:
+    names, spans = ", ".join(_TAG_FIELDS), ", ".join(_SPAN_FIELDS)
+    return f"the fields are {', '.join(map(repr, row))}: tags are read under {names}, spans under {spans}"
 
 
 def _is_label_studio(row: dict[str, Any]) -> bool:
@@ -149,7 +192,8 @@ def _list_of_texts(value: Any, what: str, where: str) -> list[str]:
         raise DataError(f"{where}: {what} is a JSON {json_type(value)}: it must be a list of texts")
     for number, item in enumerate(value, 1):
         if not isinstance(item, str):
-            raise DataError(f"{where}: {what} has a JSON {json_type(item)} at place {number}: write texts only")
+            hint = "write texts only" if json_type(item) != "number" else "write texts (the names of tags), not numbers"
+            raise DataError(f"{where}: {what} has a JSON {json_type(item)} at place {number}: {hint}")
     return value
 
 
@@ -160,12 +204,18 @@ def _objects(file: TaggedFile) -> Iterator[tuple[int, Callable[[], dict[str, Any
     if begin == "[":
         yield from _listed(file)
         return
+    rows = whole_list(file.path, file.options.encoding) if begin == "{" else None
+    if rows is not None:
+        file.record.format = "a JSON list under 'data'"
+        yield from _listed(file, rows)
+        return
     for number, line in file.rows():
-        yield number, partial(_object_of_line, line, f"{file.path}:{number}")
+        yield number, partial(_object_of_line, file, line, f"{file.path}:{number}")
 
 
-def _object_of_line(line: str, where: str) -> dict[str, Any]:
-    check_not_blank(line, where)
+def _object_of_line(file: TaggedFile, line: str, where: str) -> dict[str, Any]:
+    if not line:
+        raise blank_row(where, file.options)
     return parse_object(line, where)
 
 
@@ -175,11 +225,20 @@ def _object_of_value(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _listed(file: TaggedFile) -> Iterator[tuple[int, Callable[[], dict[str, Any]]]]:
-    """The rows of a file that is one JSON list, each with the line where it begins."""
+def _listed(file: TaggedFile, rows: list[Any] | None = None) -> Iterator[tuple[int, Callable[[], dict[str, Any]]]]:
+    """The rows of a file that is one JSON list, each with the line where it begins.
+
+    `rows`: what the list holds, where it stands under `data` of an object that is known to be whole.
+    """
     text = "\n".join(line for _, line in file.lines())
     decoder = json.JSONDecoder()
-    position = _skip(text, _skip(text, 0) + 1)
+    begin = _skip(text, 0)
+    if rows is not None:
+        # Inside of other fields there may be another "data".
+        shown = repr(rows)  # NaN is not equal to itself
+        places = (at.end() for at in _DATA_LIST.finditer(text))
+        begin = next(place for place in places if repr(decoder.raw_decode(text, place)[0]) == shown)
+    position = _skip(text, begin + 1)
     counted, number = 0, 1
     while text[position : position + 1] != "]":
         number, counted = number + text.count("\n", counted, position), position
@@ -195,7 +254,7 @@ def _listed(file: TaggedFile) -> Iterator[tuple[int, Callable[[], dict[str, Any]
         yield number, partial(_object_of_value, value, f"{file.path}:{number}")
         position = _next(file, text, position)
     end = _skip(text, position + 1)
-    if end < len(text):
+    if end < len(text) and rows is None:
         line = 1 + text.count("\n", 0, end)
         raise DataError(f"{file.path}:{line}: text behind the JSON list: write one list, or one object a line")
 

@@ -61,6 +61,11 @@ def parse_tag(tag: str) -> tuple[str, str] | None:
     return None if found is None else (found[1], found[2])
 
 
+def may_be_tag(text: str) -> bool:
+    """Whether a text is a tag of a scheme that is read, or one written otherwise ("b-per", "PER-B", "o")."""
+    return parse_tag(text) is not None or _FOREIGN.fullmatch(text) is not None
+
+
 @dataclass
 class _Count:
     """How many, and where the first is."""
@@ -140,11 +145,12 @@ class TagReader:
         """Raise DataError where the tags of the whole file are not of the scheme that their letters say."""
         scheme = self.scheme
         if scheme.marks_ends and self._broken.number > FEW * self.begun:
+            remedy = "name their scheme with --tag_scheme" if self.option == "auto" else "leave --tag_scheme out"
             marks = [letter for letter in self._letters if letter not in "BI"] or list(self._letters)
             raise DataError(
                 f"{self._broken.first}: {self._broken.number} of {self.begun} entities do not begin and end as in "
                 f"{scheme.name}, this one first ({marks[0]}- stands first at {self._letters[marks[0]]}): "
-                "correct the tags, or name their scheme with --tag_scheme"
+                f"correct the tags, or {remedy}"
             )
 
     @property

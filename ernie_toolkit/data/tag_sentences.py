@@ -49,7 +49,7 @@ class Sentence:
     """Tokens and tags as a file has them; `place` gives the "file:line" of a token by its index.
 
     `spans`: the tags are BIO already, made from spans of a text. `form`: what the sentence came as, for people.
-    `notes`: what is to be counted and said of it.
+    `notes`: what is to be counted and said of it. `fields`: what a row has in place of tags, for messages.
     """
 
     tokens: list[str]
@@ -59,6 +59,7 @@ class Sentence:
     spans: bool = False
     form: str = ""
     notes: tuple[str, ...] = ()
+    fields: str = ""
 
 
 Row = Tuple[int, Callable[[], Optional[Sentence]]]
@@ -75,9 +76,3 @@ def check_tokens(tokens: Sequence[str], place: Place) -> None:
     if "" in tokens:
         index = tokens.index("")
         raise DataError(f"{place(index)}: token {index + 1} is empty: take it and its tag out")
-
-
-def check_not_blank(line: str, where: str) -> None:
-    """Raise DataError on a blank line where a row to predict belongs."""
-    if not line:
-        raise DataError(f"{where}: a blank line between the sentences to predict: fill it or take it out")

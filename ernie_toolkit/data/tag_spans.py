@@ -73,12 +73,12 @@ def read_spans(value: Any, text: str, field: str, where: str) -> SpanSet:
     """The spans under a field of a row, in any of the forms above but the last. Raises DataError with its place."""
     where = f"{where}: field '{field}'"
     if isinstance(value, dict):
-        return SpanSet(tuple(_cluener(value, text, where)), f"'{field}': {CLUENER}")
+        return SpanSet(tuple(_cluener(value, text, where)), f"'{field}': {CLUENER}" if value else "")
     if not isinstance(value, list):
         raise DataError(f"{where} is a JSON {json_type(value)}: entities are read as {SPAN_FORMS}")
     spans = tuple(_span(item, text, f"{where}, span {number}") for number, item in enumerate(value, 1))
-    form = OBJECTS if value and isinstance(value[0], dict) else TRIPLES
-    return SpanSet(spans, f"'{field}': {form}", _notes(spans, text))
+    form = f"'{field}': {OBJECTS if isinstance(value[0], dict) else TRIPLES}" if value else ""
+    return SpanSet(spans, form, _notes(spans, text))
 
 
 def read_label_studio(row: dict[str, Any], text: str, where: str) -> SpanSet | None:

@@ -80,14 +80,18 @@ def read_tags(path: Path, options: FileOptions = DEFAULT_FILE_OPTIONS) -> tuple[
 
     Raises DataError on a sentence that cannot be read, and on a file without any entity.
     """
-    reader = TagReader(options.tag_scheme)
-    for _, parse in _rows(TaggedFile(path, "train", options, FileRecord())):
-        sentence = parse()
+    reader, record = TagReader(options.tag_scheme), FileRecord()
+    empty = True
+    for _, parse in _rows(TaggedFile(path, "train", options, record)):
+        empty, sentence = False, parse()
         if sentence is not None:
             _bio_tags(sentence, reader, "train")
     reader.check()
+    if empty:
+        raise DataError(f"{path}: the file is empty: it needs at least one sentence")
     if not reader.types:
-        raise DataError(f"{path}: no entity in it, every tag is O: is it the right file?")
+        left_out = "".join(f"; left out: {len(places)} {reason}" for reason, places in record.left_out.items())
+        raise DataError(f"{path}: no entity in it, every tag is O: is it the right file?{left_out}")
     return (*(f"{prefix}-{name}" for name in sorted(reader.types) for prefix in "BI"), "O")
 
 
@@ -210,7 +214,8 @@ def _bio_tags(sentence: Sentence, reader: TagReader, split: Split) -> list[str] 
     if not tags:
         if split == "test":
             return None
-        raise DataError(f"{where}: no tags: a sentence of the {split} file needs one for each token")
+        fields = f"; {sentence.fields}" if sentence.fields else ""
+        raise DataError(f"{where}: no tags: a sentence of the {split} file needs one for each token{fields}")
     if len(tags) != len(sentence.tokens):
         raise DataError(f"{where}: {len(sentence.tokens)} token(s) and {len(tags)} tag(s): give one tag to each token")
     if not sentence.spans:
@@ -225,7 +230,11 @@ def _refuse_tag(sentence: Sentence, tags: list[str], spec: DatasetSpec) -> None:
     index = next(index for index, tag in enumerate(tags) if tag not in known)
     own = (sentence.tags or tags)[index]
     where = sentence.place(index)
-    check_label(tags[index], spec, where if own == tags[index] else f"{where}: tag {own!r:.60}")
+    try:
+        check_label(tags[index], spec, where if own == tags[index] else f"{where}: tag {own!r:.60}")
+    except DataError as error:
+        hint = "; types are those of --label_file, else of the model, else of the training file"
+        raise DataError(f"{error}{hint * (spec.name == CUSTOM)}") from None
 
 
 def _unused_options(file: TaggedFile) -> list[str]:

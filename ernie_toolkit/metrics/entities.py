@@ -52,4 +52,4 @@ def entity_scores(
         found.update(kind for kind, _, _ in predicted_spans)
         right.update(kind for kind, _, _ in gold_spans & predicted_spans)
     by_type = {kind: _scores(right[kind], support[kind], found[kind]) for kind in sorted({*support, *found})}
-    return _scores(right.total(), support.total(), found.total()), by_type
+    return _scores(*(sum(counts.values()) for counts in (right, support, found))), by_type

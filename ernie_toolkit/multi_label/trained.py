@@ -95,7 +95,7 @@ def check_labels(directory: Path, labels: Sequence[str], where: Path) -> None:
             "use its own list"
         )
     if tuple(recorded) != tuple(labels):
-        say(f"{where} has the labels of {directory} in another order: the model's own counts")
+        say(f"{where} has the labels of {directory} in another order: the model's own order is used")
 
 
 def model_thresholds(params_path: str, threshold: float = -1.0) -> tuple[float, ...]:
