@@ -53,6 +53,7 @@ class Settings:
     compression: CompressionOptions
     training: TrainingOptions
     reading: ReadingOptions
+    files: FileOptions
 
     @property
     def request(self) -> Request:
@@ -71,7 +72,9 @@ class Settings:
         training = dataclasses.asdict(self.training)
         for name in NOT_OF_TRAINING:
             training.pop(name)
-        return dataclasses.asdict(self.source) | dataclasses.asdict(self.compression) | training | self.limits(task)
+        parts = (self.source, self.files, self.compression)
+        own = {name: value for part in parts for name, value in dataclasses.asdict(part).items()}
+        return own | training | self.limits(task)
 
 
 def check_source(source: SourceOptions, options: CompressionOptions, task: str) -> SourceOptions:
@@ -108,7 +111,7 @@ def settle(source: SourceOptions, given: argparse.Namespace, task: str, record: 
     # Bundles are quantized on the CPU; which device there is for a model is found out later.
     check_distillation(training, "cpu" if compression.input_infer_model_path else source.device or "gpu")
     check_reading_options(reading)
-    return Settings(source, compression, training, reading)
+    return Settings(source, compression, training, reading, resolve_options(FileOptions, {}, given))
 
 
 def load_data(
@@ -235,7 +238,7 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
             own_labels = trained_labels(source.model_name_or_path)
         settings = settle(source, given, task, record)
         check_unfinished(settings.request)
-        data = load_data(source, task, record, resolve_options(FileOptions, {}, given), own_labels)
+        data = load_data(source, task, record, settings.files, own_labels)
         print_settings(json.loads(json.dumps(settings.shown(task))))
         spec = data.spec
         length = settings.training.max_seq_length

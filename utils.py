@@ -64,6 +64,7 @@ class Settings:
     run: RunOptions
     training: TrainingOptions
     reading: ReadingOptions
+    files: FileOptions
 
     def limits(self, task: str) -> dict[str, int]:
         """The task's own settings beside the length."""
@@ -71,7 +72,8 @@ class Settings:
 
     def shown(self, task: str) -> dict[str, Any]:
         """Every option by name, for the log and metrics.json."""
-        return dataclasses.asdict(self.run) | dataclasses.asdict(self.training) | self.limits(task)
+        parts = (self.run, self.files, self.training)
+        return {name: value for part in parts for name, value in dataclasses.asdict(part).items()} | self.limits(task)
 
 
 def check_run(run: RunOptions, given: argparse.Namespace, task: str) -> RunOptions:
@@ -291,7 +293,7 @@ def settle(run: RunOptions, given: argparse.Namespace, task: str, sample: bool) 
     training = dataclasses.replace(training, metric_for_best_model=training.metric_for_best_model or metrics[0])
     check_training_options(training, metrics)
     check_reading_options(reading)
-    return Settings(run, training, reading)
+    return Settings(run, training, reading, resolve_options(FileOptions, {}, given))
 
 
 def build_parser(task: str, dataset: str, description: str) -> OneLineParser:
