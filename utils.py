@@ -180,10 +180,10 @@ def load_session(settings: Settings, data: DataSet, task: Task, device: str) -> 
     seed_everything(options.seed)
     dropouts = [None if p < 0 else p for p in (options.hidden_dropout_prob, options.attention_probs_dropout_prob)]
     loaded = load_model(name, task.labels, *dropouts, task=task.name)
-    for message in loaded.notices:
-        warn(message)
     if not settings.run.do_train:
         require_trained_head(loaded, task.labels, model_labels(Path(name)) if is_local(name) else None)
+    for message in loaded.notices:
+        warn(message)
     return open_session(loaded, data, task, say)
 
 
