@@ -53,6 +53,21 @@ def test_semicolons_of_excel_part_columns(tmp_path: Path, above: str, inside: st
     assert "semicolon-separated" in data.summary[0]
 
 
+def test_semicolons_of_single_texts_to_predict_are_their_own(tmp_path: Path) -> None:
+    def predicted(train: str, test: str) -> list[tuple[Any, Any]]:
+        (tmp_path / "train.csv").write_bytes(train.encode())
+        (tmp_path / "test.csv").write_bytes(test.encode())
+        paths = {f"{split}_file": tmp_path / f"{split}.csv" for split in ("train", "test")}
+        data = load_dataset("custom", splits=["train", "test"], **paths)  # type: ignore[arg-type]
+        return [(row["sentence"], row["label"]) for row in data.split("test")]
+
+    texts = "".join(f"{text};真的吗\n" for text, _ in ROWS)
+    both = "".join(f"{text};{label}\n" for text, label in ROWS)
+    assert predicted(PLAIN.replace("\t", ","), texts) == [(f"{text};真的吗", None) for text, _ in ROWS]
+    assert predicted(both, both) == ROWS
+    assert predicted(PLAIN.replace("\t", ","), "label;text\n满意;很好\n") == [("很好", "满意")]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(st.lists(st.tuples(CELLS, st.sampled_from("xy")), min_size=1, max_size=6))
 def test_commas_stay_the_separator_of_csv_that_has_them(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
@@ -89,6 +104,12 @@ def test_marks_between_joined_files_are_taken_away(tmp_path: Path) -> None:
 
 def test_headers_in_quotation_marks(tmp_path: Path) -> None:
     assert read(load(tmp_path, '"text"\t"label"\n' + PLAIN)) == ROWS
+
+
+def test_a_header_of_known_names_and_one_in_chinese(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{text},{label}\n" for n, (text, label) in enumerate(ROWS))
+    data = load(tmp_path, "id,内容,是否解决\n" + rows, "train.csv")
+    assert read(data) == ROWS and "header: id, 内容, 是否解决" in data.summary[0]
 
 
 def test_a_long_text_of_csv_is_read(tmp_path: Path) -> None:

@@ -63,12 +63,18 @@ def reference_layout(path: Path, spec: DatasetSpec, options: FileOptions) -> Lay
 
 def layout_of(path: Path, split: Split, options: FileOptions) -> Layout | None:
     """The layout of a file with columns by its first lines, None where it is empty."""
+    semicolons = _semicolons_part_columns(split, None)
     try:
-        table = read_table(path, options.encoding, _HEAD_LINES)
+        table = read_table(path, options.encoding, _HEAD_LINES, semicolons)
     except DataError:
         # A quoted column may go on behind these lines; what is wrong with the file is said by this.
-        table = read_table(path, options.encoding)
+        table = read_table(path, options.encoding, semicolons=semicolons)
     return find_layout(Source(path, table, split, options))
+
+
+def _semicolons_part_columns(split: Split, reference: Layout | None) -> bool:
+    """Whether semicolons can part a file's columns: rows to predict may be single texts, those of training are not."""
+    return split != "test" or (reference is not None and reference.separator == ";")
 
 
 def _json_rows(path: Path, split: Split, options: FileOptions, record: FileRecord) -> Iterator[RawRow]:
@@ -92,7 +98,7 @@ def _json_rows(path: Path, split: Split, options: FileOptions, record: FileRecor
 def _column_rows(
     path: Path, split: Split, options: FileOptions, record: FileRecord, texts: int | None, reference: Layout | None
 ) -> Iterator[RawRow]:
-    table = read_table(path, options.encoding)
+    table = read_table(path, options.encoding, semicolons=_semicolons_part_columns(split, reference))
     layout = find_layout(Source(path, table, split, options, texts), reference)
     record.notices += table.notices
     record.blank_lines += table.last_blank_lines

@@ -31,7 +31,8 @@ _COUNTER_ROWS = 4
 class Layout:
     """Places of what a file has in its columns, from 0; `names` are its header's, empty where it has none.
 
-    `settled`: the places are by a header or by the user's word, not by the number of columns alone.
+    `separator`: what stands between them. `settled`: the places are by a header or by the user's word, not by the
+    number of columns alone.
     """
 
     texts: tuple[int, ...]
@@ -40,6 +41,7 @@ class Layout:
     width: int
     names: tuple[str, ...] = ()
     settled: bool = False
+    separator: str = "\t"
 
     @property
     def shown(self) -> str:
@@ -74,6 +76,11 @@ def find_layout(source: Source, reference: Layout | None = None) -> Layout | Non
     `reference`, the layout of the training file, else by their number: text and label, or two texts and label.
     Raises DataError where the columns cannot be told, naming the options that tell them.
     """
+    found = _found_layout(source, reference)
+    return None if found is None else replace(found, separator=source.table.separator)
+
+
+def _found_layout(source: Source, reference: Layout | None) -> Layout | None:
     rows = [(number, cells) for number, cells in source.table.rows if cells and not isinstance(cells, DataError)]
     if not rows:
         return None
@@ -149,7 +156,7 @@ def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference:
     if source.split == "test":
         return not unknown
     # Among names that are known a single other one is the label's: id, text, is_spam.
-    if len(unknown) != 1 or len(first) < 3 or not _NAME.fullmatch(first[unknown[0]].strip()):
+    if len(unknown) != 1 or len(first) < 3:
         return False
     return not any(cells[unknown[0]] == first[unknown[0]] for cells in others if len(cells) == len(first))
 

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import List, Tuple, Union
 
+from ernie_toolkit.data.column_names import is_known
 from ernie_toolkit.data.lines import lines_or_faults
 from ernie_toolkit.errors import DataError
 
@@ -49,12 +50,13 @@ class Table:
         return f"{SEPARATOR_NAMES[self.separator]}-separated{', quotation marks of CSV taken off' * self.quoted}"
 
 
-def read_table(path: Path, encoding: str, limit: int | None = None) -> Table:
+def read_table(path: Path, encoding: str, limit: int | None = None, semicolons: bool = True) -> Table:
     """The rows of a file: as CSV where its name ends with .csv, else tab-separated.
 
     Quotation marks are CSV's in a .csv file. In other files they are the text's own, but for files that nothing but a
     writer of CSV makes (`_tab_rows`). Raises DataError on a file that cannot be read, and on a quotation mark that is
-    never closed. `limit`: how many lines are looked at.
+    never closed. `limit`: how many lines are looked at. `semicolons`: whether they may part the columns of a .csv file
+    without a header; of a file with one text a row they are rather the texts'.
     """
     lines: list[Line] = []
     faults: list[TableRow] = []
@@ -64,7 +66,7 @@ def read_table(path: Path, encoding: str, limit: int | None = None) -> Table:
         else:
             faults.append((number, line))
     notices: list[str] = []
-    separator, lines = _separator(path, lines)
+    separator, lines = _separator(path, lines, semicolons)
     quoted = False
     if separator == "\t":
         rows, quoted = _tab_rows(path, lines, notices)
@@ -93,7 +95,7 @@ def _filled(cells: Cells) -> bool:
     return bool("".join(cells).strip())
 
 
-def _separator(path: Path, lines: list[Line]) -> tuple[str, list[Line]]:
+def _separator(path: Path, lines: list[Line], semicolons: bool) -> tuple[str, list[Line]]:
     """What stands between the columns of a file, and its lines without one that only declares that."""
     if path.suffix.lower() != ".csv":
         return "\t", lines
@@ -104,7 +106,8 @@ def _separator(path: Path, lines: list[Line]) -> tuple[str, list[Line]]:
     # Several programs name tab-separated files so.
     if "\t" in first and "," not in first:
         return "\t", lines
-    return (";" if _has_semicolon_columns(path, lines) else ","), lines
+    semicolons = semicolons or all(map(is_known, first.split(";")))
+    return (";" if semicolons and _has_semicolon_columns(path, lines) else ","), lines
 
 
 def _has_semicolon_columns(path: Path, lines: Sequence[Line]) -> bool:
