@@ -232,7 +232,7 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
             record = {"data_source": info.data_source, "settings": limits}
             own_labels = info.labels
         else:
-            own_labels = trained_labels(source.model_name_or_path)
+            own_labels = trained_labels(source.model_name_or_path, task)
         settings = settle(source, given, task, record)
         check_unfinished(settings.request)
         data = load_data(source, task, record, resolve_options(FileOptions, {}, given), own_labels)

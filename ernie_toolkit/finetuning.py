@@ -163,12 +163,12 @@ def open_session(loaded: LoadedModel, data: DataSet, task: Task, tell: Callable[
 
 def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: Sequence[str] | None) -> None:
     """ModelError where a model cannot answer for this task and these labels without being trained first."""
+    if loaded.fresh:
+        wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
+        # What was found in place of it: a head of another task, or one that nothing names.
+        found = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
+        raise ModelError(f"{loaded.source} has no trained {wanted}{found}: fine-tune it first")
     if labels and recorded is not None and are_named(recorded) and not same_labels(recorded, labels):
         raise ModelError(
             f"{loaded.source} was trained for other labels ({difference(recorded, labels)}): choose its own data set"
         )
-    if loaded.fresh:
-        wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
-        # What was found in place of it: a head of another task, or one that nothing names.
-        found = "".join(f" ({message.rpartition(': ')[0]})" for message in loaded.notices)
-        raise ModelError(f"{loaded.source} has no trained {wanted}{found}: fine-tune it first")
