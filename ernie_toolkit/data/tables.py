@@ -87,6 +87,9 @@ def _without_empty_columns(rows: list[TableRow]) -> list[TableRow]:
     Some rows may have more of them than others.
     """
     filled = [cells for _, cells in rows if cells and not isinstance(cells, DataError)]
+    widest = max(map(len, filled), default=0)
+    if widest <= 2 or any(len(cells) == widest and cells[-1].strip() for cells in filled):
+        return rows
     end = max([2, *(place for cells in filled for place, cell in enumerate(cells, 1) if cell.strip())])
     return [(number, cells if isinstance(cells, DataError) else cells[:end]) for number, cells in rows]
 
