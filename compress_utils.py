@@ -173,12 +173,12 @@ def run_compression(settings: Settings, data: DataSet, task: Task) -> Report:
     dropouts = [None if p < 0 else p for p in (training.hidden_dropout_prob, training.attention_probs_dropout_prob)]
     name = source.model_name_or_path
     loaded = load_model(name, task.labels, *dropouts, task=task.name)
+    require_trained_head(loaded, task.labels, model_labels(Path(name)))
     for message in loaded.notices:
         warn(message)
     exported = Path(name) / EXPORT_DIRECTORY
     if (exported / BUNDLE_FILE).is_file() and (message := stale_message(read_bundle(exported))):
         warn(f"{message}; compression works from the model itself")
-    require_trained_head(loaded, task.labels, model_labels(Path(name)))
     return compress_session(open_session(loaded, data, task), dataclasses.replace(request, device=device), say)
 
 
@@ -235,7 +235,7 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
             record = {"data_source": info.data_source, "settings": limits}
             own_labels = info.labels
         else:
-            own_labels = trained_labels(source.model_name_or_path)
+            own_labels = trained_labels(source.model_name_or_path, task)
         settings = settle(source, given, task, record)
         check_unfinished(settings.request)
         data = load_data(source, task, record, settings.files, own_labels)

@@ -17,7 +17,7 @@ from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
 from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
 from ernie_toolkit.devices import accelerate_cpu, check_device
-from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.finished import SAMPLE, check_replaceable, drop_stale_bundle
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.heads import are_named, with_model_labels
@@ -27,6 +27,7 @@ from ernie_toolkit.models import (
     check_model_directory,
     is_local,
     model_labels,
+    model_task,
 )
 from ernie_toolkit.options import (
     ReadingOptions,
@@ -114,7 +115,7 @@ def load_data(run: RunOptions, given: argparse.Namespace, task: str) -> DataSet:
     sample_allowed = "model_name_or_path" not in vars(given) and not run.data_dir
     needed = {split: limits[split] for split, needed in wanted.items() if needed}
     options = resolve_options(FileOptions, {}, given)
-    labels = None if run.do_train else trained_labels(run.model_name_or_path)
+    labels = None if run.do_train else trained_labels(run.model_name_or_path, task)
     if not run.do_train:
         run = of_the_models_source(run)
     return load_splits(run, task, needed, sample_allowed, options, run.test_file, labels)
@@ -163,9 +164,20 @@ def load_splits(
     return with_model_labels(data, labels)
 
 
-def trained_labels(name_or_path: str) -> tuple[str, ...] | None:
-    """The labels that a model directory was trained for, in the order of its logits; None where nothing tells them."""
-    labels = model_labels(Path(name_or_path)) if is_local(name_or_path) else None
+def trained_labels(name_or_path: str, task: str) -> tuple[str, ...] | None:
+    """The labels that a model directory was trained for, in the order of its logits; None where nothing tells them.
+
+    Raises ModelError where it was trained for another task: data would be read for labels that it is not of.
+    """
+    if not is_local(name_or_path):
+        return None
+    other = model_task(Path(name_or_path))
+    if other not in (None, task):
+        raise ModelError(
+            f"{name_or_path}: its head was trained for the task '{other}', not for '{task}': choose a model of this "
+            "task, or fine-tune it first"
+        )
+    labels = model_labels(Path(name_or_path))
     return labels if are_named(labels) else None
 
 
@@ -182,10 +194,10 @@ def load_session(settings: Settings, data: DataSet, task: Task, device: str) -> 
     seed_everything(options.seed)
     dropouts = [None if p < 0 else p for p in (options.hidden_dropout_prob, options.attention_probs_dropout_prob)]
     loaded = load_model(name, task.labels, *dropouts, task=task.name)
-    for message in loaded.notices:
-        warn(message)
     if not settings.run.do_train:
         require_trained_head(loaded, task.labels, model_labels(Path(name)) if is_local(name) else None)
+    for message in loaded.notices:
+        warn(message)
     return open_session(loaded, data, task, say)
 
 

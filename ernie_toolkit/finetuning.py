@@ -12,7 +12,7 @@ from ernie_toolkit.decoding import Answer
 from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.export import Origin, export_bundle
-from ernie_toolkit.heads import are_named, difference, same_labels
+from ernie_toolkit.heads import are_named, difference, same_labels, shown
 from ernie_toolkit.models import LoadedModel
 from ernie_toolkit.options import TrainingOptions, check_training_options
 from ernie_toolkit.reporting import read_metrics
@@ -138,12 +138,25 @@ def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
         raise ModelError(f"--max_seq_length {max_seq_length} is over the {limit} positions of {loaded.source}")
 
 
+def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:
+    """ModelError where a model's configuration names other outputs than a task's labels, or has them in other order."""
+    named = loaded.model.config.id2label or {}
+    outputs = [str(named[place]) for place in sorted(named)]
+    if labels and are_named(outputs) and outputs != list(labels):
+        raise ModelError(
+            f"{loaded.source}: its outputs ({shown(outputs)}) are not the task's labels ({shown(labels)}), but "
+            f"{difference(outputs, labels)}: load it by load_model(PATH, task.labels), which finds them by name"
+        )
+
+
 def open_session(loaded: LoadedModel, data: DataSet, task: Task, tell: Callable[[str], None] = ignore) -> Session:
     """Join model, data and task (see `Session`).
 
-    Raises ModelError where the model has fewer positions than the task's longest sequence.
+    Raises ModelError where the model has fewer positions than the task's longest sequence, and where its outputs are
+    not the task's labels in their order.
     """
     check_length(loaded, task.max_seq_length)
+    _check_outputs(loaded, task.labels)
     tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
     return Session(loaded, tokenizer, data, task, tell)
 
@@ -152,7 +165,9 @@ def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: S
     """ModelError where a model cannot answer for this task and these labels without being trained first."""
     if loaded.fresh:
         wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
-        raise ModelError(f"{loaded.source} has no trained {wanted}: fine-tune it first")
+        # What was found in place of it: a head of another task, or one that nothing names.
+        found = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
+        raise ModelError(f"{loaded.source} has no trained {wanted}{found}: fine-tune it first")
     if labels and recorded is not None and are_named(recorded) and not same_labels(recorded, labels):
         raise ModelError(
             f"{loaded.source} was trained for other labels ({difference(recorded, labels)}): choose its own data set"

@@ -33,8 +33,8 @@ def check_replaceable(directory: Path, data_source: str | None, resume: bool, ov
         return ""
     if resume:
         raise ConfigError(
-            f"{directory} holds a finished model, and no run to go on with: evaluate or export it with --do_eval and "
-            "--do_export, or train anew with --overwrite_output_dir"
+            f"{directory} holds a finished model, and no run to go on with: evaluate or export it as it is, or "
+            "train anew with --overwrite_output_dir"
         )
     if read_metrics(directory).get("data_source") == SAMPLE and data_source in (None, SAMPLE):
         return f"{directory}: the model there is of the sample too, and is replaced" if data_source else ""

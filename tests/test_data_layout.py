@@ -36,6 +36,7 @@ def table(rows: int, columns: tuple[str, ...] = ("text", "label"), header: tuple
         "id": str, "text": text, "pair": lambda n: f"请看{NOUNS[(n * 3) % 10]}第{n}号",
         "label": lambda n: LABELS[n % 2],
         "note": lambda n: "备注", "random": lambda n: str((n * 7919) % 1009),
+        "key": lambda n: f"2024-{n:x}f{(n * 7919) % 1009:03x}",
     }  # fmt: skip
     lines = ["\t".join(header)] * bool(header)
     lines += ["\t".join(values[column](number) for column in columns) for number in range(rows)]
@@ -129,7 +130,9 @@ def test_words_that_are_names_are_no_header(tmp_path: Path) -> None:
         (("random", "text", "label"), "column 1 numbers the rows"),
         (("id", "text"), "column 1 numbers the rows"),
         (("text", "id"), "nearly every row has its own"),
-        (("text", "label", "id"), "nearly every row has its own"),
+        (("text", "label", "id"), "column 3 numbers the rows (0, 1, 2 ...)"),
+        (("key", "text", "label"), "column 1 numbers the rows"),
+        (("text", "label", "key"), "column 3 numbers the rows"),
         (("label", "text", "pair"), "nearly every row has its own"),
         (("id", "text", "pair", "label"), "4 tab-separated column(s) where"),
     ],

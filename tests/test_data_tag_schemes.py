@@ -246,7 +246,7 @@ def test_a_label_file_of_one_type(tmp_path: Path) -> None:
         data = load_dataset("custom", task="token_cls", train_file=path, label_file=labels, splits=("train",))
         assert data.spec.labels == ("B-X", "I-X", "O")
     labels.write_text("\n")
-    with pytest.raises(DataError, match=r"labels\.txt: 0 label\(s\) found: write one type of entity at least"):
+    with pytest.raises(DataError, match=r"labels\.txt: 0 label\(s\) found, the file has no rows: write one type"):
         load_dataset("custom", task="token_cls", train_file=path, label_file=labels, splits=("train",))
 
 

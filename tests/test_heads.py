@@ -12,7 +12,7 @@ from tiny import make_tiny_model
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.registry import DatasetSpec
 from ernie_toolkit.errors import ModelError
-from ernie_toolkit.finetuning import require_trained_head
+from ernie_toolkit.finetuning import open_session, require_trained_head
 from ernie_toolkit.heads import (
     BIAS,
     WEIGHT,
@@ -23,6 +23,7 @@ from ernie_toolkit.heads import (
     with_model_labels,
 )
 from ernie_toolkit.models import Vocabulary, load_model, save_model, set_weights_file
+from ernie_toolkit.tasks import SequenceClassification
 
 NAMES = st.lists(st.text(min_size=1, max_size=4), min_size=1, max_size=8, unique=True)
 TAGS = ("B-LOC", "I-LOC", "B-PER", "I-PER", "O")
@@ -128,6 +129,27 @@ def test_labels_in_part_in_common(tmp_path: Path, vocabulary: Vocabulary) -> Non
     assert "2 of 4 labels keep" in loaded.notices[0] and "2 start anew (x, y)" in loaded.notices[0]
     with pytest.raises(ModelError, match=r"trained for other labels \(3 labels, without x, y, with b\)"):
         require_trained_head(loaded, ("x", "c", "a", "y"), ("a", "b", "c"))
+
+
+def test_a_model_in_another_order_than_its_task_is_refused(
+    tmp_path: Path, vocabulary: Vocabulary, afqmc_sample: DataSet
+) -> None:
+    saved(tmp_path, vocabulary, ("0", "1"))
+    task = SequenceClassification(("1", "0"), 16, None, "pair")
+    with pytest.raises(ModelError, match=r"the same labels in another order: load it by load_model"):
+        open_session(load_model(str(tmp_path)), afqmc_sample, task)
+    with pytest.raises(ModelError, match=r"2 labels, without x, with 0: load it by load_model"):
+        open_session(load_model(str(tmp_path)), afqmc_sample, SequenceClassification(("1", "x"), 16, None, "pair"))
+    assert open_session(load_model(str(tmp_path), task.labels), afqmc_sample, task).loaded.notices
+
+
+def test_a_model_that_cannot_answer_says_what_its_head_is(tmp_path: Path, vocabulary: Vocabulary) -> None:
+    saved(tmp_path, vocabulary, ("a", "b"))
+    tagger = load_model(str(tmp_path), ("a", "b"), task="token_cls")
+    with pytest.raises(ModelError, match=r"2 labels \(.*trained for the task 'seq_cls'\): fine-tune it first"):
+        require_trained_head(tagger, ("a", "b"), None)
+    with pytest.raises(ModelError, match=r"2 labels \(its head was trained for other labels \(a, b\), none of these"):
+        require_trained_head(load_model(str(tmp_path), ("x", "y")), ("x", "y"), ("a", "b"))
 
 
 def test_no_label_in_common_and_another_task(tmp_path: Path, vocabulary: Vocabulary) -> None:

@@ -113,7 +113,14 @@ def test_custom_tags_from_start_to_answer(root: Path, tmp_path: Path) -> None:
         assert isinstance(answer, TaggedText) and list(answer.tags) == row["tags"]
     assert any(item["text"] == "Li Na" for row in rows_ for item in row["entities"])
     wrong = run(root, "run_qa.py", "--do_eval", "--model_name_or_path", str(directory), "--data_source", "sample")
-    assert wrong.returncode == 2 and "has no trained head for questions" in wrong.stderr
+    assert wrong.returncode == 2 and "trained for the task 'token_cls', not for 'qa'" in wrong.stderr
+    dev = tmp_path / "dev.tsv"
+    dev.write_text("她在哪里\t地点\n", encoding="utf-8")
+    wrong = run(
+        root, "run_seq_cls.py", "--dataset", "custom", f"--dev_file={dev}", "--do_eval",
+        "--model_name_or_path", str(directory),
+    )  # fmt: skip
+    assert wrong.returncode == 2 and "trained for the task 'token_cls', not for 'seq_cls'" in wrong.stderr
 
 
 def test_custom_questions_from_start_to_answer(root: Path, tmp_path: Path) -> None:

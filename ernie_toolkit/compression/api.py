@@ -58,6 +58,8 @@ def compress(
     loaded = _loaded(model, tokenizer, task)
     recorded = model_labels(Path(model)) if isinstance(model, (str, Path)) else None
     require_trained_head(loaded, task.labels, recorded)
+    for message in loaded.notices:
+        say(message)
     data = _joined(train_dataset, dev_dataset, task)
     options = dataclasses.replace(options or CompressionOptions(), strategy=strategy)
     training = training or _recorded_training(loaded.source)

@@ -52,17 +52,22 @@ class Roles:
 
 
 def plain_name(name: str) -> str:
-    """A name without what spellings differ in: case, width, blanks, "_", "-" and invisible characters."""
+    """A name without what spellings differ in: case, width, blanks, "_", "-", quotation marks, invisible characters."""
     name = unicodedata.normalize("NFKC", name).casefold()
     return "".join(
         character for character in name
-        if not (character.isspace() or character in "_-." or unicodedata.category(character) == "Cf")
+        if not (character.isspace() or character in "_-.\"'" or unicodedata.category(character) == "Cf")
     )  # fmt: skip
+
+
+def plain_names(names: Sequence[str]) -> list[str]:
+    """Several names as `plain_name` gives each."""
+    return [plain_name(name) for name in names]
 
 
 def known_roles(names: Sequence[str]) -> Roles:
     """What columns are by their names; of texts all that there are, those of a pair alone where there is one."""
-    plain = [plain_name(name) for name in names]
+    plain = plain_names(names)
     texts = tuple(place for place, name in enumerate(plain) if name in _TEXTS)
     pair = _pair(plain)
     label = next((plain.index(name) for name in _LABELS if name in plain), None)

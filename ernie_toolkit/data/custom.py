@@ -21,6 +21,7 @@ from ernie_toolkit.data.label_spelling import (
     label_key,
     spelling_notices,
     trimmed,
+    twin_notices,
 )
 from ernie_toolkit.data.lines import is_json, read_lines
 from ernie_toolkit.data.readers import Example, check_label
@@ -128,6 +129,8 @@ def read_custom(
         else:
             spellings.update(() if row.label is None else (row.label,))
     record.notices += spelling_notices(path, spellings, labels)
+    if split == "train":
+        record.notices += twin_notices(path, spec.labels)
     if split == "train" and first_line == 1 and not is_json(path):
         record.notices += _lone_first_label(path, examples)
     yield from examples
@@ -141,7 +144,7 @@ def _example(row: RawRow, spec: DatasetSpec, split: Split, labels: dict[str, str
     if row.label is not None:
         label = labels.get(label_key(row.label))
         if label is None:
-            _refuse_label(row, spec, labels)
+            _refuse_label(row, spec, split, labels)
         example["label"] = label
     example["id"] = row.own_id if row.own_id is not None else (row.number if split == "test" else index)
     if split == "test":
@@ -160,7 +163,7 @@ def _lone_first_label(path: Path, examples: Sequence[Example]) -> list[str]:
     ]
 
 
-def _refuse_label(row: RawRow, spec: DatasetSpec, labels: dict[str, str]) -> None:
+def _refuse_label(row: RawRow, spec: DatasetSpec, split: Split, labels: dict[str, str]) -> None:
     """Raise the error of an unknown label; where a text is one, the columns stand in another order than expected."""
     try:
         check_label(trimmed(row.label or ""), spec, row.where)
@@ -170,6 +173,12 @@ def _refuse_label(row: RawRow, spec: DatasetSpec, labels: dict[str, str]) -> Non
                 raise DataError(
                     f"{error}; '{trimmed(text):.40}' is one: name the columns with --text_column and --label_column"
                 ) from None
+        named = {label_key(name): label for label, name in zip(spec.labels, spec.label_names or ())}
+        label = named.get(label_key(row.label or ""))
+        if label is not None:
+            raise DataError(f"{error}; it is the name of '{label}' in the label file: write '{label}'") from None
+        if split == "test":
+            raise DataError(f"{error}; rows to predict need no label: take the column out") from None
         raise
 
 
@@ -183,13 +192,13 @@ def read_labels(
     """
     names: dict[str, str | None] = {}
     for number, line in read_lines(path, encoding):
-        label, *rest = (trimmed(part) for part in line.split("\t"))
+        label, *rest = map(trimmed, line.split("\t"))
         if len(rest) > 1 or not label or (rest and not rest[0]):
             raise DataError(f"{path}:{number}: expected label or label<TAB>name: {line!r:.60}")
         if label in names:
             raise DataError(f"{path}:{number}: label '{label}' stands there twice: take one line out")
         names[label] = rest[0] if rest else None
-    _check_count(len(names), path, at_least)
+    _check_count(list(names), path, at_least)
     given = [name for name in names.values() if name is not None]
     if given and len(given) != len(names):
         missing = next(label for label, name in names.items() if name is None)
@@ -197,10 +206,11 @@ def read_labels(
     return tuple(names), tuple(given) or None
 
 
-def _check_count(count: int, path: Path, at_least: int = 2) -> None:
-    if count < at_least:
+def _check_count(labels: Sequence[str], path: Path, at_least: int = 2) -> None:
+    if len(labels) < at_least:
+        found = f" ('{labels[0]:.40}' alone)" if labels else ", the file has no rows"
         wanted = "a classifier needs at least two" if at_least == 2 else "write one type of entity at least"
-        raise DataError(f"{path}: {count} label(s) found: {wanted}")
+        raise DataError(f"{path}: {len(labels)} label(s) found{found}: {wanted}")
 
 
 def _label_order(label: str) -> tuple[int, int, str]:
@@ -218,7 +228,7 @@ def _collect_labels(path: Path, options: FileOptions) -> tuple[str, ...]:
         check_labels_are_shared(
             path, [texts for texts, _ in rows], [labels[label_key(label)] for _, label in rows], _remedy(path)
         )
-    _check_count(len(labels), path)
+    _check_count(list(labels.values()), path)
     return tuple(sorted(labels.values(), key=_label_order))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ernie_toolkit.data.column_names import plain_names
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.data.json_rows import label_field, label_of_row, text_fields, texts_of_row
 from ernie_toolkit.data.layout import Layout, Source, columns_error, find_layout
@@ -62,12 +63,18 @@ def reference_layout(path: Path, spec: DatasetSpec, options: FileOptions) -> Lay
 
 def layout_of(path: Path, split: Split, options: FileOptions) -> Layout | None:
     """The layout of a file with columns by its first lines, None where it is empty."""
+    semicolons = _semicolons_part_columns(split, None)
     try:
-        table = read_table(path, options.encoding, _HEAD_LINES)
+        table = read_table(path, options.encoding, _HEAD_LINES, semicolons)
     except DataError:
         # A quoted column may go on behind these lines; what is wrong with the file is said by this.
-        table = read_table(path, options.encoding)
+        table = read_table(path, options.encoding, semicolons=semicolons)
     return find_layout(Source(path, table, split, options))
+
+
+def _semicolons_part_columns(split: Split, reference: Layout | None) -> bool:
+    """Whether semicolons can part a file's columns: rows to predict may be single texts, those of training are not."""
+    return split != "test" or (reference is not None and reference.separator == ";")
 
 
 def _json_rows(path: Path, split: Split, options: FileOptions, record: FileRecord) -> Iterator[RawRow]:
@@ -91,7 +98,7 @@ def _json_rows(path: Path, split: Split, options: FileOptions, record: FileRecor
 def _column_rows(
     path: Path, split: Split, options: FileOptions, record: FileRecord, texts: int | None, reference: Layout | None
 ) -> Iterator[RawRow]:
-    table = read_table(path, options.encoding)
+    table = read_table(path, options.encoding, semicolons=_semicolons_part_columns(split, reference))
     layout = find_layout(Source(path, table, split, options, texts), reference)
     record.notices += table.notices
     record.blank_lines += table.last_blank_lines
@@ -101,6 +108,7 @@ def _column_rows(
                 record.skip(cells, number, options, split)
         return
     record.format = f"{table.format}, {layout.shown}"
+    _refuse_empty_column(path, table, layout)
     ids = _own_ids(table, layout)
     index = -1
     before_header = bool(layout.names)
@@ -125,12 +133,23 @@ def _column_rows(
             yield row
 
 
+def _refuse_empty_column(path: Path, table: Table, layout: Layout) -> None:
+    """Raise DataError where a column of texts is empty in every row: it is a wrong one, not rows to be filled."""
+    rows = [cells for _, cells in table.rows if cells and not isinstance(cells, DataError)][bool(layout.names) :]
+    for place in layout.texts if len(rows) > 1 else ():
+        if not any(cells[place].strip() for cells in rows if place < len(cells)):
+            raise DataError(
+                f"{path}: column {place + 1} is empty in every row: name the columns of text and label with "
+                "--text_column and --label_column, or take it out"
+            )
+
+
 def _row(
     cells: Cells | DataError, layout: Layout, split: Split, table: Table, ids: bool, where: str, number: int, index: int
 ) -> RawRow:
     if isinstance(cells, DataError):
         raise cells
-    if layout.names and tuple(cell.strip() for cell in cells) == layout.names:
+    if layout.names and plain_names(cells) == plain_names(layout.names):
         raise DataError(f"{where}: the header stands there again: take the line out")
     if len(cells) != layout.width:
         raise columns_error(where, str(layout.width), cells, table.separator)

@@ -138,7 +138,7 @@ def undecodable(path: Path, number: int, raw: bytes, error: UnicodeDecodeError, 
     found = detected(path, read_head(path))
     if found in _OPTIONS:
         return DataError(f"{where}: the file is {NAMES[found]}: {_remedy(found)}"), True
-    return DataError(f"{where}: save the whole file as UTF-8 (for example: iconv -f gb18030 -t utf-8)"), False
+    return DataError(f"{where}: save the whole file as UTF-8 (iconv -f ENCODING -t utf-8, naming its own)"), False
 
 
 def _check_text(path: Path, head: bytes) -> None:

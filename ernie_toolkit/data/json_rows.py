@@ -80,7 +80,10 @@ def label_of_row(row: Mapping[str, Any], options: FileOptions, required: bool, w
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))
     if not isinstance(value, str):
-        raise DataError(f"{where}: field '{name}' is neither a text nor a whole number: {value!r:.60}")
+        raise DataError(
+            f"{where}: field '{name}' is neither a text nor a whole number: {value!r:.60}: write the label there "
+            "(a text, a whole number, true or false, or a list of one of these)"
+        )
     return value
 
 

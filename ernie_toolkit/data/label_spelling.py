@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from ernie_toolkit.errors import DataError
 OWN_LABEL_ROWS = 20
 _OWN_LABEL_SHARE = 0.9
 _SWAPPED_ROWS = 4
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 def label_key(label: str) -> str:
@@ -61,6 +63,25 @@ def spelling_notices(path: Path, counts: Mapping[str, int], labels: Mapping[str,
     return lines
 
 
+def twin_notices(path: Path, labels: Iterable[str]) -> list[str]:
+    """Lines on labels of a file that stay two, but are one in other case, or the same number."""
+    known: dict[str, str] = {}
+    lines = []
+    for label in labels:
+        twin = known.setdefault(_loose_key(label), label)
+        if twin != label:
+            lines.append(
+                f"{path}: labels {twin!r:.40} and {label!r:.40} are two: if they are meant as one, spell them alike"
+            )
+    return lines
+
+
+def _loose_key(label: str) -> str:
+    if _NUMBER.fullmatch(label):
+        return str(float(label))
+    return label.casefold()
+
+
 def visible(text: str) -> str:
     """A text with its invisible characters as escapes; `repr` leaves some of them."""
     return "".join(
@@ -84,7 +105,8 @@ def check_labels_are_shared(path: Path, texts: Sequence[Sequence[str]], labels: 
     """Raise DataError where what was read as the labels of training rows is rather their texts or numbers.
 
     That is where nearly every row has a label of its own, and where a text is shared by more rows than a label is and
-    is shorter. `texts`: of each row; `remedy`: how the user names the right columns.
+    is shorter, or, of single texts, has several labels on average. `texts`: of each row; `remedy`: how the user names
+    the right columns.
     """
     rows, known = len(labels), set(labels)
     if rows >= OWN_LABEL_ROWS and len(known) >= _OWN_LABEL_SHARE * rows:
@@ -97,9 +119,11 @@ def check_labels_are_shared(path: Path, texts: Sequence[Sequence[str]], labels: 
     length = _mean_length(labels)
     for column in range(min(map(len, texts))):
         values = [row[column] for row in texts]
-        if len(set(values)) < len(known) and 2 * _mean_length(values) < length:
+        different = len(set(values))
+        several = len(texts[0]) == 1 and different > 1 and len(known) >= max(_SWAPPED_ROWS, 2 * different)
+        if several or (different < len(known) and 2 * _mean_length(values) < length):
             raise DataError(
-                f"{path}: {len(known)} labels as {labels[0]!r:.40}, but only {len(set(values))} different texts as "
+                f"{path}: {len(known)} labels as {labels[0]!r:.40}, but only {different} different texts as "
                 f"{values[0]!r:.20}: are these the labels? {remedy}"
             )
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ernie_toolkit.data.column_names import is_known, known_roles, plain_name
+from ernie_toolkit.data.column_names import is_known, known_roles, plain_name, plain_names
 from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import Split
-from ernie_toolkit.data.tables import Cells, Table
+from ernie_toolkit.data.tables import SEPARATOR_NAMES, Cells, Table
 from ernie_toolkit.errors import DataError
 
 LABELLED_COLUMNS = "2 (text, label) or 3 (text, text, label)"
@@ -19,6 +19,8 @@ _TEST_COLUMNS = "1 (text) or 2 (text, text)"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ .\-]*")
 # A number, or one behind a prefix: "train-12".
 _NUMBERED = re.compile(r"([A-Za-z_\-]*)([0-9]{1,18})")
+# Numbers of rows, keys, dates: no word, but for digits in it.
+_IDENTIFIER = re.compile(r"(?=\D*[0-9])[A-Za-z0-9_.:/#\-]+")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 # Fewer rows than these show neither a header of unknown names, nor a counter.
 _HEADER_ROWS = 6
@@ -29,7 +31,8 @@ _COUNTER_ROWS = 4
 class Layout:
     """Places of what a file has in its columns, from 0; `names` are its header's, empty where it has none.
 
-    `settled`: the places are by a header or by the user's word, not by the number of columns alone.
+    `separator`: what stands between them. `settled`: the places are by a header or by the user's word, not by the
+    number of columns alone.
     """
 
     texts: tuple[int, ...]
@@ -38,6 +41,7 @@ class Layout:
     width: int
     names: tuple[str, ...] = ()
     settled: bool = False
+    separator: str = "\t"
 
     @property
     def shown(self) -> str:
@@ -72,6 +76,11 @@ def find_layout(source: Source, reference: Layout | None = None) -> Layout | Non
     `reference`, the layout of the training file, else by their number: text and label, or two texts and label.
     Raises DataError where the columns cannot be told, naming the options that tell them.
     """
+    found = _found_layout(source, reference)
+    return None if found is None else replace(found, separator=source.table.separator)
+
+
+def _found_layout(source: Source, reference: Layout | None) -> Layout | None:
     rows = [(number, cells) for number, cells in source.table.rows if cells and not isinstance(cells, DataError)]
     if not rows:
         return None
@@ -98,12 +107,12 @@ def find_layout(source: Source, reference: Layout | None = None) -> Layout | Non
 def columns_error(where: str, expected: str, cells: Cells, separator: str) -> DataError:
     """The error of a row with another number of columns than its file has."""
     line = separator.join(cells)
-    kind = {"\t": "tab", ",": "comma"}[separator]
+    kind = SEPARATOR_NAMES[separator]
     hint = ""
     if "\r" in line:
         hint = " (its line ends are CR alone: save the file with LF)"
-    elif line.lstrip().startswith("{"):
-        hint = " (name a file of JSON lines .jsonl)"
+    elif line.lstrip().startswith(("{", "[{")) or line.strip() == "[":
+        hint = " (name a file of JSON .jsonl)"
     elif len(cells) > 3:
         hint = ": name them with --text_column and --label_column"
     elif len(cells) == 1 and any(sign in line for sign in ",;"):
@@ -122,7 +131,7 @@ def _asked(options: FileOptions) -> dict[str, str]:
 def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference: Layout | None, where: str) -> bool:
     named = {option: value for option, value in _asked(source.options).items() if not value.isdigit()}
     if named:
-        plain = [plain_name(cell) for cell in first]
+        plain = plain_names(first)
         missing = [item for item in named.items() if plain_name(item[1]) not in plain]
         if source.split == "test":
             missing = [item for item in missing if item[0] != "label_column"]
@@ -137,7 +146,7 @@ def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference:
     roles = known_roles(first)
     label = roles.label
     if label is not None:
-        below = [cells[label] for cells in others if label < len(cells) and cells != first]
+        below = [cells[label] for cells in others if label < len(cells) and plain_names(cells) != plain_names(first)]
         if plain_name(first[label]) in map(plain_name, below):
             return False  # a label like the others
         return bool(roles.texts) or (len(first) == 2 and _NAME.fullmatch(first[1 - label].strip()) is not None)
@@ -147,7 +156,7 @@ def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference:
     if source.split == "test":
         return not unknown
     # Among names that are known a single other one is the label's: id, text, is_spam.
-    if len(unknown) != 1 or len(first) < 3 or not _NAME.fullmatch(first[unknown[0]].strip()):
+    if len(unknown) != 1 or len(first) < 3:
         return False
     return not any(cells[unknown[0]] == first[unknown[0]] for cells in others if len(cells) == len(first))
 
@@ -201,7 +210,7 @@ def _place(
     value = asked.get(option)
     if value is None:
         return None
-    plain = [plain_name(name) for name in names]
+    plain = plain_names(names)
     if plain_name(value) in plain:
         return plain.index(plain_name(value))
     if value.isdigit() and 1 <= int(value) <= width:
@@ -291,20 +300,32 @@ def _refuse_unknown_header(source: Source, first: Cells, others: Sequence[Cells]
 
 
 def _refuse_counter(source: Source, rows: Sequence[Cells], where: str) -> None:
-    """Raise DataError where the first of several columns numbers the rows."""
-    if len(rows) < _COUNTER_ROWS or len(rows[0]) < 2:
+    """Raise DataError where the first or the last of several columns numbers the rows or has a key for each."""
+    width = len(rows[0])
+    if len(rows) < _COUNTER_ROWS or width < 2:
         return
-    values = [cells[0].strip() for cells in rows]
+    text, label = (2, 3) if width > 2 else (1, 2)
+    remedy = f"say which columns to read, for example --text_column {text} --label_column {label}"
+    if source.split == "test":
+        remedy = "take it out (cut -f2-), or give the file a header (id, text)"
+    if _numbers_rows([cells[0].strip() for cells in rows], width):
+        shown = ", ".join(cells[0].strip() for cells in rows[:3])
+        raise DataError(f"{where}: column 1 numbers the rows ({shown} ...) and is no text: {remedy}")
+    last = [cells[-1].strip() for cells in rows if len(cells) == width]
+    if source.split != "test" and width > 2 and len(last) == len(rows) and _numbers_rows(last, width):
+        raise DataError(
+            f"{where}: column {width} numbers the rows ({', '.join(last[:3])} ...) and is no label: "
+            "say which columns to read, for example --text_column 1 --label_column 2"
+        )
+
+
+def _numbers_rows(values: Sequence[str], width: int) -> bool:
+    """Whether the values of a column count up; in a file of three or more columns also whether each is a key."""
     found = [_NUMBERED.fullmatch(value) for value in values]
     numbers = [int(match[2]) for match in found if match]
-    if len(numbers) < len(values) or len({match[1] for match in found if match}) > 1:
-        return
-    counts_up = all(after == before + 1 for before, after in zip(numbers, numbers[1:]))
-    # Rows that were shuffled after they were numbered.
-    shuffled = len(rows) > 2 * _COUNTER_ROWS and len(set(numbers)) == len(numbers) and len(rows[0]) > 2
-    if counts_up or shuffled:
-        text, label = (2, 3) if len(rows[0]) > 2 else (1, 2)
-        remedy = f"say which columns to read, for example --text_column {text} --label_column {label}"
-        if source.split == "test":
-            remedy = "take it out (cut -f2-), or give the file a header (id, text)"
-        raise DataError(f"{where}: column 1 numbers the rows ({', '.join(values[:3])} ...) and is no text: {remedy}")
+    one_prefix = len({match[1] for match in found if match}) == 1 and len(numbers) == len(values)
+    if one_prefix and all(after == before + 1 for before, after in zip(numbers, numbers[1:])):
+        return True
+    # Rows that were shuffled after they were numbered, or have keys.
+    many = len(values) > 2 * _COUNTER_ROWS and width > 2
+    return many and len(set(values)) == len(values) and all(map(_IDENTIFIER.fullmatch, values))

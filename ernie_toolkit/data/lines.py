@@ -39,9 +39,10 @@ def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]
 def read_all_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
     """Stream the lines of a text file, blank ones too, with their line numbers, counted from 1.
 
-    A byte order mark at the start and "\\r" before a line's end are taken away. Only "\\n" ends a line, so
-    that U+2028 and the like inside a text stay there. `encoding` is one of `file_options.ENCODINGS`. Raises
-    DataError on a file that cannot be opened, on one that is no text, and on bytes of another encoding.
+    Byte order marks at the start of a line (`cat` leaves them inside of files) and "\\r" before its end are taken
+    away. Only "\\n" ends a line, so that U+2028 and the like inside a text stay there. `encoding` is one of
+    `file_options.ENCODINGS`. Raises DataError on a file that cannot be opened, on one that is no text, and on bytes of
+    another encoding.
     """
     for number, line in lines_or_faults(path, encoding):
         if isinstance(line, DataError):
@@ -58,8 +59,8 @@ def lines_or_faults(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, 
                 yield from _wide_lines(path, stream, codec)
                 return
             for number, raw in enumerate(stream, 1):
-                if number == 1:
-                    raw = raw[len(_BOM) :] if raw.startswith(_BOM) else raw
+                while raw.startswith(_BOM):
+                    raw = raw[len(_BOM) :]
                 line: str | DataError
                 try:
                     line = raw.rstrip(b"\r\n").decode(codec)
@@ -82,9 +83,9 @@ def _wide_lines(path: Path, stream: BinaryIO, codec: str) -> Iterator[tuple[int,
         raise DataError(
             f"{path}:{number}: bytes that are not UTF-16, or a file that is cut off: save it as UTF-8"
         ) from None
-    lines = text[text.startswith("\ufeff") :].split("\n")
+    lines = text.split("\n")
     for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
-        yield number, line.rstrip("\r")
+        yield number, line.lstrip("\ufeff").rstrip("\r")
 
 
 def read_rows(path: Path, split: str, options: FileOptions, record: FileRecord) -> Iterator[tuple[int, str]]:

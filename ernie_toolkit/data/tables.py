@@ -1,15 +1,16 @@
-"""Rows of text files with columns: tab-separated, or comma-separated with the quoting of RFC 4180."""
+"""Rows of text files with columns: tab-separated, or separated by commas or semicolons with the quoting of RFC 4180."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import List, Tuple, Union
 
+from ernie_toolkit.data.column_names import is_known
 from ernie_toolkit.data.lines import lines_or_faults
 from ernie_toolkit.errors import DataError
 
@@ -19,9 +20,12 @@ TableRow = Tuple[int, Union[Cells, DataError]]
 """The number of a row's first line, and its columns, none for a blank row, or why it cannot be read."""
 
 _WRAPPED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
-# What Python's csv module says where a column goes on to the end of the file, or over its limit of 131,072 characters.
+# What Python's csv module says where a column goes on to the end of the file, or over its limit.
 _NEVER_CLOSED = ("unexpected end of data", "field larger than")
-_SEPARATOR_NAMES = {"\t": "tab", ",": "comma"}
+_COLUMN_LIMIT = 131_072
+SEPARATOR_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon"}
+# What Excel writes above the rows of a file, and reads, to tell what stands between columns.
+_DECLARED = re.compile(r'"?sep=([,;\t])"?[,;\s]*', re.IGNORECASE)
 # Of so many rows with quotation marks around a column each, they are the file's and not the texts'.
 _QUOTED_ROWS = 3
 
@@ -43,15 +47,16 @@ class Table:
     @property
     def format(self) -> str:
         """How the file was read, for people."""
-        return f"{_SEPARATOR_NAMES[self.separator]}-separated{', quotation marks of CSV taken off' * self.quoted}"
+        return f"{SEPARATOR_NAMES[self.separator]}-separated{', quotation marks of CSV taken off' * self.quoted}"
 
 
-def read_table(path: Path, encoding: str, limit: int | None = None) -> Table:
-    """The rows of a file: comma-separated where its name ends with .csv, else tab-separated.
+def read_table(path: Path, encoding: str, limit: int | None = None, semicolons: bool = True) -> Table:
+    """The rows of a file: as CSV where its name ends with .csv, else tab-separated.
 
     Quotation marks are CSV's in a .csv file. In other files they are the text's own, but for files that nothing but a
     writer of CSV makes (`_tab_rows`). Raises DataError on a file that cannot be read, and on a quotation mark that is
-    never closed. `limit`: how many lines are looked at.
+    never closed. `limit`: how many lines are looked at. `semicolons`: whether they may part the columns of a .csv file
+    without a header; of a file with one text a row they are rather the texts'.
     """
     lines: list[Line] = []
     faults: list[TableRow] = []
@@ -61,12 +66,12 @@ def read_table(path: Path, encoding: str, limit: int | None = None) -> Table:
         else:
             faults.append((number, line))
     notices: list[str] = []
-    separator = _separator(path, lines)
+    separator, lines = _separator(path, lines, semicolons)
     quoted = False
-    if separator == ",":
-        rows = _csv_rows(path, lines, separator)
-    else:
+    if separator == "\t":
         rows, quoted = _tab_rows(path, lines, notices)
+    else:
+        rows = _csv_rows(path, lines, separator)
     if faults:
         rows = sorted([*rows, *faults], key=lambda row: row[0])
     rows = [(number, cells if isinstance(cells, DataError) or _filled(cells) else []) for number, cells in rows]
@@ -77,16 +82,15 @@ def read_table(path: Path, encoding: str, limit: int | None = None) -> Table:
 
 
 def _without_empty_columns(rows: list[TableRow]) -> list[TableRow]:
-    """Rows without the columns at their end that no row fills, from the third on: spreadsheets leave such."""
+    """Rows without the columns at their end that no row fills, from the third on: spreadsheets and editors leave such.
+
+    Some rows may have more of them than others.
+    """
     filled = [cells for _, cells in rows if cells and not isinstance(cells, DataError)]
-    widths = {len(cells) for cells in filled}
-    if len(widths) != 1:
+    widest = max(map(len, filled), default=0)
+    if widest <= 2 or any(len(cells) == widest and cells[-1].strip() for cells in filled):
         return rows
-    width = end = widths.pop()
-    while end > 2 and not any(cells[end - 1].strip() for cells in filled):
-        end -= 1
-    if end == width:
-        return rows
+    end = max([2, *(place for cells in filled for place, cell in enumerate(cells, 1) if cell.strip())])
     return [(number, cells if isinstance(cells, DataError) else cells[:end]) for number, cells in rows]
 
 
@@ -94,16 +98,50 @@ def _filled(cells: Cells) -> bool:
     return bool("".join(cells).strip())
 
 
-def _separator(path: Path, lines: Iterable[Line]) -> str:
+def _separator(path: Path, lines: list[Line], semicolons: bool) -> tuple[str, list[Line]]:
+    """What stands between the columns of a file, and its lines without one that only declares that."""
     if path.suffix.lower() != ".csv":
-        return "\t"
+        return "\t", lines
+    declared = _DECLARED.fullmatch(lines[0][1]) if lines else None
+    if declared:
+        return declared[1], lines[1:]
     first = next((line for _, line in lines if line.strip()), "")
     # Several programs name tab-separated files so.
-    return "\t" if "\t" in first and "," not in first else ","
+    if "\t" in first and "," not in first:
+        return "\t", lines
+    semicolons = semicolons or all(map(is_known, first.split(";")))
+    return (";" if semicolons and _has_semicolon_columns(path, lines) else ","), lines
+
+
+def _has_semicolon_columns(path: Path, lines: Sequence[Line]) -> bool:
+    """Whether semicolons part columns, as Excel has it in several countries: the same two or more in every row,
+    which commas do not give."""
+    if not any(";" in line for _, line in lines):
+        return False
+    widths = []
+    for separator in ";,":
+        try:
+            rows = [cells for _, cells in _csv_rows(path, lines, separator) if cells]
+        except DataError:
+            rows = []
+        found = {0 if isinstance(cells, DataError) else len(cells) for cells in rows if cells != [""]}
+        widths.append(found.pop() if len(found) == 1 else 0)
+    return widths[0] >= 2 > widths[1]
 
 
 def _csv_rows(path: Path, lines: Sequence[Line], separator: str) -> list[TableRow]:
-    """Rows by RFC 4180: a quoted column may hold separators, line ends, and quotation marks that are doubled."""
+    """Rows by RFC 4180: a quoted column may hold separators, line ends, and quotation marks that are doubled.
+
+    A column may be as long as the longest line; the limit of Python's csv module finds marks that are never closed.
+    """
+    before = csv.field_size_limit(max([_COLUMN_LIMIT, *(len(line) for _, line in lines)]))
+    try:
+        return _limited_csv_rows(path, lines, separator)
+    finally:
+        csv.field_size_limit(before)
+
+
+def _limited_csv_rows(path: Path, lines: Sequence[Line], separator: str) -> list[TableRow]:
     reader = csv.reader((line + "\n" for _, line in lines), delimiter=separator, strict=True)
     rows: list[TableRow] = []
     while reader.line_num < len(lines):
