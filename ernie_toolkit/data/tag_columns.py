@@ -14,7 +14,16 @@ from pathlib import Path
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileRecord
 from ernie_toolkit.data.lines import is_json
 from ernie_toolkit.data.tag_schemes import Place, parse_tag
-from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_not_blank, check_tokens, everywhere
+from ernie_toolkit.data.tag_sentences import (
+    UNSPACED,
+    Line,
+    Row,
+    Sentence,
+    TaggedFile,
+    check_tokens,
+    everywhere,
+    filled_line,
+)
 from ernie_toolkit.errors import ConfigError, DataError
 
 _JOINT = "\x02"
@@ -25,6 +34,8 @@ DOCUMENT_LINES = f"{_DOCUMENT} line(s)"
 COMMENT_LINES = "comment line(s)"
 _HEAD_LINES = 200
 _TAGGED_SHARE = 0.9
+# Words of Chinese have about two characters; lines with more than this on average are no tokens.
+_LONGEST_TOKENS = 4
 
 
 def is_joined(file: TaggedFile) -> bool:
@@ -49,8 +60,8 @@ def read_joined(file: TaggedFile) -> Iterator[Row]:
         yield number, partial(_joined_sentence, line, f"{file.path}:{number}")
 
 
-def _joined_sentence(line: str, where: str) -> Sentence:
-    check_not_blank(line, where)
+def _joined_sentence(row: Line, where: str) -> Sentence:
+    line = filled_line(row, where)
     text, tab, tags = line.rpartition("\t")
     tokens = (text if tab else line).split(_JOINT)
     place = everywhere(where)
@@ -68,15 +79,22 @@ def read_columns(file: TaggedFile) -> Iterator[Row]:
     column = _tag_column(file.options.tag_column)
     block: list[str] = []
     first = 0
-    for number, line in file.lines():
+    fault: DataError | None = None  # of a line of the sentence
+    for number, line in file.lines_or_faults():
+        if isinstance(line, DataError):
+            first = first if block or fault else number
+            fault = fault or line
+            continue
         if not line or (line[0] == "-" and line.split(None, 1)[0] == _DOCUMENT):
-            if block and parse is not None:
+            if fault:
+                yield first, partial(_fail, fault)
+            elif block and parse is not None:
                 yield first, partial(parse, block, first)
-            block = []
+            block, fault = [], None
             if line:
                 file.record.leave_out(DOCUMENT_LINES, number)
             continue
-        if not block:
+        if not block and not fault:
             if line[0] == "#" and _is_comment(line):
                 file.record.leave_out(COMMENT_LINES, number)
                 continue
@@ -85,8 +103,14 @@ def read_columns(file: TaggedFile) -> Iterator[Row]:
                 file.record.format = parse.form
             first = number
         block.append(line)
-    if block and parse is not None:
+    if fault:
+        yield first, partial(_fail, fault)
+    elif block and parse is not None:
         yield first, partial(parse, block, first)
+
+
+def _fail(error: DataError) -> Sentence:
+    raise error
 
 
 def _parser(file: TaggedFile, column: int | None, line: str, where: str) -> _Untagged | _TokenAndTag | _Columns:
@@ -190,6 +214,11 @@ class _Untagged:
                 raise DataError(
                     f"{place(index)}: a tag in a file that begins without: give tags to all lines or to none"
                 )
+        if len(block) > 1 and sum(len(UNSPACED.findall(line)) for line in block) > _LONGEST_TOKENS * len(block):
+            raise DataError(
+                f"{place(0)}: {len(block)} lines that read as texts, where a token a line is expected: put a blank "
+                'line between texts, or write one a line as JSON, {"text": ...}, in a file named .jsonl'
+            )
         return Sentence(block, None, place)
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Collection, Optional, Tuple
+from typing import Any, Callable, Collection, Optional, Tuple, Union
 
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
-from ernie_toolkit.data.lines import read_all_lines
+from ernie_toolkit.data.lines import lines_or_faults, read_all_lines
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.data.tag_schemes import Place
 from ernie_toolkit.errors import DataError
+
+# Ideographs, kana, bopomofo and hangul, with their marks: words of these are written without spaces between.
+UNSPACED = re.compile(
+    "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
+)
+
+Line = Union[str, DataError]
+"""A line, or why it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +34,21 @@ class TaggedFile:
     known: Collection[str] = ()
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Every line with its number from 1: the one place where the bytes of tagged files are decoded."""
+        """Every line with its number from 1; raises DataError at one that cannot be read."""
         return read_all_lines(self.path, self.options.encoding)
 
-    def rows(self) -> Iterator[tuple[int, str]]:
+    def lines_or_faults(self) -> Iterator[tuple[int, Line]]:
+        """As `lines`, with the error of a single line in its place."""
+        return lines_or_faults(self.path, self.options.encoding)
+
+    def rows(self) -> Iterator[tuple[int, Line]]:
         """The lines of a file with a sentence a line; a blank line between rows to predict comes as "".
 
         Elsewhere blank lines are no rows, and nowhere are those at the end of the file.
         """
         blank: list[int] = []
-        for number, line in self.lines():
-            if not line.strip():
+        for number, line in self.lines_or_faults():
+            if isinstance(line, str) and not line.strip():
                 blank.append(number)
                 continue
             if self.split == "test":
@@ -77,7 +90,10 @@ def check_tokens(tokens: Sequence[str], place: Place) -> None:
         raise DataError(f"{place(index)}: token {index + 1} is empty: take it and its tag out")
 
 
-def check_not_blank(line: str, where: str) -> None:
-    """Raise DataError on a blank line where a row to predict belongs."""
+def filled_line(line: Line, where: str) -> str:
+    """The line; DataError where it cannot be read, or is blank where a row to predict belongs."""
+    if isinstance(line, DataError):
+        raise line
     if not line:
         raise DataError(f"{where}: a blank line between the sentences to predict: fill it or take it out")
+    return line
