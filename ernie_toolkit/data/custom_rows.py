@@ -116,6 +116,8 @@ def _column_rows(
             record.blank_lines += 1
             continue
         try:
+            if not cells:
+                raise blank_row(where, options)
             row = _row(cells, layout, split, table, ids, where, number, index)
         except DataError as error:
             record.skip(error, number, options, split, index)
@@ -128,8 +130,6 @@ def _row(
 ) -> RawRow:
     if isinstance(cells, DataError):
         raise cells
-    if not cells:
-        raise blank_row(where)
     if layout.names and tuple(cell.strip() for cell in cells) == layout.names:
         raise DataError(f"{where}: the header stands there again: take the line out")
     if len(cells) != layout.width:

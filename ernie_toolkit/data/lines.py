@@ -100,7 +100,7 @@ def read_rows(path: Path, split: str, options: FileOptions, record: FileRecord) 
             continue
         if split == "test":
             for missing in blank:
-                record.skip(blank_row(f"{path}:{missing}"), missing, options, split, missing - 1)
+                record.skip(blank_row(f"{path}:{missing}", options), missing, options, split, missing - 1)
         else:
             record.blank_lines += len(blank)
         blank.clear()
@@ -111,9 +111,10 @@ def read_rows(path: Path, split: str, options: FileOptions, record: FileRecord) 
     record.blank_lines += len(blank)
 
 
-def blank_row(where: str) -> DataError:
-    """The error of a row to predict that holds nothing."""
-    return DataError(f"{where}: a blank line: fill it or take it out, or give --on_error skip for an answer of null")
+def blank_row(where: str, options: FileOptions) -> DataError:
+    """The error of a row to predict that holds nothing, or its reason where such rows are skipped."""
+    skip = "" if options.on_error == "skip" else ", or give --on_error skip for an answer of null"
+    return DataError(f"{where}: a blank line: fill it or take it out{skip}")
 
 
 def read_objects(path: Path, split: str, options: FileOptions, record: FileRecord) -> Iterator[JsonRow]:
@@ -122,7 +123,7 @@ def read_objects(path: Path, split: str, options: FileOptions, record: FileRecor
     The list may stand under `data` in an object. Blank lines are treated as `read_rows` does, rows to predict that
     are no object likewise. Raises DataError with the place, "file:line" or "file: data[3]", on anything else.
     """
-    whole = _whole_list(path, options.encoding)
+    whole = whole_list(path, options.encoding)
     if whole is not None:
         record.format = "JSON list"
         for index, value in enumerate(whole):
@@ -144,7 +145,7 @@ def read_objects(path: Path, split: str, options: FileOptions, record: FileRecor
         yield number - 1, number, where, row
 
 
-def _whole_list(path: Path, encoding: str) -> list[Any] | None:
+def whole_list(path: Path, encoding: str) -> list[Any] | None:
     """The rows of a file that is one JSON value, not an object a line; None for lines, which their reader checks."""
     lines = read_lines(path, encoding)
     first = next(lines, (0, ""))[1].lstrip()
