@@ -20,7 +20,17 @@ TRAINING_PACKAGES = (
     "paddle", "paddlenlp", "paddle2onnx", "paddleslim", "onnx", "onnx_graphsurgeon", "yaml", "matplotlib", "sklearn",
     "tqdm", "visualdl", "cleanlab", "pypinyin", "nlpcda", "jieba",
 )  # fmt: skip
-INSTALL = "pip install -r requirements.txt -c constraints.txt"
+INSTALL = "pip install -r requirements.txt -c constraints.txt (or make venv)"
+# What computes where nothing is trained; requirements.txt has it too.
+RUNTIME = "onnxruntime"
+INSTALL_RUNTIME = "pip install -r deploy/predictor/requirements_cpu.txt -c deploy/predictor/constraints.txt"
+
+
+def _install_command(package: str | None) -> str | None:
+    """What installs a package that one of the scripts needs; None for any other."""
+    if package in TRAINING_PACKAGES:
+        return INSTALL
+    return INSTALL_RUNTIME if package == RUNTIME else None
 
 
 class _Outlet(io.FileIO):
@@ -126,7 +136,7 @@ def hide_packages_notices() -> None:
 def exit_on_toolkit_error(prog: str) -> Iterator[None]:
     """Turn an error that the user can mend into one line on standard error and exit code 2.
 
-    So is a package that only training needs, where it is not installed, and, when all is done, standard output that
+    So is a package that a script needs, where it is not installed, and, when all is done, standard output that
     could not be written.
     """
     hide_packages_notices()
@@ -139,9 +149,10 @@ def exit_on_toolkit_error(prog: str) -> Iterator[None]:
         sys.stderr.write(f"{prog}: error: {' '.join(str(error).split())}\n")
         raise SystemExit(2) from None
     except ModuleNotFoundError as error:
-        if error.name not in TRAINING_PACKAGES:
+        command = _install_command(error.name)
+        if command is None:
             raise
-        sys.stderr.write(f"{prog}: error: {error.name} is not installed, which this needs: {INSTALL} (or make venv)\n")
+        sys.stderr.write(f"{prog}: error: {error.name} is not installed, which this needs: {command}\n")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         sys.stderr.write(f"{prog}: interrupted\n")
