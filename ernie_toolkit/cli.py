@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from ernie_toolkit.errors import ToolkitError
@@ -19,29 +20,65 @@ TRAINING_PACKAGES = (
     "paddle", "paddlenlp", "paddle2onnx", "paddleslim", "onnx", "onnx_graphsurgeon", "yaml", "matplotlib", "sklearn",
     "tqdm", "visualdl", "cleanlab", "pypinyin", "nlpcda", "jieba",
 )  # fmt: skip
-INSTALL = "pip install -r requirements.txt -c constraints.txt"
+INSTALL = "pip install -r requirements.txt -c constraints.txt (or make venv)"
+# What computes where nothing is trained; requirements.txt has it too.
+RUNTIME = "onnxruntime"
+INSTALL_RUNTIME = "pip install -r deploy/predictor/requirements_cpu.txt -c deploy/predictor/constraints.txt"
+
+
+def _install_command(package: str | None) -> str | None:
+    """What installs a package that one of the scripts needs; None for any other."""
+    if package in TRAINING_PACKAGES:
+        return INSTALL
+    return INSTALL_RUNTIME if package == RUNTIME else None
 
 
 class _Outlet(io.FileIO):
-    """A standard stream of which the rest is dropped when nobody reads it any more (`| head`): the work goes on."""
+    """A standard stream that never fails: where it cannot take more, the rest is dropped and the work goes on.
+
+    `failure`: why it took no more; None for a reader that went away (`| head`), who wants no more.
+    """
+
+    failure: str | None = None
 
     def write(self, data: Any) -> int:
         """Write some bytes; gives their number."""
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
+            self.failure = None if isinstance(error, BrokenPipeError) else str(error.strerror)
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             return len(data)
 
 
-def prepare_console() -> None:
-    """Let no script die of printing: what the console cannot show is written as an escape, a closed pipe is no error.
+def _open_closed_streams() -> None:
+    """Give standard streams that were closed (`>&-`) to the null device.
 
-    The encoding stays that of the console. Streams that are not the process's own (a notebook's, a test's) are left
+    Else the next file that is opened gets their number, and what libraries print would be written into it.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is not None or getattr(sys, f"__{name}__") is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open as long as the process
+
+
+def prepare_console() -> None:
+    """Let no script die of printing: what the console cannot show is written as an escape, what it cannot take is lost.
+
+    The encoding stays that of the console. A closed pipe or a closed stream is no error; of a full disk
+    `exit_on_toolkit_error` tells at the end. Streams that are not the process's own (a notebook's, a test's) are left
     as they are. To be called before anything is printed; `OneLineParser` does.
     """
+    _open_closed_streams()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if type(stream) is not io.TextIOWrapper or stream is not getattr(sys, f"__{name}__"):
@@ -58,6 +95,13 @@ def prepare_console() -> None:
             line_buffering=stream.line_buffering, write_through=stream.write_through,
         )  # fmt: skip
         setattr(sys, name, prepared)
+
+
+def _lost_output() -> str | None:
+    """Why part of standard output is not where it was sent to; None where all of it is."""
+    sys.stdout.flush()
+    outlet = getattr(sys.stdout, "buffer", None)
+    return getattr(getattr(outlet, "raw", outlet), "failure", None)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -92,18 +136,23 @@ def hide_packages_notices() -> None:
 def exit_on_toolkit_error(prog: str) -> Iterator[None]:
     """Turn an error that the user can mend into one line on standard error and exit code 2.
 
-    So is a package that only training needs, where it is not installed.
+    So is a package that a script needs, where it is not installed, and, when all is done, standard output that
+    could not be written.
     """
     hide_packages_notices()
     try:
         yield
+        lost = _lost_output()
+        if lost:
+            raise ToolkitError(f"standard output could not be written ({lost}): what was printed there is not complete")
     except ToolkitError as error:
         sys.stderr.write(f"{prog}: error: {' '.join(str(error).split())}\n")
         raise SystemExit(2) from None
     except ModuleNotFoundError as error:
-        if error.name not in TRAINING_PACKAGES:
+        command = _install_command(error.name)
+        if command is None:
             raise
-        sys.stderr.write(f"{prog}: error: {error.name} is not installed, which this needs: {INSTALL} (or make venv)\n")
+        sys.stderr.write(f"{prog}: error: {error.name} is not installed, which this needs: {command}\n")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         sys.stderr.write(f"{prog}: interrupted\n")

@@ -119,8 +119,11 @@ def as_inputs(texts: Texts, text_format: str) -> list[TextInput]:
 def _as_input(item: object, number: int, text_format: str) -> TextInput:
     """One input in its plain form: str, or a tuple of two."""
     parts = (item,) if isinstance(item, str) else item.tolist() if isinstance(item, np.ndarray) else item
-    if not isinstance(parts, (tuple, list)) or not all(isinstance(part, str) for part in parts):
+    if not isinstance(parts, (tuple, list)):
         raise DataError(f"input {number} is {_shown(item)}: this model reads {_wanted(text_format)}")
+    for place, part in enumerate(parts, 1):
+        if not isinstance(part, str):
+            raise DataError(f"input {number}: its part {place} is {_shown(part)}, where a text must be: {item!r:.60}")
     if text_format not in PAIR_FORMATS and not isinstance(item, str):
         raise DataError(
             f"input {number} is {len(parts)} text(s) in one ({item!r:.60}): this model reads single texts: "
@@ -131,7 +134,18 @@ def _as_input(item: object, number: int, text_format: str) -> TextInput:
         raise DataError(f"input {number} is {what} ({item!r:.60}): this model reads pairs: give {_wanted(text_format)}")
     if not all(part.strip() for part in parts):
         raise DataError(f"input {number} is an empty text: leave it out or fill it")
+    if not all(map(_is_whole, parts)):
+        raise DataError(f"input {number} holds half of a surrogate pair ({item!r:.60}): write the character itself")
     return str(parts[0]) if len(parts) == 1 else (str(parts[0]), str(parts[1]))
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text can be written down again: half a character, which Python allows, cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wanted(text_format: str) -> str:

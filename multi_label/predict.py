@@ -8,17 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
-from ernie_toolkit.data.file_options import ON_ERROR
-from ernie_toolkit.data.inputs import (
-    InputRow,
-    check_is_of_texts,
-    rows_in_order,
-    skipped_notice,
-    texts_to_predict,
-    with_answers,
-)
-from ernie_toolkit.data.label_sets import format_line, read_label_list, read_numbered_texts
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, notice, say, warn
+from ernie_toolkit.data.file_options import ON_ERROR, FileOptions, FileRecord
+from ernie_toolkit.data.inputs import InputRow, read_text_rows, skipped_notice, texts_to_predict, with_answers
+from ernie_toolkit.data.label_sets import format_line, read_label_list
 from ernie_toolkit.data.lines import is_json
 from ernie_toolkit.decoding import LabelSetAnswer
 from ernie_toolkit.devices import use_device
@@ -36,7 +29,9 @@ from ernie_toolkit.settings import add_options, resolve_options
 class PredictOptions(TrainedOptions):
     """What is predicted, and where answers go."""
 
-    data_file: str = option("data.txt", "name of the file of texts in --dataset_dir, one a line")
+    data_file: str = option(
+        "data.txt", "name of the file of texts in --dataset_dir, one a line, or JSON lines (.json, .jsonl)"
+    )
     output_file: str = option(
         "output.txt", "file to write text<TAB>label,label to; named .jsonl: JSON with lines and confidences"
     )
@@ -79,8 +74,11 @@ def main(argv: Sequence[str]) -> None:
         data = Path(options.dataset_dir)
         if (data / options.label_file).is_file() or "label_file" in vars(given):
             check_labels(directory, read_label_list(data / options.label_file), data / options.label_file)
-        check_is_of_texts(data / options.data_file, encoding=options.encoding)
-        rows = rows_in_order(*read_numbered_texts(data / options.data_file, options.on_error, options.encoding))
+        record = FileRecord()
+        reading = FileOptions(encoding=options.encoding, on_error=options.on_error)
+        rows = read_text_rows(data / options.data_file, reading, record)
+        for message in record.notices:
+            notice(message)
         texts = [str(text) for text in texts_to_predict(rows)]
         use_device(options.device or None)
         trained = load_trained(options.params_path, options.max_seq_length, options.threshold)

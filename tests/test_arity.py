@@ -112,9 +112,9 @@ class Table:
         ([float("nan")], "input 1 is of type float"),
         ([b"abc"], "input 1 is of type bytes"),
         ([{"text": "a"}], "input 1 is of type dict"),
-        ([["a", 1]], "input 1 is of type list"),
-        ([("a", None)], "input 1 is of type tuple"),
-        ([[["a", "b"]]], "input 1 is of type list"),
+        ([["a", 1]], "input 1: its part 2 is of type int"),
+        ([("a", None)], "input 1: its part 2 is None"),
+        ([[["a", "b"]]], "input 1: its part 1 is of type list"),
         ([["a", "b", "c"]], r"input 1 is 3 text\(s\) in one"),
         ([[]], r"input 1 is 0 text\(s\) in one"),
         ([()], r"input 1 is 0 text\(s\) in one"),
@@ -133,6 +133,8 @@ def test_kinds_are_not_mixed_and_empty_texts_are_found() -> None:
         (["a", " \n"], "sentence", "input 2 is an empty text"),
         ("　", "characters", "input 1 is an empty text"),
         (("a", ""), "pair", "input 1 is an empty text"),
+        (["a", "b\ud83d"], "characters", "input 2 holds half of a surrogate pair"),
+        ([("\udc80", "b")], "question_context", "input 1 holds half of a surrogate pair"),
         ([["a"]], "sentence", "input 1 is 1 text"),
     ):
         with pytest.raises(DataError, match=message):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import ROOT
@@ -149,3 +150,47 @@ def test_preparing_twice_is_preparing_once() -> None:
             [sys.executable, *options, "-c", code], capture_output=True, env=environment("latin-1"), check=True
         )
         assert done.stdout == b"a\n\xe9\\u4e2d\\ud800\nc\n" and done.stderr == b"b\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_disk_that_is_full(infer_cpu: list[str], tmp_path: Path) -> None:
+    """No traceback, the file is whole, and the exit code says that what was printed is not."""
+    (tmp_path / "in.tsv").write_text("问\t答\n" * 400, encoding="utf-8")
+    for more, lost in (((), "stdout"), (("--output_file", "out.jsonl"), "stdout"), ((), "stderr")):
+        with Path("/dev/full").open("w") as full:
+            streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, lost: full}
+            command = [*infer_cpu, "--input_file", "in.tsv", *more]
+            done = subprocess.run(command, cwd=tmp_path, text=True, check=False, **streams)
+        if lost == "stderr":
+            assert done.returncode == 0 and done.stdout.count("label: ") == 400
+        else:
+            last = done.stderr.splitlines()[-1]
+            assert done.returncode == 2 and "Traceback" not in done.stderr and "No space left on device" in last
+    assert len((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()) == 400
+
+
+def test_streams_that_are_closed(tmp_path: Path) -> None:
+    """`>&- 2>&-`: scripts print to nobody, and no file that is opened gets the number of such a stream."""
+    code = (
+        "import os, sys; from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error\n"
+        "from ernie_toolkit.errors import DataError\n"
+        "OneLineParser(prog='x').parse_args([])\n"
+        "with exit_on_toolkit_error('x'), open('kept.txt', 'w') as kept:\n"
+        "    print('a', flush=True); sys.stderr.write('b'); os.write(1, b'c'); os.write(2, b'd')\n"
+        "    kept.write(f'{kept.fileno() > 2}'); kept.flush(); raise DataError('e')"
+    )
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code]
+        done = subprocess.run(command, capture_output=True, cwd=tmp_path, check=False)
+        assert done.returncode == 2 and (tmp_path / "kept.txt").read_text(encoding="utf-8") == "True"
+
+
+def test_texts_of_the_command_line_in_the_c_locale(infer_cpu: list[str]) -> None:
+    """Their bytes are UTF-8, though nothing says so."""
+    command = [*infer_cpu, "--text", "面条很香", "--text_pair", "汤太咸了"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(None), check=False)
+    shown = r"input: \u9762\u6761\u5f88\u9999 | \u6c64\u592a\u54b8\u4e86"
+    assert done.returncode == 0 and shown in done.stdout, done.stderr
+    command[command.index("汤太咸了")] = b"\xff\xfe"  # type: ignore[call-overload]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(None), check=False)
+    assert done.returncode == 2 and "half of a surrogate pair" in done.stderr

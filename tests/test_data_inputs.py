@@ -13,6 +13,7 @@ from ernie_toolkit.data.inputs import (
     check_is_of_texts,
     read_input_rows,
     read_inputs,
+    read_text_rows,
     rows_in_order,
     skipped_notice,
     texts_to_predict,
@@ -180,3 +181,58 @@ def test_columns_of_csv_and_lists_of_json(folder: Path) -> None:
     ]
     with pytest.raises(DataError, match=r"data\[1\]: a JSON number"):
         read_inputs(path, "sentence")
+
+
+def test_questions_that_cannot_be_read_keep_their_places(folder: Path) -> None:
+    """In a file of SQuAD's form rows have ids, and stand in the file's order with those that have no answer."""
+    names = ["q1", "q2", "q3", "q4"]
+    asked = [{"id": name, "question": "" if name in ("q1", "q3") else "谁？", "answers": []} for name in names]
+    rows = read_input_rows(write(folder / "in.json", squad(*asked)), "question_context", SKIP)
+    assert [(row.place, row.text is None) for row in rows] == [("q1", True), ("q2", False), ("q3", True), ("q4", False)]
+
+
+def test_a_list_of_questions_without_ids(folder: Path) -> None:
+    """A question and its context need no id to be asked, in a list as on lines."""
+    flat = [{"question": "谁？", "context": "李明。"}, {"question": "", "context": "李明。"}, "x"]
+    for content in (json.dumps(flat), json.dumps({"data": flat}, indent=1)):
+        rows = read_input_rows(write(folder / "in.json", content), "question_context", SKIP)
+        assert [(row.place, row.text) for row in rows] == [(1, ("谁？", "李明。")), (2, None), (3, None)]
+    flat[0] = {**flat[0], "id": "q9"}  # type: ignore[dict-item]
+    path = write(folder / "in.json", json.dumps(flat))
+    assert next(row.place for row in read_input_rows(path, "question_context", SKIP)) == "q9"
+
+
+def test_json_in_a_file_of_lines(folder: Path) -> None:
+    """It is not answered as text; a text in braces is one."""
+    for name in ("in.txt", "data.txt"):
+        path = write(folder / name, '{"text": "甲"}\n{"text": "乙"}\n')
+        with pytest.raises(DataError, match=r"JSON objects, .* name the file \.jsonl"):
+            read_input_rows(path, "sentence", SKIP)
+        with pytest.raises(DataError, match="JSON objects"):
+            read_text_rows(path, SKIP, FileRecord())
+    path = write(folder / "in.txt", '{笑}\n{"text": "甲"}\n')
+    assert len(read_input_rows(path, "sentence")) == 2
+
+
+def test_single_texts_as_they_stand(folder: Path) -> None:
+    """Commas and quotation marks are the text's own; JSON is read by its fields, and another encoding is told."""
+    record = FileRecord()
+    rows = read_text_rows(write(folder / "in.csv", '"好吃",贵\n\n不好吃\n'), SKIP, record)
+    assert [(row.place, row.text) for row in rows] == [(1, '"好吃",贵'), (2, None), (3, "不好吃")]
+    rows = read_text_rows(write(folder / "in.jsonl", '{"text": "甲"}\n\n{"text": 1}\n'), SKIP, record)
+    assert [(row.place, row.text) for row in rows] == [(1, "甲"), (2, None), (3, None)] and not record.notices
+    rows = read_text_rows(write(folder / "in.txt", "味道还是不错的".encode("utf-16")), FileOptions("auto"), record)
+    assert rows[0].text == "味道还是不错的" and "UTF-16" in record.notices[0]
+
+
+def test_reasons_do_not_name_what_was_already_done(folder: Path) -> None:
+    path = write(folder / "in.txt", "甲\n\n乙\n")
+    rows = read_input_rows(path, "sentence", SKIP)
+    assert rows[1].reason.endswith("a blank line: fill it or take it out")
+    with pytest.raises(DataError, match="--on_error skip"):
+        read_inputs(path, "sentence")
+
+
+def test_commas_of_a_text_in_csv(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"between quotation marks, or name the file \.txt"):
+        read_inputs(write(folder / "in.csv", "好吃,贵\n"), "sentence")

@@ -231,8 +231,49 @@ def test_blank_lines_between_rows_to_predict(tmp_path: Path, name: str, row: str
     examples, record = read(path, "test", on_error="skip")
     assert [(example["id"], example["line"]) for example in examples] == [(1, 2), (3, 4)]
     assert record.skipped == [
-        SkippedRow(line, f"{path}:{line}: a blank line: fill it or take it out") for line in (1, 3)
+        SkippedRow(line, f"{path}:{line}: a blank line: fill it or take it out", line - 1) for line in (1, 3)
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "places"),
+    [
+        ("in.txt", b"a\nb\n\n\xff\nc\n\nd\n", {1: "ab", 4: None, 7: "d"}),
+        ("in.txt", b"a\n\xff\n\nb\n\xff", {1: None, 4: None}),
+        ("in.txt", b"a\tO\n\nb\tO\n\xff\tO\n\nc\tO\n", {1: "a", 3: None, 6: "c"}),
+        ("in.txt", b"a\x02b\n\xffa\x02b\nc\x02d\n", {1: "ab", 2: None, 3: "cd"}),
+        ("in.jsonl", b'{"text": "a"}\n{"text": "\xff"}\n\n{"text": "b"}\n', {1: "a", 2: None, 3: None, 4: "b"}),
+    ],
+)
+def test_lines_to_predict_that_are_not_utf8(
+    tmp_path: Path, name: str, content: bytes, places: dict[int, str | None]
+) -> None:
+    """The sentence with such a line gets no answer; the others do, under the numbers that they have with it."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    examples, record = read(path, "test", on_error="skip")
+    answered = {example["line"]: example["text"] for example in examples}
+    assert answered == {line: text for line, text in places.items() if text is not None}
+    assert [row.place for row in record.skipped] == [line for line, text in places.items() if text is None]
+    numbers = {example["line"]: example["id"] for example in examples} | {row.place: row.row for row in record.skipped}
+    assert numbers == {line: number for number, line in enumerate(places)}
+    with pytest.raises(DataError, match="not UTF-8"):
+        read(path, "test")
+    with pytest.raises(DataError):
+        read(path, "dev", on_error="skip")
+
+
+def test_texts_where_tokens_are_expected(tmp_path: Path) -> None:
+    """Lines of Chinese sentences in a test file are not joined to one; words of Chinese and of English are tokens."""
+    path = write(tmp_path / "in.txt", "周宁去了广州\n明天又去上海\n")
+    with pytest.raises(DataError, match=r"in\.txt:1: 2 lines that read as texts"):
+        read(path, "test")
+    for content, found in (
+        ("周宁去了广州\n\n明天又去上海\n", ["周宁去了广州", "明天又去上海"]),
+        ("周宁\n去\n广州国际会展中心\n", ["周宁去广州国际会展中心"]),
+        ("international\ncongress\n", ["international congress"]),
+    ):
+        assert [example["text"] for example in read(write(path, content), "test")[0]] == found
 
 
 def test_tagged_files_among_plain_texts(tmp_path: Path) -> None:

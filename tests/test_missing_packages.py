@@ -15,11 +15,11 @@ from ernie_toolkit.models import Vocabulary, save_model
 
 # Python imports this before a script, in the processes that a script starts, too.
 HIDING = """
-import sys
+import os, sys
 
 class Hiding:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("paddle", "paddlenlp", "paddle2onnx"):
+        if name.split(".")[0] in os.environ.get("HIDDEN", "paddle paddlenlp paddle2onnx").split():
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Hiding())
@@ -72,6 +72,19 @@ def test_one_line_and_the_command(place: Path, model_dir: Path, bundle: Bundle, 
     errors = [line for line in done.stderr.splitlines() if ": error: " in line]
     assert any("is not installed, which this needs: pip install -r requirements.txt" in line for line in errors), errors
     assert len(errors) == (2 if script.startswith(("scripts/demo", "benchmarks/training_speed")) else 1)
+
+
+def test_prediction_without_its_runtime(place: Path, bundle: Bundle) -> None:
+    """Answered with what prediction alone takes, which is less than training does."""
+    path = os.pathsep.join((str(place / "hiding"), str(ROOT)))
+    script = str(ROOT / "deploy" / "predictor" / "infer_cpu.py")
+    done = subprocess.run(
+        [sys.executable, script, "--model_path", str(bundle.directory)], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": path, "HIDDEN": "onnxruntime"},
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "error: onnxruntime is not installed" in done.stderr
+    assert "pip install -r deploy/predictor/requirements_cpu.txt" in done.stderr
 
 
 def test_prediction_needs_none_of_it(place: Path, bundle: Bundle) -> None:

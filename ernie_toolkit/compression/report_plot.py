@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.compression.figures import best_tradeoffs, shown_figures
+from ernie_toolkit.compression.figures import best_tradeoffs, megabytes_text, shown_figures
 from ernie_toolkit.compression.report import Candidate, Report
 from ernie_toolkit.compression.report_table import STAR, metric_name
 from ernie_toolkit.files import replaced_file
@@ -186,18 +186,18 @@ def _legends(figure: "Figure", axes: "Axes", report: Report, points: Timed, name
     if largest:
         sizes = [LARGEST_DISC * share for share in (1.0, 0.5, 0.2)]
         discs = [
-            disc(_megabytes(largest * area / LARGEST_DISC), area, color="#eaeef2", markeredgecolor=FAINT)
+            disc(
+                f"{megabytes_text(report, largest * area / LARGEST_DISC)} MB",
+                area,
+                color="#eaeef2",
+                markeredgecolor=FAINT,
+            )
             for area in sizes
         ]
         figure.legend(
             handles=discs, loc="lower left", bbox_to_anchor=(axes.get_position().x1 + 0.008, 0.1), labelspacing=1.4,
             handletextpad=1.1, borderpad=0.8, title="size on disk", title_fontsize=8.5, **shared,
         )  # fmt: skip
-
-
-def _megabytes(size: float) -> str:
-    megabytes = size / 1e6
-    return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.2g} MB"
 
 
 def _name(axes: "Axes", named: Timed, front: Timed, points: Timed, areas: dict[str, float], report: Report) -> None:

@@ -11,7 +11,18 @@ from ernie_toolkit.data.column_names import is_known
 from ernie_toolkit.data.encodings import encoding_notice
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, Place, SkippedRow
 from ernie_toolkit.data.json_rows import texts_of_row
-from ernie_toolkit.data.lines import blank_row, check_text, is_json, parse_object, read_lines, read_objects, text_field
+from ernie_toolkit.data.label_sets import read_numbered_texts
+from ernie_toolkit.data.lines import (
+    blank_row,
+    check_text,
+    is_json,
+    parse_object,
+    read_lines,
+    read_objects,
+    text_field,
+    whole_list,
+)
+from ernie_toolkit.data.questions import ID_FIELDS, QUESTION_FIELDS
 from ernie_toolkit.data.readers import parse_row
 from ernie_toolkit.data.registry import DatasetSpec
 from ernie_toolkit.data.squad import read_squad
@@ -107,8 +118,8 @@ def read_input_rows(
         columns = f"{'comma' if table.separator == ',' else 'tab'}-separated column(s)"
         cells = ((place, f"{path}:{place}", row) for place, row in table.rows)
         rows = list(_parsed(cells, options, lambda row, where: _plain_input(row, text_format, columns, where, options)))
-    rows += [InputRow(None, skipped.place, skipped.reason) for skipped in record.skipped]
-    if all(isinstance(row.place, int) for row in rows):
+    if not squad:
+        rows += [InputRow(None, skipped.place, skipped.reason) for skipped in record.skipped]
         rows.sort(key=lambda row: cast(int, row.place))
     if not rows:
         raise DataError(f"{path}: no {'question' if squad else 'text'} in it: write one input a line")
@@ -136,7 +147,23 @@ def _parsed(
 
 def _questions(path: Path, options: FileOptions, record: FileRecord) -> list[InputRow]:
     examples = read_squad(path, "test", options, record)
-    return [InputRow((example["question"], example["context"]), example["id"]) for example in examples]
+    rows = [InputRow((example["question"], example["context"]), example["id"]) for example in examples]
+    for skipped in record.skipped:
+        rows.insert(cast(int, skipped.row), InputRow(None, skipped.place, skipped.reason))
+    return rows
+
+
+def read_text_rows(path: Path, options: FileOptions, record: FileRecord) -> list[InputRow]:
+    """The rows of a file of single texts, in which nothing but a tab separates: JSON, or a text a line as it stands.
+
+    As `read_input_rows`, but quotation marks and commas are the text's own whatever the file's name ends with.
+    """
+    if is_json(path):
+        return read_input_rows(path, "sentence", options, record=record)
+    notice = encoding_notice(path, options.encoding)
+    record.notices += [notice] if notice else []
+    check_is_of_texts(path, encoding=options.encoding)
+    return rows_in_order(*read_numbered_texts(path, options.on_error, options.encoding))
 
 
 def check_is_of_texts(
@@ -147,6 +174,10 @@ def check_is_of_texts(
     if rows and all(map(is_known, rows[0])):
         names = ", ".join(name.strip() for name in rows[0])
         raise DataError(f"{path}:1: a header ({names}), which would be answered as a text: take the line out")
+    if rows and all(len(row) == 1 and _is_object(row[0]) for row in rows):
+        raise DataError(
+            f"{path}: JSON objects, which would be answered as texts: name the file .jsonl, or write one text a line"
+        )
     tagged = _tagged_error(path, encoding)
     if tagged is not None:
         raise DataError(f"{path}: {tagged}")
@@ -165,12 +196,21 @@ def _tagged_error(path: Path, encoding: str) -> str | None:
 
 
 def _is_squad(path: Path, options: FileOptions) -> bool:
-    """Whether a file holds questions in a form of `read_squad`, and not a row with question and context a line."""
+    """Whether a file holds questions in a form of `read_squad`, and not rows of a question and its context alone."""
+    whole = whole_list(path, options.encoding)
+    flat = [row for row in whole or () if isinstance(row, dict)]
+    has_ids = any(name in row for row in flat for name in (*_GROUPS, *ID_FIELDS))
+    if not has_ids and any(name in row for row in flat for name in QUESTION_FIELDS):
+        return False
     lines = [line for _, line in read_lines(path, options.encoding)]
     rows = list(_objects(lines))
     if any("question" in row for row in rows) and len(rows) + 1 >= len(lines):
         return False
     return bool(lines) and (not rows or any(name in rows[0] for name in _GROUPS) or len(rows) < len(lines))
+
+
+def _is_object(line: str) -> bool:
+    return line.lstrip().startswith("{") and next(_objects([line]), None) is not None
 
 
 def _objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -205,7 +245,9 @@ def _plain_input(row: Sequence[str], text_format: str, columns: str, where: str,
         raise DataError(f"{where}: a model of the format '{text_format}' reads JSON lines: name the file .jsonl")
     if len(row) != expected:
         cut = {1: "cut -f1", 2: "cut -f1,2"}[expected]
-        hint = f" ({cut} drops a label)" if len(row) == expected + 1 and columns.startswith("tab") else ""
+        hint = f" ({cut} drops a label)" if len(row) == expected + 1 else ""
+        if columns.startswith("comma"):
+            hint = ": put texts with a comma between quotation marks, or name the file .txt"
         raise DataError(f"{where}: {len(row)} {columns}, the model reads {expected} text(s){hint}")
     texts = [check_text(text, f"column {number}", where) for number, text in enumerate(row, 1)]
     return texts[0] if expected == 1 else (texts[0], texts[1])

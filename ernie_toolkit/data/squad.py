@@ -61,13 +61,14 @@ def read_squad(
     The file is parsed whole, its questions are checked one by one as they are asked for. `record` is told the
     form, the ids of the questions that are left out, by reason, and why `dev` cannot be answered exactly. With
     `options.unanswerable` "score", unanswerable questions of `dev` stay, with `is_impossible` true and no answer.
-    Questions of `test` that cannot be read go to `record.skipped`, by id where they have one, where
-    `options.on_error` is "skip". Else raises DataError that names the file and the place in it
+    Questions of `test` that cannot be read go to `record.skipped`, by id where they have one and with their number
+    from 0, where `options.on_error` is "skip". Else raises DataError that names the file and the place in it
     ("data[0].paragraphs[2].qas[1]", or the line), on bad JSON its line and column, and on an id that occurs twice.
     """
     record = record or FileRecord()
     seen: set[str] = set()
     tally = _Tally(path, record)
+    number = 0  # of the questions that take part
     for entry in _questions(path, record, options.encoding):
         where, place = entry.where, entry.place
         try:
@@ -82,12 +83,14 @@ def read_squad(
                 raise entry.error
             question = check_question(entry.value, split, where, options.unanswerable)
         except DataError as error:
-            record.skip(error, place, options, split)
+            record.skip(error, place, options, split, number)
+            number += 1
             continue
         if question.reason:
             record.leave_out(question.reason, name)
         else:
             tally.add(question, split)
+            number += 1
             yield question.example
 
 

@@ -13,9 +13,18 @@ from pathlib import Path
 
 from ernie_toolkit.data.column_names import plain_name
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
-from ernie_toolkit.data.lines import blank_row, is_json
+from ernie_toolkit.data.lines import is_json
 from ernie_toolkit.data.tag_schemes import Place, may_be_tag, parse_tag
-from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_tokens, everywhere
+from ernie_toolkit.data.tag_sentences import (
+    UNSPACED,
+    Line,
+    Row,
+    Sentence,
+    TaggedFile,
+    check_tokens,
+    everywhere,
+    filled_line,
+)
 from ernie_toolkit.errors import ConfigError, DataError
 
 _JOINT = "\x02"
@@ -31,6 +40,8 @@ _TAGGED_SHARE = 0.9
 # Columns' names, as `plain_name` spells them; none of the second is a tag.
 _TOKEN_NAMES = {"token", "tokens", "word", "words", "char", "character", "text", "字", "字符", "词", "文本"}
 _TAG_NAMES = {"tag", "tags", "label", "labels", "ner", "nertag", "nertags", "entity", "标签", "标注", "实体"}
+# Words of Chinese have about two characters; lines with more than this on average are no tokens.
+_LONGEST_TOKENS = 4
 
 
 def is_joined(file: TaggedFile) -> bool:
@@ -55,9 +66,8 @@ def read_joined(file: TaggedFile) -> Iterator[Row]:
         yield number, partial(_joined_sentence, file, line, f"{file.path}:{number}")
 
 
-def _joined_sentence(file: TaggedFile, line: str, where: str) -> Sentence:
-    if not line:
-        raise blank_row(where, file.options)
+def _joined_sentence(file: TaggedFile, row: Line, where: str) -> Sentence:
+    line = filled_line(row, where, file.options)
     text, tab, tags = line.rpartition("\t")
     tokens = (text if tab else line).split(_JOINT)
     place = everywhere(where)
@@ -75,15 +85,22 @@ def read_columns(file: TaggedFile) -> Iterator[Row]:
     column = _tag_column(file.options.tag_column)
     block: list[str] = []
     first = 0
-    for number, line in file.lines():
+    fault: DataError | None = None  # of a line of the sentence
+    for number, line in file.lines_or_faults():
+        if isinstance(line, DataError):
+            first = first if block or fault else number
+            fault = fault or line
+            continue
         if not line or (line[0] == "-" and line.split(None, 1)[0] == _DOCUMENT):
-            if block and parse is not None:
+            if fault:
+                yield first, partial(_fail, fault)
+            elif block and parse is not None:
                 yield first, partial(parse, block, first)
-            block = []
+            block, fault = [], None
             if line:
                 file.record.leave_out(DOCUMENT_LINES, number)
             continue
-        if not block:
+        if not block and not fault:
             if line[0] == "#" and _is_comment(line):
                 file.record.leave_out(COMMENT_LINES, number)
                 continue
@@ -92,8 +109,14 @@ def read_columns(file: TaggedFile) -> Iterator[Row]:
                 file.record.format = parse.form
             first = number
         block.append(line)
-    if block and parse is not None:
+    if fault:
+        yield first, partial(_fail, fault)
+    elif block and parse is not None:
         yield first, partial(parse, block, first)
+
+
+def _fail(error: DataError) -> Sentence:
+    raise error
 
 
 def _parser(file: TaggedFile, column: int | None, line: str, where: str) -> _Untagged | _TokenAndTag | _Columns:
@@ -206,6 +229,11 @@ class _Untagged:
                 raise DataError(
                     f"{place(index)}: a tag in a file that begins without: give tags to all lines or to none"
                 )
+        if len(block) > 1 and sum(len(UNSPACED.findall(line)) for line in block) > _LONGEST_TOKENS * len(block):
+            raise DataError(
+                f"{place(0)}: {len(block)} lines that read as texts, where a token a line is expected: put a blank "
+                'line between texts, or write one a line as JSON, {"text": ...}, in a file named .jsonl'
+            )
         return Sentence(block, None, place)
 
 

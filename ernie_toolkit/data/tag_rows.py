@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Callable
 
-from ernie_toolkit.data.lines import blank_row, check_text, json_type, parse_object, whole_list
-from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile, check_tokens, everywhere
+from ernie_toolkit.data.lines import check_text, json_type, parse_object, whole_list
+from ernie_toolkit.data.tag_sentences import Line, Row, Sentence, TaggedFile, check_tokens, everywhere, filled_line
 from ernie_toolkit.data.tag_spans import SPAN_FORMS, SpanSet, read_label_studio, read_spans
 from ernie_toolkit.errors import DataError
 
@@ -199,7 +199,7 @@ def _list_of_texts(value: Any, what: str, where: str) -> list[str]:
 
 def _objects(file: TaggedFile) -> Iterator[tuple[int, Callable[[], dict[str, Any]]]]:
     """Each row's line, and what gives the row or raises its DataError."""
-    begin = next((line.lstrip()[0] for _, line in file.lines() if line.strip()), "")
+    begin = next((line.lstrip()[0] for _, line in file.lines_or_faults() if isinstance(line, str) and line.strip()), "")
     file.record.format = file.record.format or ("a JSON list" if begin == "[" else "JSON lines")
     if begin == "[":
         yield from _listed(file)
@@ -213,10 +213,8 @@ def _objects(file: TaggedFile) -> Iterator[tuple[int, Callable[[], dict[str, Any
         yield number, partial(_object_of_line, file, line, f"{file.path}:{number}")
 
 
-def _object_of_line(file: TaggedFile, line: str, where: str) -> dict[str, Any]:
-    if not line:
-        raise blank_row(where, file.options)
-    return parse_object(line, where)
+def _object_of_line(file: TaggedFile, line: Line, where: str) -> dict[str, Any]:
+    return parse_object(filled_line(line, where, file.options), where)
 
 
 def _object_of_value(value: Any, where: str) -> dict[str, Any]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Collection, Optional, Tuple
+from typing import Any, Callable, Collection, Optional, Tuple, Union
 
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
-from ernie_toolkit.data.lines import read_all_lines
+from ernie_toolkit.data.lines import blank_row, lines_or_faults, read_all_lines
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.data.tag_schemes import Place
 from ernie_toolkit.errors import DataError
+
+# Ideographs, kana, bopomofo and hangul, with their marks: words of these are written without spaces between.
+UNSPACED = re.compile(
+    "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
+)
+
+Line = Union[str, DataError]
+"""A line, or why it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +34,21 @@ class TaggedFile:
     known: Collection[str] = ()
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Every line with its number from 1: the one place where the bytes of tagged files are decoded."""
+        """Every line with its number from 1; raises DataError at one that cannot be read."""
         return read_all_lines(self.path, self.options.encoding)
 
-    def rows(self) -> Iterator[tuple[int, str]]:
+    def lines_or_faults(self) -> Iterator[tuple[int, Line]]:
+        """As `lines`, with the error of a single line in its place."""
+        return lines_or_faults(self.path, self.options.encoding)
+
+    def rows(self) -> Iterator[tuple[int, Line]]:
         """The lines of a file with a sentence a line; a blank line between rows to predict comes as "".
 
         Elsewhere blank lines are no rows, and nowhere are those at the end of the file.
         """
         blank: list[int] = []
-        for number, line in self.lines():
-            if not line.strip():
+        for number, line in self.lines_or_faults():
+            if isinstance(line, str) and not line.strip():
                 blank.append(number)
                 continue
             if self.split == "test":
@@ -76,3 +89,12 @@ def check_tokens(tokens: Sequence[str], place: Place) -> None:
     if "" in tokens:
         index = tokens.index("")
         raise DataError(f"{place(index)}: token {index + 1} is empty: take it and its tag out")
+
+
+def filled_line(line: Line, where: str, options: FileOptions) -> str:
+    """The line; DataError where it cannot be read, or is blank where a row to predict belongs."""
+    if isinstance(line, DataError):
+        raise line
+    if not line:
+        raise blank_row(where, options)
+    return line

@@ -8,7 +8,6 @@ with spans. `tag_columns` reads the first two, `tag_rows` and `tag_spans` the th
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, Split
 from ernie_toolkit.data.tag_columns import is_joined, looks_tagged, read_columns, read_joined, tagged_file_error
 from ernie_toolkit.data.tag_rows import read_rows, sentence_of_row, tokens_of_row
 from ernie_toolkit.data.tag_schemes import TagReader, bio_labels
-from ernie_toolkit.data.tag_sentences import Row, Sentence, TaggedFile
+from ernie_toolkit.data.tag_sentences import UNSPACED, Row, Sentence, TaggedFile
 from ernie_toolkit.errors import DataError
 from ernie_toolkit.pairing import strict_zip
 
@@ -29,11 +28,6 @@ __all__ = [
     "bio_labels", "join_tokens", "looks_tagged", "parse_tagged_row", "read_tagged", "read_tags", "tagged_file_error",
     "text_of_row",
 ]  # fmt: skip
-
-# Ideographs, kana, bopomofo and hangul, with their marks: words of these are written without spaces between.
-_UNSPACED = re.compile(
-    "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
-)
 
 
 def read_tagged(
@@ -59,7 +53,7 @@ def read_tagged(
                 continue
             example = _example(sentence, journal.tags, spec, split, index)
         except DataError as error:
-            file.record.skip(error, line, options, split)
+            file.record.skip(error, line, options, split, index)
             continue
         journal.note(sentence, line)
         example["line"] = line
@@ -164,7 +158,7 @@ def _spaced(before: str, token: str) -> bool:
 
 def _in_word(character: str) -> bool:
     category = unicodedata.category(character)
-    return (category[0] == "L" or category == "Nd") and not _UNSPACED.match(character)
+    return (category[0] == "L" or category == "Nd") and not UNSPACED.match(character)
 
 
 def _character_tags(tokens: Sequence[str], tags: Sequence[str]) -> list[str]:

@@ -93,12 +93,26 @@ def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[InputRow]:
             sys.stderr.write(f"notice: {notice}\n")
         return rows
     for name in ("text", "text_pair", "question", "context"):
+        setattr(args, name, [_as_typed(text) for text in getattr(args, name)])
         for number, text in enumerate(getattr(args, name), 1):
             try:
                 check_text(text, f"text {number}", f"--{name}")
             except DataError as error:
                 raise ConfigError(str(error)) from None
     return [InputRow(text) for text in _texts(args, info)]
+
+
+def _as_typed(text: str) -> str:
+    """An argument that a locale without Chinese (LC_ALL=C) has left undecoded, by its bytes in UTF-8 where they are it.
+
+    Any other text, half characters too, stays as it is.
+    """
+    if not any("\udc80" <= character <= "\udcff" for character in text):
+        return text
+    try:
+        return text.encode(sys.getfilesystemencoding(), "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _texts(args: argparse.Namespace, info: BundleInfo) -> Sequence[TextInput]:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from predictor import check_label_file, evaluate, find_bundle, show
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, warn
-from ernie_toolkit.data.inputs import InputRow, check_is_of_texts, rows_in_order, skipped_notice
-from ernie_toolkit.data.label_sets import LABEL_FILE, UNLABELLED_FILE, read_numbered_texts
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, notice, warn
+from ernie_toolkit.data.file_options import FileOptions, FileRecord
+from ernie_toolkit.data.inputs import InputRow, read_text_rows, skipped_notice
+from ernie_toolkit.data.label_sets import LABEL_FILE, UNLABELLED_FILE
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
@@ -82,8 +83,10 @@ def main(argv: Sequence[str]) -> None:
             check_label_file(bundle, directory / args.label_file)
         rows = [InputRow(text) for text in examples_of(bundle.info)]
         if args.dataset_dir and not args.perf:
-            check_is_of_texts(directory / UNLABELLED_FILE, encoding=args.encoding)
-            rows = rows_in_order(*read_numbered_texts(directory / UNLABELLED_FILE, args.on_error, args.encoding))
+            options, record = FileOptions(encoding=args.encoding, on_error=args.on_error), FileRecord()
+            rows = read_text_rows(directory / UNLABELLED_FILE, options, record)
+            for message in record.notices:
+                notice(message)
         predictor = Predictor(
             bundle.directory, args.device, args.num_threads, precision_of(args), args.max_seq_length,
             gpu=GpuOptions(args.device_id) if args.device == "gpu" else None, threshold=args.threshold,
