@@ -263,6 +263,18 @@ def test_lines_to_predict_that_are_not_utf8(
         read(path, "dev", on_error="skip")
 
 
+def test_a_file_without_a_row_that_can_be_read(tmp_path: Path) -> None:
+    """All skipped: the reason is not lost."""
+    train = write(tmp_path / "train.txt", "周 B-X\n宁 I-X\n")
+    path = tmp_path / "test.txt"
+    path.write_bytes(b"a\n\xff\n")
+    with pytest.raises(DataError, match=r"none of its 1 row\(s\) can be read, the first: .*test\.txt:2: .* not UTF-8"):
+        load_dataset(
+            "custom", task="token_cls", train_file=train, test_file=path, splits=("test",),
+            options=FileOptions(on_error="skip"),
+        )  # fmt: skip
+
+
 def test_texts_where_tokens_are_expected(tmp_path: Path) -> None:
     """Lines of Chinese sentences in a test file are not joined to one; words of Chinese and of English are tokens."""
     path = write(tmp_path / "in.txt", "周宁去了广州\n明天又去上海\n")
