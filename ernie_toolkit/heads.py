@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ernie_toolkit.data import DataSet
-from ernie_toolkit.data.label_spelling import visible
+from ernie_toolkit.data.label_spelling import label_key, visible
 from ernie_toolkit.pairing import strict_zip
 
 WEIGHT, BIAS = "classifier.weight", "classifier.bias"
@@ -86,13 +86,20 @@ def shown(labels: Sequence[str]) -> str:
 
 
 def map_head(trained: Sequence[str], labels: Sequence[str]) -> HeadMap:
-    """Find each of `labels` among those that a head was trained for."""
+    """Find each of `labels` among those that a head was trained for; else one that differs in width or blanks only."""
     places = {label: place for place, label in enumerate(trained)}
     wanted = set(labels)
+    alike: dict[str, list[int]] = {}
+    for label, place in places.items():
+        if label not in wanted:
+            alike.setdefault(label_key(label), []).append(place)
+    outputs: list[int | None] = []
+    for label in labels:
+        others = alike.get(label_key(label), [])
+        outputs.append(places[label] if label in places else others.pop() if len(others) == 1 else None)
+    used = set(outputs)
     return HeadMap(
-        tuple(labels),
-        tuple(places.get(label) for label in labels),
-        tuple(label for label in trained if label not in wanted),
+        tuple(labels), tuple(outputs), tuple(label for place, label in enumerate(trained) if place not in used)
     )
 
 

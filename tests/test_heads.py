@@ -25,7 +25,7 @@ from ernie_toolkit.heads import (
 from ernie_toolkit.models import Vocabulary, load_model, save_model, set_weights_file
 from ernie_toolkit.tasks import SequenceClassification
 
-NAMES = st.lists(st.text(min_size=1, max_size=4), min_size=1, max_size=8, unique=True)
+NAMES = st.lists(st.text("甲乙丙丁ab", min_size=1, max_size=4), min_size=1, max_size=8, unique=True)
 TAGS = ("B-LOC", "I-LOC", "B-PER", "I-PER", "O")
 
 
@@ -43,6 +43,13 @@ def test_outputs_go_to_the_labels_of_their_names(trained: list[str], others: lis
     assert set(plan.kept) == set(trained) & set(labels) and set(plan.new) == set(labels) - set(trained)
     assert set(plan.dropped) == set(trained) - set(labels)
     assert bool(plan.message("m")) == (trained != labels)
+
+
+def test_labels_that_differ_in_width_only_are_found() -> None:
+    assert map_head(("1", "正 面", "b"), ("正\u3000面", "１", "c")).outputs == (1, 0, None)
+    # Where both spellings are wanted, or two are alike, nothing is guessed.
+    assert map_head(("1",), ("1", "１")).outputs == (0, None)
+    assert map_head(("１", "1\u200b"), ("1", "x")).outputs == (None, None)
 
 
 @given(NAMES, st.randoms())
