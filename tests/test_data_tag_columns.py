@@ -268,7 +268,7 @@ def test_a_file_without_a_row_that_can_be_read(tmp_path: Path) -> None:
     train = write(tmp_path / "train.txt", "周 B-X\n宁 I-X\n")
     path = tmp_path / "test.txt"
     path.write_bytes(b"a\n\xff\n")
-    with pytest.raises(DataError, match=r"none of its 1 row\(s\) can be read, the first: .*test\.txt:2: .* not UTF-8"):
+    with pytest.raises(DataError, match=r"1 row\(s\) cannot be read, the first: .*test\.txt:2: .* not UTF-8"):
         load_dataset(
             "custom", task="token_cls", train_file=train, test_file=path, splits=("test",),
             options=FileOptions(on_error="skip"),

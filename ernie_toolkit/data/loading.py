@@ -185,9 +185,6 @@ def _read_files(spec: DatasetSpec, paths: Mapping[Split, Path], request: _Reques
         rows = read_examples(paths[split], spec, split, request.options, record)
         examples[split] = list(islice(rows, request.limits.get(split)))
         left_out[split] = record.left_out_count
-        if not examples[split] and record.skipped:
-            number, first = len(record.skipped), record.skipped[0].reason
-            raise DataError(f"{paths[split]}: none of its {number} row(s) can be read, the first: {first}")
         if not examples[split]:
             raise DataError(f"{paths[split]}: no rows to use in the {split} file: {_why_none(record)}")
         notice = encoding_notice(paths[split], request.options.encoding)
