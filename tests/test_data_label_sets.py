@@ -385,6 +385,13 @@ def test_every_row_is_in_one_part(count: int, seed: int, shares: tuple[float, ..
     assert [row for part in kept.values() for row in part] == rows
 
 
+@given(st.integers(3, 12), st.sampled_from([(0.8, 0.1, 0.1), (0.98, 0.01, 0.01), (0.1, 0.8, 0.1), (0.9, 0.1)]))
+def test_few_rows_leave_no_part_empty(count: int, shares: tuple[float, ...]) -> None:
+    parts = split_rows([{"sentence": str(number), "labels": ()} for number in range(count)], shares, 1)
+    assert all(parts[name] for name in ("train", "dev", "test")[: len(shares)])
+    assert sum(map(len, parts.values())) == count
+
+
 @pytest.mark.parametrize("shares", [(), (0.8,), (0.8, 0.1), (0.8, 0.1, 0.2), (1.1, -0.1, 0.0),
                                     (1.0, 0.0, 0.0), (1.0, 0.0), (0.5, 0.2, 0.2, 0.1)])  # fmt: skip
 def test_bad_shares(shares: tuple[float, ...]) -> None:

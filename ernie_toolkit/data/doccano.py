@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def split_rows(
 
     `shares`: of train; of train and dev; or of all three. `shuffle`: in an order drawn by the seed, else in their own.
     Raises ConfigError on other numbers of shares, on shares that are negative or add up to another sum, and where
-    a part of which a share is wanted gets no row (but test).
+    train or dev gets no row though a share is wanted.
     """
     shown = f"--splits {' '.join(map(str, shares))}"
     if not 1 <= len(shares) <= len(SPLITS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
@@ -192,15 +193,26 @@ def split_rows(
     order = list(range(len(rows)))
     if shuffle:
         random.Random(seed).shuffle(order)
-    wanted = (*shares, *(0.0,) * (len(SPLITS) - len(shares)))
-    first = round(wanted[0] * len(rows))
-    second = first + round(wanted[1] * len(rows)) if wanted[2] else len(rows)
-    cuts = (0, first, second, len(rows))
+    counts = _part_sizes(len(rows), (*shares, *(0.0,) * (len(SPLITS) - len(shares))))
+    cuts = list(accumulate(counts, initial=0))
     parts = {name: [rows[place] for place in order[cuts[n] : cuts[n + 1]]] for n, name in enumerate(SPLITS)}
     for name in SPLITS[: min(len(shares), 2)]:
         if not parts[name]:
             raise ConfigError(f"{shown}: {len(rows)} row(s) leave {name} empty: give it a larger share, or more rows")
     return parts
+
+
+def _part_sizes(rows: int, shares: Sequence[float]) -> list[int]:
+    """How many rows each part gets: its share rounded, but one at least where a share is wanted and rows are there."""
+    sizes = [round(share * rows) for share in shares]
+    last = max(place for place, share in enumerate(shares) if share)
+    sizes[last] += rows - sum(sizes)
+    for place, share in enumerate(shares):
+        largest = max(range(len(sizes)), key=sizes.__getitem__)
+        if share and not sizes[place] and sizes[largest] > 1:
+            sizes[place] += 1
+            sizes[largest] -= 1
+    return sizes
 
 
 def write_doccano(path: Path, rows: Sequence[Example]) -> None:
