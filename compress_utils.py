@@ -37,7 +37,16 @@ from ernie_toolkit.options import (
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, read_config, resolve_options
 from ernie_toolkit.tasks import TASKS, Task, make_task
-from utils import CONFIG_OPTIONS, SOURCE_NAMES, config_path, load_splits, trained_labels, with_config
+from utils import (
+    CONFIG_OPTIONS,
+    SOURCE_NAMES,
+    config_path,
+    load_splits,
+    names_data,
+    of_the_models_source,
+    trained_labels,
+    with_config,
+)
 
 # In these scripts --fp16 asks for an FP16 model, not for training in it.
 NOT_OF_TRAINING = ("fp16", "fp16_opt_level")
@@ -121,8 +130,8 @@ def load_data(
 
     `labels`: those that the model was trained for, in its order, which the data takes over; None where nothing tells.
     """
-    if record.get("data_source") == "sample" and source.data_source == "auto" and not source.data_dir:
-        source = dataclasses.replace(source, data_source="sample")
+    if not names_data(source):
+        source = of_the_models_source(source, record)
     limits = {"train": source.max_train_samples, "dev": source.max_dev_samples}
     return load_splits(source, task, limits, sample_allowed=False, options=options, labels=labels)
 

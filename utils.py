@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, WEIGHTS_FILE
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, is_main_process, notice, print_settings, say, warn
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ernie_toolkit.finetuning import Session
     from ernie_toolkit.training import TrainingResult
 
+Source = TypeVar("Source", bound=SourceOptions)
 STAGES = ("do_train", "do_eval", "do_predict", "do_export")
 # Real rows on which an exported model is compared with Paddle's.
 PARITY_ROWS = 64
@@ -106,7 +107,7 @@ def config_path(source: SourceOptions, given: argparse.Namespace) -> str:
     return str(Path(__file__).resolve().parent / source.config)
 
 
-def load_data(run: RunOptions, given: argparse.Namespace, task: str) -> DataSet:
+def load_data(run: RunOptions, given: argparse.Namespace, task: str, options: FileOptions) -> DataSet:
     """Load the splits that the stages need, and print what there is to know about them."""
     wanted = {"train": run.do_train, "dev": run.do_train or run.do_eval or run.do_export, "test": run.do_predict}
     limits = {split: getattr(run, f"max_{split}_samples") for split in wanted}
@@ -114,20 +115,23 @@ def load_data(run: RunOptions, given: argparse.Namespace, task: str) -> DataSet:
         limits["dev"] = min(limits["dev"] or PARITY_ROWS, PARITY_ROWS)
     sample_allowed = "model_name_or_path" not in vars(given) and not run.data_dir
     needed = {split: limits[split] for split, needed in wanted.items() if needed}
-    options = resolve_options(FileOptions, {}, given)
     labels = None if run.do_train else trained_labels(run.model_name_or_path, task)
-    if not run.do_train:
-        run = of_the_models_source(run)
+    if not run.do_train and not names_data(run):
+        run = of_the_models_source(run, read_metrics(Path(run.model_name_or_path)))
     return load_splits(run, task, needed, sample_allowed, options, run.test_file, labels)
 
 
-def of_the_models_source(run: RunOptions) -> RunOptions:
-    """The options with the sample as their data where the model was fine-tuned on it and no other data is named."""
-    named = run.data_dir or run.dataset == CUSTOM or run.data_source != "auto"
-    if named or not is_local(run.model_name_or_path):
-        return run
-    sampled = read_metrics(Path(run.model_name_or_path)).get("data_source") == SAMPLE
-    return dataclasses.replace(run, data_source=SAMPLE) if sampled else run
+def names_data(source: SourceOptions) -> bool:
+    """Whether the options say which data is read, not only of which data set."""
+    return bool(source.data_dir) or source.dataset == CUSTOM or source.data_source != "auto"
+
+
+def of_the_models_source(source: Source, record: Mapping[str, Any]) -> Source:
+    """The options with the sample as their data where the model was fine-tuned on it.
+
+    `record`: what is kept of the model's fine-tuning, empty where nothing is. To call where they name no data.
+    """
+    return dataclasses.replace(source, data_source=SAMPLE) if record.get("data_source") == SAMPLE else source
 
 
 def load_splits(
@@ -340,8 +344,9 @@ def run_script(task: str, dataset: str, description: str, argv: Sequence[str]) -
     with exit_on_toolkit_error(parser.prog):
         given = with_config(given, resolve_options(SourceOptions, defaults, given), task, RUN_NAMES)
         run = check_run(resolve_options(RunOptions, defaults, given), given, task)
-        settle(run, given, task, sample=False)  # a mistake in the settings is told before data is looked for
-        data = load_data(run, given, task)
+        # A mistake in the settings is told before data is looked for.
+        files = settle(run, given, task, sample=False).files
+        data = load_data(run, given, task, files)
         if run.do_train:
             place = Path(run.output_dir) / run.dataset
             resume = goes_on_in_place(run.resume, run.resume_from_checkpoint, place)

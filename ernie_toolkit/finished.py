@@ -9,6 +9,7 @@ from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.files import sha256_of
 from ernie_toolkit.models import CONFIG_FILE, WEIGHTS_FILE
 from ernie_toolkit.reporting import read_metrics
+from ernie_toolkit.training.checkpoints import CHECKPOINT_PREFIX
 from ernie_toolkit.training.run import CHECKPOINTS
 
 SAMPLE = "sample"
@@ -28,7 +29,7 @@ def check_replaceable(directory: Path, data_source: str | None, resume: bool, ov
     """
     if overwrite or not is_finished(directory):
         return ""
-    unfinished = any((directory / CHECKPOINTS).glob("checkpoint-*"))
+    unfinished = any((directory / CHECKPOINTS).glob(f"{CHECKPOINT_PREFIX}*"))
     if resume and unfinished:
         return ""
     if resume:

@@ -166,7 +166,7 @@ def test_processes_share_the_rows_of_an_epoch(session: Session) -> None:
 
 
 def test_checkpoints_move_with_their_directory(session: Session, tmp_path: Path) -> None:
-    from ernie_toolkit.training.trainer import last_checkpoint, repair_best_path
+    from ernie_toolkit.training.checkpoints import last_checkpoint, repair_best_path
 
     run(session, tmp_path / "run")
     (tmp_path / "run").rename(tmp_path / "moved")

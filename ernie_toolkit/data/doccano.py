@@ -19,7 +19,7 @@ from typing import Any
 from ernie_toolkit.data.file_options import FileOptions, FileRecord, Place
 from ernie_toolkit.data.label_sets import SEPARATOR
 from ernie_toolkit.data.label_spelling import joined_labels, label_key, spelling_notices
-from ernie_toolkit.data.lines import check_text, json_type, read_objects
+from ernie_toolkit.data.lines import check_text, field_names, json_type, read_objects
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import write_text
@@ -107,7 +107,7 @@ def read_doccano(
 
 def _fields(row: dict[str, Any], where: str) -> tuple[str, str]:
     """The names of the text's and the labels' field. Raises DataError where there is none, or two disagree."""
-    found = ", ".join(map(repr, row)) or "none"
+    found = field_names(row)
     text = next((name for name in TEXT_FIELDS if name in row), "")
     if not text:
         raise DataError(f"{where}: no text, its fields are {found}: {FORMS}")

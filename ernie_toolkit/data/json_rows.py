@@ -7,7 +7,7 @@ from typing import Any
 
 from ernie_toolkit.data.column_names import known_roles
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions
-from ernie_toolkit.data.lines import text_field
+from ernie_toolkit.data.lines import field_names, text_field
 from ernie_toolkit.errors import DataError
 
 _PAIR_FIELDS = (("sentence1", "sentence2"), ("text_a", "text_b"), ("text", "text_pair"))
@@ -33,7 +33,8 @@ def text_fields(row: Mapping[str, Any], options: FileOptions, where: str) -> tup
         return tuple(names[place] for place in places)
     raise DataError(
         f"{where}: no text: expected 'text' or 'sentence', or 'sentence1' and 'sentence2' "
-        f"(or text_a/text_b, text/text_pair), or a field that --text_column names; the fields are {_shown(row)}"
+        "(or text_a/text_b, text/text_pair), or a field that --text_column names; "
+        f"the fields are {field_names(list(row)[:20])}"
     )
 
 
@@ -73,7 +74,7 @@ def label_of_row(row: Mapping[str, Any], options: FileOptions, required: bool, w
         wanted = options.label_column or _LABEL_FIELD
         raise DataError(
             f"{where}: no label: expected one in field '{wanted}' (--label_column names another); "
-            f"the fields are {_shown(row)}"
+            f"the fields are {field_names(list(row)[:20])}"
         )
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -85,7 +86,3 @@ def label_of_row(row: Mapping[str, Any], options: FileOptions, required: bool, w
             "(a text, a whole number, true or false, or a list of one of these)"
         )
     return value
-
-
-def _shown(row: Mapping[str, Any]) -> str:
-    return ", ".join(map(repr, list(row)[:20])) or "none"

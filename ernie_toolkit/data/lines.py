@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, Tuple
 
@@ -165,7 +165,7 @@ def whole_list(path: Path, encoding: str) -> list[Any] | None:
     except (ValueError, RecursionError):
         return None
     if isinstance(value, dict) and not _is_table(value):
-        found = ", ".join(map(repr, list(value)[:10])) or "none"
+        found = field_names(list(value)[:10])
         raise DataError(
             f"{path}: one JSON object on several lines (its fields: {found}): {ONE_OBJECT_A_LINE}, or a list of objects"
         )
@@ -198,6 +198,11 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise DataError(f"{where}: a JSON {json_type(row)}, not an object: {ONE_OBJECT_A_LINE}")
     return row
+
+
+def field_names(row: Iterable[str]) -> str:
+    """The names of a row's fields, for messages."""
+    return ", ".join(map(repr, row)) or "none"
 
 
 def text_field(row: dict[str, Any], name: str, where: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional, Tuple
 
-from ernie_toolkit.data.lines import check_text, json_type
+from ernie_toolkit.data.lines import check_text, field_names, json_type
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import DataError
@@ -116,11 +116,6 @@ def locate(context: str, answer: str, start: int | None) -> tuple[int, int] | No
     if context.find(answer, first + 1) >= 0:
         return None
     return first, first + len(answer)
-
-
-def field_names(row: dict[str, Any]) -> str:
-    """The names of a row's fields, for messages."""
-    return ", ".join(map(repr, row)) or "none"
 
 
 def first_text(row: dict[str, Any], names: Sequence[str], where: str) -> str:

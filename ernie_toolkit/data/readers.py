@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
-from ernie_toolkit.data.lines import check_text, read_objects, text_field
+from ernie_toolkit.data.lines import check_text, field_names, read_objects, text_field
 from ernie_toolkit.data.registry import DatasetSpec, Split
 from ernie_toolkit.errors import DataError
 
@@ -88,7 +88,7 @@ def parse_label(row: dict[str, Any], spec: DatasetSpec, split: Split, where: str
     if value is None or value == "":
         if split == "test":
             return None
-        found = ", ".join(map(repr, row)) or "none"
+        found = field_names(row)
         raise DataError(
             f"{where}: no label: a row of the {split} file needs a field 'label'; the fields are {found:.200}"
         )

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, Place
-from ernie_toolkit.data.lines import json_type, parse_object, read_all_lines
+from ernie_toolkit.data.lines import field_names, json_type, parse_object, read_all_lines
 from ernie_toolkit.data.questions import (
     CONTEXT_FIELDS,
     QUESTION_FIELDS,
     CheckedQuestion,
     check_question,
-    field_names,
     question_id,
 )
 from ernie_toolkit.data.readers import Example

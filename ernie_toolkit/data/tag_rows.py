@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Callable
 
-from ernie_toolkit.data.lines import check_text, json_type, parse_object, whole_list
+from ernie_toolkit.data.lines import check_text, field_names, json_type, parse_object, whole_list
 from ernie_toolkit.data.tag_sentences import Line, Row, Sentence, TaggedFile, check_tokens, everywhere, filled_line
 from ernie_toolkit.data.tag_spans import SPAN_FORMS, SpanSet, read_label_studio, read_spans
 from ernie_toolkit.errors import DataError
@@ -149,8 +149,7 @@ def _text(row: dict[str, Any], where: str) -> str:
     for name in _TEXT_FIELDS:
         if name in row:
             return check_text(row[name], f"field '{name}'", where)
-    found = ", ".join(map(repr, row)) or "none"
-    raise DataError(f"{where}: no text: expected 'tokens', 'text' or 'sentence'; the fields are {found}")
+    raise DataError(f"{where}: no text: expected 'tokens', 'text' or 'sentence'; the fields are {field_names(row)}")
 
 
 def _task_field(data: dict[str, Any], where: str) -> str:
@@ -158,7 +157,7 @@ def _task_field(data: dict[str, Any], where: str) -> str:
     named = next((name for name in _TEXT_FIELDS if name in data), None)
     texts = [name for name, value in data.items() if isinstance(value, str)]
     if named is None and len(texts) != 1:
-        found = ", ".join(map(repr, data)) or "none"
+        found = field_names(data)
         raise DataError(
             f"{where}: no text: expected 'text', 'sentence' or one field with a text; the fields are {found}"
         )

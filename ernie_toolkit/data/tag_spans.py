@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ernie_toolkit.data.lines import json_type
+from ernie_toolkit.data.lines import field_names, json_type
 from ernie_toolkit.errors import DataError
 
 SPAN_FORMS = (
@@ -152,7 +152,7 @@ def _span(item: Any, text: str, where: str) -> Span:
 def _object_span(item: dict[str, Any], text: str, where: str) -> Span:
     names = [next((name for name in known if name in item), None) for known in (_STARTS, _ENDS, _TYPES)]
     if None in names:
-        found = ", ".join(map(repr, item)) or "none"
+        found = field_names(item)
         raise DataError(
             f"{where}: expected start and end (or start_offset and end_offset), and label, type or labels; the fields "
             f"are {found}"

@@ -10,9 +10,15 @@ from pathlib import Path
 
 from ernie_toolkit.cli import is_main_process, notice
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.training.checkpoints import (
+    CHECKPOINT_PREFIX,
+    STATE_FILE,
+    checkpoint_step,
+    last_checkpoint,
+    whole_checkpoints,
+)
 from ernie_toolkit.training.run import CHECKPOINTS, RUN_FILE
 
-PREFIX, STATE_FILE = "checkpoint-", "trainer_state.json"
 SET_ASIDE = "set_aside"
 # How long another process of a distributed run waits until the first one has brought the checkpoint, in seconds.
 WAIT_SECONDS = 120.0
@@ -44,34 +50,24 @@ def goes_on(resume: bool, resume_from: str, run_dir: Path, overwrite: bool) -> b
     return resume or resume_from.lower() == "true"
 
 
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])
-
-
-def _whole(directory: Path) -> list[Path]:
-    """The whole checkpoints in a directory, by step."""
-    found = [path for path in directory.glob(f"{PREFIX}*") if (path / STATE_FILE).is_file()]
-    return sorted((path for path in found if path.name.rpartition("-")[2].isdecimal()), key=_step)
-
-
 def find_checkpoint(resume_from: str) -> Path:
     """The checkpoint at a path, or the last one in the run or the checkpoints there.
 
     Raises ConfigError where there is none that is whole.
     """
     path = Path(resume_from)
-    if path.name.startswith(PREFIX):
-        if path in _whole(path.parent):
+    if path.name.startswith(CHECKPOINT_PREFIX):
+        if path in whole_checkpoints(path.parent):
             return path
         missing = f"has no {STATE_FILE}" if path.is_dir() else "is not there"
     else:
-        inside = [*_whole(path), *_whole(path / CHECKPOINTS)]
+        inside = [*whole_checkpoints(path), *whole_checkpoints(path / CHECKPOINTS)]
         if inside:
             return inside[-1]
-        missing = f"holds no {PREFIX}N" if path.is_dir() else "is not there"
+        missing = f"holds no {CHECKPOINT_PREFIX}N" if path.is_dir() else "is not there"
     raise ConfigError(
-        f"--resume_from_checkpoint {resume_from}: {missing}: give a checkpoint's directory, DIR/{PREFIX}N, that a run "
-        "which was cut off or --keep_checkpoints has left"
+        f"--resume_from_checkpoint {resume_from}: {missing}: give a checkpoint's directory, DIR/{CHECKPOINT_PREFIX}N, "
+        "that a run which was cut off or --keep_checkpoints has left"
     )
 
 
@@ -102,7 +98,7 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
         return _wait_for(target / found.name)
     best = _best_of(found)
     if found.parent.resolve() != target.resolve():
-        if _whole(target) and not overwrite:
+        if whole_checkpoints(target) and not overwrite:
             raise ConfigError(
                 f"{target} holds another unfinished run: drop it with --overwrite_output_dir, or give another place"
             )
@@ -114,7 +110,7 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
         if (found.parent / RUN_FILE).is_file():
             shutil.copyfile(found.parent / RUN_FILE, target / RUN_FILE)
         return target / found.name
-    later = [path for path in _whole(target) if _step(path) > _step(found)]
+    later = [path for path in whole_checkpoints(target) if checkpoint_step(path) > checkpoint_step(found)]
     for path in later:
         aside = target / SET_ASIDE / path.name
         aside.parent.mkdir(exist_ok=True)
@@ -129,7 +125,7 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
 def _wait_for(checkpoint: Path) -> Path:
     """Wait until a checkpoint is the last whole one of its run. Raises ConfigError where that does not happen."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while _whole(checkpoint.parent)[-1:] != [checkpoint]:
+    while last_checkpoint(checkpoint.parent) != checkpoint:
         if time.monotonic() > deadline:
             raise ConfigError(f"{checkpoint}: the first process did not bring it there: see its own message")
         time.sleep(0.1)

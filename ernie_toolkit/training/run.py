@@ -19,6 +19,7 @@ from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json
 from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.training.checkpoints import checkpoint_step, last_checkpoint, repair_best_path
 
 if TYPE_CHECKING:
     from paddlenlp.trainer import TrainingArguments
@@ -177,7 +178,7 @@ def _arguments(options: TrainingOptions, run_dir: Path, device: str, plan: Plan)
 
 def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwrite: bool, main: bool) -> Path | None:
     """The checkpoint to go on from, or None for a run from the start; ConfigError where the two do not fit."""
-    from ernie_toolkit.training.trainer import STAGING, last_checkpoint, repair_best_path
+    from ernie_toolkit.training.trainer import STAGING
 
     checkpoints = run_dir / CHECKPOINTS
     found = last_checkpoint(checkpoints)
@@ -239,7 +240,7 @@ def train(
 
     from ernie_toolkit.models import quiet_paddlenlp
     from ernie_toolkit.training.callbacks import RestoreRandomState
-    from ernie_toolkit.training.trainer import ToolkitTrainer, checkpoint_step
+    from ernie_toolkit.training.trainer import ToolkitTrainer
 
     if not (train_set.targets and dev_set.targets and len(train_set) and len(dev_set)):
         raise ConfigError("training needs at least one labelled training row and one labelled dev row")
@@ -281,8 +282,6 @@ def discard_checkpoints(run_dir: Path) -> None:
 
 
 def _result(trainer: Any, seconds: float, resumed_from_step: int) -> TrainingResult:
-    from ernie_toolkit.training.trainer import checkpoint_step
-
     state, best_step = trainer.state, trainer.state.global_step
     if trainer.args.load_best_model_at_end:
         best_step = checkpoint_step(state.best_model_checkpoint)

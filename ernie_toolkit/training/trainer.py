@@ -3,7 +3,6 @@
 Imports Paddle; import it inside a function.
 """
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +17,9 @@ from paddlenlp.trainer.trainer_utils import PREFIX_CHECKPOINT_DIR
 from ernie_toolkit.batching import shuffled_batches_by_length
 from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, in_order, run_share
 from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step
 from ernie_toolkit.training.selection import rank
 
-STATE_FILE = "trainer_state.json"
 STAGING = ".partial"
 Score = Callable[[Outputs], dict[str, float]]
 
@@ -187,23 +186,3 @@ class ToolkitTrainer(Trainer):
             self._rotate_checkpoints(use_mtime=False, output_dir=str(run_dir))
         if self.args.world_size > 1:
             paddle.distributed.barrier()
-
-
-def checkpoint_step(path: Path | str) -> int:
-    """The step at which a checkpoint was saved, by its directory's name."""
-    return int(Path(path).name.rpartition("-")[2])
-
-
-def last_checkpoint(run_dir: Path) -> Path | None:
-    """The whole checkpoint with the most steps, or None."""
-    whole = [path for path in run_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*") if (path / STATE_FILE).is_file()]
-    return max(whole, key=checkpoint_step, default=None)
-
-
-def repair_best_path(checkpoint: Path) -> None:
-    """Point a checkpoint's record of the best one into the directory where it lies now."""
-    path = checkpoint / STATE_FILE
-    state = json.loads(path.read_text(encoding="utf-8"))
-    if state.get("best_model_checkpoint"):
-        state["best_model_checkpoint"] = str(checkpoint.parent / Path(state["best_model_checkpoint"]).name)
-        path.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
