@@ -73,7 +73,8 @@ def main(argv: Sequence[str]) -> None:
         model_thresholds(options.params_path, options.threshold)  # a mistake is told before Paddle is loaded
         data = Path(options.dataset_dir)
         if (data / options.label_file).is_file() or "label_file" in vars(given):
-            check_labels(directory, read_label_list(data / options.label_file), data / options.label_file)
+            path = data / options.label_file
+            check_labels(directory, read_label_list(path, options.encoding), path)
         record = FileRecord()
         reading = FileOptions(encoding=options.encoding, on_error=options.on_error)
         rows = read_text_rows(data / options.data_file, reading, record)

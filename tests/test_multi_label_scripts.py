@@ -115,6 +115,27 @@ def test_export_and_prediction_agree(root: Path, place: Path, tmp_path: Path) ->
     assert all(line.count(",") == 9 for line in (tmp_path / "all.txt").read_text(encoding="utf-8").splitlines())
 
 
+def in_other_bytes(source: Path, target: Path, names: Sequence[str]) -> Path:
+    """Write some files of a data directory again, as GB18030."""
+    target.mkdir()
+    for name in names:
+        (target / name).write_text((source / name).read_text(encoding="utf-8"), encoding="gb18030")
+    return target
+
+
+def test_a_directory_in_another_encoding_is_predicted(root: Path, place: Path, tmp_path: Path) -> None:
+    other = in_other_bytes(place / "data", tmp_path / "data", ("label.txt", "data.txt"))
+    found = []
+    for data, encoding in ((place / "data", "utf-8"), (other, "auto"), (other, "gb18030")):
+        target = tmp_path / f"{encoding}.txt"
+        given = ("--dataset_dir", str(data), "--encoding", encoding, "--output_file", str(target))
+        done = call(root, place, "predict.py", *given)
+        assert done.returncode == 0, done.stderr
+        found.append(target.read_text(encoding="utf-8"))
+    assert found[0] == found[1] == found[2] and "\t" in found[0]
+    refused(call(root, place, "predict.py", "--dataset_dir", str(other)), "label.txt:1: byte 1 of the line")
+
+
 def test_training_goes_on_from_weights(root: Path, place: Path, tmp_path: Path) -> None:
     weights = place / "checkpoint/model_state.pdparams"
     # Steps too small to change anything: what is evaluated are the weights that were given.

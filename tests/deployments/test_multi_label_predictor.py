@@ -104,6 +104,16 @@ def test_perf_measures_f1_and_speed(
         assert f"accuracy {100 * (1 - 1 / len(TEXTS)):.2f}" in test and "f1 100.00" not in test
 
 
+def test_a_directory_in_another_encoding(python: Path, multi_label_bundle: Path, data: Path, tmp_path: Path) -> None:
+    for name in ("label.txt", "data.txt", "dev.txt"):
+        (tmp_path / name).write_text((data / name).read_text(encoding="utf-8"), encoding="gb18030")
+    model = ("--model_path_prefix", multi_label_bundle, "--num_threads", "1", "--dataset_dir")
+    other = (tmp_path, "--encoding", "auto")
+    assert infer(python, *model, *other) == infer(python, *model, data)
+    assert "micro f1 100.00, macro f1 100.00, accuracy 100.00" in infer(python, *model, *other, "--perf")
+    assert "label.txt:1: byte 1 of the line" in infer(python, *model, tmp_path, code=2)
+
+
 def test_mistakes_are_one_line(python: Path, multi_label_bundle: Path, data: Path, tmp_path: Path) -> None:
     model = ("--model_path_prefix", multi_label_bundle)
     assert "is not a bundle" in infer(python, "--model_path_prefix", tmp_path / "float32", code=2)

@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> None:
             )
         directory = Path(args.dataset_dir or ".")
         if args.dataset_dir and (directory / args.label_file).is_file():
-            check_label_file(bundle, directory / args.label_file)
+            check_label_file(bundle, directory / args.label_file, args.encoding)
         rows = [InputRow(text) for text in examples_of(bundle.info)]
         if args.dataset_dir and not args.perf:
             options, record = FileOptions(encoding=args.encoding, on_error=args.on_error), FileRecord()
@@ -95,7 +95,7 @@ def main(argv: Sequence[str]) -> None:
         for message in (*bundle.info.warnings, *([skipped] if skipped else [])):
             warn(message)
         if args.perf:
-            evaluate(predictor, directory, args.perf_dataset, args.label_file, args.batch_size)
+            evaluate(predictor, directory, args.perf_dataset, args.label_file, args.batch_size, args.encoding)
         else:
             show(predictor, rows, args.batch_size)
 

@@ -45,9 +45,9 @@ def check_labels(bundle: Bundle, labels: Sequence[str], where: Path) -> None:
         )
 
 
-def check_label_file(bundle: Bundle, path: Path) -> None:
+def check_label_file(bundle: Bundle, path: Path, encoding: str = "utf-8") -> None:
     """As `check_labels`, of a label file."""
-    check_labels(bundle, read_label_list(path), path)
+    check_labels(bundle, read_label_list(path, encoding), path)
 
 
 def show(predictor: Predictor, rows: Sequence[InputRow], batch_size: int) -> None:
@@ -58,9 +58,11 @@ def show(predictor: Predictor, rows: Sequence[InputRow], batch_size: int) -> Non
         print("-" * 28)
 
 
-def evaluate(predictor: Predictor, directory: Path, split: Split, label_file: str, batch_size: int) -> None:
+def evaluate(
+    predictor: Predictor, directory: Path, split: Split, label_file: str, batch_size: int, encoding: str = "utf-8"
+) -> None:
     """Print F1 of a labelled file, how many texts a second are predicted, and how long one alone takes."""
-    data = load_label_sets(directory, (split,), label_file=label_file)
+    data = load_label_sets(directory, (split,), label_file=label_file, encoding=encoding)
     for message in data.notices:
         warn(message)
     check_labels(predictor.bundle, data.spec.labels, directory / label_file)
