@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ernie_toolkit.data import custom_spec, load_dataset, read_clue_jsonl, read_custom
@@ -169,6 +169,9 @@ COMMON = (
     texts=st.lists(st.text(COMMON + "，。！abc12 ", min_size=4, max_size=30).filter(str.strip), min_size=2, max_size=9),
     codec=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "gbk"]),
 )
+@example(["1。。上", "1。。。"], "utf-16-le")  # "。" is two bytes of ASCII in UTF-16, "上" has the byte 10
+@example(["1。。。", "1。。。"], "utf-16-be")
+@example(["一一一一一地", "地一一一一一"], "utf-16-le")  # more zero bytes in "一" than in ASCII
 def test_every_encoding_gives_the_same_rows(tmp_path: Path, texts: list[str], codec: str) -> None:
     rows = "".join(f"{text}\t{'好坏'[number % 2]}\n" for number, text in enumerate(texts))
     path = put(tmp_path / "rows.tsv", rows.encode(codec))

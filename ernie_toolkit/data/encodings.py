@@ -184,20 +184,31 @@ def _marked(head: bytes) -> str | None:
 def _wide(head: bytes) -> str | None:
     """UTF-16 or UTF-32 without a mark: ASCII has zero bytes in it then, all on the same side."""
     odd, even = head[1::2].count(0), head[::2].count(0)
-    if 4 * (odd + even) < len(head) and _is_utf8_head(head):
-        return None  # UTF-8 with a zero byte here and there
+    # UTF-8 may have a zero byte here and there. Chinese text in UTF-16 may look like that too ("。" is two bytes of
+    # ASCII): then the zero bytes have to be all on the side where UTF-16 has them.
+    strictly = 4 * (odd + even) < len(head) and _is_utf8_head(head)
     for order, zeros, others in (("le", odd, even), ("be", even, odd)):
-        if _plausible(head, f"utf-32-{order}", 4):
+        if not strictly and _plausible(head, f"utf-32-{order}", 4):
             return f"utf-32-{order}"
-        # "一" (U+4E00) has its zero byte on the other side.
-        if zeros > others and _plausible(head, f"utf-16-{order}", 2):
+        likely = (zeros > others and not strictly) or not _odd_zeros(_text(head, f"utf-16-{order}", 2))
+        if likely and _plausible(head, f"utf-16-{order}", 2):
             return f"utf-16-{order}"
     return None
 
 
+def _odd_zeros(text: str) -> bool:
+    """Whether what was read as UTF-16 has no line, or a zero byte where Chinese and ASCII have none."""
+    # "一" (U+4E00) alone has its zero byte on the other side.
+    return "\n" not in text or any(ord(character) % 256 == 0 and character != "一" for character in text)
+
+
+def _text(head: bytes, codec: str, unit: int) -> str:
+    return head[: len(head) // unit * unit].decode(codec, errors="replace")
+
+
 def _plausible(head: bytes, codec: str, unit: int) -> bool:
     """Whether bytes are lines of text in a codec, Chinese or ASCII nearly all of it."""
-    text = head[: len(head) // unit * unit].decode(codec, errors="replace")
+    text = _text(head, codec, unit)
     # A byte 10 may be half of a character ("上", U+4E0A), but then other lines end as lines of this codec do.
     lines = "\n" in text or b"\n" not in head
     return lines and bool(text) and len(_PLAUSIBLE.findall(text)) >= 0.9 * len(text)
