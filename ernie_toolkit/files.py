@@ -1,23 +1,49 @@
-"""Files that are whole or not there: written under a temporary name beside the target, then renamed."""
+"""Files that are whole or not there: written under a temporary name beside the target, synced, then renamed.
+
+What a process that was killed has left under such a name is deleted by the next one that writes to the same place:
+every temporary name is locked by the process that writes to it, and a lock ends with its process.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.compat import exchange, lock
+from ernie_toolkit.errors import ConfigError, ToolkitError
+
+TEMPORARY, RETIRED = ".tmp", ".old"
+# What a file system says when it takes no more, whatever is written to it.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+# Libraries that write files in C++ say so in errors of their own; with less than this left it was the disk.
+_FULL_BYTES = 1 << 16
+# File names have 255 bytes at most; a temporary one is longer than its target's.
+_STEM_BYTES = 200
 
 
 def _no_place(path: Path, reason: str | OSError) -> ConfigError:
     text = reason if isinstance(reason, str) else reason.strerror or str(reason)
     return ConfigError(f"{path} cannot be written: {text}: give another name")
+
+
+def no_room(path: Path | str | None, error: OSError) -> ConfigError:
+    """The error of a disk that takes no more; what stood at `path` before is still there."""
+    where = f"{path} cannot be written" if path is not None else "a file cannot be written"
+    return ConfigError(f"{where}: {error.strerror}: make room there, or give a place on another disk")
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether an error says that a disk takes no more (full, over a quota or a size limit, read-only, broken)."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def _check_folder(path: Path) -> None:
@@ -43,29 +69,158 @@ def check_output_file(path: Path) -> None:
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a full disk's error within a block that writes to `path`, or for it, into a ConfigError."""
+    try:
+        yield
+    except ToolkitError:
+        raise
+    except Exception as error:
+        if is_no_room(error):
+            raise no_room(path, error) from None  # type: ignore[arg-type]
+        if _is_full(path):
+            raise no_room(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
+        raise
+
+
+def _is_full(path: Path) -> bool:
+    folder = next((parent for parent in path.absolute().parents if parent.is_dir()), None)
+    if folder is None or not hasattr(os, "statvfs"):
+        return False
+    found = os.statvfs(folder)
+    # Some file systems have no figures at all (0 blocks).
+    return found.f_blocks > 0 and found.f_bavail * found.f_frsize < _FULL_BYTES
+
+
+def sync_file(path: Path) -> None:
+    """Have a file's content on the disk before it counts."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_directory(path: Path) -> None:
+    """Have the names in a directory on the disk; does nothing on file systems that cannot."""
+    try:
+        sync_file(path)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
+            raise
+
+
+def sync_tree(directory: Path) -> None:
+    """Have all files under a directory, and their names, on the disk."""
+    for place, _, names in os.walk(directory, topdown=False):
+        for name in names:
+            path = Path(place) / name
+            if path.is_file() and not path.is_symlink():
+                sync_file(path)
+        sync_directory(Path(place))
+
+
+def _stem(path: Path) -> str:
+    """What temporary names beside a path begin with."""
+    if len(os.fsencode(path.name)) <= _STEM_BYTES:
+        return f".{path.name}."
+    return f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}."
+
+
+@contextmanager
+def scratch_directory(path: Path) -> Iterator[Path]:
+    """An empty directory beside `path` for what is made on the way to it; deleted at the end, by whoever comes next
+    where this process is killed."""
+    sweep(path)
+    temporary, handle = make_temporary(path)
+    try:
+        with writing(path):
+            yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)
+
+
+def make_temporary(path: Path) -> tuple[Path, int]:
+    """An empty directory of a temporary name beside `path`, and the handle that locks it, to be closed."""
+    temporary = Path(tempfile.mkdtemp(prefix=_stem(path), suffix=TEMPORARY, dir=path.parent))
+    handle = os.open(temporary, os.O_RDONLY)
+    lock(handle)
+    return temporary, handle
+
+
+def sweep(path: Path) -> None:
+    """Delete what processes that were killed have left under temporary names beside `path`.
+
+    What has a place of its own again (see `recover_directory`) is not touched, nor what a living process writes to.
+    """
+    recover_directory(path)
+    for left in _left(path.parent, _stem(path), (TEMPORARY, RETIRED)):
+        _delete_unlocked(left)
+
+
+def sweep_directory(directory: Path) -> None:
+    """Delete what processes that were killed have left under temporary names of any target in a directory."""
+    if directory.is_dir():
+        for left in _left(directory, ".", (TEMPORARY, RETIRED)):
+            _delete_unlocked(left)
+
+
+def _left(directory: Path, start: str, ends: tuple[str, ...]) -> list[Path]:
+    return [path for path in directory.iterdir() if path.name.startswith(start) and path.name.endswith(ends)]
+
+
+def _delete_unlocked(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return  # gone meanwhile, or none of ours
+    try:
+        if not lock(handle):
+            return
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _resolved(path: Path) -> Path:
+    """Where a path leads: what a link points to is replaced, and the link stays."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+@contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; rename it to `path` when the block ends well.
 
     An exception in the block removes the temporary file and leaves an earlier `path` as it was. Raises ConfigError
-    where `path` is a folder or a device, or no file can be made there.
+    where `path` is a folder or a device, no file can be made there, or the disk is full.
     """
     check_output_file(path)
+    path = _resolved(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        sweep(path)
+        handle, name = tempfile.mkstemp(prefix=_stem(path), suffix=TEMPORARY, dir=path.parent)
     except OSError as error:
-        raise _no_place(path, error) from None
-    os.close(handle)
+        raise (no_room(path, error) if is_no_room(error) else _no_place(path, error)) from None
+    lock(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        # mkstemp makes files private; the result gets the mode an ordinary open() would have given it.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
+        with writing(path):
+            yield temporary
+            # mkstemp makes files private; the result gets the mode an ordinary open() would have given it.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            sync_file(temporary)
+            os.replace(temporary, path)
+            sync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -74,38 +229,90 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def json_text(value: Any) -> str:
+    """A value as indented JSON, Chinese as it is, with a line end."""
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented UTF-8 JSON to `path`, whole or not at all."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    write_text(path, json_text(value))
 
 
 @contextmanager
 def replaced_directory(path: Path) -> Iterator[Path]:
     """Give an empty temporary directory beside `path`; let it take the place of `path` when the block ends well.
 
-    An exception in the block removes the temporary directory and leaves an earlier `path` as it was. Raises
-    ConfigError where `path` is a file, or no directory can be made there.
+    An exception in the block removes the temporary directory and leaves an earlier `path` as it was. The two change
+    places in one step where the system can do that. Raises ConfigError where `path` is a file, no directory can be
+    made there, or the disk is full.
     """
     try:
         if path.exists() and not path.is_dir():
             raise _no_place(path, "it is a file, not a folder")
         _check_folder(path)
+        path = _resolved(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        sweep(path)
+        temporary, handle = make_temporary(path)
     except OSError as error:
-        raise _no_place(path, error) from None
-    retired = temporary.with_suffix(".old")
+        raise (no_room(path, error) if is_no_room(error) else _no_place(path, error)) from None
     try:
-        yield temporary
-        temporary.chmod(0o755)
-        if path.exists():
-            os.replace(path, retired)
-        os.replace(temporary, path)
+        with writing(path):
+            yield temporary
+            temporary.chmod(0o755)
+            sync_tree(temporary)
+            _take_place(temporary, path)
+            sync_directory(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        if retired.exists() and not path.exists():  # the second rename failed: put the earlier one back
-            os.replace(retired, path)
-        shutil.rmtree(retired, ignore_errors=True)
+        os.close(handle)
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    """Let a directory take the place of another one, which is at the first one's name or gone afterwards."""
+    if not path.exists():
+        os.replace(temporary, path)
+        return
+    if exchange(temporary, path):
+        return
+    retired = temporary.with_suffix(RETIRED)
+    os.replace(path, retired)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        os.replace(retired, path)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def recover_directory(path: Path) -> bool:
+    """Put a directory back that was moved aside by a process killed before the new one was in its place.
+
+    Gives whether there was one. That can be on systems only where two directories cannot change places in one step.
+    """
+    if path.exists():
+        return False
+    left = _left(path.parent, _stem(path), (RETIRED,)) if path.parent.is_dir() else []
+    if not left:
+        return False
+    os.replace(max(left, key=lambda found: found.stat().st_mtime), path)
+    return True
+
+
+def remove_directory(path: Path) -> None:
+    """Delete a directory, which is there whole or not at all whenever this is cut off; nothing where there is none."""
+    sweep(path)
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    temporary, handle = make_temporary(path)
+    try:
+        os.replace(path, temporary / path.name)
+        sync_directory(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)
 
 
 def sha256_of(path: Path) -> str:

@@ -1,0 +1,59 @@
+"""What one operating system or Python has and another has not, in the form that the toolkit asks for."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
+
+# Linux' <fcntl.h> and <linux/fs.h>.
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+# A system or a file system that cannot: kernels before 3.15, some network file systems.
+_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+
+
+def lock(handle: int, wait: bool = False) -> bool:
+    """Lock an open file or directory until it is closed or the process ends; gives whether this process has it now.
+
+    `wait`: until another process gives it up. Where there are no locks (Windows, some network file systems) nobody
+    ever has one: what is locked elsewhere is never taken for left over.
+    """
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two names of one file system change what they stand for, in one step; gives whether that was possible.
+
+    Raises OSError where it is possible here and failed all the same.
+    """
+    rename = _renameat2()
+    if rename is None:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def _renameat2() -> Any:
+    """The system's call, glibc 2.28 and later; None where there is none."""
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+    except (OSError, TypeError):
+        return None
+    return getattr(library, "renameat2", None)
