@@ -206,26 +206,25 @@ def load_session(settings: Settings, data: DataSet, task: Task, device: str) -> 
 
 
 def train_model(session: "Session", settings: Settings, directory: Path, device: str) -> "TrainingResult":
-    """Fine-tune, save the best model and draw the training curve."""
-    from ernie_toolkit.models import save_model
-    from ernie_toolkit.reporting import plot_training_curve
-    from ernie_toolkit.training import discard_checkpoints
+    """Fine-tune, and save the best model with its figures and its training curve, together or not at all."""
+    from ernie_toolkit.models import stage_model
+    from ernie_toolkit.reporting import CURVE_FILE, METRICS_FILE, plot_training_curve
+    from ernie_toolkit.transactions import transaction
 
     run = settings.run
     resume = goes_on(run.resume, run.resume_from_checkpoint, directory, run.overwrite_output_dir)
     result = session.train(settings.training, directory, device, resume, run.overwrite_output_dir)
     if is_main_process():
-        save_model(session.loaded.model, session.loaded.vocabulary, directory)
+        title = f"{session.loaded.source} on {run.dataset} ({session.data.source})"
+        with transaction(directory) as files:
+            stage_model(session.loaded.model, session.loaded.vocabulary, files)
+            curve = files.path(directory / CURVE_FILE)
+            plot_training_curve(result.history, session.task.metrics[0], title, curve, result.best_step)
+            files.write_json(directory / METRICS_FILE, metrics_record(session, settings, result.metrics, result))
         for place in dict.fromkeys((directory / EXPORT_DIRECTORY, bundle_place(run))):
             dropped = drop_stale_bundle(place, directory / WEIGHTS_FILE)
             if dropped:
                 say(dropped)
-        title = f"{session.loaded.source} on {run.dataset} ({session.data.source})"
-        plot_training_curve(
-            result.history, session.task.metrics[0], title, directory / "training_curve.png", result.best_step
-        )
-        if not settings.training.keep_checkpoints:
-            discard_checkpoints(directory)
     kept = f"best on dev at step {result.best_step}" if settings.training.keeps_best else "the last step's weights"
     say(f"trained to step {result.steps} in {result.seconds:.1f} s; {kept}: {directory}")
     return result
@@ -236,32 +235,39 @@ def bundle_place(run: RunOptions) -> Path:
     return Path(run.export_model_dir) / run.dataset / EXPORT_DIRECTORY
 
 
-def write_metrics(
+def metrics_record(
     session: "Session", settings: Settings, metrics: dict[str, float], result: "TrainingResult | None"
-) -> None:
-    """Write figures, where they come from, settings and versions: metrics.json of a training run.
+) -> dict[str, Any]:
+    """Figures, where they come from, settings and versions, as metrics.json and eval_results.json have them.
 
-    An evaluation alone goes to eval_results.json, and leaves what training wrote as it is.
+    `result`: that of the training, None where a model was only evaluated.
     """
-    from ernie_toolkit.files import write_json
-    from ernie_toolkit.reporting import EVALUATION_FILE, METRICS_FILE, print_metrics, versions
+    from ernie_toolkit.reporting import versions
 
     run, data = settings.run, session.data
-    report: dict[str, Any] = {"dataset": run.dataset, "task": session.task.name, "metrics": metrics}
+    record: dict[str, Any] = {"dataset": run.dataset, "task": session.task.name, "metrics": metrics}
     if result is not None:
-        report["training"] = {
+        record["training"] = {
             "steps": result.steps, "best_step": result.best_step, "seconds": round(result.seconds, 1),
             "resumed_from_step": result.resumed_from_step,
             "evaluations": [entry for entry in result.history if "eval_loss" in entry],
         }  # fmt: skip
-    report |= {
+    return record | {
         "model": session.loaded.source, "data_source": data.source, "data_location": data.location,
         "left_out": data.left_out, "warnings": list(data.warnings), "notices": list(data.notices),
         "seed": settings.training.seed, "settings": settings.shown(session.task.name), "versions": versions(),
     }  # fmt: skip
-    path = Path(run.output_dir) / run.dataset / (METRICS_FILE if result is not None else EVALUATION_FILE)
-    write_json(path, report)
-    print_metrics(metrics, path)
+
+
+def write_evaluation(session: "Session", settings: Settings, directory: Path) -> dict[str, float]:
+    """Evaluate a model that this run has not trained; its figures go to eval_results.json, metrics.json stays."""
+    from ernie_toolkit.files import write_json
+    from ernie_toolkit.reporting import EVALUATION_FILE, print_metrics
+
+    metrics = session.evaluate(settings.training.per_device_eval_batch_size)
+    write_json(directory / EVALUATION_FILE, metrics_record(session, settings, metrics, None))
+    print_metrics(metrics, directory / EVALUATION_FILE)
+    return metrics
 
 
 def run_stages(settings: Settings, data: DataSet, task: Task) -> None:
@@ -273,6 +279,8 @@ def run_stages(settings: Settings, data: DataSet, task: Task) -> None:
     if device == "cpu" and (options.fp16 or options.bf16):
         raise ConfigError("--fp16 and --bf16 need a GPU: Paddle computes in float32 on the CPU; leave them out")
     from ernie_toolkit.predictions import write_predictions
+    from ernie_toolkit.reporting import METRICS_FILE, print_metrics
+    from ernie_toolkit.training import discard_checkpoints
 
     session = load_session(settings, data, task, device)
     directory = Path(run.output_dir) / run.dataset
@@ -280,10 +288,10 @@ def run_stages(settings: Settings, data: DataSet, task: Task) -> None:
     if not is_main_process():
         return
     metrics = result.metrics if result is not None else {}
-    if run.do_eval and result is None:  # training has evaluated the checkpoint it kept
-        metrics = session.evaluate(options.per_device_eval_batch_size)
-    if metrics:
-        write_metrics(session, settings, metrics, result)
+    if result is not None:  # training has evaluated the checkpoint it kept
+        print_metrics(metrics, directory / METRICS_FILE)
+    elif run.do_eval:
+        metrics = write_evaluation(session, settings, directory)
     if run.do_predict:
         examples = data.split("test")
         answers = session.predict(examples, options.per_device_eval_batch_size)
@@ -299,6 +307,9 @@ def run_stages(settings: Settings, data: DataSet, task: Task) -> None:
             f"bundle in {target}: ONNX and Paddle logits differ by at most {parity['max_abs_difference']:.1e} "
             f"on {parity['rows']:.0f} rows"
         )
+    # Last of all: until here a run that is cut off goes on by --resume.
+    if result is not None and not options.keep_checkpoints:
+        discard_checkpoints(directory)
 
 
 def settle(run: RunOptions, given: argparse.Namespace, task: str, sample: bool) -> Settings:

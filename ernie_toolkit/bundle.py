@@ -16,7 +16,8 @@ from typing import Any
 
 from ernie_toolkit import __version__
 from ernie_toolkit.errors import BundleError
-from ernie_toolkit.files import replaced_file, sha256_of, write_json
+from ernie_toolkit.files import recover_directory, sha256_of, write_json
+from ernie_toolkit.transactions import finish_transaction, transaction
 
 FORMAT_VERSION = 1
 BUNDLE_FILE = "bundle.json"
@@ -106,14 +107,14 @@ def add_compressed(bundle: Bundle, role: str, source: Path, description: Mapping
     replaced.
     """
     path = bundle.directory / COMPRESSED_FILES[role]
-    with replaced_file(path) as temporary:
-        shutil.copyfile(source, temporary)
-    info = dataclasses.replace(
-        bundle.info,
-        files={**bundle.info.files, role: file_entry(path)},
-        compression={**bundle.info.compression, role: dict(description)},
-    )
-    write_bundle_info(bundle.directory, info)
+    with transaction(bundle.directory) as files:
+        shutil.copyfile(source, files.path(path))
+        info = dataclasses.replace(
+            bundle.info,
+            files={**bundle.info.files, role: file_entry(files.path(path))},
+            compression={**bundle.info.compression, role: dict(description)},
+        )
+        files.write_json(bundle.directory / BUNDLE_FILE, dataclasses.asdict(info))
     return read_bundle(bundle.directory)
 
 
@@ -190,6 +191,8 @@ def read_bundle(directory: Path | str, verify: bool = False) -> Bundle:
     """
     directory = Path(directory)
     where = directory / BUNDLE_FILE
+    recover_directory(directory)
+    finish_transaction(directory)
     if not where.is_file():
         hint = directory / "export"
         if (hint / BUNDLE_FILE).is_file():

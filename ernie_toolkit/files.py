@@ -121,7 +121,9 @@ def sync_tree(directory: Path) -> None:
 
 
 def _stem(path: Path) -> str:
-    """What temporary names beside a path begin with."""
+    """What temporary names beside a path begin with: where it is one itself, those of what it is made for."""
+    if path.name.startswith(".") and path.name.endswith(TEMPORARY):
+        return path.name[: -len(TEMPORARY)] + "."
     if len(os.fsencode(path.name)) <= _STEM_BYTES:
         return f".{path.name}."
     return f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}."
@@ -161,12 +163,13 @@ def sweep(path: Path) -> None:
 
 def sweep_directory(directory: Path) -> None:
     """Delete what processes that were killed have left under temporary names of any target in a directory."""
-    if directory.is_dir():
-        for left in _left(directory, ".", (TEMPORARY, RETIRED)):
-            _delete_unlocked(left)
+    for left in _left(directory, ".", (TEMPORARY, RETIRED)):
+        _delete_unlocked(left)
 
 
 def _left(directory: Path, start: str, ends: tuple[str, ...]) -> list[Path]:
+    if not directory.is_dir():
+        return []
     return [path for path in directory.iterdir() if path.name.startswith(start) and path.name.endswith(ends)]
 
 
@@ -293,7 +296,9 @@ def recover_directory(path: Path) -> bool:
     """
     if path.exists():
         return False
-    left = _left(path.parent, _stem(path), (RETIRED,)) if path.parent.is_dir() else []
+    # ".name.old", without a part of its own, is what earlier versions deleted.
+    shortest = len(_stem(path)) + len(RETIRED)
+    left = [found for found in _left(path.parent, _stem(path), (RETIRED,)) if len(found.name) > shortest]
     if not left:
         return False
     os.replace(max(left, key=lambda found: found.stat().st_mtime), path)

@@ -1,22 +1,22 @@
 """A finished model in the place that a run writes to: what may be replaced, and what is of the model before."""
 
-import os
-import shutil
 from pathlib import Path
 
 from ernie_toolkit.bundle import BUNDLE_FILE, read_bundle
 from ernie_toolkit.errors import BundleError, ConfigError
-from ernie_toolkit.files import sha256_of
+from ernie_toolkit.files import remove_directory, sha256_of
 from ernie_toolkit.models import CONFIG_FILE, WEIGHTS_FILE
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.training.checkpoints import CHECKPOINT_PREFIX
 from ernie_toolkit.training.run import CHECKPOINTS
+from ernie_toolkit.transactions import finish_transaction
 
 SAMPLE = "sample"
 
 
 def is_finished(directory: Path) -> bool:
     """Whether a directory holds a trained model."""
+    finish_transaction(directory)
     return all((directory / name).is_file() for name in (CONFIG_FILE, WEIGHTS_FILE))
 
 
@@ -57,8 +57,5 @@ def drop_stale_bundle(directory: Path, weights: Path) -> str:
         made_from = ""  # a bundle that cannot be opened is of no use to anybody
     if made_from == sha256_of(weights):
         return ""
-    retired = directory.with_name(f".{directory.name}.old")
-    shutil.rmtree(retired, ignore_errors=True)
-    os.replace(directory, retired)
-    shutil.rmtree(retired)
+    remove_directory(directory)
     return f"{directory}: the bundle there was of the model before, and is deleted"

@@ -15,10 +15,11 @@ import numpy as np
 
 from ernie_toolkit.bundle import WEIGHTS_FILE
 from ernie_toolkit.errors import ConfigError, ModelError
-from ernie_toolkit.files import write_json, write_text
+from ernie_toolkit.files import scratch_directory, write_json, write_text
 from ernie_toolkit.heads import BIAS, WEIGHT, arrange_head
 from ernie_toolkit.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 from ernie_toolkit.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
+from ernie_toolkit.transactions import Transaction, finish_transaction, transaction
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedConfig, PretrainedModel
@@ -86,6 +87,7 @@ def check_model_directory(directory: Path) -> None:
     """Check, without Paddle, that a directory holds every file of a trained model; ModelError names the first gap."""
     if not directory.is_dir():
         raise ModelError(f"{directory}: no such model directory: give a trained model, or a published name")
+    finish_transaction(directory)
     for name in (CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE):
         if not (directory / name).is_file():
             wanted = f"{CONFIG_FILE}, {WEIGHTS_FILE} and {VOCAB_FILE}"
@@ -364,16 +366,19 @@ def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], tas
 
 
 def save_model(model: "PretrainedModel", vocabulary: Vocabulary, directory: Path) -> None:
-    """Write config.json, weights and tokenizer files, each whole, so that `from_pretrained` loads them.
+    """Write config.json, weights and tokenizer files, together or not at all, so that `from_pretrained` loads them.
 
-    Other files of the directory stay. The weights go first: what is there is never a new configuration
-    over old weights for longer than a rename takes.
+    Other files of the directory stay.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".model.", dir=directory) as name:
-        staging = Path(name)
+    with transaction(directory) as files:
+        stage_model(model, vocabulary, files)
+
+
+def stage_model(model: "PretrainedModel", vocabulary: Vocabulary, files: Transaction) -> None:
+    """Let a transaction's directory have a model's files, with whatever else belongs to it (see `save_model`)."""
+    with scratch_directory(files.staging / "model") as staging:
         with quiet_paddlenlp():
             model.save_pretrained(str(staging))
         write_vocabulary(staging, vocabulary)
         for file in (WEIGHTS_FILE, CONFIG_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE):
-            (staging / file).replace(directory / file)
+            (staging / file).replace(files.path(files.directory / file))

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.decoding import Answer, Entity, LabelAnswer, SpanAnswer, TaggedText, answer_fields, empty_fields
-from ernie_toolkit.files import write_json, write_text
+from ernie_toolkit.files import json_text
+from ernie_toolkit.transactions import transaction
 
 PREDICTIONS = "test_results.json"
 _QUESTION_FIELDS = ("context", "question")
@@ -36,15 +37,19 @@ def write_predictions(
     rows = prediction_rows(data, examples, answers)
     results, submission = directory / PREDICTIONS, directory / f"{data.spec.name}_predict.json"
     source = {"dataset": data.spec.name, "data_source": data.source, "warnings": list(data.warnings)}
-    if output_format == "guide":
-        write_json(results, guide_results(data, examples, answers))
-    else:
-        write_json(results, {**source, "predictions": rows})
-    if data.spec.task == "token_cls":
-        return (results,)
+    guide = output_format == "guide"
+    with transaction(directory) as files:
+        files.write_json(results, guide_results(data, examples, answers) if guide else {**source, "predictions": rows})
+        if data.spec.task == "token_cls":
+            return (results,)
+        files.write_text(submission, _submission(data, rows))
+    return results, submission
+
+
+def _submission(data: DataSet, rows: Sequence[dict[str, Any]]) -> str:
+    """The text of the file that the benchmark asks for (see `write_predictions`)."""
     if data.spec.task == "qa":
-        write_json(submission, {str(row["id"]): row["answer"] or "" for row in rows if row["id"] is not None})
-        return results, submission
+        return json_text({str(row["id"]): row["answer"] or "" for row in rows if row["id"] is not None})
     name_field = _LABEL_NAME_FIELDS.get(data.spec.name)
     lines = []
     for row in rows:
@@ -52,8 +57,7 @@ def write_predictions(
         if name_field:
             line[name_field] = row["label_name"]
         lines.append(json.dumps(line, ensure_ascii=False) + "\n")
-    write_text(submission, "".join(lines))
-    return results, submission
+    return "".join(lines)
 
 
 @dataclass(frozen=True)

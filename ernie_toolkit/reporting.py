@@ -11,8 +11,9 @@ from ernie_toolkit import __version__
 from ernie_toolkit.cli import say
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files import replaced_file
+from ernie_toolkit.transactions import finish_transaction
 
-METRICS_FILE, EVALUATION_FILE = "metrics.json", "eval_results.json"
+METRICS_FILE, EVALUATION_FILE, CURVE_FILE = "metrics.json", "eval_results.json", "training_curve.png"
 PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "paddlenlp", "paddle2onnx", "onnxruntime", "tokenizers", "numpy")
 
 
@@ -29,6 +30,7 @@ def versions() -> dict[str, str]:
 
 def read_metrics(directory: Path) -> dict[str, Any]:
     """What a run wrote into a model's `metrics.json`; empty where there is none."""
+    finish_transaction(directory)
     path = directory / METRICS_FILE
     if not path.is_file():
         return {}

@@ -23,15 +23,22 @@ from ernie_toolkit.data.doccano import (
 )
 from ernie_toolkit.data.encodings import encoding_notice
 from ernie_toolkit.data.file_options import ENCODINGS
-from ernie_toolkit.data.label_sets import FILES, LABEL_FILE, UNLABELLED_FILE, split_line, write_label_sets
+from ernie_toolkit.data.label_sets import (
+    FILES,
+    LABEL_FILE,
+    UNLABELLED_FILE,
+    label_sets_text,
+    split_line,
+    write_label_sets,
+)
 from ernie_toolkit.data.lines import read_lines
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.files import write_text
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets
 from ernie_toolkit.options import option
 from ernie_toolkit.settings import add_options, resolve_options
+from ernie_toolkit.transactions import transaction
 
 VALID_FILE, DIRTY_FILE = "valid.txt", "train_dirty.txt"
 
@@ -119,18 +126,18 @@ def report_reading(options: DoccanoOptions, export: DoccanoExport) -> None:
 
 
 def write_directory(directory: Path, options: DoccanoOptions, rows: Sequence[Example]) -> None:
-    """Write the splits, the labels, and the texts of the last split as those to predict."""
+    """Write the splits, the labels, and the texts of the last split as those to predict, together or not at all."""
     labels = label_names(rows)
     parts = split_rows(rows, options.splits, options.seed, options.is_shuffle)
-    for split, name in FILES.items():
-        if parts[split]:
-            write_label_sets(directory / name, parts[split])
-        else:
-            # An empty file is an error to whoever reads it.
-            (directory / name).unlink(missing_ok=True)
-    write_text(directory / LABEL_FILE, "".join(label + "\n" for label in labels))
     last = next(part for split in reversed(FILES) if (part := parts[split]))
-    write_text(directory / UNLABELLED_FILE, "".join(row["sentence"] + "\n" for row in last))
+    with transaction(directory) as files:
+        for split, name in FILES.items():
+            if parts[split]:
+                files.write_text(directory / name, label_sets_text(parts[split]))
+            else:
+                files.remove(directory / name)  # an empty file is an error to whoever reads it
+        files.write_text(directory / LABEL_FILE, "".join(label + "\n" for label in labels))
+        files.write_text(directory / UNLABELLED_FILE, "".join(row["sentence"] + "\n" for row in last))
     counts = ", ".join(f"{name} {len(part)}" for name, part in parts.items())
     say(f"{directory}: {counts}, {len(labels)} labels")
 

@@ -17,7 +17,7 @@ from ernie_toolkit.compression.report import Report
 from ernie_toolkit.compression.report_files import write_report
 from ernie_toolkit.compression.workshop import EXPORT
 from ernie_toolkit.data import DataSet
-from ernie_toolkit.files import replaced_directory
+from ernie_toolkit.files import remove_directory, replaced_directory
 from ernie_toolkit.finetuning import open_session
 from ernie_toolkit.multi_label.exporting import add_legacy, has_legacy
 from ernie_toolkit.multi_label.trained import TrainedModel
@@ -29,14 +29,19 @@ def guide_name(width: Fraction) -> str:
 
 
 def _lay_out(source: Path, target: Path) -> None:
-    """Bring a model and its bundle, which lies in `export/` there, into one directory.
-
-    Files are copied, and `source` goes last: a run that dies in between has lost nothing.
-    """
+    """Copy a model and its bundle, which lies in `export/` there, into one directory."""
     with replaced_directory(target) as staging:
         shutil.copytree(source, staging, ignore=shutil.ignore_patterns(EXPORT), dirs_exist_ok=True)
         shutil.copytree(source / EXPORT, staging, dirs_exist_ok=True)
-    shutil.rmtree(source)
+
+
+def _drop_laid_out(report: Report, request: Request) -> None:
+    """Delete the directories that a report's models lay in before `_lay_out`, of a run that was cut off too."""
+    known = _model_directories(report)
+    for width in request.options.widths:
+        for path in sorted(request.directory.glob(f"{width_name(width)}*")):
+            if path.name not in known and path.name.removeprefix(width_name(width))[:1] in ("", "_"):
+                remove_directory(path)
 
 
 def _model_directories(report: Report) -> set[str]:
@@ -80,8 +85,10 @@ def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Rep
     for old, new in names.items():
         _lay_out(request.directory / old, request.directory / new)
     if names:
+        # The report is right before and after; only then do the directories go that it was of.
         report = _renamed(report, names)
         write_report(report, request.directory)
+    _drop_laid_out(report, request)
     for name in sorted(_model_directories(report) - {width_name(FULL)}):
         directory = request.directory / name
         if not has_legacy(directory):

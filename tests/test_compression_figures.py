@@ -138,8 +138,10 @@ def test_noise_between_equals_decides_nothing() -> None:
     assert [item.name for item in best_tradeoffs(report)] == ["INT8 3"]
     small = dataclasses.replace(equals[5], size=999)
     assert best_of(report, [*equals[:3], small]) is small
-    fast = model("INT8 dynamic", 0.9, 4.0)
+    fast, noisy = model("INT8 dynamic", 0.9, 3.9), model("INT8 dynamic", 0.9, 4.1)
     assert best_of(report, [*equals[:3], fast]) is fast
+    assert best_of(report, [noisy, *equals[:3]]).name == "INT8 0"
+    assert best_of(report, [equals[2], equals[0], equals[1]]).name == "INT8 0"
     good = model("INT8 emd", 0.91, 6.0)
     assert best_of(report, [*equals[:3], fast, good]) is good
 

@@ -12,7 +12,6 @@ from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression import compress
 from ernie_toolkit.compression.pipeline import Request, compress_bundle
 from ernie_toolkit.compression.report import Report
-from ernie_toolkit.compression.workshop import discard
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, save_model
@@ -137,13 +136,3 @@ def test_what_is_refused_changes_nothing(
         compress(model_dir, None, afqmc_sample, afqmc_sample, PAIRS, "dynabert", tmp_path, OPTIONS, training)
     assert contents(tmp_path) == before
     assert "NaN" not in (tmp_path / "compress_report.json").read_text()
-
-
-def test_a_deletion_that_was_cut_off_leaves_no_unfinished_run(tmp_path: Path) -> None:
-    work, half_deleted = tmp_path / "unfinished", tmp_path / ".unfinished.old"
-    for directory in (work, half_deleted):
-        (directory / "dynabert").mkdir(parents=True)
-        (directory / "run.json").write_text("{}", encoding="utf-8")
-    discard(work)
-    discard(work)  # there is nothing any more
-    assert list(tmp_path.iterdir()) == []

@@ -183,13 +183,24 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_directory_goes_as_a_whole(tmp_path: Path) -> None:
-    target = tmp_path / "checkpoints"
-    remove_directory(target)
-    (target / "deep").mkdir(parents=True)
-    (target / "deep" / "file").write_text("1")
-    (tmp_path / ".checkpoints.abc.tmp").mkdir()
-    remove_directory(target)
-    assert not list(tmp_path.iterdir())
+    def prepare(number: int) -> Callable[[], None]:
+        target = tmp_path / str(number) / "checkpoints"
+        (target / "deep").mkdir(parents=True)
+        (target / "deep" / "file").write_text("1")
+        (target / "run.json").write_text("{}")
+        return lambda: remove_directory(target)
+
+    remove_directory(tmp_path / "nothing")
+    for stops in stopped_everywhere(prepare):
+        left = tmp_path / str(stops) / "checkpoints"
+        if left.exists():
+            assert sorted(path.name for path in left.rglob("*")) == ["deep", "file", "run.json"]
+        remove_directory(left)
+        assert not list(left.parent.glob("*")) and not list(left.parent.glob(".*"))
+    # What earlier versions were deleting is deleted, not brought back.
+    (tmp_path / ".checkpoints.old").mkdir()
+    remove_directory(tmp_path / "checkpoints")
+    assert not (tmp_path / "checkpoints").exists() and not (tmp_path / ".checkpoints.old").exists()
 
 
 def test_long_names_have_temporary_ones(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Training for real: best checkpoint, resuming, stopping early, refusing what cannot be right."""
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.models import Vocabulary
 from ernie_toolkit.options import TrainingOptions, check_training_options
 from ernie_toolkit.training import discard_checkpoints, train
+from ernie_toolkit.training.checkpoints import MANIFEST, last_checkpoint, missing_from
+from ernie_toolkit.training.chosen_checkpoint import find_checkpoint
 from ernie_toolkit.training.run import Plan, planned_steps
 from ernie_toolkit.training.selection import best_of
 
@@ -166,16 +167,47 @@ def test_processes_share_the_rows_of_an_epoch(session: Session) -> None:
 
 
 def test_checkpoints_move_with_their_directory(session: Session, tmp_path: Path) -> None:
-    from ernie_toolkit.training.checkpoints import last_checkpoint, repair_best_path
-
-    run(session, tmp_path / "run")
+    first = run(session, tmp_path / "run")
     (tmp_path / "run").rename(tmp_path / "moved")
-    (tmp_path / "moved" / "checkpoints" / "checkpoint-99").mkdir()  # not whole: it has no state
-    found = last_checkpoint(tmp_path / "moved" / "checkpoints")
-    assert found is not None and found.name == "checkpoint-12"
-    repair_best_path(found)
-    state = json.loads((found / "trainer_state.json").read_text(encoding="utf-8"))
-    assert Path(state["best_model_checkpoint"]).is_dir()
+    checkpoints = tmp_path / "moved" / "checkpoints"
+    (checkpoints / "checkpoint-99").mkdir()  # not whole: it has no state
+    state = (checkpoints / "checkpoint-12" / "trainer_state.json").read_bytes()
+    second = run(session, tmp_path / "moved", resume=True)
+    assert (second.steps, second.best_step, second.metrics) == (first.steps, first.best_step, first.metrics)
+    assert (checkpoints / "checkpoint-12" / "trainer_state.json").read_bytes() == state
+
+
+def test_a_run_that_had_ended_trains_no_further(session: Session, tmp_path: Path) -> None:
+    """Cut off after its last checkpoint: nothing is trained again, and the model is the best one."""
+    whole = run(session, tmp_path / "whole")
+    weights = {name: value.numpy() for name, value in session.loaded.model.state_dict().items()}
+    for value in session.loaded.model.state_dict().values():
+        value.set_value(value * 0)
+    again = run(session, tmp_path / "whole", resume=True)
+    assert (again.steps, again.resumed_from_step) == (whole.steps, whole.steps)
+    assert (again.best_step, again.metrics, again.history) == (whole.best_step, whole.metrics, whole.history[:-1])
+    assert all(
+        np.array_equal(value.numpy(), weights[name]) for name, value in session.loaded.model.state_dict().items()
+    )
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "list"])
+def test_a_checkpoint_counts_when_all_of_it_is_there(session: Session, tmp_path: Path, damage: str) -> None:
+    run(session, tmp_path / "run")
+    last = tmp_path / "run" / "checkpoints" / "checkpoint-12"
+    assert last_checkpoint(last.parent) == last and not missing_from(last)
+    optimizer = last / "optimizer.pdopt"
+    if damage == "missing":
+        optimizer.unlink()
+    elif damage == "cut":
+        optimizer.write_bytes(optimizer.read_bytes()[:-1])
+    else:
+        (last / MANIFEST).write_text("[")
+    assert missing_from(last)
+    found = last_checkpoint(last.parent)
+    assert found is not None and found.name != last.name
+    with pytest.raises(ConfigError, match="optimizer.pdopt" if damage != "list" else MANIFEST):
+        find_checkpoint(str(last))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ INT8_ROLE, FP16_ROLE = "onnx_int8", "onnx_fp16"
 
 
 def quantize_after_training(shop: Workshop, variant: Variant) -> None:
-    """Judge every plan of `ptq`, and keep the best by the dev metric, of equals the fastest (see `best_of`).
+    """Judge every plan of `ptq`, and keep the best by the dev metric, of equals the smallest (see `best_of`).
 
     With `--keep_fp32 auto`, where the best loses more than `--max_drop`, the fewest products that mend it
     stay FP32. With `embeddings` the best gets INT8 embedding tables.

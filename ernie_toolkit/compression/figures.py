@@ -13,6 +13,8 @@ from ernie_toolkit.compression.report import Candidate, Report
 SAME_SPEED = 0.05
 # Ratios that vary by more than this were measured on a machine that had other work.
 BUSY_SPREAD = 1.25
+# A model that is more times as fast as another one is the faster one on the next run too, whatever else is running.
+CLEARLY_FASTER = BUSY_SPREAD
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def best_tradeoffs(report: Report) -> list[Candidate]:
     """The models, FP32 included, that are the best trade-offs of quality and latency, the best one first.
 
     Quality is the task's own metric as shown. Each is more than `SAME_SPEED` faster, for one sequence, than every
-    better one in the list. Of several that are equally good and equally fast, one stands for all (see `best_of`).
-    Models without a latency are none.
+    better one in the list. Of several that are equally good and equally fast, one stands for all: a kept one before
+    others, the smallest file before larger ones. Models without a latency are none.
     """
     levels: dict[float, list[Candidate]] = {}
     for item in (report.baseline, *report.candidates):
@@ -66,24 +68,24 @@ def best_tradeoffs(report: Report) -> list[Candidate]:
     for metric in sorted(levels, reverse=True):
         fast = [item for item in levels[metric] if _latency(item) * (1 + SAME_SPEED) < limit]
         if fast:
-            front.append(best_of(report, fast))
             limit = min(_latency(item) for item in fast)
+            equals = [item for item in fast if _latency(item) <= limit * (1 + SAME_SPEED)]
+            front.append(min(equals, key=lambda item: (not item.kept, item.size)))
     return front
 
 
 def best_of(report: Report, items: Sequence[Candidate]) -> Candidate:
-    """The best by the metric as shown; of equals the fastest for one sequence, where `SAME_SPEED` tells them apart.
+    """The model to keep: the best by the metric as shown, of equals the smallest file, then the first by its name.
 
-    Of those that are equally fast too, a kept one before others, the smallest file before larger ones, the first
-    before later ones. ValueError without models.
+    A rule that gives the same on every run: speed, which is measured anew each time, decides between equals only where
+    one is `CLEARLY_FASTER` than others. ValueError without models.
     """
     metrics = [shown_figures(report, item).metric for item in items]
     best = max((metric for metric in metrics if metric is not None), default=None)
     equals = [item for item, metric in zip(items, metrics, strict=True) if metric == best]
     fastest = min(map(_latency, equals))
     return min(
-        (item for item in equals if _latency(item) <= fastest * (1 + SAME_SPEED)),
-        key=lambda item: (not item.kept, item.size),
+        (item for item in equals if _latency(item) <= fastest * CLEARLY_FASTER), key=lambda item: (item.size, item.name)
     )
 
 

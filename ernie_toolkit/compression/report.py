@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ernie_toolkit.compression.measurement import processor_name
 from ernie_toolkit.errors import ModelError
+from ernie_toolkit.transactions import finish_transaction
 
 FORMAT_VERSION = 2
 REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md", "compress_report.png"
@@ -92,6 +93,7 @@ class Report:
 
 def read_report(path: Path) -> Report:
     """Read `compress_report.json`; ModelError where it is missing, broken, or of another format version."""
+    finish_transaction(path.parent)
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -8,7 +8,7 @@ from ernie_toolkit.compression.figures import best_tradeoffs, shown_figures
 from ernie_toolkit.compression.report import FORMAT_VERSION, PLOT_FILE, REPORT_FILE, TABLE_FILE, Candidate, Report
 from ernie_toolkit.compression.report_plot import plot_report
 from ernie_toolkit.compression.report_table import report_page
-from ernie_toolkit.files import write_json, write_text
+from ernie_toolkit.transactions import transaction
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -31,7 +31,8 @@ def report_json(report: Report) -> dict[str, Any]:
 
 
 def write_report(report: Report, directory: Path) -> None:
-    """Write `compress_report.json`, `.md` and `.png` into a directory, each whole or not at all."""
-    write_json(directory / REPORT_FILE, report_json(report))
-    write_text(directory / TABLE_FILE, report_page(report, PLOT_FILE))
-    plot_report(report, directory / PLOT_FILE)
+    """Write `compress_report.json`, `.md` and `.png` into a directory, together or not at all."""
+    with transaction(directory) as files:
+        files.write_json(directory / REPORT_FILE, report_json(report))
+        files.write_text(directory / TABLE_FILE, report_page(report, PLOT_FILE))
+        plot_report(report, files.path(directory / PLOT_FILE))

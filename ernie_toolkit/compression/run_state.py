@@ -14,9 +14,9 @@ from typing import Any
 
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options, check_distillation
 from ernie_toolkit.compression.report import REPORT_FILE, Report, read_report
-from ernie_toolkit.compression.workshop import WORK, discard
+from ernie_toolkit.compression.workshop import WORK
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.files import check_output_file, write_json
+from ernie_toolkit.files import check_output_file, remove_directory, write_json
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.training.run import change
 
@@ -55,7 +55,7 @@ class RunState:
 
     def start(self, say: Say) -> None:
         """Mark the directory as that of an unfinished run; drop what another one has left of its work."""
-        discard(self.directory / WORK)
+        remove_directory(self.directory / WORK)
         write_json(self.directory / WORK / RUN_FILE, self.wanted)
         if (self.directory / REPORT_FILE).is_file():
             say(

@@ -1,7 +1,5 @@
 """Where candidates are judged: dev figures, size, speed beside FP32, and the report that grows with each."""
 
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,20 +12,12 @@ from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.compression.report import Candidate, Report
 from ernie_toolkit.compression.report_files import write_report
 from ernie_toolkit.encoded import EncodedDataset, run_rows
+from ernie_toolkit.files import remove_directory
 from ernie_toolkit.inference.session import model_session
 from ernie_toolkit.tasks import Task
 
 EXPORT, WORK = "export", "unfinished"
 EVALUATION_BATCH = 32
-
-
-def discard(work: Path) -> None:
-    """Delete the directory of an unfinished run; it is there as a whole or not at all, whenever this is cut off."""
-    retired = work.with_name(f".{work.name}.old")
-    shutil.rmtree(retired, ignore_errors=True)  # of a deletion that was cut off
-    if work.exists():
-        os.replace(work, retired)
-        shutil.rmtree(retired)
 
 
 @dataclass(frozen=True)
@@ -164,4 +154,4 @@ class Workshop:
 
     def finish(self) -> None:
         """Delete what was needed on the way."""
-        discard(self.work)
+        remove_directory(self.work)

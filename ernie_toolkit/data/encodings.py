@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.transactions import finish_transaction
 
 HEAD_BYTES = 65_536
 """How much of a file its kind is told by."""
@@ -103,6 +104,8 @@ def encoding_notice(path: Path, encoding: str) -> str | None:
 
 def read_head(path: Path) -> bytes:
     """The first bytes of a file. Raises DataError where it cannot be read."""
+    # Files that belong together may have been replaced by a process that was killed before all were in place.
+    finish_transaction(path.parent)
     try:
         with path.open("rb") as stream:
             return stream.read(HEAD_BYTES)

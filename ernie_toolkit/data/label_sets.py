@@ -26,6 +26,7 @@ from ernie_toolkit.data.summary import summarize
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import replaced_directory, sha256_of, write_json, write_text
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.transactions import finish_transaction
 
 TASK = "multi_label"
 SEPARATOR = ","
@@ -178,9 +179,14 @@ def format_line(text: str, labels: Sequence[str]) -> str:
     return _BREAKS.sub(" ", text) + "\t" + SEPARATOR.join(labels) + "\n"
 
 
+def label_sets_text(examples: Iterable[Example]) -> str:
+    """Examples as the text of a labelled file."""
+    return "".join(format_line(example["sentence"], example["labels"]) for example in examples)
+
+
 def write_label_sets(path: Path, examples: Iterable[Example]) -> None:
     """Write examples as a labelled file, whole or not at all."""
-    write_text(path, "".join(format_line(example["sentence"], example["labels"]) for example in examples))
+    write_text(path, label_sets_text(examples))
 
 
 def load_label_sets(
@@ -198,6 +204,7 @@ def load_label_sets(
     directory = Path(directory)
     if not directory.is_dir():
         raise ConfigError(f"{directory}: no such data directory: check --dataset_dir")
+    finish_transaction(directory)
     names = {**FILES, **(files or {})}
     paths = {split: directory / names[split] for split in splits}
     labels = read_label_list(directory / label_file, encoding)

@@ -1,16 +1,16 @@
 """A trained multi-label model's bundle, with the names beside it that the guide's deployments look for."""
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from ernie_toolkit.bundle import WEIGHTS_FILE, Bundle
 from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.export.legacy import export_legacy
-from ernie_toolkit.files import replaced_file
+from ernie_toolkit.files import scratch_directory
 from ernie_toolkit.inference.console import EXAMPLES
 from ernie_toolkit.multi_label.trained import TrainedModel
 from ernie_toolkit.reporting import read_metrics
+from ernie_toolkit.transactions import transaction
 
 # Old format and its two files: what PaddlePaddle 2 and Paddle Serving read.
 PREFIX = "float32"
@@ -62,16 +62,13 @@ def add_legacy(model_dir: Path, bundle: Bundle) -> tuple[Path, ...]:
 
     `model_dir`: the model that the bundle was exported from. Raises ModelError where that fails.
     """
-    written = []
-    with tempfile.TemporaryDirectory(prefix=".legacy.", dir=bundle.directory) as name:
-        staging = Path(name)
+    targets = {suffix: bundle.directory / f"{PREFIX}{suffix}" for suffix in LEGACY_SUFFIXES}
+    with scratch_directory(bundle.directory / "legacy") as staging:
         for path in bundle.directory.iterdir():
             if path.is_file():
                 _put(path, staging / path.name)
         folder = export_legacy(model_dir, staging)
-        for suffix in LEGACY_SUFFIXES:
-            target = bundle.directory / f"{PREFIX}{suffix}"
-            with replaced_file(target) as temporary:
-                shutil.copyfile(folder / f"model{suffix}", temporary)
-            written.append(target)
-    return tuple(written)
+        with transaction(bundle.directory) as files:
+            for suffix, target in targets.items():
+                shutil.copyfile(folder / f"model{suffix}", files.path(target))
+    return tuple(targets.values())

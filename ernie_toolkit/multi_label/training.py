@@ -16,19 +16,19 @@ from ernie_toolkit.data.label_sets import LABEL_FILE, load_label_sets, may_stand
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.decoding import sigmoid
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.files import write_json, write_text
 from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.finished import check_replaceable, drop_stale_bundle
 from ernie_toolkit.heads import BIAS
-from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_model, save_model, set_weights_file
+from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_model, set_weights_file, stage_model
 from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions
 from ernie_toolkit.multi_label.thresholds import tune_thresholds
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.reporting import METRICS_FILE, plot_training_curve, print_metrics, versions
+from ernie_toolkit.reporting import CURVE_FILE, METRICS_FILE, plot_training_curve, print_metrics, versions
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
 from ernie_toolkit.training.chosen_checkpoint import goes_on, goes_on_in_place
+from ernie_toolkit.transactions import transaction
 
 # How long a process of a distributed run waits for the sample that the first one writes, in seconds.
 SAMPLE_SECONDS = 60.0
@@ -150,15 +150,6 @@ def _save(
     metrics: dict[str, float],
 ) -> None:  # fmt: skip
     directory, data = Path(own.save_dir), session.data
-    save_model(session.loaded.model, session.loaded.vocabulary, directory)
-    notice = drop_stale_bundle(directory / EXPORT_DIRECTORY, directory / WEIGHTS_FILE)
-    if notice:
-        say(notice)
-    write_text(directory / LABEL_FILE, "".join(label + "\n" for label in session.task.labels))
-    title = f"{session.loaded.source} on {data.location} ({data.source})"
-    plot_training_curve(
-        result.history, options.metric_for_best_model, title, directory / "training_curve.png", result.best_step
-    )
     report: dict[str, Any] = {
         "dataset": data.spec.name, "task": session.task.name, "metrics": metrics,
         "thresholds": dict(strict_zip(session.task.labels, session.task.thresholds)) if session.task.thresholds else {},
@@ -174,5 +165,14 @@ def _save(
         "warnings": list(data.warnings), "seed": options.seed,
         "settings": dataclasses.asdict(own) | dataclasses.asdict(options), "versions": versions(),
     }  # fmt: skip
-    write_json(directory / METRICS_FILE, report)
+    title = f"{session.loaded.source} on {data.location} ({data.source})"
+    with transaction(directory) as files:
+        stage_model(session.loaded.model, session.loaded.vocabulary, files)
+        files.write_text(directory / LABEL_FILE, "".join(label + "\n" for label in session.task.labels))
+        curve = files.path(directory / CURVE_FILE)
+        plot_training_curve(result.history, options.metric_for_best_model, title, curve, result.best_step)
+        files.write_json(directory / METRICS_FILE, report)
+    notice = drop_stale_bundle(directory / EXPORT_DIRECTORY, directory / WEIGHTS_FILE)
+    if notice:
+        say(notice)
     print_metrics(metrics, directory / METRICS_FILE)

@@ -3,6 +3,8 @@
 Imports Paddle; import it inside a function.
 """
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -66,6 +68,30 @@ class LastStep(TrainerCallback):
             control.should_save = self.save
 
 
+def has_stalled(
+    history: Sequence[Mapping[str, Any]], metric: str, greater_is_better: bool, patience: int, threshold: float
+) -> bool:
+    """Whether the last `patience` evaluations of a log history have gained no more than `threshold` on the best."""
+    sign = 1.0 if greater_is_better else -1.0
+    values = [sign * entry[f"eval_{metric}"] for entry in history if f"eval_{metric}" in entry]
+    if not values:
+        return False
+    best, since = values[0], 0
+    for value in values[1:]:
+        better = value > best and value - best > threshold
+        best, since = (value, 0) if better else (best, since + 1)
+    return since >= patience
+
+
+class BestCheckpointHere(TrainerCallback):
+    """Looks for the best checkpoint where the run's checkpoints lie now: a run's directory may have been moved."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Point the state of a checkpoint that is gone on from into the run's own directory."""
+        if state.best_model_checkpoint:
+            state.best_model_checkpoint = str(Path(args.output_dir) / Path(state.best_model_checkpoint).name)
+
+
 class StopEarly(TrainerCallback):
     """Stop when the dev metric has not got better for some evaluations.
 
@@ -73,17 +99,12 @@ class StopEarly(TrainerCallback):
     """
 
     def __init__(self, metric: str, greater_is_better: bool, patience: int, threshold: float) -> None:
-        self.metric, self.sign = f"eval_{metric}", 1.0 if greater_is_better else -1.0
+        self.metric, self.greater_is_better = metric, greater_is_better
         self.patience, self.threshold = patience, threshold
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Count evaluations since the last gain over the threshold."""
-        values = [self.sign * entry[self.metric] for entry in state.log_history if self.metric in entry]
-        best, since = values[0], 0
-        for value in values[1:]:
-            better = value > best and value - best > self.threshold
-            best, since = (value, 0) if better else (best, since + 1)
-        if since >= self.patience:
+        if has_stalled(state.log_history, self.metric, self.greater_is_better, self.patience, self.threshold):
             control.should_training_stop = control.should_save = True
 
 

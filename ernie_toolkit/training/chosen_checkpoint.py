@@ -3,18 +3,19 @@
 It is brought where the run looks for its last one, so that a run which goes on needs no second way to do so.
 """
 
-import json
 import shutil
 import time
 from pathlib import Path
 
 from ernie_toolkit.cli import is_main_process, notice
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.files import remove_directory, replaced_directory
 from ernie_toolkit.training.checkpoints import (
     CHECKPOINT_PREFIX,
-    STATE_FILE,
     checkpoint_step,
     last_checkpoint,
+    missing_from,
+    read_state,
     whole_checkpoints,
 )
 from ernie_toolkit.training.run import CHECKPOINTS, RUN_FILE
@@ -59,7 +60,7 @@ def find_checkpoint(resume_from: str) -> Path:
     if path.name.startswith(CHECKPOINT_PREFIX):
         if path in whole_checkpoints(path.parent):
             return path
-        missing = f"has no {STATE_FILE}" if path.is_dir() else "is not there"
+        missing = missing_from(path) if path.is_dir() else "is not there"
     else:
         inside = [*whole_checkpoints(path), *whole_checkpoints(path / CHECKPOINTS)]
         if inside:
@@ -73,14 +74,11 @@ def find_checkpoint(resume_from: str) -> Path:
 
 def _best_of(checkpoint: Path) -> Path | None:
     """The best checkpoint that another one was written with, beside it. Raises ConfigError where it is gone."""
-    try:
-        state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{checkpoint / STATE_FILE}: not JSON ({error}): choose another checkpoint") from None
+    state = read_state(checkpoint)
     if not state.get("best_model_checkpoint"):
         return None
     best = checkpoint.parent / Path(state["best_model_checkpoint"]).name
-    if not (best / STATE_FILE).is_file():
+    if missing_from(best):
         raise ConfigError(f"{checkpoint}: {best.name}, the best one until then, is no longer beside it: choose another")
     return best
 
@@ -102,19 +100,18 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
             raise ConfigError(
                 f"{target} holds another unfinished run: drop it with --overwrite_output_dir, or give another place"
             )
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        for path in dict.fromkeys((found, best)):
-            if path is not None:
-                shutil.copytree(path, target / path.name)
-        if (found.parent / RUN_FILE).is_file():
-            shutil.copyfile(found.parent / RUN_FILE, target / RUN_FILE)
+        with replaced_directory(target) as staging:
+            for path in dict.fromkeys((found, best)):
+                if path is not None:
+                    shutil.copytree(path, staging / path.name)
+            if (found.parent / RUN_FILE).is_file():
+                shutil.copyfile(found.parent / RUN_FILE, staging / RUN_FILE)
         return target / found.name
     later = [path for path in whole_checkpoints(target) if checkpoint_step(path) > checkpoint_step(found)]
     for path in later:
         aside = target / SET_ASIDE / path.name
         aside.parent.mkdir(exist_ok=True)
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_directory(aside)
         path.rename(aside)
     if later:
         names = ", ".join(path.name for path in later)

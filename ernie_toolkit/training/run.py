@@ -17,9 +17,9 @@ import numpy as np
 from ernie_toolkit.cli import notice
 from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError, ModelError
-from ernie_toolkit.files import write_json
+from ernie_toolkit.files import remove_directory, sweep_directory, write_json
 from ernie_toolkit.options import TrainingOptions
-from ernie_toolkit.training.checkpoints import checkpoint_step, last_checkpoint, repair_best_path
+from ernie_toolkit.training.checkpoints import checkpoint_step, last_checkpoint, read_state
 
 if TYPE_CHECKING:
     from paddlenlp.trainer import TrainingArguments
@@ -190,8 +190,10 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
     if not main:
         return found if resume else None
     if not resume:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        remove_directory(checkpoints)
+    # What a run that was cut off has left half written or half deleted.
     shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
+    sweep_directory(checkpoints)
     if found is None or not resume:
         write_json(checkpoints / RUN_FILE, settings)
         return None
@@ -210,7 +212,6 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
             f"--resume, but this is not the run in {checkpoints}: {said}: give it what it had, or start anew with "
             "--overwrite_output_dir"
         )
-    repair_best_path(found)
     return found
 
 
@@ -254,16 +255,37 @@ def train(
         notice(message)
     with quiet_paddlenlp():
         checkpoint = _check_resume(run_dir, settings, resume, overwrite, main=paddle.distributed.get_rank() == 0)
-        arguments = _arguments(options, run_dir, device, planned_steps(len(train_set), world_size, options))
+        plan = planned_steps(len(train_set), world_size, options)
+        arguments = _arguments(options, run_dir, device, plan)
         trainer = (make_trainer or ToolkitTrainer)(
             model, arguments, train_set, dev_set, score, options.group_by_length, _callbacks(options)
         )
-        if checkpoint is not None:
-            trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
         started = time.perf_counter()
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+        if checkpoint is not None and _has_ended(checkpoint, plan, options):
+            notice(f"{checkpoint} is the run's last step: nothing is left to train")
+            trainer.take_up(checkpoint)
+        else:
+            if checkpoint is not None:
+                trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         seconds = time.perf_counter() - started
     return _result(trainer, seconds, checkpoint_step(checkpoint) if checkpoint is not None else 0)
+
+
+def _has_ended(checkpoint: Path, plan: Plan, options: TrainingOptions) -> bool:
+    """Whether the run that a checkpoint is of had come to its end with it: by its steps, or stopped early."""
+    if checkpoint_step(checkpoint) >= plan.total:
+        return True
+    if not options.early_stopping:
+        return False
+    from ernie_toolkit.training.callbacks import has_stalled
+
+    return has_stalled(read_state(checkpoint).get("log_history", []), *_stopping(options))
+
+
+def _stopping(options: TrainingOptions) -> tuple[str, bool, int, float]:
+    metric = options.metric_for_best_model
+    return metric, metric != "loss", options.early_stopping_patience, options.early_stopping_threshold
 
 
 def _callbacks(options: TrainingOptions) -> list[Any]:
@@ -271,14 +293,13 @@ def _callbacks(options: TrainingOptions) -> list[Any]:
 
     callbacks: list[Any] = [ProgressLine(not options.disable_tqdm), LastStep(options.strategies[1] != "no")]
     if options.early_stopping:
-        metric, greater = options.metric_for_best_model, options.metric_for_best_model != "loss"
-        callbacks.append(StopEarly(metric, greater, options.early_stopping_patience, options.early_stopping_threshold))
+        callbacks.append(StopEarly(*_stopping(options)))
     return callbacks
 
 
 def discard_checkpoints(run_dir: Path) -> None:
-    """Delete the checkpoints of a run whose best model has been saved."""
-    shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
+    """Delete the checkpoints of a run whose best model has been saved, with its record."""
+    remove_directory(run_dir / CHECKPOINTS)
 
 
 def _result(trainer: Any, seconds: float, resumed_from_step: int) -> TrainingResult:

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import paddle
-from paddlenlp.trainer import Trainer, TrainerCallback, TrainingArguments
+from paddlenlp.trainer import Trainer, TrainerCallback, TrainerState, TrainingArguments
 from paddlenlp.trainer.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ernie_toolkit.batching import shuffled_batches_by_length
 from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, in_order, run_share
 from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step
+from ernie_toolkit.files import remove_directory, sync_directory, writing
+from ernie_toolkit.training.callbacks import BestCheckpointHere
+from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step, seal
 from ernie_toolkit.training.selection import rank
 
 STAGING = ".partial"
@@ -98,7 +100,7 @@ class ToolkitTrainer(Trainer):
         for callback in list(self.callback_handler.callbacks):
             if type(callback).__name__ in ("ProgressCallback", "PrinterCallback"):
                 self.remove_callback(callback)
-        for callback in callbacks:
+        for callback in (BestCheckpointHere(), *callbacks):
             self.add_callback(callback)
 
     def get_train_dataloader(self) -> paddle.io.DataLoader:
@@ -174,15 +176,39 @@ class ToolkitTrainer(Trainer):
             if rank(metrics, metric, "eval_") >= rank(best, metric, "eval_"):
                 self.state.best_metric = None  # the Trainer then takes this checkpoint for the best one
         try:
-            super()._save_checkpoint(model, metrics)
+            with writing(run_dir / name):
+                super()._save_checkpoint(model, metrics)
         finally:
             self.args.output_dir = self.args.output_signal_dir = str(run_dir)
             self.args.save_total_limit = limit
         if self.state.best_model_checkpoint == str(staging / name):
             self.state.best_model_checkpoint = str(run_dir / name)
         if self.args.should_save:
-            self.state.save_to_json(str(staging / name / STATE_FILE))
+            with writing(run_dir / name):
+                self.state.save_to_json(str(staging / name / STATE_FILE))
+                seal(staging / name)
+            remove_directory(run_dir / name)  # one that is not whole, else the run would have gone on behind it
             os.replace(staging / name, run_dir / name)
+            sync_directory(run_dir)
             self._rotate_checkpoints(use_mtime=False, output_dir=str(run_dir))
         if self.args.world_size > 1:
             paddle.distributed.barrier()
+
+    def _rotate_checkpoints(self, use_mtime: bool = False, output_dir: Any = None) -> None:
+        """Delete the oldest checkpoints over the limit, each as a whole; the best one stays."""
+        limit = self.args.save_total_limit
+        if not limit or limit < 0:
+            return
+        found = self._sorted_checkpoints(use_mtime=use_mtime, output_dir=output_dir)  # the best one is moved back
+        best = self.state.best_model_checkpoint
+        if limit == 1 and best is not None and found and found[-1] != best:
+            limit = 2  # the last one is what a run goes on from
+        for path in found[: max(0, len(found) - limit)]:
+            remove_directory(Path(path))
+
+    def take_up(self, checkpoint: Path) -> None:
+        """Have the state and the weights that a run ended with, as after `train`, from its last checkpoint."""
+        self.state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
+        BestCheckpointHere().on_train_begin(self.args, self.state, self.control)
+        best = self.state.best_model_checkpoint if self.args.load_best_model_at_end else None
+        self._load_from_checkpoint(str(best or checkpoint))

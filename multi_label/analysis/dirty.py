@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ernie_toolkit.analysis.wrong_labels import METHODS, most_suspicious, suspicion
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
-from ernie_toolkit.data.label_sets import write_label_sets
+from ernie_toolkit.data.label_sets import label_sets_text
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
@@ -18,6 +18,7 @@ from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import check_at_least_one, option
 from ernie_toolkit.settings import add_options, resolve_options
+from ernie_toolkit.transactions import common_directory, transaction
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,9 @@ def main(argv: Sequence[str]) -> None:
         scores = suspicion(options.method, features, trained.task.gold(rows), options.seed)
         dirty = most_suspicious(scores, options.dirty_num, options.dirty_threshold)
         chosen = set(dirty.tolist())
-        write_label_sets(targets[0], [rows[place] for place in dirty])
-        write_label_sets(targets[1], [row for place, row in enumerate(rows) if place not in chosen])
+        with transaction(common_directory(targets)) as files:
+            files.write_text(targets[0], label_sets_text(rows[place] for place in dirty))
+            files.write_text(targets[1], label_sets_text(row for place, row in enumerate(rows) if place not in chosen))
         say(f"{targets[0]}: {len(dirty)} rows, scores {scores[dirty[-1]]:.4f} to {scores[dirty[0]]:.4f}"
             if len(dirty) else f"{targets[0]}: no row scores over {options.dirty_threshold}")  # fmt: skip
         say(f"{targets[1]}: {len(rows) - len(dirty)} rows")

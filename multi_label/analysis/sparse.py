@@ -14,16 +14,16 @@ import numpy as np
 from ernie_toolkit.analysis.augmentation import DUPLICATE, REPLACERS, STRATEGIES, augment, check_augmentation
 from ernie_toolkit.analysis.similarity import evidence, sparsest, support
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
-from ernie_toolkit.data.label_sets import FILES, format_line, read_label_sets, read_texts, write_label_sets
+from ernie_toolkit.data.label_sets import FILES, format_line, label_sets_text, read_label_sets, read_texts
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.files import write_text
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets, data_files, unknown_texts
 from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import check_at_least_one, option
 from ernie_toolkit.settings import add_options, resolve_options
+from ernie_toolkit.transactions import common_directory, transaction
 
 
 @dataclass(frozen=True)
@@ -105,22 +105,26 @@ def main(argv: Sequence[str]) -> None:
         )
         scores = evidence(asked, known, options.rationale_num_sparse)
         sparse = sparsest(scores, options.sparse_num)
-        write_label_sets(directory / options.sparse_file, [dev[place] for place in sparse])
         say(f"{directory / options.sparse_file}: {len(sparse)} of {len(dev)} rows, mean evidence "
             f"{scores[sparse].mean():.3f}; of all dev rows {np.mean(scores):.3f}")  # fmt: skip
         others = trained.sentence_features(texts, options.batch_size) if options.annotate else known
         places = support(
-            asked[sparse], others, options.rationale_num_support, options.support_threshold, options.support_num
+            asked[sparse], others, options.rationale_num_sparse, options.support_threshold, options.support_num
         )
-        target = directory / options.support_file
+        targets = [directory / options.sparse_file, directory / options.support_file]
+        rows = [] if options.annotate else supporting(options, train, places)
+        with transaction(common_directory(targets)) as files:
+            files.write_text(targets[0], label_sets_text(dev[place] for place in sparse))
+            if options.annotate:
+                lines = (format_line(texts[place], ()).rstrip("\t\n") + "\n" for place in places)
+                files.write_text(targets[1], "".join(lines))
+            else:
+                files.write_text(targets[1], label_sets_text(rows))
         if options.annotate:
-            write_text(target, "".join(format_line(texts[place], ()).rstrip("\t\n") + "\n" for place in places))
-            say(f"{target}: {len(places)} texts to label; then add them to {directory / options.train_file}")
+            say(f"{targets[1]}: {len(places)} texts to label; then add them to {directory / options.train_file}")
         else:
-            rows = supporting(options, train, places)
-            write_label_sets(target, rows)
-            say(f"{target}: {len(rows)} rows from {len(places)} training rows; to train on both: "
-                f"awk 1 {directory / options.train_file} {target} > {directory / 'train_support.txt'}")  # fmt: skip
+            say(f"{targets[1]}: {len(rows)} rows from {len(places)} training rows; to train on both: "
+                f"awk 1 {directory / options.train_file} {targets[1]} > {directory / 'train_support.txt'}")  # fmt: skip
         for message in data.warnings:
             warn(message)
 
