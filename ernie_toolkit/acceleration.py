@@ -61,12 +61,12 @@ def cpu_settings(cpu: CpuFeatures, environ: Mapping[str, str]) -> dict[str, str]
 def apply_cpu_settings(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
     """Set `cpu_settings` in the environment and return those that were set.
 
-    Raises RuntimeError where Paddle is already imported, because it would no longer read them.
+    Raises RuntimeError where Paddle is already imported and some are missing, because it would no longer read them.
     """
-    if "paddle" in sys.modules:
-        raise RuntimeError("apply_cpu_settings must run before paddle is imported")
     target = os.environ if environ is None else environ
     settings = cpu_settings(read_cpu_features(), target)
+    if settings and "paddle" in sys.modules:
+        raise RuntimeError("apply_cpu_settings must run before paddle is imported")
     target.update(settings)
     return settings
 

@@ -50,6 +50,8 @@ ARCHITECTURES = {
 }
 # As in transformers' configurations: tells a head for sets of labels from one for a single label.
 MULTI_LABEL = "multi_label_classification"
+# PaddleNLP fills in the first one itself, but only in a training step.
+PROBLEM_TYPES = {"seq_cls": "single_label_classification", "multi_label": MULTI_LABEL}
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def quiet_paddlenlp() -> Any:
 
 
 def _label_settings(labels: Sequence[str] | None, task: str) -> dict[str, Any]:
-    kind = {"problem_type": MULTI_LABEL if task == "multi_label" else None}
+    kind = {"problem_type": PROBLEM_TYPES.get(task)}
     if labels is None:
         return kind
     ids = {label: index for index, label in enumerate(labels)}
@@ -294,7 +296,7 @@ def new_model(vocabulary: Vocabulary, settings: dict[str, Any], task: str = "seq
 
     pad_id = vocabulary.tokens.index("[PAD]")
     config = ErnieConfig(vocab_size=len(vocabulary.tokens), pad_token_id=pad_id, use_task_id=False, **settings)
-    config.problem_type = MULTI_LABEL if task == "multi_label" else None
+    config.problem_type = PROBLEM_TYPES.get(task)
     model = _model_class(task)(config)
     return LoadedModel(model, vocabulary, SAMPLE_MODEL, tuple(model.state_dict()))
 

@@ -1,20 +1,14 @@
 """Stop a piece of work at each of its file operations, as a kill or a power cut might.
 
-Two ways. `stopped_everywhere` runs cheap work again and again in processes of its own, and ends them before the first,
-the second, ... operation. `recorded` (see recorder.py) runs a whole script once and copies what it writes to before
-each operation: what a kill there would have left.
+For cheap work, which is done again and again in processes of its own; they end before its first, second, ...
+operation. What a kill of a whole script would leave is recorded in one run (see recorder.py).
 """
 
 import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 from recorder import watch_operations
 
-ROOT = Path(__file__).resolve().parents[1]
 KILLED = 137
 
 
@@ -54,18 +48,3 @@ def _stop_before(number: int) -> None:
         count += 1
 
     watch_operations(stop)
-
-
-def recorded(script: str, arguments: Sequence[str], watched: Path, copies: Path) -> list[Path]:
-    """Run a script of the project to its end; gives copies of what it writes to, one for each state it was in.
-
-    `watched`: the directory that is copied; `copies`: where to. The operation that would have come next is each
-    copy's suffix.
-    """
-    shutil.rmtree(copies, ignore_errors=True)
-    copies.mkdir(parents=True)
-    recorder = Path(__file__).with_name("recorder.py")
-    command = [sys.executable, str(recorder), str(watched), str(copies), script, *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return sorted(copies.iterdir())

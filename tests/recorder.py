@@ -1,10 +1,6 @@
-"""Run a script, and before each file operation within a directory copy that directory: what a kill would leave.
-
-python tests/recorder.py WATCHED COPIES SCRIPT ARGUMENT...
-"""
+"""Watch this process' file operations, and copy a directory before each of them: what a kill there would leave."""
 
 import os
-import runpy
 import shutil
 import sys
 import threading
@@ -12,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# What Python says of itself before it does it; see https://docs.python.org/3/library/audit_events.html
-OPERATIONS = frozenset(
-    ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
-)
+# What Python says of itself before it does it (https://docs.python.org/3/library/audit_events.html), and at which
+# places its arguments are paths, and the open directories that these are relative to.
+OPERATIONS = {
+    "os.rename": ((0, 2), (1, 3)), "os.remove": ((0, 1),), "os.mkdir": ((0, 2),), "os.rmdir": ((0, 1),),
+    "os.link": ((1, 3),), "os.symlink": ((1, 2),), "os.truncate": ((0, None),), "os.chmod": ((0, 2),),
+}  # fmt: skip
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def watch_operations(before: Callable[[str], None], inside: Path | None = None) -> None:
@@ -25,20 +24,22 @@ def watch_operations(before: Callable[[str], None], inside: Path | None = None) 
     """
     from ernie_toolkit import files
 
-    def touches(path: Any) -> bool:
+    def touches(path: Any, directory: int | None = None) -> bool:
         if inside is None:
             return True
-        if isinstance(path, int):
-            path = f"/proc/self/fd/{path}"
-        return os.path.realpath(os.fsdecode(path)).startswith(f"{inside}{os.sep}")
+        place = f"/proc/self/fd/{path}" if isinstance(path, int) else os.fsdecode(path)
+        if isinstance(directory, int) and directory >= 0:
+            place = f"/proc/self/fd/{directory}/{place}"
+        return os.path.realpath(place).startswith(f"{inside}{os.sep}")
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and not isinstance(arguments[0], int):
-            writes = arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-            if writes and touches(arguments[0]):
+            if arguments[2] & WRITING and touches(arguments[0]):
                 before("open")
-        elif event in OPERATIONS and touches(arguments[0]):
-            before(event.removeprefix("os."))
+        elif event in OPERATIONS:
+            places = OPERATIONS[event]
+            if any(touches(arguments[path], None if at is None else arguments[at]) for path, at in places):
+                before(event.removeprefix("os."))
 
     real_sync, real_exchange = os.fsync, files.exchange
 
@@ -55,49 +56,60 @@ def watch_operations(before: Callable[[str], None], inside: Path | None = None) 
     sys.addaudithook(audit)
 
 
-def record(watched: Path, copies: Path) -> None:
-    """Copy `watched` before each operation in it, where it has changed since the last copy."""
-    busy, last = threading.RLock(), None
-    count = 0
+class Recorder:
+    """Copies a directory before each operation in it, where it has changed since the last copy.
 
-    def signature() -> list[tuple[str, int, int]]:
-        found = []
-        for place, _, names in os.walk(watched):
-            found.append((place, 0, 0))
-            for name in names:
-                known = os.lstat(os.path.join(place, name))  # noqa: PTH118 - called for each file of each operation
-                found.append((f"{place}/{name}", known.st_size, known.st_mtime_ns))
-        return sorted(found)
+    Copies share the files that are the same in several of them, and none with the directory itself.
+    """
 
-    inside = False
+    def __init__(self, watched: Path, copies: Path) -> None:
+        self.watched, self.copies = watched, copies
+        self.store = copies.with_name(f"{copies.name}.files")
+        self.store.mkdir()
+        self.count, self.last = 0, ""
+        self._lock, self._copying = threading.RLock(), False
+        self._known: dict[tuple[int, int, int], Path] = {}
 
-    def before(operation: str) -> None:
-        nonlocal last, count, inside
-        with busy:
-            if inside:
+    def before(self, operation: str) -> None:
+        """Copy, unless this is an operation of copying."""
+        with self._lock:
+            if self._copying:
                 return
-            inside = True  # copying is made of such operations too
+            self._copying = True
             try:
-                found = signature()
-                if found != last:
-                    last = found
-                    shutil.copytree(watched, copies / f"{count:05}.{operation}", symlinks=True)
-                    count += 1
+                self._copy(operation)
             finally:
-                inside = False
+                self._copying = False
 
-    watch_operations(before, watched)
+    def _copy(self, operation: str) -> None:
+        found = sorted(path for path in self.watched.rglob("*"))
+        states = {path: os.lstat(path) for path in found}
+        signature = repr(
+            [(str(path), known.st_ino, known.st_size, known.st_mtime_ns) for path, known in states.items()]
+        )
+        if signature == self.last:
+            return
+        self.last = signature
+        target = self.copies / f"{self.count:05}.{operation}"
+        target.mkdir()
+        self.count += 1
+        for path, known in states.items():
+            own = target / path.relative_to(self.watched)
+            if path.is_symlink():
+                own.symlink_to(path.readlink())
+            elif path.is_dir():
+                own.mkdir()
+            else:
+                own.hardlink_to(self._stored(path, known))
+
+    def _stored(self, path: Path, known: os.stat_result) -> Path:
+        key = (known.st_ino, known.st_size, known.st_mtime_ns)
+        if key not in self._known:
+            self._known[key] = self.store / str(len(self._known))
+            shutil.copy2(path, self._known[key])
+        return self._known[key]
 
 
-def main() -> None:
-    """Record, then run the script as Python would."""
-    watched, copies, script, *arguments = sys.argv[1:]
-    Path(watched).mkdir(parents=True, exist_ok=True)
-    sys.argv = [script, *arguments]
-    sys.path.insert(0, str(Path(script).resolve().parent))
-    record(Path(watched).resolve(), Path(copies))
-    runpy.run_path(script, run_name="__main__")
-
-
-if __name__ == "__main__":
-    main()
+def record(watched: Path, copies: Path) -> None:
+    """Copy `watched` into `copies` before each operation in it from now on, for as long as the process lives."""
+    watch_operations(Recorder(watched, copies).before, watched)

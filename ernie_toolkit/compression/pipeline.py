@@ -295,7 +295,8 @@ def _exported(
     train = session.encoded(data.split("train")) if cut else full.train
     variant = _variant(session, name, width, directory, dev, train)
     if shop.report.find(name) is None or not (directory / EXPORT / BUNDLE_FILE).is_file():
-        save_model(session.loaded.model, session.loaded.vocabulary, directory)
+        if session.loaded.source != str(directory):
+            save_model(session.loaded.model, session.loaded.vocabulary, directory)
         session.export(directory / EXPORT, PARITY_ROWS, {}, trained=True, weights_file=directory / WEIGHTS_FILE)
     judged = shop.judge(variant, "", variant.onnx, "fp32", method)
     report = shop.report
