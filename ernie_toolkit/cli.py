@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.files import is_no_room, no_room
 
 # What requirements.txt installs and the code of a deployment does without, by the names that Python imports.
 TRAINING_PACKAGES = (
@@ -136,8 +137,8 @@ def hide_packages_notices() -> None:
 def exit_on_toolkit_error(prog: str) -> Iterator[None]:
     """Turn an error that the user can mend into one line on standard error and exit code 2.
 
-    So is a package that a script needs, where it is not installed, and, when all is done, standard output that
-    could not be written.
+    So is a full disk, a package that a script needs, where it is not installed, and, when all is done, standard output
+    that could not be written.
     """
     hide_packages_notices()
     try:
@@ -147,6 +148,11 @@ def exit_on_toolkit_error(prog: str) -> Iterator[None]:
             raise ToolkitError(f"standard output could not be written ({lost}): what was printed there is not complete")
     except ToolkitError as error:
         sys.stderr.write(f"{prog}: error: {' '.join(str(error).split())}\n")
+        raise SystemExit(2) from None
+    except OSError as error:
+        if not is_no_room(error):
+            raise
+        sys.stderr.write(f"{prog}: error: {no_room(error.filename, error)}\n")
         raise SystemExit(2) from None
     except ModuleNotFoundError as error:
         command = _install_command(error.name)

@@ -83,7 +83,10 @@ def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Rep
     report = compress_session(open_session(trained.loaded, data, trained.task), request, say)
     names = _new_names(report, request.options.widths)
     for old, new in names.items():
-        _lay_out(request.directory / old, request.directory / new)
+        source = request.directory / old
+        if not has_legacy(source / EXPORT):  # first, so that what an earlier run has left is replaced by all of it
+            add_legacy(source, read_bundle(source / EXPORT))
+        _lay_out(source, request.directory / new)
     if names:
         # The report is right before and after; only then do the directories go that it was of.
         report = _renamed(report, names)

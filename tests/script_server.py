@@ -7,6 +7,7 @@ was computed before. `Scripts` is what tests use; `python tests/script_server.py
 import importlib
 import json
 import os
+import resource
 import runpy
 import subprocess
 import sys
@@ -51,18 +52,21 @@ class Scripts:
         self._server.wait()
 
     def run(
-        self, script: str, arguments: Sequence[str], log: Path, watched: Path | None = None, copies: Path | None = None
-    ) -> Done:
+        self, script: str, arguments: Sequence[str], log: Path, watched: Path | None = None, copies: Path | None = None,
+        largest: int | None = None,
+    ) -> Done:  # fmt: skip
         """Run a script from the project's root; with `watched` and `copies` recorded (see recorder.py). `log`: a file
-        for what it prints."""
+        for what it prints. `largest`: bytes that a file may have, as on a disk that is nearly full."""
         assert self._server.stdin is not None and self._server.stdout is not None
-        asked = [script, list(arguments), str(log), watched and str(watched), copies and str(copies)]
+        asked = [script, list(arguments), str(log), watched and str(watched), copies and str(copies), largest]
         self._server.stdin.write(json.dumps(asked) + "\n")
         self._server.stdin.flush()
         return Done(int(self._server.stdout.readline()), log.read_text(encoding="utf-8", errors="replace"))
 
 
-def _work(script: str, arguments: list[str], log: str, watched: str | None, copies: str | None) -> int:
+def _work(
+    script: str, arguments: list[str], log: str, watched: str | None, copies: str | None, largest: int | None
+) -> int:
     """What a forked process does; gives its exit code."""
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(handle, 1)
@@ -73,6 +77,8 @@ def _work(script: str, arguments: list[str], log: str, watched: str | None, copi
     sys.argv = [script, *arguments]
     sys.path[0] = str(Path(script).resolve().parent)
     code = 0
+    if largest is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     try:
         if watched is not None and copies is not None:
             Path(watched).mkdir(parents=True, exist_ok=True)

@@ -79,6 +79,8 @@ DOCCANO = ("--doccano_file", "{inputs}/doccano.jsonl", "--save_dir", "{place}/da
 DIRTY = ("--dataset_dir", "{place}", "--params_path", "{inputs}/checkpoint", "--dirty_num", "5", "--device", "cpu")
 TRAIN_SMALL = ("multi_label/train.py", ("--dataset_dir", "{inputs}/data", "--save_dir", "{inputs}/checkpoint",
                                         "--model_name", "ernie-sample-nano", *TRAINING))  # fmt: skip
+PRUNE = ("--params_dir", "{inputs}/checkpoint", "--dataset_dir", "{inputs}/data", "--output_dir", "{place}/prune",
+         "--width_mult", "1/2", *TRAINING)  # fmt: skip
 
 CASES = {
     "run_seq_cls": Case(
@@ -104,6 +106,13 @@ CASES = {
         (("checkpoint/config.json", "checkpoint/model_state.pdparams", "checkpoint/label.txt",
           "checkpoint/metrics.json", "checkpoint/training_curve.png"),),
         rerun=("--resume",),
+    ),
+    "prune": Case(
+        "multi_label/prune.py", (*PRUNE, "--overwrite_output_dir", "--seed", "7"),
+        (TRAIN_SMALL, ("multi_label/prune.py", PRUNE)),
+        (("prune/0.5/config.json", "prune/0.5/model_state.pdparams"),),
+        rerun=("--resume",), may_go=("prune/width_mult_1/",),
+        grows=("prune/compress_report", "prune/width_mult_1/export/", "prune/width_mult_0.5/", "prune/0.5/"),
     ),
     "doccano": Case(
         "multi_label/doccano.py", (*DOCCANO, "--seed", "7", "--splits", "0.5", "0.5", "0"),
@@ -208,7 +217,7 @@ def write_inputs(inputs: Path) -> None:
     for split, count in (("train", 32), ("dev", 16)):
         path = inputs / "data" / FILES[split]  # type: ignore[index]
         write_label_sets(path, list(read_label_sets(path, labels))[:count])
-    rows = [{"id": n, "text": f"第{n}条记录", "label": [f"标签{n % 3}"]} for n in range(24)]
+    rows = [{"id": n, "text": f"第{n}条记录", "label": [f"标签{n % 3}"]} for n in range(240)]
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (inputs / "doccano.jsonl").write_text(lines, encoding="utf-8")
 

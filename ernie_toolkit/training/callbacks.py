@@ -51,8 +51,13 @@ class ProgressLine(TrainerCallback):
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Close the bar."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the bar, where one is open: what is printed then begins on a line of its own."""
         if self.bar is not None:
             self.bar.close()
+            self.bar = None
 
 
 class LastStep(TrainerCallback):

@@ -8,6 +8,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -240,7 +241,7 @@ def train(
     import paddle
 
     from ernie_toolkit.models import quiet_paddlenlp
-    from ernie_toolkit.training.callbacks import RestoreRandomState
+    from ernie_toolkit.training.callbacks import ProgressLine, RestoreRandomState
     from ernie_toolkit.training.trainer import ToolkitTrainer
 
     if not (train_set.targets and dev_set.targets and len(train_set) and len(dev_set)):
@@ -257,8 +258,9 @@ def train(
         checkpoint = _check_resume(run_dir, settings, resume, overwrite, main=paddle.distributed.get_rank() == 0)
         plan = planned_steps(len(train_set), world_size, options)
         arguments = _arguments(options, run_dir, device, plan)
+        progress = ProgressLine(not options.disable_tqdm)
         trainer = (make_trainer or ToolkitTrainer)(
-            model, arguments, train_set, dev_set, score, options.group_by_length, _callbacks(options)
+            model, arguments, train_set, dev_set, score, options.group_by_length, [progress, *_callbacks(options)]
         )
         started = time.perf_counter()
         if checkpoint is not None and _has_ended(checkpoint, plan, options):
@@ -267,7 +269,8 @@ def train(
         else:
             if checkpoint is not None:
                 trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+            with closing(progress):
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         seconds = time.perf_counter() - started
     return _result(trainer, seconds, checkpoint_step(checkpoint) if checkpoint is not None else 0)
 
@@ -289,9 +292,9 @@ def _stopping(options: TrainingOptions) -> tuple[str, bool, int, float]:
 
 
 def _callbacks(options: TrainingOptions) -> list[Any]:
-    from ernie_toolkit.training.callbacks import LastStep, ProgressLine, StopEarly
+    from ernie_toolkit.training.callbacks import LastStep, StopEarly
 
-    callbacks: list[Any] = [ProgressLine(not options.disable_tqdm), LastStep(options.strategies[1] != "no")]
+    callbacks: list[Any] = [LastStep(options.strategies[1] != "no")]
     if options.early_stopping:
         callbacks.append(StopEarly(*_stopping(options)))
     return callbacks

@@ -4,6 +4,7 @@ Imports Paddle; import it inside a function.
 """
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -178,6 +179,9 @@ class ToolkitTrainer(Trainer):
         try:
             with writing(run_dir / name):
                 super()._save_checkpoint(model, metrics)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)  # half of it is of no use, and in the way on a full disk
+            raise
         finally:
             self.args.output_dir = self.args.output_signal_dir = str(run_dir)
             self.args.save_total_limit = limit
