@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.transactions import finish_transaction
 
 
 def find_server() -> Path:
@@ -61,6 +62,7 @@ def serve(args: argparse.Namespace, rest: Sequence[str]) -> int:
     repository = Path(args.model_repository)
     if not repository.is_dir():
         raise ConfigError(f"{repository}: no such folder: build it with deploy/triton_serving/build_repository.py")
+    finish_transaction(repository)
     server = find_server()
     with tempfile.TemporaryDirectory(prefix="triton_backends_") as name:
         command = [

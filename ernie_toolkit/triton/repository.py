@@ -14,7 +14,7 @@ from typing import Any
 from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, Bundle, read_bundle
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.features import INPUTS, PAIR_FORMATS
-from ernie_toolkit.files import replaced_directory, write_text
+from ernie_toolkit.transactions import transaction
 from ernie_toolkit.triton.interface import Interface, Tensor, interface_of
 from ernie_toolkit.triton.pbtxt import Symbol, format_message
 
@@ -56,8 +56,8 @@ class RepositoryOptions:
 def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOptions) -> Interface:
     """Write tokenizer, model, postprocess and the ensemble of a bundle's task into a repository; gives its interface.
 
-    Other tasks' models in the repository stay; those of this task are replaced. Raises BundleError where the bundle
-    has not what the options ask for.
+    Other tasks' models in the repository stay; those of this task are replaced together. Raises BundleError where the
+    bundle has not what the options ask for.
     """
     bundle = read_bundle(bundle_dir, verify=True)
     info = bundle.info
@@ -68,17 +68,19 @@ def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOp
         interface.postprocess: _postprocess(bundle, interface, options),
         interface.name: _ensemble(bundle, interface, options),
     }
-    for name, config in steps.items():
-        with replaced_directory(target / name) as staging:
-            version = staging / VERSION
-            version.mkdir(parents=True)
+    with transaction(target) as files:
+        for name, config in steps.items():
+            for path in (target / name).rglob("*"):
+                if not path.is_dir():
+                    files.remove(path)  # of an earlier build; what this one has too is replaced
+            version = target / name / VERSION
             if name == interface.model:
-                _copy_bundle(bundle, version, options)
+                _copy_bundle(bundle, files.path(version / BUNDLE_FILE).parent, options)
             if config.get("backend") == "python":
-                write_text(version / "model.py", _source(_classes(interface)[name]))
+                files.write_text(version / "model.py", _source(_classes(interface)[name]))
             else:
-                write_text(version / ".keep", "")  # the server wants a version folder, git and archives no empty one
-            write_text(staging / "config.pbtxt", format_message({"name": name, **config}))
+                files.write_text(version / ".keep", "")  # the server wants a version folder, git and archives one file
+            files.write_text(target / name / "config.pbtxt", format_message({"name": name, **config}))
     return interface
 
 
