@@ -18,7 +18,7 @@ from ernie_toolkit.errors import ToolkitError
 # What requirements.txt installs and the code of a deployment does without, by the names that Python imports.
 TRAINING_PACKAGES = (
     "paddle", "paddlenlp", "paddle2onnx", "paddleslim", "onnx", "onnx_graphsurgeon", "yaml", "matplotlib", "sklearn",
-    "tqdm", "visualdl", "cleanlab", "pypinyin", "nlpcda", "jieba",
+    "tqdm", "safetensors", "visualdl", "cleanlab", "pypinyin", "nlpcda", "jieba",
 )  # fmt: skip
 INSTALL = "pip install -r requirements.txt -c constraints.txt (or make venv)"
 # What computes where nothing is trained; requirements.txt has it too.

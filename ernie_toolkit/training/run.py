@@ -239,6 +239,7 @@ def train(
     import paddle
 
     from ernie_toolkit.models import quiet_paddlenlp
+    from ernie_toolkit.paddle_files import safe_paddle_load
     from ernie_toolkit.training.callbacks import RestoreRandomState
     from ernie_toolkit.training.trainer import ToolkitTrainer
 
@@ -261,7 +262,8 @@ def train(
         if checkpoint is not None:
             trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
         started = time.perf_counter()
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+        with safe_paddle_load():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         seconds = time.perf_counter() - started
     return _result(trainer, seconds, checkpoint_step(checkpoint) if checkpoint is not None else 0)
 

@@ -6,6 +6,7 @@ Imports Paddle; import it inside a function.
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from paddlenlp.trainer.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ernie_toolkit.batching import shuffled_batches_by_length
 from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, in_order, run_share
-from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.errors import ModelError, ToolkitError
 from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step
 from ernie_toolkit.training.selection import rank
 
@@ -77,6 +78,20 @@ def model_logits(
     return in_order(parts, len(dataset))
 
 
+@contextmanager
+def _reading(checkpoint: str | None) -> Iterator[None]:
+    """Turn what PaddleNLP raises over a checkpoint that does not fit into a ModelError."""
+    try:
+        yield
+    except ToolkitError:
+        raise
+    except Exception as error:  # of an altered file it raises whatever Paddle meets
+        raise ModelError(
+            f"{checkpoint}: cannot be gone on from ({error!r:.160}): give another checkpoint, or start anew with "
+            "--overwrite_output_dir"
+        ) from None
+
+
 class ToolkitTrainer(Trainer):
     """The Trainer of a fine-tuning run; see the module's first line for what it does its own way."""
 
@@ -100,6 +115,31 @@ class ToolkitTrainer(Trainer):
                 self.remove_callback(callback)
         for callback in callbacks:
             self.add_callback(callback)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: Any = None) -> None:
+        with _reading(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
+        with _reading(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: Any) -> None:
+        with _reading(checkpoint):
+            super()._load_rng_state(checkpoint)
+
+    def _set_state_dict_in_model(self, state_dict: dict[str, np.ndarray]) -> None:
+        """Give the model the weights of a checkpoint; the Trainer itself passes over those that do not fit."""
+        own = {name: list(value.shape) for name, value in self.model.state_dict().items()}
+        given = {name: list(value.shape) for name, value in state_dict.items()}
+        wrong = [name for name in {**own, **given} if own.get(name) != given.get(name)]
+        if wrong:
+            raise ModelError(
+                f"a checkpoint's weights are not this model's: '{wrong[0]}' has shape "
+                f"{given.get(wrong[0], 'none')} there, {own.get(wrong[0], 'none')} here: start anew with "
+                "--overwrite_output_dir"
+            )
+        super()._set_state_dict_in_model(state_dict)
 
     def get_train_dataloader(self) -> paddle.io.DataLoader:
         """Batches by length, each padded to its own longest row."""
