@@ -6,7 +6,6 @@ Imports Paddle; import it inside a function.
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from paddlenlp.trainer.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ernie_toolkit.batching import shuffled_batches_by_length
 from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, in_order, run_share
-from ernie_toolkit.errors import ModelError, ToolkitError
+from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.training.checkpoint_reading import check_optimizer, check_weights, reading
 from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step
 from ernie_toolkit.training.selection import rank
 
@@ -78,20 +78,6 @@ def model_logits(
     return in_order(parts, len(dataset))
 
 
-@contextmanager
-def _reading(checkpoint: str | None) -> Iterator[None]:
-    """Turn what PaddleNLP raises over a checkpoint that does not fit into a ModelError."""
-    try:
-        yield
-    except ToolkitError:
-        raise
-    except Exception as error:  # of an altered file it raises whatever Paddle meets
-        raise ModelError(
-            f"{checkpoint}: cannot be gone on from ({error!r:.160}): give another checkpoint, or start anew with "
-            "--overwrite_output_dir"
-        ) from None
-
-
 class ToolkitTrainer(Trainer):
     """The Trainer of a fine-tuning run; see the module's first line for what it does its own way."""
 
@@ -117,28 +103,25 @@ class ToolkitTrainer(Trainer):
             self.add_callback(callback)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: Any = None) -> None:
-        with _reading(resume_from_checkpoint):
+        with reading(resume_from_checkpoint):
             super()._load_from_checkpoint(resume_from_checkpoint)
 
     def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
-        with _reading(checkpoint):
+        with reading(checkpoint):
             super()._load_optimizer_and_scheduler(checkpoint)
+            if checkpoint is not None:
+                parameters = {item.name: list(item.shape) for item in self.model.parameters()}
+                state = self.optimizer._accumulators_holder
+                check_optimizer(parameters, {name: list(item.shape) for name, item in state.items()})
 
     def _load_rng_state(self, checkpoint: Any) -> None:
-        with _reading(checkpoint):
+        with reading(checkpoint):
             super()._load_rng_state(checkpoint)
 
     def _set_state_dict_in_model(self, state_dict: dict[str, np.ndarray]) -> None:
         """Give the model the weights of a checkpoint; the Trainer itself passes over those that do not fit."""
         own = {name: list(value.shape) for name, value in self.model.state_dict().items()}
-        given = {name: list(value.shape) for name, value in state_dict.items()}
-        wrong = [name for name in {**own, **given} if own.get(name) != given.get(name)]
-        if wrong:
-            raise ModelError(
-                f"a checkpoint's weights are not this model's: '{wrong[0]}' has shape "
-                f"{given.get(wrong[0], 'none')} there, {own.get(wrong[0], 'none')} here: start anew with "
-                "--overwrite_output_dir"
-            )
+        check_weights(own, {name: list(value.shape) for name, value in state_dict.items()})
         super()._set_state_dict_in_model(state_dict)
 
     def get_train_dataloader(self) -> paddle.io.DataLoader:
