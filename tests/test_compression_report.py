@@ -27,6 +27,7 @@ from ernie_toolkit.compression.report_files import report_json, write_report
 from ernie_toolkit.compression.report_plot import place_labels, plot_report
 from ernie_toolkit.compression.report_table import markdown_table, report_page
 from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.escapes import markdown_text
 from ernie_toolkit.files import write_json
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -165,7 +166,7 @@ def test_the_page_tells_what_was_found() -> None:
 
 
 def test_cells_cannot_break_a_table() -> None:
-    assert markdown_table(["a", "b"], [["x|y\nz", "1"]]).splitlines()[2] == "| x\\|y z |   1 |"
+    assert markdown_table(["a", "b"], [[markdown_text("x|y\nz"), "1"]]).splitlines()[2] == "| x\\|y z |   1 |"
 
 
 @pytest.mark.parametrize("spread", ["apart", "equal", "together"])

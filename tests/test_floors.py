@@ -9,7 +9,7 @@ from light_imports import check_imports_no_paddle
 
 FLOORS = {
     "errors": 1, "files": 1, "decoding": 1, "bundle": 1, "options": 1, "cli": 1, "batching": 1,
-    "settings": 1, "pairing": 1, "guide_flags": 1, "safe_pickle": 1, "pickled_arrays": 1, "weights": 1,
+    "settings": 1, "pairing": 1, "guide_flags": 1, "safe_pickle": 1, "escapes": 1, "pickled_arrays": 1, "weights": 1,
     "tokenization": 2, "features": 2, "metrics": 2, "windows": 2, "encoded": 2,
     "tasks": 2,
     "inference": 3, "data": 3, "serving": 3, "triton": 3, "paddle_serving": 3,

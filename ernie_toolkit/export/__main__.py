@@ -6,7 +6,7 @@ python -m ernie_toolkit.export --legacy_pdmodel --model_name_or_path best_models
 from pathlib import Path
 
 from ernie_toolkit.bundle import read_bundle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.weights import SAFETENSORS_FILE, WEIGHTS_FILE, weights_file
 
@@ -29,7 +29,7 @@ def main() -> None:
             )
         from ernie_toolkit.export.legacy import export_legacy
 
-        print(f"{export_legacy(args.model_name_or_path, bundle.directory)}: model.pdmodel, model.pdiparams")
+        print_line(f"{export_legacy(args.model_name_or_path, bundle.directory)}: model.pdmodel, model.pdiparams")
 
 
 if __name__ == "__main__":
