@@ -20,6 +20,7 @@ _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\v": "\\v", "\f": "\\f", "\b": "\\b", "\a": "\\a"}
 # What Markdown and the HTML in it give a meaning to. An underscore inside a word has none.
 _MARKDOWN = re.compile(r"[\\`*|\[\]~<>&]|(?<![^\W_])_|_(?![^\W_])")
+_NO_CODE = re.compile(r"[`|\[\]<>&\n]")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 # Bytes that the text format writes by names of their own; the others by three octal digits.
 _PROTOBUF_NAMES = {0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t", 0x22: '\\"', 0x27: "\\'", 0x5C: "\\\\"}
@@ -47,11 +48,8 @@ def markdown_text(text: str) -> str:
 
 
 def markdown_code(text: str) -> str:
-    """A text as code in a paragraph of a Markdown page."""
-    line = terminal_line(" ".join(re.split("[ \t\r\n]+", text.strip())))
-    longest = max(map(len, re.findall("`+", line)), default=0)
-    fence = "`" * (longest + 1)
-    return f"{fence} {line} {fence}" if longest else f"{fence}{line}{fence}"
+    """A name as code in a paragraph of a Markdown page; one that code could end, or that has markup in it, as text."""
+    return markdown_text(text) if _NO_CODE.search(text) else f"`{terminal_line(text.strip())}`"
 
 
 def markdown_link(path: str) -> str:

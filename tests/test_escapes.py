@@ -127,8 +127,7 @@ def test_markdown_shows_the_text(text: str) -> None:
     for mark in "|`*[]~":
         assert written.count(mark) == written.count(f"\\{mark}")
     code = markdown_code(text)
-    fence = code[: len(code) - len(code.lstrip("`"))]
-    assert code.endswith(fence) and fence not in code[len(fence) : -len(fence)].replace("`" * (len(fence) + 1), "")
+    assert code == written or (code[0] == code[-1] == "`" and not set("`|[]<>&\n") & set(code[1:-1]))
 
 
 def test_markdown_of_our_own_names() -> None:
@@ -137,7 +136,7 @@ def test_markdown_of_our_own_names() -> None:
     )
     assert markdown_text("_a_ |\n<b>") == "\\_a\\_ \\| &lt;b&gt;"
     assert markdown_link("w/export/model.onnx") == "[`w/export/model.onnx`](w/export/model.onnx)"
-    assert markdown_link("a b)`.md") == "[`` a b)`.md ``](a%20b%29%60.md)"
+    assert markdown_link("a b)`.md") == "[a b)\\`.md](a%20b%29%60.md)"
 
 
 @given(TEXTS)
