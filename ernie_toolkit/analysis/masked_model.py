@@ -38,7 +38,15 @@ class MaskedModel:
             )
         with quiet_paddlenlp():
             self._model: Any = ErnieForMaskedLM(ErnieConfig.from_pretrained(str(directory)))
-        fill_model(self._model, weights.state, weights.path)
+        self._model.tie_weights()
+        fresh, own = fill_model(self._model, weights.state, weights.path), self._model.state_dict()
+        # One parameter may have several names, of which a file holds one.
+        filled = {id(value) for name, value in own.items() if name not in fresh}
+        random_ones = [name for name in fresh if id(own[name]) not in filled]
+        if random_ones:
+            raise ModelError(
+                f"{weights.path}: no weight '{random_ones[0]}': its masked-language-model head is not whole"
+            )
         self._model.eval()
         self._tokens = read_vocabulary(directory).tokens
         self._ids = {token: index for index, token in enumerate(self._tokens)}
