@@ -1,5 +1,6 @@
 """Reading what paddle.save writes: all of it, nothing else, and nothing is run."""
 
+import ast
 import collections
 import contextlib
 import pickle
@@ -191,3 +192,20 @@ def test_altered_files_are_read_or_refused(tmp_path: Path) -> None:
             else:
                 assert altered not in cuts
     assert refused > 600 and not target.exists()
+
+
+def test_nothing_else_loads_pickles(root: Path) -> None:
+    """No module calls what runs a file; PaddleNLP's own loading of weights has its one place in models.py."""
+    found = []
+    folders = ("ernie_toolkit", "multi_label", "deploy", "scripts")
+    for path in sorted([*root.glob("*.py"), *(path for name in folders for path in (root / name).rglob("*.py"))]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [item.name for item in node.names]
+                found += [(path.name, name) for name in names if name.split(".")[0] in ("pickle", "joblib", "torch")]
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                name = ast.unparse(node.func)
+                weights = name.endswith(".from_pretrained") and "Config" not in name and "Tokenizer" not in name
+                if weights or name in ("paddle.load", "np.load", "numpy.load"):
+                    found.append((path.name, name))
+    assert found == [("models.py", "model_class.from_pretrained")]
