@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ernie_toolkit.cli import exit_on_toolkit_error, notice, print_line, print_settings, say, warn
+from ernie_toolkit.data import load_dataset
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.data.inputs import read_input_rows
 from ernie_toolkit.decoding import Entity, LabelAnswer, TaggedText
@@ -239,3 +240,28 @@ def test_where_half_a_character_is() -> None:
     loop: list[Any] = ["好"]
     loop.append(loop)
     assert half_character(loop) is None
+
+
+SPAN = {"start": 0, "end": 1, "label": "X\ud800"}
+ANSWER = {"id": "1", "question": "谁", "context": "甲乙", "answers": {"text": ["甲"], "answer_start": [0]}}
+EXAMPLES = {
+    "label": ("seq_cls", {"sentence": "好", "label": "a\ud800"}),
+    "second text": ("seq_cls", {"text_a": "好", "text_b": "\udfff", "label": "a"}),
+    "token": ("token_cls", {"tokens": ["好", "\ud800"], "labels": ["O", "O"]}),
+    "tag": ("token_cls", {"tokens": ["好", "人"], "labels": ["B-X\ud800", "O"]}),
+    "entity": ("token_cls", {"text": "好人", "entities": [SPAN]}),
+    "doccano's span": ("token_cls", {"text": "好人", "label": [[0, 1, "X\ud800"]]}),
+    "id": ("qa", {**ANSWER, "id": "\ud800"}),
+    "answer": ("qa", {**ANSWER, "answers": {"text": ["甲\ud800"], "answer_start": [0]}}),
+    "title": ("qa", {**ANSWER, "title": "\ud800"}),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_users_rows_with_half_characters(name: str, whole: bool, tmp_path: Path) -> None:
+    task, row = EXAMPLES[name]
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps([row, row] if whole else row), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"train\.json:.*{HALF}.*: write the character itself"):
+        load_dataset("custom", task=task, train_file=path, dev_file=path)
