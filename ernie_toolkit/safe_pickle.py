@@ -21,6 +21,8 @@ from ernie_toolkit.pickled_arrays import MALFORMED, MalformedError, PendingArray
 
 MAX_DEPTH = 32
 """How deep containers may lie in one another; the deepest that paddle.save is given here have five levels."""
+MAX_OPCODES = 5_000_000
+"""How many steps a file may take; the state of a large optimizer takes some 50,000."""
 Rebuild = Mapping[str, Callable[[Any], Any]]
 """The names of further classes, "module.name", each with what makes an object of its state."""
 
@@ -92,7 +94,9 @@ class _Machine:
 
     def run(self, source: _Bounded) -> Any:
         """The value that a file describes. Raises one of `MALFORMED`, or _ForeignNameError."""
-        for opcode, argument, _ in pickletools.genops(source):  # type: ignore[arg-type]
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(source)):  # type: ignore[arg-type]
+            if number >= MAX_OPCODES:
+                raise MalformedError(f"it takes more than {MAX_OPCODES:,} steps to read")
             self._do(opcode.name, argument)
         if len(self.stack) != 1 or self.marks:
             raise MalformedError("values are left over at its end")
