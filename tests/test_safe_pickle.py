@@ -99,6 +99,23 @@ def test_arrays_in_pieces_and_of_other_machines(tmp_path: Path) -> None:
         read_weights_file(path)
 
 
+def test_files_of_paddle_2(tmp_path: Path) -> None:
+    """2.0 wrote arrays with a table of names, 2.1 and later tensors as name and array, Python 2 bytes as text."""
+    path, array = tmp_path / "x.pdparams", np.arange(6, dtype=np.float32).reshape(2, 3)
+    table = {"StructuredToParameterName@@": {"w": "linear_0.w_0"}}
+    for protocol in (2, 3, 4):
+        for state in ({"w": array, **table}, {"w": ("linear_0.w_0", array)}, collections.OrderedDict(w=array)):
+            path.write_bytes(pickle.dumps(state, protocol))
+            assert equal(read_weights_file(path), {"w": array})
+            tensor = load_paddle_file(path)["w"]
+            assert (tensor.numpy() == array).all() and list(load_paddle_file(path)) == ["w"]
+            assert tensor.name == "linear_0.w_0" or isinstance(state, collections.OrderedDict)
+    old = pickle.dumps({"w": array}, 2)
+    start, end, data = old.index(b"h\x05X"), old.index(b"tq\x16b"), array.tobytes()
+    path.write_bytes(old[:start] + b"U" + bytes([len(data)]) + data + old[end:])
+    assert equal(read_weights_file(path), {"w": array})
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_run(name: str, tmp_path: Path) -> None:
     target, path = tmp_path / "created", tmp_path / "x.pdparams"
