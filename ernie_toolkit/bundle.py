@@ -18,6 +18,8 @@ from ernie_toolkit import __version__
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.files import recover_directory, sha256_of, write_json
 from ernie_toolkit.transactions import finish_transaction, transaction
+from ernie_toolkit.weights import WEIGHTS_FILE as WEIGHTS_FILE
+from ernie_toolkit.weights import weights_sha256
 
 FORMAT_VERSION = 1
 BUNDLE_FILE = "bundle.json"
@@ -25,8 +27,8 @@ BUNDLE_FILE = "bundle.json"
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FILE = "model.onnx"
 COMPRESSED_FILES = {"onnx_int8": "model_int8.onnx", "onnx_fp16": "model_fp16.onnx"}
-# Where a model's bundle lies in the model's directory, and what its weights are called there.
-EXPORT_DIRECTORY, WEIGHTS_FILE = "export", "model_state.pdparams"
+# Where a model's bundle lies in the model's directory.
+EXPORT_DIRECTORY = "export"
 REQUIRED_ROLES = ("tokenizer", "onnx")
 
 
@@ -49,7 +51,8 @@ class BundleInfo:
     ("tokenizer", "onnx", "onnx_int8", "onnx_fp16", "paddle_program", "paddle_weights") to entry. `parity`: rows
     compared and largest absolute difference between Paddle's and ONNX Runtime's logits. `compression`: for
     the role of a compressed model, how it was made and its dev metrics. `weights_sha256`: checksum of the Paddle
-    weights file (`model_state.pdparams`) that the bundle was exported from; empty where there was none.
+    weights file (`model_state.pdparams`) that the bundle was exported from (see `weights.weights_sha256`); empty where
+    there was none.
     """
 
     task: str
@@ -179,7 +182,8 @@ def stale_message(bundle: Bundle) -> str:
     if bundle.directory.resolve().name == EXPORT_DIRECTORY:
         places.append(bundle.directory.resolve().parent)
     for weights in (place / WEIGHTS_FILE for place in places):
-        if bundle.info.weights_sha256 and weights.is_file() and sha256_of(weights) != bundle.info.weights_sha256:
+        found = weights_sha256(weights) if bundle.info.weights_sha256 else ""
+        if found and found != bundle.info.weights_sha256:
             return f"{bundle.directory} was exported from other weights than {weights}: export the model again"
     return ""
 

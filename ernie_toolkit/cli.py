@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,13 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.escapes import terminal_line
 from ernie_toolkit.files import is_no_room, no_room
 
 # What requirements.txt installs and the code of a deployment does without, by the names that Python imports.
 TRAINING_PACKAGES = (
     "paddle", "paddlenlp", "paddle2onnx", "paddleslim", "onnx", "onnx_graphsurgeon", "yaml", "matplotlib", "sklearn",
-    "tqdm", "visualdl", "cleanlab", "pypinyin", "nlpcda", "jieba",
+    "tqdm", "safetensors", "visualdl", "cleanlab", "pypinyin", "nlpcda", "jieba",
 )  # fmt: skip
 INSTALL = "pip install -r requirements.txt -c constraints.txt (or make venv)"
 # What computes where nothing is trained; requirements.txt has it too.
@@ -123,7 +125,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error without the usage text, and end with exit code 2."""
-        sys.stderr.write(f"{self.prog}: error: {message} (see --help)\n")
+        sys.stderr.write(terminal_line(f"{self.prog}: error: {message} (see --help)") + "\n")
         raise SystemExit(2)
 
 
@@ -131,6 +133,11 @@ def hide_packages_notices() -> None:
     """Hide two notices that importing PaddlePaddle prints and a user can do nothing about."""
     warnings.filterwarnings("ignore", message="No ccache found")
     warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
+
+
+def _joined(message: str) -> str:
+    """A message whose parts come on several lines, as those of other packages do, on one."""
+    return " ".join(part for part in re.split("[ \t\r\n]+", message) if part)
 
 
 @contextmanager
@@ -147,7 +154,7 @@ def exit_on_toolkit_error(prog: str) -> Iterator[None]:
         if lost:
             raise ToolkitError(f"standard output could not be written ({lost}): what was printed there is not complete")
     except ToolkitError as error:
-        sys.stderr.write(f"{prog}: error: {' '.join(str(error).split())}\n")
+        sys.stderr.write(terminal_line(f"{prog}: error: {_joined(str(error))}") + "\n")
         raise SystemExit(2) from None
     except OSError as error:
         if not is_no_room(error):
@@ -171,25 +178,31 @@ def is_main_process() -> bool:
 
 
 def say(message: str) -> None:
-    """Print a line from the main process."""
+    """Print a line from the main process (see `terminal_line`)."""
     if is_main_process():
-        print(message, flush=True)
+        print(terminal_line(message), flush=True)
+
+
+def print_line(line: str) -> None:
+    """Print a line of an answer from any process (see `terminal_line`)."""
+    print(terminal_line(line))
 
 
 def warn(message: str) -> None:
     """Print a warning line to standard error from the main process."""
     if is_main_process():
-        print(f"warning: {message}", file=sys.stderr, flush=True)
+        print(terminal_line(f"warning: {message}"), file=sys.stderr, flush=True)
 
 
 def notice(message: str) -> None:
     """Print a line to standard error, from the main process, about what is as the user may not expect it."""
     if is_main_process():
-        print(f"notice: {message}", file=sys.stderr, flush=True)
+        print(terminal_line(f"notice: {message}"), file=sys.stderr, flush=True)
 
 
 def print_settings(settings: dict[str, Any]) -> None:
     """Print resolved settings as one block of aligned lines."""
     width = max(len(key) for key in settings)
-    say("settings:\n" + "\n".join(f"  {key:<{width}}  {json.dumps(value, ensure_ascii=False)}"
-                                  for key, value in settings.items()))  # fmt: skip
+    say("settings:")
+    for key, value in settings.items():
+        say(f"  {key:<{width}}  {json.dumps(value, ensure_ascii=False)}")

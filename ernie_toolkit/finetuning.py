@@ -120,8 +120,7 @@ class Session:
         if not trained:
             own = read_metrics(Path(self.loaded.source))
             record = {"data_source": "unknown", "warnings": [], "metrics": {}} | own
-            source = Path(self.loaded.source) / WEIGHTS_FILE
-            weights_file = source if source.is_file() else None
+            weights_file = Path(self.loaded.source) / WEIGHTS_FILE
         origin = Origin(
             self.data.spec.name, record["data_source"], metrics or record.get("metrics", {}), tuple(record["warnings"])
         )

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from ernie_toolkit.bundle import BUNDLE_FILE, read_bundle
 from ernie_toolkit.errors import BundleError, ConfigError
-from ernie_toolkit.files import remove_directory, sha256_of
-from ernie_toolkit.models import CONFIG_FILE, WEIGHTS_FILE
+from ernie_toolkit.files import remove_directory
+from ernie_toolkit.models import CONFIG_FILE
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.training.checkpoints import CHECKPOINT_PREFIX
 from ernie_toolkit.training.run import CHECKPOINTS
 from ernie_toolkit.transactions import finish_transaction
+from ernie_toolkit.weights import weights_file, weights_sha256
 
 SAMPLE = "sample"
 
@@ -17,7 +18,7 @@ SAMPLE = "sample"
 def is_finished(directory: Path) -> bool:
     """Whether a directory holds a trained model."""
     finish_transaction(directory)
-    return all((directory / name).is_file() for name in (CONFIG_FILE, WEIGHTS_FILE))
+    return (directory / CONFIG_FILE).is_file() and weights_file(directory) is not None
 
 
 def check_replaceable(directory: Path, data_source: str | None, resume: bool, overwrite: bool) -> str:
@@ -55,7 +56,7 @@ def drop_stale_bundle(directory: Path, weights: Path) -> str:
         made_from = read_bundle(directory).info.weights_sha256
     except BundleError:
         made_from = ""  # a bundle that cannot be opened is of no use to anybody
-    if made_from == sha256_of(weights):
+    if made_from == weights_sha256(weights):
         return ""
     remove_directory(directory)
     return f"{directory}: the bundle there was of the model before, and is deleted"

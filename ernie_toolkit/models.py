@@ -13,13 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.bundle import WEIGHTS_FILE
+from ernie_toolkit.cli import notice
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import scratch_directory, write_json, write_text
 from ernie_toolkit.heads import BIAS, WEIGHT, arrange_head
 from ernie_toolkit.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 from ernie_toolkit.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
 from ernie_toolkit.transactions import Transaction, finish_transaction, transaction
+from ernie_toolkit.weights import (
+    SAFETENSORS_FILE,
+    WEIGHTS_FILE,
+    as_float32,
+    read_model_weights,
+    read_weights_file,
+    weights_file,
+    write_safetensors,
+)
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedConfig, PretrainedModel
@@ -90,10 +99,11 @@ def check_model_directory(directory: Path) -> None:
     if not directory.is_dir():
         raise ModelError(f"{directory}: no such model directory: give a trained model, or a published name")
     finish_transaction(directory)
-    for name in (CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE):
-        if not (directory / name).is_file():
-            wanted = f"{CONFIG_FILE}, {WEIGHTS_FILE} and {VOCAB_FILE}"
-            raise ModelError(f"{directory / name}: not found: a model directory holds {wanted}")
+    weights = weights_file(directory) or directory / WEIGHTS_FILE
+    for path in (directory / CONFIG_FILE, weights, directory / VOCAB_FILE):
+        if not path.is_file():
+            wanted = f"{CONFIG_FILE}, {SAFETENSORS_FILE} or {WEIGHTS_FILE}, and {VOCAB_FILE}"
+            raise ModelError(f"{path}: not found: a model directory holds {wanted}")
     kind = _read_json(directory / CONFIG_FILE).get("model_type", "ernie")
     if kind != "ernie":
         raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind}': this toolkit loads ERNIE models")
@@ -183,16 +193,6 @@ def copy_model(model: "PretrainedModel") -> "PretrainedModel":
     return other
 
 
-def _read_weights(path: Path) -> dict[str, np.ndarray]:
-    import paddle
-
-    try:
-        state: dict[str, np.ndarray] = paddle.load(str(path), return_numpy=True)
-    except Exception as error:  # paddle.load raises whatever pickle and its own parser meet
-        raise ModelError(f"{path}: not a Paddle weights file ({error!r:.100}): copy it again") from None
-    return state
-
-
 def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels: Sequence[str] | None) -> LoadedModel:
     from paddlenlp.transformers import ErnieConfig
 
@@ -208,10 +208,11 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels
             f"{directory / VOCAB_FILE}: {len(vocabulary.tokens):,} tokens, {CONFIG_FILE} has room for "
             f"{config.vocab_size:,}: the two files belong to different models"
         )
-    model = build_model(_model_class(task), config)
-    path = directory / WEIGHTS_FILE
-    loaded = LoadedModel(model, vocabulary, str(directory), ())
-    return _filled(loaded, _read_weights(path), path, task, labels)
+    weights = read_model_weights(directory)
+    if weights.notice:
+        notice(weights.notice)
+    loaded = LoadedModel(build_model(_model_class(task), config), vocabulary, str(directory), ())
+    return _filled(loaded, weights.state, weights.path, task, labels)
 
 
 def _filled(
@@ -219,22 +220,22 @@ def _filled(
 ) -> LoadedModel:
     """The model with the weights of a file, its head's outputs found by the names in the configuration beside it."""
     model, source, described = loaded.model, str(path.parent), (path.parent / CONFIG_FILE).is_file()
-    notice = ""
+    head_notice = ""
     new_labels: tuple[str, ...] = ()
     other = model_task(path.parent) if described else None
     if other not in (None, task) and any(key.startswith(_HEADS) for key in state):
         # Heads of different tasks can have the same names and shapes and mean different things.
         state = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
-        notice = f"{source}: its head was trained for the task '{other}': the head for '{task}' starts anew"
+        head_notice = f"{source}: its head was trained for the task '{other}': the head for '{task}' starts anew"
     elif labels is not None:
         own = {name: tensor.numpy() for name, tensor in model.state_dict().items() if name in (WEIGHT, BIAS)}
         trained = model_labels(path.parent) if described else None
-        state, plan, notice = arrange_head(state, own, trained, labels, source if described else str(path))
+        state, plan, head_notice = arrange_head(state, own, trained, labels, source if described else str(path))
         if plan is not None:
             new_labels = plan.new if plan.kept else ()
             _arrange_thresholds(model.config, plan.outputs)
-    fresh = _set_weights(model, state, path)
-    return replace(loaded, fresh=fresh, new_labels=new_labels, notices=(notice,) if notice else ())
+    fresh = fill_model(model, state, path)
+    return replace(loaded, fresh=fresh, new_labels=new_labels, notices=(head_notice,) if head_notice else ())
 
 
 def _arrange_thresholds(config: "PretrainedConfig", outputs: Sequence[int | None]) -> None:
@@ -245,7 +246,7 @@ def _arrange_thresholds(config: "PretrainedConfig", outputs: Sequence[int | None
         config.thresholds = [recorded[place] for place in places] if len(places) == len(outputs) else None
 
 
-def _set_weights(model: "PretrainedModel", state: dict[str, np.ndarray], path: Path) -> tuple[str, ...]:
+def fill_model(model: "PretrainedModel", state: dict[str, np.ndarray], path: Path) -> tuple[str, ...]:
     """Fill a model from a state dict of its own kind, of another number of labels, or of the bare encoder."""
     prefix = "" if any(key.startswith("ernie.") for key in state) else "ernie."
     given = {prefix + key if not key.startswith(_HEADS) else key: value for key, value in state.items()}
@@ -253,9 +254,8 @@ def _set_weights(model: "PretrainedModel", state: dict[str, np.ndarray], path: P
     fresh = []
     for name, tensor in own.items():
         value = given.get(name)
-        fits = value is not None and list(value.shape) == list(tensor.shape)
-        if fits:
-            tensor.set_value(value)
+        if value is not None and list(value.shape) == list(tensor.shape):
+            tensor.set_value(as_float32(value, name, path))
         elif name.startswith(_HEADS):
             fresh.append(name)  # another task's head, or another number of labels: starts anew
         elif value is None:
@@ -272,11 +272,16 @@ def _load_published(name: str, task: str, settings: dict[str, Any]) -> LoadedMod
     """A published model by PaddleNLP's own download and cache."""
     from paddlenlp.transformers import ErnieTokenizer
 
+    from ernie_toolkit.paddle_files import safe_paddle_load
+
     model_class = _model_class(task)
     try:
-        with quiet_paddlenlp():
-            model = model_class.from_pretrained(name, **settings)
+        with quiet_paddlenlp(), safe_paddle_load():
+            # PyTorch's files are pickles that PaddleNLP would run.
+            model = model_class.from_pretrained(name, convert_from_torch=False, **settings)
             tokenizer = ErnieTokenizer.from_pretrained(name)
+    except ModelError:
+        raise
     except Exception as error:  # PaddleNLP raises OSError, RuntimeError and others for the one cause
         reason = " ".join(str(error).split())[:160]
         raise ModelError(
@@ -354,17 +359,19 @@ def model_thresholds(directory: Path) -> tuple[float, ...]:
 
 
 def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], task: str) -> LoadedModel:
-    """Fill a model with the weights of a `.pdparams` file of the same shape; a head that does not fit stays new.
+    """Fill a model with the weights of a file (.pdparams, .safetensors) of the same shape.
+
+    A head that does not fit stays new.
 
     `labels` and `task`: those of `loaded`. Which labels the file's head was trained for is read from the
     configuration beside it. Raises ModelError that names what is missing or does not fit.
     """
     if not path.is_file():
-        raise ModelError(f"{path}: no such weights file: give a .pdparams file")
+        raise ModelError(f"{path}: no such weights file: give a .safetensors or .pdparams file")
     # What the file has no head for starts at random, not from the head of the model that it is laid over.
     loaded.model._init_weights(loaded.model.classifier)
     loaded.model.classifier.bias.set_value(np.zeros(len(labels), dtype=np.float32))
-    return _filled(loaded, _read_weights(path), path, task, labels)
+    return _filled(loaded, read_weights_file(path), path, task, labels)
 
 
 def save_model(model: "PretrainedModel", vocabulary: Vocabulary, directory: Path) -> None:
@@ -381,6 +388,8 @@ def stage_model(model: "PretrainedModel", vocabulary: Vocabulary, files: Transac
     with scratch_directory(files.staging / "model") as staging:
         with quiet_paddlenlp():
             model.save_pretrained(str(staging))
+        write_safetensors(staging / WEIGHTS_FILE)
         write_vocabulary(staging, vocabulary)
-        for file in (WEIGHTS_FILE, CONFIG_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE):
+        weights = (WEIGHTS_FILE, SAFETENSORS_FILE)
+        for file in (*weights, CONFIG_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE):
             (staging / file).replace(files.path(files.directory / file))

@@ -10,6 +10,7 @@ from typing import Any
 from ernie_toolkit import __version__
 from ernie_toolkit.cli import say
 from ernie_toolkit.errors import ModelError
+from ernie_toolkit.escapes import terminal_line
 from ernie_toolkit.files import replaced_file
 from ernie_toolkit.transactions import finish_transaction
 
@@ -74,7 +75,8 @@ def plot_training_curve(history: Sequence[dict[str, Any]], metric: str, title: s
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
     left.plot(*zip(*losses, strict=True), color="#9aa5b1", linewidth=1.6, label="training loss") if losses else None
-    left.set(xlabel="step", ylabel="training loss", title=title)
+    left.set(xlabel="step", ylabel="training loss")
+    left.set_title(terminal_line(title), parse_math=False)  # a path may have "$" in it, which begins a formula
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.spines[["top"]].set_visible(False)
     left.set_ylim(bottom=0)

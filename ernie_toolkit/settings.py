@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.escapes import half_character
 from ernie_toolkit.guide_flags import not_needed
 from ernie_toolkit.options import RunOptions, boolean, dataset_name
 
@@ -107,6 +108,13 @@ def _checked(value: Any, kind: type, metadata: Mapping[str, Any], where: str) ->
     return value
 
 
+def check_whole_texts(content: Any, path: Path) -> None:
+    """ConfigError where a text of a YAML file holds half of a surrogate pair, which could never be written again."""
+    place = half_character(content)
+    if place is not None:
+        raise ConfigError(f"{path}: {place} holds half of a surrogate pair: write the character itself")
+
+
 def _sections(path: Path) -> dict[str, Any]:
     """A YAML file's mappings of options, by the places where they stand in it; ConfigError on any other file.
 
@@ -122,6 +130,7 @@ def _sections(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: not a mapping of sections")
+    check_whole_texts(content, path)
     found = {DEFAULTS: content.pop(DEFAULTS, None)}
     for name, section in content.items():
         if name not in (*TASK_SECTIONS.values(), SAMPLE_SECTION):

@@ -15,6 +15,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.options import option
 from ernie_toolkit.settings import add_options, resolve_options
+from ernie_toolkit.weights import weights_file
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(ExportOptions, {}, given)
-        from ernie_toolkit.models import CONFIG_FILE, WEIGHTS_FILE
+        from ernie_toolkit.models import CONFIG_FILE
         from ernie_toolkit.multi_label.trained import check_params, load_trained, model_thresholds
 
         directory, target = check_params(options.params_path), Path(options.output_path)
         model_thresholds(options.params_path, options.threshold)  # a mistake is told before Paddle is loaded
         if target.resolve() == directory.resolve() or target.resolve() in directory.resolve().parents:
             raise ConfigError(f"--output_path {target} is where the model is: give another place")
-        if any((target / name).exists() for name in (CONFIG_FILE, WEIGHTS_FILE)):
+        if (target / CONFIG_FILE).exists() or weights_file(target) is not None:
             raise ConfigError(f"--output_path {target} holds a trained model: give another place")
         if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not (target / BUNDLE_FILE).exists())):
             raise ConfigError(f"--output_path {target} is there and is no bundle: give another place, or empty it")

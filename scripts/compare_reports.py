@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.compression.comparison import comparison_table, read_reports
+from ernie_toolkit.escapes import terminal_lines
 from ernie_toolkit.files import write_text
 
 
@@ -23,7 +24,7 @@ def main() -> None:
         table = comparison_table(read_reports(args.reports))
         if args.output:
             write_text(args.output, table)
-        print(table, end="")
+        print(terminal_lines(table), end="")
 
 
 if __name__ == "__main__":

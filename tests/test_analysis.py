@@ -1,5 +1,6 @@
 """Evaluation figures, evidence, wrong labels and augmentation, against direct computation."""
 
+import pickle
 import random
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from ernie_toolkit.decoding import sigmoid
 from ernie_toolkit.errors import ConfigError, DataError, ModelError
 from ernie_toolkit.metrics import label_set_scores
 from ernie_toolkit.models import Vocabulary
+from ernie_toolkit.weights import WEIGHTS_FILE, read_weights_file
 
 NAMES = ("甲", "乙", "丙")
 GOLD = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]], dtype=bool)
@@ -218,6 +220,17 @@ def test_a_masked_language_model_writes_words(tmp_path: Path, vocabulary: Vocabu
     assert len(made) == 4 and {len(row["sentence"]) for row in made} == {len(row["sentence"]) for row in ROWS[:2]}
     words = words_of("很长" * 60)
     assert replace(words, [len(words) - 1], random.Random(1)) == [None]  # over the model's positions
+
+    # Published files have one name for what the model has under three, and no table of outputs: that of inputs is it.
+    state = read_weights_file(tmp_path / "mlm" / WEIGHTS_FILE)
+    for name in ("decoder.weight", "decoder.bias"):
+        state.pop(f"cls.predictions.{name}")
+    (tmp_path / "mlm" / WEIGHTS_FILE).write_bytes(pickle.dumps(state, 4))
+    assert augment(ROWS[:2], "substitute", MaskedModel(tmp_path / "mlm"), 2, 0.2, 5) == made
+    state.pop("cls.predictions.layer_norm.bias")
+    (tmp_path / "mlm" / WEIGHTS_FILE).write_bytes(pickle.dumps(state, 4))
+    with pytest.raises(ModelError, match=r"no weight 'cls\.predictions\.layer_norm\.bias'"):
+        MaskedModel(tmp_path / "mlm")
 
     headless = make_tiny_model(vocabulary, ("甲", "乙"), "multi_label")
     save_model(headless.model, vocabulary, tmp_path / "plain")

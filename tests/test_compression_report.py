@@ -27,6 +27,7 @@ from ernie_toolkit.compression.report_files import report_json, write_report
 from ernie_toolkit.compression.report_plot import place_labels, plot_report
 from ernie_toolkit.compression.report_table import markdown_table, report_page
 from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.escapes import markdown_text
 from ernie_toolkit.files import write_json
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -164,8 +165,23 @@ def test_the_page_tells_what_was_found() -> None:
     assert "in the middle" not in report_page(make_report(kept, row_tokens=None), "picture.png")
 
 
+def test_users_texts_stay_texts(tmp_path: Path) -> None:
+    name = "$x^$ a|b`c\x1b[31m\n# <script>alert(1)</script> [x](javascript:y) \u202e"
+    item = candidate(name, kept=True, file=f"{name}.onnx")
+    report = make_report(item, dataset=name, model=name, data_source=name, warnings=(name,), processor=name)
+    page = report_page(report, "picture.png")
+    assert "<script" not in page and "\x1b" not in page and "\u202e" not in page
+    assert page.count("](javascript:") == page.count("\\](javascript:") > 0
+    lines = page.splitlines()
+    assert [line for line in lines if line.startswith("#")] == [lines[0]]
+    table = [line.replace("\\|", "") for line in lines if line.startswith("| ")]
+    assert len(table) == 4 and len({line.count("|") for line in table}) == 1
+    plot_report(report, tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes().startswith(PNG)
+
+
 def test_cells_cannot_break_a_table() -> None:
-    assert markdown_table(["a", "b"], [["x|y\nz", "1"]]).splitlines()[2] == "| x\\|y z |   1 |"
+    assert markdown_table(["a", "b"], [[markdown_text("x|y\nz"), "1"]]).splitlines()[2] == "| x\\|y z |   1 |"
 
 
 @pytest.mark.parametrize("spread", ["apart", "equal", "together"])

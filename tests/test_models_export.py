@@ -75,6 +75,7 @@ def test_dropout_can_be_set(model_dir: Path) -> None:
 
 @pytest.mark.parametrize("name", ["config.json", "model_state.pdparams", "vocab.txt"])
 def test_a_missing_file_is_named(copy: Path, name: str) -> None:
+    (copy / "model_state.safetensors").unlink()  # either file of weights would do
     (copy / name).unlink()
     with pytest.raises(ModelError, match=name):
         load_model(str(copy))
@@ -98,7 +99,7 @@ def test_directories_that_are_refused(copy: Path, tmp_path: Path) -> None:
         load_model(str(copy))
     (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (copy / "model_state.pdparams").write_bytes(b"\x80nonsense")
-    with pytest.raises(ModelError, match="not a Paddle weights file"):
+    with pytest.raises(ModelError, match=r"model_state\.pdparams: not a Paddle file"):
         load_model(str(copy))
     with (copy / "vocab.txt").open("a", encoding="utf-8") as stream:
         stream.write("surplus\n")
@@ -114,12 +115,13 @@ def test_names_that_cannot_be_had() -> None:
 
 
 PUBLISHED = """
-import shutil, sys
+import pickle, shutil, sys
 from pathlib import Path
 import paddle
 from paddlenlp.transformers import ErnieConfig, ErnieModel
 from paddlenlp.transformers.ernie.configuration import ERNIE_PRETRAINED_INIT_CONFIGURATION as configurations
 from paddlenlp.utils.env import MODEL_HOME
+from ernie_toolkit.errors import ModelError
 from ernie_toolkit.models import load_model, save_model
 
 cache = Path(MODEL_HOME) / "ernie-3.0-nano-zh"
@@ -135,6 +137,19 @@ save_model(loaded.model, loaded.vocabulary, Path(sys.argv[2]))
 again = load_model(sys.argv[2])
 assert again.fresh == () and again.vocabulary == loaded.vocabulary
 print(len(loaded.vocabulary.tokens), loaded.model.config.vocab_size)
+
+class Runs:
+    def __reduce__(self):
+        return print, ("it was run",)
+
+with (cache / "model_state.pdparams").open("wb") as stream:
+    pickle.dump({"more": Runs()}, stream)
+try:
+    load_model("ernie-3.0-nano-zh", ("a", "b", "c"))
+except ModelError as error:
+    assert "it holds 'builtins.print', which is no array" in str(error), error
+else:
+    raise AssertionError("a file in the cache was run")
 """
 
 

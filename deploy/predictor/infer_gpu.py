@@ -14,7 +14,7 @@ from pathlib import Path
 from ernie_predictor import build_parser, find_bundle, run
 
 from ernie_toolkit.bundle import Bundle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
@@ -56,7 +56,7 @@ def shapes(args: argparse.Namespace, bundle: Bundle) -> ShapeProfile:
         rows = bundle_task(info, bundle.directory).encode(load_tokenizer(bundle.path("tokenizer")), texts)
         profile = measured_profile(rows.lengths(), args.batch_size)
         profile.write(path)
-        print(f"shapes of {len(rows)} row(s) in {path}: {profile.smallest}, {profile.usual}, {profile.largest}")
+        print_line(f"shapes of {len(rows)} row(s) in {path}: {profile.smallest}, {profile.usual}, {profile.largest}")
         return profile
     if args.use_trt and path.exists():
         return read_profile(path)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, MutableMapping
 
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.cli import OneLineParser
+from ernie_toolkit.cli import OneLineParser, notice, print_line
 from ernie_toolkit.data.inputs import texts_to_predict, with_answers
 from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
+from ernie_toolkit.escapes import terminal_line
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.files import write_text
 from ernie_toolkit.guide_flags import add_guide_flags
@@ -208,17 +208,18 @@ def show(number: int, batch_size: int, text: TextInput, answer: Answer) -> str:
     if isinstance(answer, LabelAnswer):
         texts = f"text:{text}" if isinstance(text, str) else f"sentence1:{text[0]}, sentence2:{text[1]}"
         place = f"Batch id:{number // batch_size}, example id:{number % batch_size}"
-        return f"{place}, {texts}, label:{answer.label}, similarity:{answer.confidence:.4f}"
+        return terminal_line(f"{place}, {texts}, label:{answer.label}, similarity:{answer.confidence:.4f}")
     if isinstance(answer, TaggedText):
         lines = [f"input data: {text}", "The model detects all entities:"]
         lines += [
             f"entity: {item.text}   label: {item.type}   pos: [{item.start}, {item.end - 1}]"
             for item in answer.entities
         ]
-        return "\n".join([*lines, "-----------------------------"])
+        return "\n".join([*map(terminal_line, lines), "-----------------------------"])
     assert isinstance(answer, SpanAnswer)
     place = f"pos: [{answer.start}, {answer.end - 1}]"
-    return f"question: {text[0]}\nanswer: {answer.text}   {place}   confidence: {answer.confidence:.4f}"
+    lines = (f"question: {text[0]}", f"answer: {answer.text}   {place}   confidence: {answer.confidence:.4f}")
+    return "\n".join(map(terminal_line, lines))
 
 
 def run(args: argparse.Namespace, task: str) -> None:
@@ -230,7 +231,7 @@ def run(args: argparse.Namespace, task: str) -> None:
     if bundle.info.task != task:
         raise ConfigError(f"{args.model_dir} is a bundle for the task '{bundle.info.task}', this script's is '{task}'")
     if not args.use_fast:
-        sys.stderr.write("notice: --use_fast false has no effect: there is one tokenizer, and it is the fast one\n")
+        notice("--use_fast false has no effect: there is one tokenizer, and it is the fast one")
     info = limited(bundle.info, args.max_length, None)
     inputs = inputs_of(args, info)
     option = make_option(args, bundle, info.max_seq_length)
@@ -240,7 +241,7 @@ def run(args: argparse.Namespace, task: str) -> None:
         write_text(Path(args.output_file), output_lines(inputs, answers, task))
     warn_of(inputs, bundle.info)
     if args.output_file:
-        print(f"{len(inputs)} answers in {args.output_file}")
+        print_line(f"{len(inputs)} answers in {args.output_file}")
         return
     for number, (row, answer) in enumerate(with_answers(inputs, answers)):
         skipped = answer is None or row.text is None

@@ -7,6 +7,7 @@ python deploy/simple_serving/client_qa.py --dataset cmrc2018
 from collections.abc import Mapping
 from typing import Any
 
+from ernie_toolkit.cli import print_line
 from ernie_toolkit.serving.client import main
 
 
@@ -14,7 +15,7 @@ def show(data: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     """Each question, its answer, and where in the context it stands."""
     for number, question in enumerate(data["question"]):
         start, end = result["start"][number], result["end"][number]
-        print(f"{question}\t{result['answer'][number]}\t[{start}, {end})\t{result['confidence'][number]:.4f}")
+        print_line(f"{question}\t{result['answer'][number]}\t[{start}, {end})\t{result['confidence'][number]:.4f}")
 
 
 if __name__ == "__main__":

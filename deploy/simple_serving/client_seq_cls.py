@@ -8,6 +8,7 @@ python deploy/simple_serving/client_seq_cls.py --dataset afqmc
 from collections.abc import Mapping
 from typing import Any
 
+from ernie_toolkit.cli import print_line
 from ernie_toolkit.serving.client import main
 
 
@@ -16,7 +17,7 @@ def show(data: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     pairs = data.get("text_pair") or [None] * len(data["text"])
     for number, (text, pair) in enumerate(zip(data["text"], pairs, strict=True)):
         name, confidence = result["label_name"][number], result["confidence"][number]
-        print(f"{result['label'][number]}\t{name}\t{confidence:.4f}\t{text}{f' | {pair}' if pair else ''}")
+        print_line(f"{result['label'][number]}\t{name}\t{confidence:.4f}\t{text}{f' | {pair}' if pair else ''}")
 
 
 if __name__ == "__main__":

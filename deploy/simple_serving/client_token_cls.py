@@ -7,15 +7,16 @@ python deploy/simple_serving/client_token_cls.py --dataset msra_ner --is_split_i
 from collections.abc import Mapping
 from typing import Any
 
+from ernie_toolkit.cli import print_line
 from ernie_toolkit.serving.client import main
 
 
 def show(data: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     """Each text and its entities with their first and last character."""
     for text, entities in zip(data["text"], result["value"], strict=True):
-        print(text)
+        print_line(text)
         for item in entities:
-            print(f"  {item['label']}\t{item['entity']}\t{item['pos']}\t{item['confidence']:.4f}")
+            print_line(f"  {item['label']}\t{item['entity']}\t{item['pos']}\t{item['confidence']:.4f}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.triton.repository import BACKENDS, DEVICES, RepositoryOptions, build_repository
 
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with exit_on_toolkit_error(parser.prog):
         options = RepositoryOptions(**{name: getattr(args, name) for name in names})
         interface = build_repository(args.model_path, Path(args.model_repository), options)
-    print(f"{interface.name} in {args.model_repository}, {args.precision} on {args.device} by {args.backend}")
+    print_line(f"{interface.name} in {args.model_repository}, {args.precision} on {args.device} by {args.backend}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.triton.client import ask, connect
@@ -38,6 +38,7 @@ def run_client(
         answers = ask(client, interface, texts)
         seconds = time.perf_counter() - started
     for text, answer in strict_zip(texts, answers):
-        print(f"input: {text if isinstance(text, str) else ' | '.join(text)}")
-        print(f"answer: {json.dumps(answer, ensure_ascii=False)}\n")
+        print_line(f"input: {text if isinstance(text, str) else ' | '.join(text)}")
+        print_line(f"answer: {json.dumps(answer, ensure_ascii=False)}")
+        print_line("")
     print(f"{len(texts)} answer(s) in {1000 * seconds:.1f} ms")

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ernie_toolkit.cli import notice
 from ernie_toolkit.errors import ModelError
-from ernie_toolkit.models import WEIGHTS_FILE, check_model_directory, quiet_paddlenlp, read_vocabulary
+from ernie_toolkit.models import check_model_directory, fill_model, quiet_paddlenlp, read_vocabulary
+from ernie_toolkit.weights import read_model_weights
 
 # Only these many of the most probable characters are drawn from.
 CANDIDATES = 5
@@ -24,17 +26,27 @@ class MaskedModel:
 
     def __init__(self, directory: Path) -> None:
         check_model_directory(directory)
-        import paddle
-        from paddlenlp.transformers import ErnieForMaskedLM
+        from paddlenlp.transformers import ErnieConfig, ErnieForMaskedLM
 
-        names = paddle.load(str(directory / WEIGHTS_FILE), return_numpy=True)
-        if not any(name.startswith(HEAD) for name in names):
+        weights = read_model_weights(directory)
+        if weights.notice:
+            notice(weights.notice)
+        if not any(name.startswith(HEAD) for name in weights.state):
             raise ModelError(
                 f"{directory} has no masked-language-model head (weights '{HEAD}*'): give a pretrained model that "
                 "has kept its own, or another --aug_type"
             )
         with quiet_paddlenlp():
-            self._model: Any = ErnieForMaskedLM.from_pretrained(str(directory))
+            self._model: Any = ErnieForMaskedLM(ErnieConfig.from_pretrained(str(directory)))
+        self._model.tie_weights()
+        fresh, own = fill_model(self._model, weights.state, weights.path), self._model.state_dict()
+        # One parameter may have several names, of which a file holds one.
+        filled = {id(value) for name, value in own.items() if name not in fresh}
+        random_ones = [name for name in fresh if id(own[name]) not in filled]
+        if random_ones:
+            raise ModelError(
+                f"{weights.path}: no weight '{random_ones[0]}': its masked-language-model head is not whole"
+            )
         self._model.eval()
         self._tokens = read_vocabulary(directory).tokens
         self._ids = {token: index for index, token in enumerate(self._tokens)}

@@ -10,6 +10,7 @@ from ernie_toolkit.compression.report import Candidate, Report, read_report
 from ernie_toolkit.compression.report_table import MISSING, markdown_table, metric_name
 from ernie_toolkit.compression.widths import parse_width
 from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.escapes import markdown_text
 
 READING = "exact_match"
 FORMS = ("", "FP16", "INT8 embeddings", "INT8", "INT8 + embeddings")
@@ -51,7 +52,12 @@ def comparison_table(reports: Sequence[Report]) -> str:
         cells = [_cell(report, item) for report, item in zip(reports, items, strict=True)]
         off = MISSING if average is None or variant == _FP32 else change_text(round(average - full, 2) + 0.0)
         rows.append([_label(variant), *cells, MISSING if average is None else f"{average:.2f}", off])
-    header = ["model", *(f"{report.dataset} ({_metric(report)})" for report in reports), "average", "against FP32"]
+    header = [
+        "model",
+        *(markdown_text(f"{report.dataset} ({_metric(report)})") for report in reports),
+        "average",
+        "against FP32",
+    ]
     notes = [_sample_note(report) for report in reports if report.data_source == "sample"]
     return "\n\n".join([markdown_table(header, rows), *notes]) + "\n"
 
@@ -111,4 +117,5 @@ def _average(reports: Sequence[Report], items: Sequence[Candidate]) -> float:
 
 
 def _sample_note(report: Report) -> str:
-    return f"{report.dataset}: the toolkit's generated sample; its figures say nothing about the real data set."
+    name = markdown_text(report.dataset)
+    return f"{name}: the toolkit's generated sample; its figures say nothing about the real data set."

@@ -9,6 +9,7 @@ import numpy as np
 from ernie_toolkit.compression.figures import best_tradeoffs, megabytes_text, shown_figures
 from ernie_toolkit.compression.report import Candidate, Report
 from ernie_toolkit.compression.report_table import STAR, metric_name
+from ernie_toolkit.escapes import terminal_line
 from ernie_toolkit.files import replaced_file
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def _scale(axes: "Axes", report: Report, points: Timed) -> None:
     axes.set_ylim(bottom, top)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]))
     reach = "from 0" if bottom <= 0 else f"of {top - bottom:.1f} points, not from 0"
-    axes.set_ylabel(f"dev {metric_name(report.metric)} x 100 (axis {reach})", color=INK)
+    axes.set_ylabel(
+        f"dev {terminal_line(metric_name(report.metric))} x 100 (axis {reach})", color=INK, parse_math=False
+    )
 
 
 def metric_limits(values: Sequence[float], loss: float) -> tuple[float, float]:
@@ -151,11 +154,12 @@ def _headings(figure: "Figure", axes: "Axes", report: Report) -> None:
     name = metric_name(report.metric)
     threads = f"{report.threads} thread{'s' if report.threads != 1 else ''}"
     left = axes.get_position().x0
-    figure.text(left, 0.945, f"{report.dataset}: {name} against latency", fontsize=13, fontweight="bold", color=INK)
+    title = terminal_line(f"{report.dataset}: {name} against latency")
+    figure.text(left, 0.945, title, fontsize=13, fontweight="bold", color=INK, parse_math=False)
     source, colour = f"{report.strategy}, {threads} of {report.processor}", "#57606a"
     if report.data_source == "sample":
         source, colour = f"{source}; generated sample, says nothing about the real data", WARNING
-    figure.text(left, 0.9, source[:150], fontsize=8.5, color=colour)
+    figure.text(left, 0.9, terminal_line(source)[:150], fontsize=8.5, color=colour, parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(colors="#57606a", which="both")
@@ -211,7 +215,8 @@ def _name(axes: "Axes", named: Timed, front: Timed, points: Timed, areas: dict[s
     for x, y, item in named:
         heavy = "bold" if item.kept or item is report.baseline else "normal"
         name = f"{item.name} {STAR}" if (x, y, item) in front else item.name
-        texts.append(axes.text(0, 0, name, fontsize=8, color=INK, weight=heavy, va="bottom", zorder=6))
+        style: Any = {"fontsize": 8, "color": INK, "weight": heavy, "va": "bottom", "zorder": 6}
+        texts.append(axes.text(0, 0, terminal_line(name), parse_math=False, **style))
     renderer = figure.canvas.get_renderer()
     extents = [text.get_window_extent(renderer) for text in texts]
     discs = []

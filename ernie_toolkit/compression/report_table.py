@@ -16,6 +16,7 @@ from ernie_toolkit.compression.figures import (
 )
 from ernie_toolkit.compression.measurement import BATCH_SIZE, LATENCY_ROWS, THROUGHPUT_ROWS
 from ernie_toolkit.compression.report import Candidate, Report
+from ernie_toolkit.escapes import markdown_code, markdown_link, markdown_text
 
 MISSING = "-"
 STAR = "★"
@@ -29,9 +30,16 @@ def metric_name(metric: str) -> str:
     return METRIC_NAMES.get(metric, metric)
 
 
+def _metric(metric: str) -> str:
+    return markdown_text(metric_name(metric))
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column is text and whose others are numbers; aligned as plain text too."""
-    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in (header, *rows)]
+    """A table whose first column is text and whose others are numbers; aligned as plain text too.
+
+    Cells are Markdown: users' texts have gone through `markdown_text`.
+    """
+    cells = (header, *rows)
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
     lines = [
         "| "
@@ -47,12 +55,13 @@ def report_page(report: Report, plot: str) -> str:
     """The whole page; `plot`: the picture's file, relative to the page."""
     made = [item for item in report.candidates if item.kept]
     parts = [
-        f"# Compression report: {report.dataset}",
-        f"Model `{report.model}`, strategy `{report.strategy}`, task {report.task}, seed {report.seed}. Data: "
-        f"{report.data_source}, {report.dev_rows:,} dev rows.",
-        *(f"> **Warning:** {' '.join(message.split())}" for message in report.warnings),
+        f"# Compression report: {markdown_text(report.dataset)}",
+        f"Model {markdown_code(report.model)}, strategy {markdown_code(report.strategy)}, task "
+        f"{markdown_text(report.task)}, seed {report.seed}. Data: {markdown_text(report.data_source)}, "
+        f"{report.dev_rows:,} dev rows.",
+        *(f"> **Warning:** {markdown_text(message)}" for message in report.warnings),
         "\n".join(_highlight(report, item) for item in made),
-        f"![{metric_name(report.metric)} against latency]({plot})",
+        f"![{_metric(report.metric)} against latency]({plot})",
         _table(report),
         _notes(report),
     ]
@@ -61,9 +70,10 @@ def report_page(report: Report, plot: str) -> str:
 
 def _highlight(report: Report, item: Candidate) -> str:
     found = shown_figures(report, item)
-    figure = f"{metric_name(report.metric)} {_number(found.metric, 2)} ({change_text(found.change)} points)"
+    figure = f"{_metric(report.metric)} {_number(found.metric, 2)} ({change_text(found.change)} points)"
     size = f"{size_text(report, item)} MB instead of {size_text(report, report.baseline)}"
-    return f"- **{item.name}**: {figure}, {size}, {speed_text(report, item)}: [`{item.file}`]({item.file})"
+    link = markdown_link(item.file)
+    return f"- **{markdown_text(item.name)}**: {figure}, {size}, {speed_text(report, item)}: {link}"
 
 
 def _number(value: float | None, digits: int, scale: float = 1.0) -> str:
@@ -78,12 +88,12 @@ def _unit_of_flops(report: Report) -> tuple[str, float]:
 def _table(report: Report) -> str:
     more = [name for name in ("exact_match",) if name in report.baseline.metrics and name != report.metric]
     unit, scale = _unit_of_flops(report)
-    header = ["model", *map(metric_name, (report.metric, *more)), "change", "size, MB", "parameters, M", unit,
+    header = ["model", *map(_metric, (report.metric, *more)), "change", "size, MB", "parameters, M", unit,
               "latency, ms", "ratio", "sequences/s", "ratio"]  # fmt: skip
     front = {item.name for item in best_tradeoffs(report)}
     rows = []
     for item in (report.baseline, *report.candidates):
-        name = f"**{item.name}**" if item.kept else item.name
+        name = f"**{markdown_text(item.name)}**" if item.kept else markdown_text(item.name)
         found = shown_figures(report, item)
         rows.append([
             f"{name} {STAR}" if item.name in front else name,
@@ -97,12 +107,13 @@ def _table(report: Report) -> str:
 
 
 def _notes(report: Report) -> str:
-    metric, threads = metric_name(report.metric), f"{report.threads} thread{'s' if report.threads != 1 else ''}"
+    metric, threads = _metric(report.metric), f"{report.threads} thread{'s' if report.threads != 1 else ''}"
     tokens = ""
     if report.row_tokens:
         low, middle, high = report.row_tokens
         tokens = f", which have {low} to {high} tokens, {middle} in the middle"
-    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    versions = markdown_text(", ".join(f"{name} {version}" for name, version in report.versions.items()))
+    processor = markdown_text(report.processor)
     row = 100 / max(report.dev_rows, 1)
     lines = [
         f"**Bold**: kept, in the bundle of its width. {STAR}: best trade-off of {metric} and latency: no better model "
@@ -113,7 +124,7 @@ def _notes(report: Report) -> str:
         "Size: the ONNX file; 1 MB is 10^6 bytes.",
         f"{_unit_of_flops(report)[0]}: the matrix products of one sequence of {report.flops_length} tokens, a "
         "multiply-add counted as two; INT8 does as many, in integers.",
-        f"Speed: ONNX Runtime with {threads} on {report.processor}, on rows of the dev set{tokens}. Latency: the "
+        f"Speed: ONNX Runtime with {threads} on {processor}, on rows of the dev set{tokens}. Latency: the "
         f"median of at most {LATENCY_ROWS} rows, one at a time. Sequences/s: at most {THROUGHPUT_ROWS} rows in "
         f"batches of {BATCH_SIZE} by length, padded to the longest of the batch. The ratio behind each: how many times "
         "FP32's speed that is, over 1 is faster.",
@@ -131,7 +142,7 @@ def _noise(report: Report) -> str:
     if not rough:
         return ""
     worst = max(item.speed_spread or 1.0 for item in rough)
-    names = ", ".join(item.name for item in rough)
+    names = markdown_text(", ".join(item.name for item in rough))
     return (
         f"**Rough speeds**: the machine had other work. Of {names}, ratios of the turns lie up to {worst:.2f} times "
         "apart in their middle half: compress again on a quiet machine before you choose by speed."

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Tuple
+from typing import Any, BinaryIO, Dict, Tuple, TypeVar
 
 from ernie_toolkit.data.encodings import codec_of, read_head, undecodable, unreadable
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.errors import DataError
+from ernie_toolkit.escapes import half_character
 
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 ONE_OBJECT_A_LINE = "write one JSON object a line"
+
+_Value = TypeVar("_Value")
 
 JsonRow = Tuple[int, int, str, Dict[str, Any]]
 """A row's number from 0, its line (in a list its place) from 1, its "file:line" for messages, and its fields."""
@@ -129,17 +130,20 @@ def read_objects(path: Path, split: str, options: FileOptions, record: FileRecor
         record.format = "JSON list"
         for index, value in enumerate(whole):
             where = f"{path}: data[{index}]"
-            if isinstance(value, dict):
-                yield index, index + 1, where, value
-            else:
-                error = DataError(f"{where}: a JSON {json_type(value)}, not an object: write objects in the list")
+            try:
+                if not isinstance(value, dict):
+                    raise DataError(f"{where}: a JSON {json_type(value)}, not an object: write objects in the list")
+                row = check_whole(value, where)
+            except DataError as error:
                 record.skip(error, index + 1, options, split, index)
+                continue
+            yield index, index + 1, where, row
         return
     record.format = "JSON lines"
     for number, line in read_rows(path, split, options, record):
         where = f"{path}:{number}"
         try:
-            row = parse_object(line, where)
+            row = check_whole(parse_object(line, where), where)
         except DataError as error:
             record.skip(error, number, options, split, number - 1)
             continue
@@ -187,7 +191,7 @@ def _parsed(line: str) -> Any:
 def parse_object(line: str, where: str) -> dict[str, Any]:
     """Parse one line as a JSON object; `where` is its "file:line" for messages.
 
-    Raises DataError on anything else, and on text with unpaired surrogates, which no tokenizer takes.
+    Raises DataError on anything else.
     """
     try:
         row = json.loads(line)
@@ -218,9 +222,18 @@ def check_text(value: Any, what: str, where: str) -> str:
         raise DataError(f"{where}: {what} is a JSON {json_type(value)}: it must be a text")
     if not value.strip():
         raise DataError(f"{where}: {what} is an empty text: fill it or take the row out")
-    # JSON escapes can spell half a character ("\ud83d" alone), which no tokenizer takes.
-    if not value.isascii() and _HALF_CHARACTER.search(value):
-        raise DataError(f"{where}: {what} holds half of a surrogate pair: write the character itself")
+    check_whole(value, where, what)
+    return value
+
+
+def check_whole(value: _Value, where: str, what: str = "") -> _Value:
+    """A value of JSON, if all text in it can be written to a file again; `what` names a text. Raises DataError.
+
+    JSON escapes can spell half a character ("\\ud83d" alone), which no tokenizer takes and no file holds.
+    """
+    found = half_character(value)
+    if found is not None:
+        raise DataError(f"{where}: {what or found} holds half of a surrogate pair: write the character itself")
     return value
 
 

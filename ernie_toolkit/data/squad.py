@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, Place
-from ernie_toolkit.data.lines import field_names, json_type, parse_object, read_all_lines
+from ernie_toolkit.data.lines import check_whole, field_names, json_type, parse_object, read_all_lines
 from ernie_toolkit.data.questions import (
     CONTEXT_FIELDS,
     QUESTION_FIELDS,
@@ -73,13 +73,14 @@ def read_squad(
         try:
             if entry.value is None and entry.error:
                 raise entry.error
-            name = question_id(entry.value, where)
+            name = check_whole(question_id(entry.value, where), where, "the id")
             if name in seen:
                 raise DataError(f"{where}: id {name!r:.60} stands there twice: give each question its own")
             seen.add(name)
             place = name
             if entry.error:
                 raise entry.error
+            check_whole(entry.value, where)
             question = check_question(entry.value, split, where, options.unanswerable)
         except DataError as error:
             record.skip(error, place, options, split, number)

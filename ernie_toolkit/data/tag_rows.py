@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Callable
 
-from ernie_toolkit.data.lines import check_text, field_names, json_type, parse_object, whole_list
+from ernie_toolkit.data.lines import check_text, check_whole, field_names, json_type, parse_object, whole_list
 from ernie_toolkit.data.tag_sentences import Line, Row, Sentence, TaggedFile, check_tokens, everywhere, filled_line
 from ernie_toolkit.data.tag_spans import SPAN_FORMS, SpanSet, read_label_studio, read_spans
 from ernie_toolkit.errors import DataError
@@ -213,13 +213,13 @@ def _objects(file: TaggedFile) -> Iterator[tuple[int, Callable[[], dict[str, Any
 
 
 def _object_of_line(file: TaggedFile, line: Line, where: str) -> dict[str, Any]:
-    return parse_object(filled_line(line, where, file.options), where)
+    return check_whole(parse_object(filled_line(line, where, file.options), where), where)
 
 
 def _object_of_value(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{where}: a JSON {json_type(value)} in the list, not an object: write one object for each row")
-    return value
+    return check_whole(value, where)
 
 
 def _listed(file: TaggedFile, rows: list[Any] | None = None) -> Iterator[tuple[int, Callable[[], dict[str, Any]]]]:

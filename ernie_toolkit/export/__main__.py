@@ -6,8 +6,9 @@ python -m ernie_toolkit.export --legacy_pdmodel --model_name_or_path best_models
 from pathlib import Path
 
 from ernie_toolkit.bundle import read_bundle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.errors import ModelError
+from ernie_toolkit.weights import SAFETENSORS_FILE, WEIGHTS_FILE, weights_file
 
 
 def main() -> None:
@@ -22,11 +23,13 @@ def main() -> None:
     args = parser.parse_args()
     with exit_on_toolkit_error(parser.prog):
         bundle = read_bundle(args.bundle_dir or args.model_name_or_path / "export")
-        if not (args.model_name_or_path / "model_state.pdparams").is_file():
-            raise ModelError(f"{args.model_name_or_path}: no model_state.pdparams in it: give a model's folder")
+        if weights_file(args.model_name_or_path) is None:
+            raise ModelError(
+                f"{args.model_name_or_path}: no {SAFETENSORS_FILE} and no {WEIGHTS_FILE} in it: give a model's folder"
+            )
         from ernie_toolkit.export.legacy import export_legacy
 
-        print(f"{export_legacy(args.model_name_or_path, bundle.directory)}: model.pdmodel, model.pdiparams")
+        print_line(f"{export_legacy(args.model_name_or_path, bundle.directory)}: model.pdmodel, model.pdiparams")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ from ernie_toolkit.encoded import EncodedDataset, Outputs, run_rows
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.export.graph import convert_to_onnx, save_static_graph
 from ernie_toolkit.features import INPUTS, TextInput
-from ernie_toolkit.files import replaced_directory, sha256_of
+from ernie_toolkit.files import replaced_directory
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tokenization import WordPieceTokenizer
 from ernie_toolkit.training.run import predict_logits
+from ernie_toolkit.weights import weights_sha256
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedModel
@@ -64,7 +65,7 @@ def export_bundle(
 
     `parity_texts`: real inputs on which Paddle's and ONNX Runtime's logits are compared; a largest absolute
     difference over `max_difference` raises BundleError and leaves an earlier bundle as it was. `weights_file`: the file
-    that holds the model's weights, whose checksum the bundle carries; None where there is none.
+    that holds the model's weights, whose checksum the bundle carries (see `weights_sha256`); None where there is none.
     """
     dataset = task.encode(tokenizer, parity_texts)
     expected = predict_logits(model, dataset, batch_size=16)
@@ -101,7 +102,7 @@ def export_bundle(
             metrics=origin.metrics,
             parity={"rows": float(len(dataset)), "max_abs_difference": difference},
             warnings=origin.warnings,
-            weights_sha256=sha256_of(weights_file) if weights_file is not None else "",
+            weights_sha256=weights_sha256(weights_file) if weights_file is not None else "",
         )
         write_bundle_info(staging, info)
     return read_bundle(directory)

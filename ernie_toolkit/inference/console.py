@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BundleInfo
+from ernie_toolkit.cli import notice, print_line, warn
 from ernie_toolkit.data.file_options import ENCODINGS, ON_ERROR, FileOptions, FileRecord
 from ernie_toolkit.data.inputs import InputRow, read_input_rows, skipped_notice, with_answers
 from ernie_toolkit.data.lines import check_text
 from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, TaggedText, answer_fields, empty_fields
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.escapes import terminal_line
 from ernie_toolkit.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.files import check_output_file, write_text
 from ernie_toolkit.pairing import strict_zip
@@ -89,8 +91,8 @@ def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[InputRow]:
     if args.input_file:
         options, record = FileOptions(encoding=args.encoding, on_error=args.on_error), FileRecord()
         rows = read_input_rows(Path(args.input_file), info.text_format, options, info.labels, record)
-        for notice in record.notices:
-            sys.stderr.write(f"notice: {notice}\n")
+        for message in record.notices:
+            notice(message)
         return rows
     for name in ("text", "text_pair", "question", "context"):
         setattr(args, name, [_as_typed(text) for text in getattr(args, name)])
@@ -168,7 +170,7 @@ def output_lines(rows: Iterable[InputRow], answers: Iterable[Answer], task: str)
 
 def show_skipped(row: InputRow) -> str:
     """A row that could not be read, for people."""
-    return f"input: (none)\nno answer: {row.reason}\n"
+    return f"input: (none)\nno answer: {terminal_line(row.reason)}\n"
 
 
 def show(text: TextInput, answer: Answer) -> str:
@@ -188,13 +190,14 @@ def show(text: TextInput, answer: Answer) -> str:
     else:
         lines.append(f"answer: {answer.text}  pos: [{answer.start}, {answer.end - 1}]  "
                      f"confidence: {answer.confidence:.4f}")  # fmt: skip
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(terminal_line, lines)) + "\n"
 
 
 def show_labels(text: str, names: Sequence[str], confidences: Sequence[float]) -> str:
     """A text and the labels that a service gave it, for people."""
     values = ", ".join(f"{value:.3f}" for value in confidences)
-    return f"text: {text}\nlabel: {', '.join(names) or '(none)'}\nconfidence: {values or '-'}\n{'-' * 20}"
+    lines = (f"text: {text}", f"label: {', '.join(names) or '(none)'}", f"confidence: {values or '-'}", "-" * 20)
+    return "\n".join(map(terminal_line, lines))
 
 
 def report(rows: Sequence[InputRow], answers: Sequence[Answer], info: BundleInfo, output_file: str | None) -> None:
@@ -203,7 +206,7 @@ def report(rows: Sequence[InputRow], answers: Sequence[Answer], info: BundleInfo
         write_text(Path(output_file), output_lines(rows, answers, info.task))
     warn_of(rows, info)
     if output_file:
-        print(f"{len(rows)} answers in {output_file}")
+        print_line(f"{len(rows)} answers in {output_file}")
         return
     for row, answer in with_answers(rows, answers):
         print(show_skipped(row) if answer is None or row.text is None else show(row.text, answer))
@@ -213,4 +216,4 @@ def warn_of(rows: Sequence[InputRow], info: BundleInfo) -> None:
     """Print the bundle's warnings, and how many rows have no answer."""
     skipped = skipped_notice(rows)
     for warning in (*info.warnings, *([skipped] if skipped else [])):
-        sys.stderr.write(f"warning: {warning}\n")
+        warn(warning)

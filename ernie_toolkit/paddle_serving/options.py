@@ -9,6 +9,7 @@ from typing import Any
 
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.settings import check_whole_texts
 
 OPERATOR = "seq_cls"  # its name is the service's, and stands in the HTTP path
 PORTS = ("rpc_port", "http_port")
@@ -52,6 +53,7 @@ def read_config(
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    check_whole_texts(config, path)
     dag = _mapping(_mapping(config, path, "the file").setdefault("dag", {}), path, "dag")
     operator = _mapping(_mapping(config.get("op"), path, "op").get(OPERATOR), path, f"op.{OPERATOR}")
     # Threads share one session; what a process of Paddle Serving's own forks off would have none.

@@ -13,6 +13,7 @@ from uvicorn.supervisors import Multiprocess
 
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.serving.app import create_app
+from ernie_toolkit.serving.log import log_config
 from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
 from ernie_toolkit.serving.service import open_predictor
 
@@ -82,6 +83,7 @@ def _config(app: object, options: ServingOptions, access_log: bool, factory: boo
         ws="none",
         backlog=BACKLOG,
         lifespan="on",
+        log_config=log_config(),
         log_level="info" if access_log else "warning",
         access_log=access_log,
         server_header=False,

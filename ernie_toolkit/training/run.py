@@ -241,6 +241,7 @@ def train(
     import paddle
 
     from ernie_toolkit.models import quiet_paddlenlp
+    from ernie_toolkit.paddle_files import safe_paddle_load
     from ernie_toolkit.training.callbacks import ProgressLine, RestoreRandomState
     from ernie_toolkit.training.trainer import ToolkitTrainer
 
@@ -263,13 +264,13 @@ def train(
             model, arguments, train_set, dev_set, score, options.group_by_length, [progress, *_callbacks(options)]
         )
         started = time.perf_counter()
-        if checkpoint is not None and _has_ended(checkpoint, plan, options):
-            notice(f"{checkpoint} is the run's last step: nothing is left to train")
-            trainer.take_up(checkpoint)
-        else:
-            if checkpoint is not None:
-                trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
-            with closing(progress):
+        with safe_paddle_load(), closing(progress):
+            if checkpoint is not None and _has_ended(checkpoint, plan, options):
+                notice(f"{checkpoint} is the run's last step: nothing is left to train")
+                trainer.take_up(checkpoint)
+            else:
+                if checkpoint is not None:
+                    trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         seconds = time.perf_counter() - started
     return _result(trainer, seconds, checkpoint_step(checkpoint) if checkpoint is not None else 0)

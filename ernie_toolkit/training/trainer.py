@@ -20,6 +20,7 @@ from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, in_order, run_
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.files import remove_directory, sync_directory, writing
 from ernie_toolkit.training.callbacks import BestCheckpointHere
+from ernie_toolkit.training.checkpoint_reading import check_optimizer, check_weights, reading
 from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step, seal
 from ernie_toolkit.training.selection import rank
 
@@ -103,6 +104,28 @@ class ToolkitTrainer(Trainer):
                 self.remove_callback(callback)
         for callback in (BestCheckpointHere(), *callbacks):
             self.add_callback(callback)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: Any = None) -> None:
+        with reading(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
+        with reading(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+            if checkpoint is not None:
+                parameters = {item.name: list(item.shape) for item in self.model.parameters()}
+                state = self.optimizer._accumulators_holder
+                check_optimizer(parameters, {name: list(item.shape) for name, item in state.items()})
+
+    def _load_rng_state(self, checkpoint: Any) -> None:
+        with reading(checkpoint):
+            super()._load_rng_state(checkpoint)
+
+    def _set_state_dict_in_model(self, state_dict: dict[str, np.ndarray]) -> None:
+        """Give the model the weights of a checkpoint; the Trainer itself passes over those that do not fit."""
+        own = {name: list(value.shape) for name, value in self.model.state_dict().items()}
+        check_weights(own, {name: list(value.shape) for name, value in state_dict.items()})
+        super()._set_state_dict_in_model(state_dict)
 
     def get_train_dataloader(self) -> paddle.io.DataLoader:
         """Batches by length, each padded to its own longest row."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from ernie_toolkit.escapes import protobuf_string
 
 
 class Symbol(str):
@@ -32,5 +33,4 @@ def _scalar(value: Any) -> str:
         return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    # JSON escapes quotation marks, backslashes and control characters as the text format does.
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+    return protobuf_string(value) if isinstance(value, str) else str(value)

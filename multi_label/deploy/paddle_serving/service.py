@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from ernie_toolkit.bundle import read_bundle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, warn
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, leave)
         for message in predictor.bundle.info.warnings:
-            sys.stderr.write(f"warning: {message}\n")
+            warn(message)
         serve(predictor, options)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.cli import warn
+from ernie_toolkit.cli import print_line, warn
 from ernie_toolkit.data.inputs import InputRow, texts_to_predict, with_answers
 from ernie_toolkit.data.label_sets import load_label_sets, read_label_list
 from ernie_toolkit.data.registry import Split
@@ -53,9 +53,9 @@ def check_label_file(bundle: Bundle, path: Path, encoding: str = "utf-8") -> Non
 def show(predictor: Predictor, rows: Sequence[InputRow], batch_size: int) -> None:
     """Predict and print the labels of each text, and the reason of each row that has none."""
     for row, answer in with_answers(rows, predictor.predict(texts_to_predict(rows), batch_size)):
-        print(f"input data: {row.text if answer else '(none)'}")
-        print(f"label: {', '.join(answer.names)}" if answer else f"no answer: {row.reason}")
-        print("-" * 28)
+        print_line(f"input data: {row.text if answer else '(none)'}")
+        print_line(f"label: {', '.join(answer.names)}" if answer else f"no answer: {row.reason}")
+        print_line("-" * 28)
 
 
 def evaluate(
@@ -75,8 +75,8 @@ def evaluate(
         rounds.append(_seconds(predictor, texts, batch_size))
     seconds = float(np.median(rounds))
     alone = np.array([_seconds(predictor, [text], 1) for text in texts[:SINGLE_TEXTS]])
-    print(f"{split} of {directory}: micro f1 {100 * scores['micro_f1']:.2f}, macro f1 {100 * scores['macro_f1']:.2f}, "
-          f"accuracy {100 * scores['accuracy']:.2f}")  # fmt: skip
+    shown = (f"{name.replace('_', ' ')} {100 * scores[name]:.2f}" for name in ("micro_f1", "macro_f1", "accuracy"))
+    print_line(f"{split} of {directory}: {', '.join(shown)}")
     print(f"sample nums: {len(texts)}, batch size: {batch_size}, time: {seconds:.3f} s, latency: "
           f"{1000 * seconds / len(texts):.2f} ms, throughput: {len(texts) / seconds:.1f} texts/s")  # fmt: skip
     print(f"one text at a time: median {1000 * np.median(alone):.2f} ms, "

@@ -1,0 +1,26 @@
+"""The service's log: what a client sends stays on one line, and moves no terminal's cursor."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from http_calls import serving
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_requests_are_logged_on_one_line_each(
+    environment: Callable[[str], Path], bundles: dict[str, Path], tmp_path: Path, workers: int
+) -> None:
+    log = tmp_path / "log"
+    options = ("--access_log", "--workers", workers)
+    with serving(environment("simple_serving"), "seq_cls", bundles["seq_cls"], log, *options) as server:
+        for path in (b"/a%1b%5b31m%0d%0aINFO:%20forged", b"/b\x1b[2J", b"/c\xe2\x80\xaed?e=%1b"):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+                connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                while connection.recv(4096):
+                    pass
+    content = log.read_bytes()
+    assert b"GET /a" in content and b"404" in content
+    assert not any(byte < 0x20 and byte != 0x0A for byte in content) and "\u202e" not in content.decode("utf-8")
+    assert not any(line.startswith(b"INFO: forged") for line in content.split(b"\n"))
