@@ -86,8 +86,8 @@ CASES = {
     "run_seq_cls": Case(
         "run_seq_cls.py", (*SEQ_CLS, "--overwrite_output_dir", "--seed", "7"),
         (("run_seq_cls.py", SEQ_CLS),),
-        (("best/afqmc/config.json", "best/afqmc/model_state.pdparams", "best/afqmc/model_state.safetensors", "best/afqmc/vocab.txt",
-          "best/afqmc/metrics.json", "best/afqmc/training_curve.png"),
+        (("best/afqmc/config.json", "best/afqmc/model_state.pdparams", "best/afqmc/model_state.safetensors",
+          "best/afqmc/vocab.txt", "best/afqmc/metrics.json", "best/afqmc/training_curve.png"),
          ("best/afqmc/test_results.json", "best/afqmc/afqmc_predict.json"), ("best/afqmc/export/*",)),
         rerun=("--resume",), may_go=("best/afqmc/export/",),
     ),
@@ -104,8 +104,8 @@ CASES = {
     "multi_label_train": Case(
         "multi_label/train.py", (*MULTI_LABEL, "--overwrite_output_dir", "--seed", "7"),
         (("multi_label/train.py", MULTI_LABEL),),
-        (("checkpoint/config.json", "checkpoint/model_state.pdparams", "checkpoint/model_state.safetensors", "checkpoint/label.txt",
-          "checkpoint/metrics.json", "checkpoint/training_curve.png"),),
+        (("checkpoint/config.json", "checkpoint/model_state.pdparams", "checkpoint/model_state.safetensors",
+          "checkpoint/label.txt", "checkpoint/metrics.json", "checkpoint/training_curve.png"),),
         rerun=("--resume",),
     ),
     "prune": Case(
