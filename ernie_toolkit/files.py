@@ -32,16 +32,16 @@ _STEM_BYTES = 200
 
 def _no_place(path: Path, reason: str | OSError) -> ConfigError:
     text = reason if isinstance(reason, str) else reason.strerror or str(reason)
-    return ConfigError(f"{_meant(path)} cannot be written: {text}: give another name")
+    return ConfigError(f"{target_of(path)} cannot be written: {text}: give another name")
 
 
 def no_room(path: Path | str | None, error: OSError) -> ConfigError:
     """The error of a disk that takes no more; what stood at `path` before is still there."""
-    where = f"{_meant(Path(path))} cannot be written" if path is not None else "a file cannot be written"
+    where = f"{target_of(Path(path))} cannot be written" if path is not None else "a file cannot be written"
     return ConfigError(f"{where}: {error.strerror}: make room there, or give a place on another disk")
 
 
-def _meant(path: Path) -> Path:
+def target_of(path: Path) -> Path:
     """What a temporary path is for; any other is itself."""
     if path.name.startswith(".") and path.name.endswith(TEMPORARY):
         return path.with_name(path.name[1:].rsplit(".", 2)[0])

@@ -55,17 +55,17 @@ def main(argv: Sequence[str]) -> None:
         if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not (target / BUNDLE_FILE).exists())):
             raise ConfigError(f"--output_path {target} is there and is no bundle: give another place, or empty it")
         use_device("cpu")
-        from ernie_toolkit.multi_label.exporting import add_legacy, export_model
+        from ernie_toolkit.multi_label.exporting import export_model, legacy_files
 
         trained = load_trained(options.params_path, options.max_seq_length, options.threshold)
-        bundle = export_model(trained, target)
+        bundle = export_model(trained, target, options.legacy_pdmodel)
         parity = bundle.info.parity
         say(
             f"bundle in {target}: ONNX and Paddle logits differ by at most {parity['max_abs_difference']:.1e} "
             f"on {parity['rows']:.0f} rows"
         )
         if options.legacy_pdmodel:
-            say("format before PIR: " + ", ".join(map(str, add_legacy(directory, bundle))))
+            say("format before PIR: " + ", ".join(map(str, legacy_files(target))))
         for message in bundle.info.warnings:
             warn(message)
 

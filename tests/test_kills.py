@@ -79,6 +79,7 @@ DOCCANO = ("--doccano_file", "{inputs}/doccano.jsonl", "--save_dir", "{place}/da
 DIRTY = ("--dataset_dir", "{place}", "--params_path", "{inputs}/checkpoint", "--dirty_num", "5", "--device", "cpu")
 TRAIN_SMALL = ("multi_label/train.py", ("--dataset_dir", "{inputs}/data", "--save_dir", "{inputs}/checkpoint",
                                         "--model_name", "ernie-sample-nano", *TRAINING))  # fmt: skip
+EXPORT = ("--params_path", "{inputs}/checkpoint", "--output_path", "{place}/export")
 PRUNE = ("--params_dir", "{inputs}/checkpoint", "--dataset_dir", "{inputs}/data", "--output_dir", "{place}/prune",
          "--width_mult", "1/2", *TRAINING)  # fmt: skip
 
@@ -107,6 +108,10 @@ CASES = {
         (("checkpoint/config.json", "checkpoint/model_state.pdparams", "checkpoint/model_state.safetensors",
           "checkpoint/label.txt", "checkpoint/metrics.json", "checkpoint/training_curve.png"),),
         rerun=("--resume",),
+    ),
+    "export_model": Case(
+        "multi_label/export_model.py", (*EXPORT, "--threshold", "0.3"),
+        (TRAIN_SMALL, ("multi_label/export_model.py", EXPORT)), (("export/*",),),
     ),
     "prune": Case(
         "multi_label/prune.py", (*PRUNE, "--overwrite_output_dir", "--seed", "7"),

@@ -20,7 +20,7 @@ from ernie_toolkit.encoded import EncodedDataset, Outputs, run_rows
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.export.graph import convert_to_onnx, save_static_graph
 from ernie_toolkit.features import INPUTS, TextInput
-from ernie_toolkit.files import replaced_directory
+from ernie_toolkit.files import replaced_directory, target_of
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tokenization import WordPieceTokenizer
 from ernie_toolkit.training.run import predict_logits
@@ -76,8 +76,8 @@ def export_bundle(
         difference = float(np.max([np.abs(a - b).max() for a, b in zip(got, expected, strict=True)]))
         if not difference <= max_difference:
             raise BundleError(
-                f"{directory} was not written: on {len(dataset)} rows the ONNX logits differ from Paddle's by up to "
-                f"{difference:.2e}, over {max_difference:.0e}"
+                f"{target_of(directory)} was not written: on {len(dataset)} rows the ONNX logits differ from Paddle's "
+                f"by up to {difference:.2e}, over {max_difference:.0e}"
             )
         tokenizer.save(staging / TOKENIZER_FILE)
         files = {

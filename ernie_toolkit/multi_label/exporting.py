@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
-from ernie_toolkit.bundle import WEIGHTS_FILE, Bundle
+from ernie_toolkit.bundle import WEIGHTS_FILE, Bundle, read_bundle
 from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.export.legacy import export_legacy
-from ernie_toolkit.files import scratch_directory
+from ernie_toolkit.files import replaced_directory, scratch_directory
 from ernie_toolkit.inference.console import EXAMPLES
 from ernie_toolkit.multi_label.trained import TrainedModel
 from ernie_toolkit.reporting import read_metrics
@@ -26,9 +26,10 @@ def parity_texts() -> list[str]:
     return [str(text) for text in EXAMPLES["single"]] + [row["sentence"] for row in generated[:PARITY_ROWS]]
 
 
-def export_model(trained: TrainedModel, directory: Path) -> Bundle:
+def export_model(trained: TrainedModel, directory: Path, legacy: bool = False) -> Bundle:
     """Write a model's bundle to `directory`, which is replaced: ONNX, static graph, tokenizer, thresholds.
 
+    `legacy`: the files of the old format too (see `add_legacy`).
     Where the figures and the data came from is read from the model's own `metrics.json`. Raises BundleError where
     ONNX and Paddle do not agree.
     """
@@ -39,9 +40,13 @@ def export_model(trained: TrainedModel, directory: Path) -> Bundle:
         tuple(record.get("warnings", ())),
     )  # fmt: skip
     weights = Path(trained.loaded.source) / WEIGHTS_FILE
-    return export_bundle(
-        trained.loaded.model, trained.tokenizer, trained.task, origin, parity_texts(), directory, weights_file=weights
-    )
+    with replaced_directory(directory) as staging:
+        bundle = export_bundle(
+            trained.loaded.model, trained.tokenizer, trained.task, origin, parity_texts(), staging, weights_file=weights
+        )
+        if legacy:
+            add_legacy(Path(trained.loaded.source), bundle)
+    return read_bundle(directory)
 
 
 def _put(source: Path, target: Path) -> None:
@@ -52,9 +57,14 @@ def _put(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def legacy_files(directory: Path) -> tuple[Path, ...]:
+    """Where a directory has its files of the old format."""
+    return tuple(directory / f"{PREFIX}{suffix}" for suffix in LEGACY_SUFFIXES)
+
+
 def has_legacy(directory: Path) -> bool:
     """Whether a directory has both files of the old format."""
-    return all((directory / f"{PREFIX}{suffix}").is_file() for suffix in LEGACY_SUFFIXES)
+    return all(path.is_file() for path in legacy_files(directory))
 
 
 def add_legacy(model_dir: Path, bundle: Bundle) -> tuple[Path, ...]:
@@ -62,13 +72,13 @@ def add_legacy(model_dir: Path, bundle: Bundle) -> tuple[Path, ...]:
 
     `model_dir`: the model that the bundle was exported from. Raises ModelError where that fails.
     """
-    targets = {suffix: bundle.directory / f"{PREFIX}{suffix}" for suffix in LEGACY_SUFFIXES}
+    targets = legacy_files(bundle.directory)
     with scratch_directory(bundle.directory / "legacy") as staging:
         for path in bundle.directory.iterdir():
             if path.is_file():
                 _put(path, staging / path.name)
         folder = export_legacy(model_dir, staging)
         with transaction(bundle.directory) as files:
-            for suffix, target in targets.items():
-                shutil.copyfile(folder / f"model{suffix}", files.path(target))
-    return tuple(targets.values())
+            for target in targets:
+                shutil.copyfile(folder / f"model{target.suffix}", files.path(target))
+    return targets
