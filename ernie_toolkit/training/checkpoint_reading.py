@@ -42,14 +42,14 @@ def check_optimizer(parameters: Shapes, given: Shapes) -> None:
     for key in given:
         if key in _GENERAL:
             continue
-        owner = max((name for name in parameters if key.startswith(f"{name}_")), key=len, default=None)
+        # Paddle puts a prefix before the names that it makes within one, and after them what an accumulator is.
+        owner = max((name for name in parameters if f"{name}_" in key), key=len, default=None)
         if owner is None:
-            raise ModelError(
-                f"the optimizer's state of the checkpoint has '{key}', which is of no weight here: {REMEDY}"
-            )
+            raise ModelError(f"the optimizer's state of the checkpoint has '{key}', of no weight here: {REMEDY}")
         if list(given[key]) not in (list(parameters[owner]), [1], []):
             raise ModelError(f"the optimizer's state of the checkpoint has '{key}' in shape {given[key]}: {REMEDY}")
-        found[owner].add(key[len(owner) + 1 :].replace(_MASTER, ""))
+        prefix, _, suffix = key.rpartition(f"{owner}_")
+        found[owner].add(f"{prefix} {suffix.replace(_MASTER, '')}")
     kinds = {frozenset(suffixes) for suffixes in found.values() if suffixes}
     if len(kinds) != 1:
         raise ModelError(f"the optimizer's state of the checkpoint is not whole: {REMEDY}")
