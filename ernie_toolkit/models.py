@@ -4,7 +4,6 @@ Paddle is imported inside the functions: the module itself loads at once.
 """
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from ernie_toolkit.bundle import WEIGHTS_FILE
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json, write_text
 from ernie_toolkit.heads import BIAS, WEIGHT, arrange_head
+from ernie_toolkit.model_config import check_weights_size, read_model_config
 from ernie_toolkit.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 from ernie_toolkit.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
 
@@ -90,19 +90,9 @@ def check_model_directory(directory: Path) -> None:
         if not (directory / name).is_file():
             wanted = f"{CONFIG_FILE}, {WEIGHTS_FILE} and {VOCAB_FILE}"
             raise ModelError(f"{directory / name}: not found: a model directory holds {wanted}")
-    kind = _read_json(directory / CONFIG_FILE).get("model_type", "ernie")
+    kind = read_model_config(directory / CONFIG_FILE).get("model_type", "ernie")
     if kind != "ernie":
         raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind}': this toolkit loads ERNIE models")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path}: not JSON ({error}): write or copy it again") from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}: not a JSON object: write or copy it again")
-    return value
 
 
 def read_vocabulary(directory: Path) -> Vocabulary:
@@ -189,13 +179,23 @@ def _read_weights(path: Path) -> dict[str, np.ndarray]:
     return state
 
 
+def _config(config_class: "type[PretrainedConfig]", directory: Path) -> "PretrainedConfig":
+    """A model's configuration as PaddleNLP reads it. Raises ModelError."""
+    try:
+        with quiet_paddlenlp():
+            config: PretrainedConfig = config_class.from_pretrained(str(directory))
+    except Exception as error:  # PaddleNLP raises whatever a value leads it to
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{directory / CONFIG_FILE}: PaddleNLP cannot read it ({reason}): copy it again") from error
+    return config
+
+
 def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels: Sequence[str] | None) -> LoadedModel:
     from paddlenlp.transformers import ErnieConfig
 
     check_model_directory(directory)
     vocabulary = read_vocabulary(directory)
-    with quiet_paddlenlp():
-        config = ErnieConfig.from_pretrained(str(directory))
+    config = _config(ErnieConfig, directory)
     for name, value in settings.items():
         setattr(config, name, value)
     # The published ERNIE 3.0 models have more rows in their table (40,000) than tokens in their vocabulary.
@@ -204,8 +204,15 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels
             f"{directory / VOCAB_FILE}: {len(vocabulary.tokens):,} tokens, {CONFIG_FILE} has room for "
             f"{config.vocab_size:,}: the two files belong to different models"
         )
-    model = build_model(_model_class(task), config)
     path = directory / WEIGHTS_FILE
+    check_weights_size(config.to_dict(), path)
+    try:
+        model = build_model(_model_class(task), config)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{directory / CONFIG_FILE}: no model can be built of it ({type(error).__name__}: {reason}): copy it again"
+        ) from error
     loaded = LoadedModel(model, vocabulary, str(directory), ())
     return _filled(loaded, _read_weights(path), path, task, labels)
 
@@ -329,7 +336,7 @@ def load_model(
 
 def model_task(directory: Path) -> str | None:
     """The task that the head of a model directory was made for; None where it names no such head."""
-    config = _read_json(directory / CONFIG_FILE)
+    config = read_model_config(directory / CONFIG_FILE)
     named = config.get("architectures") or []
     if config.get("problem_type") == MULTI_LABEL and ARCHITECTURES["multi_label"] in named:
         return "multi_label"
@@ -338,7 +345,7 @@ def model_task(directory: Path) -> str | None:
 
 def model_labels(directory: Path) -> tuple[str, ...] | None:
     """The labels that a trained model's `config.json` records, in the order of its logits; None where it has none."""
-    recorded = _read_json(directory / CONFIG_FILE).get("id2label")
+    recorded = read_model_config(directory / CONFIG_FILE).get("id2label")
     if not recorded:
         return None
     return tuple(str(recorded[key]) for key in sorted(recorded, key=int))
@@ -346,7 +353,7 @@ def model_labels(directory: Path) -> tuple[str, ...] | None:
 
 def model_thresholds(directory: Path) -> tuple[float, ...]:
     """The thresholds that a multi-label model's `config.json` records, in the order of its logits; else none."""
-    return tuple(float(value) for value in _read_json(directory / CONFIG_FILE).get("thresholds") or ())
+    return tuple(float(value) for value in read_model_config(directory / CONFIG_FILE).get("thresholds") or ())
 
 
 def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], task: str) -> LoadedModel:

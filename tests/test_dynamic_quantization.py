@@ -11,10 +11,9 @@ from small_onnx import initializers, operators, session
 
 from ernie_toolkit.inference import dynamic_quantization
 from ernie_toolkit.inference.dynamic_quantization import (
-    parse_message,
     quantize_dynamic_file,
-    serialize_message,
 )
+from ernie_toolkit.onnx_wire import parse_message, serialize_message
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto  # noqa: E402

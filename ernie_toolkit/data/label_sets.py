@@ -7,7 +7,6 @@ multi-label application.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from ernie_toolkit.data.summary import summarize
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import replaced_directory, sha256_of, write_json, write_text
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.parsing import read_json_object
 
 TASK = "multi_label"
 SEPARATOR = ","
@@ -227,10 +227,10 @@ def is_sample(directory: Path, paths: Iterable[Path]) -> bool:
     record = directory / SAMPLE_RECORD
     if not record.is_file():
         return False
-    try:
-        written = dict(json.loads(record.read_text(encoding="utf-8"))["files"])
-    except (ValueError, TypeError, KeyError):
-        raise DataError(f"{record}: no record of the sample: delete it if the data is your own") from None
+    remedy = "delete it if the data is your own"
+    written = read_json_object(record, DataError, remedy).get("files")
+    if not isinstance(written, dict):
+        raise DataError(f"{record}: no record of the sample: {remedy}")
     return any(sha256_of(path) == written.get(path.name) for path in paths)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, BinaryIO, Dict, Tuple
 from ernie_toolkit.data.encodings import codec_of, read_head, undecodable, unreadable
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.errors import DataError
+from ernie_toolkit.parsing import JsonError, decode_json
 
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
@@ -154,15 +154,11 @@ def whole_list(path: Path, encoding: str) -> list[Any] | None:
     if first[:1] not in ("[", "{") or (isinstance(alone, dict) and (not _is_table(alone) or next(lines, None))):
         return None
     try:
-        value = json.loads("\n".join(line for _, line in read_all_lines(path, encoding)))
-    except json.JSONDecodeError as error:
-        if first.startswith("[") and alone is None:
-            raise DataError(
-                f"{path}:{error.lineno}: not valid JSON (column {error.colno}: {error.msg}): "
-                "write a JSON list of objects, or one object a line"
-            ) from None
-        return None
-    except (ValueError, RecursionError):
+        value = decode_json("\n".join(line for _, line in read_all_lines(path, encoding)))
+    except JsonError as error:
+        if first.startswith("[") and (alone is None or not error.line):
+            remedy = "write a JSON list of objects, or one object a line"
+            raise DataError(json_message(error, path, remedy)) from None
         return None
     if isinstance(value, dict) and not _is_table(value):
         found = field_names(list(value)[:10])
@@ -172,6 +168,13 @@ def whole_list(path: Path, encoding: str) -> list[Any] | None:
     return list(value["data"] if isinstance(value, dict) else value)
 
 
+def json_message(error: JsonError, path: Path, remedy: str) -> str:
+    """What is wrong with a file that is one JSON value, with the line where that is known."""
+    if error.line:
+        return f"{path}:{error.line}: not valid JSON (column {error.column}: {error.reason}): {remedy}"
+    return f"{path}: not usable JSON ({error}): {remedy}"
+
+
 def _is_table(value: dict[str, Any]) -> bool:
     return isinstance(value.get("data"), list)
 
@@ -179,8 +182,8 @@ def _is_table(value: dict[str, Any]) -> bool:
 def _parsed(line: str) -> Any:
     """The JSON value of a line, None where it is none."""
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
+        return decode_json(line)
+    except JsonError:
         return None
 
 
@@ -190,11 +193,10 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
     Raises DataError on anything else, and on text with unpaired surrogates, which no tokenizer takes.
     """
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not valid JSON (column {error.colno}: {error.msg}): {ONE_OBJECT_A_LINE}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not usable JSON ({error}): {ONE_OBJECT_A_LINE}") from None
+        row = decode_json(line)
+    except JsonError as error:
+        what = f"not valid JSON (column {error.column}: {error.reason})" if error.line else f"not usable JSON ({error})"
+        raise DataError(f"{where}: {what}: {ONE_OBJECT_A_LINE}") from None
     if not isinstance(row, dict):
         raise DataError(f"{where}: a JSON {json_type(row)}, not an object: {ONE_OBJECT_A_LINE}")
     return row

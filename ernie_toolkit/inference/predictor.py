@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, BundleInfo, read_bundle
+from ernie_toolkit.bundle_graph import check_logits
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, run_rows
 from ernie_toolkit.errors import BundleError, ConfigError
@@ -77,7 +78,13 @@ class BundlePredictor:
         info = with_threshold(limited(bundle.info, max_seq_length, limits), threshold)
         self.task = bundle_task(info, bundle.directory)
         self.tokenizer = load_tokenizer(bundle.path("tokenizer"))
-        self.compute = run
+        self._run_batch = run
+
+    def compute(self, batch: Batch) -> typing.Sequence[np.ndarray]:
+        """The model's outputs for a batch (see `Run`); BundleError where they are not those of the bundle's task."""
+        outputs = self._run_batch(batch)
+        check_logits(outputs, self.bundle.info)
+        return outputs
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -119,8 +126,9 @@ class Predictor(BundlePredictor):
     """Answers for texts from an exported bundle, on ONNX Runtime.
 
     `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32", "int8" or
-    "fp16". `gpu`: how a GPU is used. The rest as `BundlePredictor`. An object may be used by several threads at
-    once. Raises BundleError, ConfigError or DeviceError (see `read_bundle`, `open_session`).
+    "fp16". `gpu`: how a GPU is used. `verify`: whether the bundle's checksums are compared. The rest as
+    `BundlePredictor`. An object may be used by several threads at once. Raises BundleError, ConfigError or DeviceError
+    (see `read_bundle`, `open_session`).
     """
 
     def __init__(
@@ -133,8 +141,9 @@ class Predictor(BundlePredictor):
         limits: dict[str, int] | None = None,
         gpu: GpuOptions | None = None,
         threshold: float | None = None,
+        verify: bool = True,
     ) -> None:
-        bundle = read_bundle(bundle_dir)
+        bundle = read_bundle(bundle_dir, verify)
         with_threshold(limited(bundle.info, max_seq_length, limits), threshold)  # before a session of seconds is opened
         self.session = open_session(bundle, device, num_threads, precision, gpu)
         names = list(bundle.info.outputs)

@@ -16,6 +16,7 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.inference.console import EXAMPLES
 from ernie_toolkit.options import dataset_name
+from ernie_toolkit.parsing import decode_json
 from ernie_toolkit.serving.cli import PORT
 from ernie_toolkit.serving.options import MODEL_NAMES
 
@@ -103,14 +104,14 @@ def _answer(request: urllib.request.Request, timeout: float) -> bytes:
 
 def _result(url: str, body: bytes) -> dict[str, Any]:
     try:
-        return dict(json.loads(body)["result"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return dict(decode_json(body)["result"])
+    except (ValueError, KeyError, TypeError):
         raise ServerError(f"{url}: the answer is not that of this service: check the address") from None
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
     try:
-        return str(json.loads(error.read())["detail"])
+        return str(decode_json(error.read())["detail"])
     except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
         return str(error.reason)
 

@@ -3,7 +3,6 @@
 It is brought where the run looks for its last one, so that a run which goes on needs no second way to do so.
 """
 
-import json
 import shutil
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.training.checkpoints import (
     CHECKPOINT_PREFIX,
     STATE_FILE,
+    best_name,
     checkpoint_step,
     last_checkpoint,
     whole_checkpoints,
@@ -73,13 +73,10 @@ def find_checkpoint(resume_from: str) -> Path:
 
 def _best_of(checkpoint: Path) -> Path | None:
     """The best checkpoint that another one was written with, beside it. Raises ConfigError where it is gone."""
-    try:
-        state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{checkpoint / STATE_FILE}: not JSON ({error}): choose another checkpoint") from None
-    if not state.get("best_model_checkpoint"):
+    name = best_name(checkpoint, "choose another checkpoint")
+    if not name:
         return None
-    best = checkpoint.parent / Path(state["best_model_checkpoint"]).name
+    best = checkpoint.parent / name
     if not (best / STATE_FILE).is_file():
         raise ConfigError(f"{checkpoint}: {best.name}, the best one until then, is no longer beside it: choose another")
     return best

@@ -1,7 +1,6 @@
 """One fine-tuning run, from encoded rows to the best model."""
 
 import dataclasses
-import json
 import math
 import random
 import shutil
@@ -19,6 +18,7 @@ from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json
 from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.parsing import read_json_object
 from ernie_toolkit.training.checkpoints import checkpoint_step, last_checkpoint, repair_best_path
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
             f"{checkpoints / RUN_FILE} is missing: nothing tells what the run there was; drop it with "
             "--overwrite_output_dir"
         )
-    before = json.loads((checkpoints / RUN_FILE).read_text(encoding="utf-8"))
+    before = read_json_object(checkpoints / RUN_FILE, ConfigError, "start anew with --overwrite_output_dir")
     # Runs that began before labels were recorded are told from others by their rows' targets.
     before.setdefault("labels", settings.get("labels"))
     changed = [key for key in settings if key not in FREE_ON_RESUME and before.get(key) != settings[key]]

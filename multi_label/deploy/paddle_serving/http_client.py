@@ -17,6 +17,7 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.inference.console import EXAMPLES, show_labels
 from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, request_columns
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.parsing import decode_json
 
 
 def ask(url: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:
@@ -25,7 +26,7 @@ def ask(url: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[s
     body = json.dumps({"key": list(columns), "value": list(columns.values())}).encode()
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as response:
-            answer = json.load(response)
+            answer = decode_json(response.read())
         return parse_answer(answer["err_no"], answer["err_msg"], dict(strict_zip(answer["key"], answer["value"])))
     except OSError as error:
         raise ServiceError(f"{url}: {getattr(error, 'reason', None) or error}: is the service running?") from None

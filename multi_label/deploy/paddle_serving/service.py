@@ -27,12 +27,12 @@ from ernie_toolkit.paddle_serving.options import PORTS, ServiceOptions, check_po
 
 def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -> Predictor:
     """The bundle's predictor, which has answered once. Raises ConfigError where the bundle is of another task."""
-    info = read_bundle(options.model_path).info
+    info = read_bundle(options.model_path, options.verify).info
     if info.task != "multi_label":
         raise ConfigError(f"{options.model_path} is a bundle for the task '{info.task}': give a multi-label one")
     predictor = Predictor(
         options.model_path, num_threads=options.num_threads, precision=options.precision,
-        max_seq_length=max_seq_length, threshold=options.prob_limit,
+        max_seq_length=max_seq_length, threshold=options.prob_limit, verify=options.verify,
     )  # fmt: skip
     predictor.predict(examples_of(info))
     return predictor
