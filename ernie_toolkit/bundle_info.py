@@ -149,7 +149,7 @@ def parse_info(raw: Mapping[str, Any], where: Path) -> BundleInfo:
         labels=reader.texts("labels"),
         label_names=None if raw.get("label_names", "") is None else reader.texts("label_names"),
         text_format=reader.get("text_format", str),
-        max_seq_length=reader.number(raw.get("max_seq_length"), int, SEQUENCE_LENGTH, "max_seq_length"),
+        max_seq_length=reader.number(reader.get("max_seq_length", int), int, SEQUENCE_LENGTH, "max_seq_length"),
         inputs=reader.texts("inputs"),
         outputs=reader.texts("outputs"),
         files=files,
@@ -181,7 +181,7 @@ def _check_task(info: BundleInfo, where: Path) -> None:
     elif info.label_names is not None and len(info.label_names) != labels:
         problem = f"{labels} labels and {len(info.label_names)} names"
     elif info.thresholds and len(info.thresholds) != labels:
-        problem = f"{labels} labels and {len(info.thresholds)} thresholds"
+        problem = f"{len(info.thresholds)} thresholds for {labels} labels"
     elif sorted(info.inputs) != sorted(INPUTS):
         problem = f"its inputs are {', '.join(info.inputs):.60}, and every model reads {', '.join(INPUTS)}"
     if problem:

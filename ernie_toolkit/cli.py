@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ INSTALL = "pip install -r requirements.txt -c constraints.txt (or make venv)"
 # What computes where nothing is trained; requirements.txt has it too.
 RUNTIME = "onnxruntime"
 INSTALL_RUNTIME = "pip install -r deploy/predictor/requirements_cpu.txt -c deploy/predictor/constraints.txt"
+
+LONGEST_ERROR = 1000
 
 
 def _install_command(package: str | None) -> str | None:
@@ -121,7 +124,12 @@ class OneLineParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Print the error without the usage text, and end with exit code 2."""
+        """Print the error without the usage text, and end with exit code 2.
+
+        A value out of its range is told as `check_number` tells it; of a value without an end, the beginning is shown.
+        """
+        message = re.sub(r"^argument (--\w+): it is ", r"\1 is ", message)
+        message = message if len(message) <= LONGEST_ERROR else f"{message[:LONGEST_ERROR]}..."
         sys.stderr.write(f"{self.prog}: error: {message} (see --help)\n")
         raise SystemExit(2)
 

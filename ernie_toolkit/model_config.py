@@ -38,9 +38,10 @@ FRACTIONS = {
 TEXTS = ("model_type", "hidden_act", "pool_act", "problem_type", "dtype")
 SWITCHES = ("use_task_id", "fuse", "enable_recompute", "use_cache")
 # What stands for "not said" where a value is null.
-MAY_BE_NULL = ("pruned_num_attention_heads", "pruned_intermediate_size", "classifier_dropout", "num_labels", *TEXTS)
-# Smallest bytes of a weight in a file (float16), and how many times over a pruned layer may be smaller than its model's.
-BYTES, PRUNED = 2, 64
+MAY_BE_NULL = ("pruned_num_attention_heads", "pruned_intermediate_size", "classifier_dropout", "num_labels")
+# How many times the size of its weights file a model may take in float32: the file may hold them in fewer bits, or be
+# of another model's sizes, which is told weight by weight later. Layers that were pruned are smaller than the model's.
+ROOM, ROOM_OF_PRUNED = 8, 256
 
 
 def read_model_config(path: Path) -> dict[str, Any]:
@@ -53,15 +54,14 @@ def read_model_config(path: Path) -> dict[str, Any]:
     def wrong(key: str, what: str) -> ModelError:
         return ModelError(f"{path}: {key} {what}: {REMEDY}")
 
-    for kind, ranges in ((int, COUNTS), (float, FRACTIONS)):
-        for key, allowed in ranges.items():
-            if key in config and not (config[key] is None and key in MAY_BE_NULL):
-                check_number(config[key], kind, allowed, f"{path}: {key}", ModelError, REMEDY)
-    for kind, keys in ((str, TEXTS), (bool, SWITCHES)):
-        for key in keys:
-            value = config.get(key)
-            if value is not None and type(value) is not kind:
-                raise wrong(key, f"is {value!r:.40}: it must be {'a text' if kind is str else 'true or false'}")
+    for key in (key for key in (*COUNTS, *FRACTIONS) if key in config):
+        if config[key] is not None or key not in MAY_BE_NULL:
+            kind, allowed = (int, COUNTS[key]) if key in COUNTS else (float, FRACTIONS[key])
+            check_number(config[key], kind, allowed, f"{path}: {key}", ModelError, REMEDY)
+    for key in (*TEXTS, *SWITCHES):
+        value = config.get(key)
+        if value is not None and type(value) is not (str if key in TEXTS else bool):
+            raise wrong(key, f"is {value!r:.40}: it must be {'a text' if key in TEXTS else 'true or false'}")
     names = config.get("architectures")
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise wrong("architectures", f"is {names!r:.40}: it must be a list of texts")
@@ -106,9 +106,9 @@ def check_weights_size(config: Mapping[str, Any], weights: Path) -> None:
     count = hidden * (tables + layers * (4 * hidden + 2 * config["intermediate_size"]))
     size = weights.stat().st_size
     pruned = config.get("pruned_num_attention_heads") or config.get("pruned_intermediate_size")
-    if count * BYTES > size * (PRUNED if pruned else 1):
+    if 4 * count > size * (ROOM_OF_PRUNED if pruned else ROOM):
         raise ModelError(
             f"{weights}: {size:,} bytes cannot hold the {count:,} weights of the model that config.json describes "
-            f"(hidden_size {hidden}, num_hidden_layers {layers}, vocab_size {config.get('vocab_size')}): the two files "
-            "belong to different models"
+            f"(hidden_size {hidden}, num_hidden_layers {layers}, vocab_size {config.get('vocab_size')}): it is not a "
+            "Paddle weights file of this model: copy both again"
         )

@@ -52,13 +52,15 @@ def _no_number(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_fraction, parse_constant=_no_number)
+_LENIENT = json.JSONDecoder(parse_int=_integer)
 
 
-def decode_json(text: str | bytes) -> Any:
+def decode_json(text: str | bytes, finite: bool = True) -> Any:
     """The value of a JSON text, of UTF-8 where it is bytes; a byte order mark before it is left out.
 
-    Raises JsonError on anything else, on numbers that are not finite or have more than `MAX_DIGITS` digits, and on
-    values nested more than `MAX_DEPTH` deep.
+    `finite` False takes NaN and Infinity, which some libraries write into fields of data sets that nobody reads.
+    Raises JsonError on anything else, on integers of more than `MAX_DIGITS` digits, and on values nested more than
+    `MAX_DEPTH` deep.
     """
     if isinstance(text, bytes):
         try:
@@ -66,7 +68,7 @@ def decode_json(text: str | bytes) -> Any:
         except UnicodeDecodeError as error:
             raise JsonError(f"it is not UTF-8 ({error.reason} at byte {error.start})") from None
     try:
-        value = _DECODER.decode(text.lstrip("\ufeff"))
+        value = (_DECODER if finite else _LENIENT).decode(text.lstrip("\ufeff"))
     except json.JSONDecodeError as error:
         raise JsonError(error.msg, error.lineno, error.colno) from None
     except RecursionError:
@@ -75,9 +77,9 @@ def decode_json(text: str | bytes) -> Any:
 
 
 def decode_json_prefix(text: str, position: int) -> tuple[Any, int]:
-    """The JSON value that begins at a position of a text, and the position behind it. Raises JsonError."""
+    """The JSON value that begins at a position of a data set's text, and the position behind it. Raises JsonError."""
     try:
-        value, end = _DECODER.raw_decode(text, position)
+        value, end = _LENIENT.raw_decode(text, position)
     except json.JSONDecodeError as error:
         raise JsonError(error.msg, error.lineno, error.colno) from None
     except RecursionError:
@@ -114,8 +116,13 @@ def parse_json_object(text: str | bytes, where: Path | str, error: Kind, remedy:
     """A JSON object; an error of the kind given that names the place and the remedy where the text is none."""
     try:
         value = decode_json(text)
+        # Its escapes can spell half a character, which cannot be written anywhere.
+        if (b"\\u" if isinstance(text, bytes) else "\\u") in text:  # type: ignore[operator]
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except JsonError as problem:
         raise error(f"{where}: not JSON ({problem}): {remedy}") from None
+    except UnicodeEncodeError:
+        raise error(f"{where}: a text in it holds half of a surrogate pair: {remedy}") from None
     if not isinstance(value, dict):
         raise error(f"{where}: not a JSON object: {remedy}")
     return value
@@ -123,26 +130,30 @@ def parse_json_object(text: str | bytes, where: Path | str, error: Kind, remedy:
 
 def read_json_object(path: Path, error: Kind, remedy: str) -> dict[str, Any]:
     """A JSON object from a file (see `decode_json`), or an error of the kind given, in one line."""
-    return parse_json_object(read_utf8(path, error, remedy), path, error, remedy)
+    return parse_json_object(_read_bytes(path, error, remedy), path, error, remedy)
 
 
 def read_utf8(path: Path, error: Kind, remedy: str) -> str:
-    """A text file as a whole, without a byte order mark; an error of the kind given where it cannot be read.
+    """A text file as a whole; an error of the kind given where it cannot be read.
 
     That is also a name that no file has (too long, with a zero byte), a directory, other bytes than UTF-8, and a file
     of more than `MAX_BYTES`.
     """
     try:
+        return _read_bytes(path, error, remedy).decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise error(f"{path} is not UTF-8 ({problem.reason} at byte {problem.start}): {remedy}") from None
+
+
+def _read_bytes(path: Path, error: Kind, remedy: str) -> bytes:
+    try:
         with Path(path).open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as problem:
-        raise error(f"{shown_path(path)}: cannot be read ({reason_of(problem)}): {remedy}") from None
+        raise error(f"{shown_path(path)} cannot be read ({reason_of(problem)}): {remedy}") from None
     if len(data) > MAX_BYTES:
-        raise error(f"{path}: more than {MAX_BYTES:,} bytes: {remedy}")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise error(f"{path}: not UTF-8 ({problem.reason} at byte {problem.start}): {remedy}") from None
+        raise error(f"{path} has more than {MAX_BYTES:,} bytes: {remedy}")
+    return data
 
 
 def reason_of(problem: OSError | ValueError) -> str:
@@ -173,7 +184,7 @@ def read_yaml(path: Path, error: Kind, remedy: str) -> Any:
     # Beside its own errors PyYAML lets out those of int(), float(), date() and the like.
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
         reason = " ".join(str(problem).split())[:300] or type(problem).__name__
-        raise error(f"{path}: not YAML ({reason}): {remedy}") from None
+        raise error(f"{path}: cannot be read as YAML ({reason}): {remedy}") from None
     if found := _problem(value, MAX_VALUES):
         raise error(f"{path}: {found}: {remedy}")
     return value

@@ -43,3 +43,12 @@ def leads_out(path: Path, directory: Path) -> bool:
     """Whether a path, its links followed, lies outside of a directory, whose own links count as the directory."""
     inside, root = path.resolve(), directory.resolve()
     return root != inside and root not in inside.parents
+
+
+def utf8_text(text: str) -> str:
+    """An address or a name from the command line; ArgumentTypeError where its bytes are no UTF-8."""
+    try:
+        os.fsencode(text).decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        raise argparse.ArgumentTypeError("other bytes than UTF-8: give another") from None
+    return text

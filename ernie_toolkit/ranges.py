@@ -14,7 +14,7 @@ Number = Union[int, float]
 # Of a number's text: longer ones are digits without end.
 _MAX_TEXT = 40
 # Bounds above this keep out what cannot be meant, and are not worth a word where a value is too small.
-_TECHNICAL = 100_000
+_TECHNICAL = 1000
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,23 @@ class Range:
         over = value > self.low if self.above else value >= self.low
         return over and (value < self.high if self.below else value <= self.high)
 
-    @property
-    def text(self) -> str:
-        """What a value has to be, for messages: "be at least 1"."""
-        ends = f"{_shown(self.low)} and {_shown(self.high)}"
+    def reason(self, value: Number) -> str:
+        """What a value that is not among them has to do instead, for messages: "be at least 1"."""
+        otherwise = f", or {' or '.join(map(str, self.also))}" if self.also else ""
         if self.high < _TECHNICAL or self.low not in (0, 1):
-            words = f"lie between {ends}" + (f", {_shown(self.high)} not included" if self.below else "")
+            words = f"lie between {self.low:g} and {self.high:g}" + (f", below {self.high:g}" if self.below else "")
+        elif value > self.high:
+            words = f"be at most {self.high:,}"
+        elif self.low == 0:
+            words = "be over 0" if self.above else "not be negative"
         else:
-            words = f"be {'over' if self.above else 'at least'} {_shown(self.low)}, and at most {_shown(self.high)}"
-        return words + (f", or be {' or '.join(map(_shown, self.also))}" if self.also else "")
+            words = f"be at least {self.low}"
+        return words + otherwise
 
 
 def _shown(value: Number) -> str:
     """A number for messages, short whatever it is."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        value = int(value)
-    text = str(value) if abs(value) < 10**15 or isinstance(value, float) else f"{value:.6e}"
-    return text
+    return str(value) if isinstance(value, float) or abs(value) < 10**15 else f"{value:.6e}"
 
 
 COUNT = Range(1, 10**9)
@@ -69,6 +69,10 @@ SEQUENCE_LENGTH = Range(5, 2048)
 SEED = Range(0, 2**32 - 1)
 SHARE = Range(0, 1)
 PORT = Range(0, 65535)
+DEVICE_NUMBER = Range(0, 1023)
+INSTANCES = Range(1, 256)
+# Triton's own fields: 32 bits of rows, and a delay in microseconds.
+TRITON_BATCH, QUEUE_DELAY = Range(1, 1 << 20), Range(0, 10**9)
 # A metric, a measured range: any number that is one.
 FIGURE = Range(-1e300, 1e300)
 SECONDS = Range(0, 10**6, above=True)
@@ -89,24 +93,32 @@ def real_number(text: str) -> float:
     return value
 
 
+# argparse names these where a text is no number.
+whole_number.__name__, real_number.__name__ = "int", "float"
 PARSERS: dict[type, Callable[[str], Number]] = {int: whole_number, float: real_number}
 
 
 def check_number(
-    value: Any, kind: type, allowed: Range, name: str, error: type[ToolkitError] = ConfigError, remedy: str = ""
+    value: Any,
+    kind: type,
+    allowed: Range,
+    name: str,
+    error: type[ToolkitError] = ConfigError,
+    remedy: str = "",
+    listed: bool = False,
 ) -> Any:
     """A value of a file or an option as a number of a kind, int or float, that lies in a range.
 
     Raises an error of the kind given, with the value's name, what it is and what it has to be, on anything else:
-    another type, infinity, NaN, a truth value.
+    another type, infinity, NaN, a truth value. `listed`: the name is that of a list that has the value.
     """
-    wanted = f"it must {allowed.text}" + (f": {remedy}" if remedy else "")
+    subject, must = (f"{name} has", "each must") if listed else (f"{name} is", "it must")
+    ending = f": {remedy}" if remedy else ""
     if isinstance(value, bool) or not isinstance(value, int if kind is int else (int, float)):
         shown = repr(value)[:_MAX_TEXT] if isinstance(value, (str, bool, float, type(None))) else type(value).__name__
-        raise error(f"{name} is {shown}: it must be a {'whole number' if kind is int else 'number'}"
-                    + (f": {remedy}" if remedy else ""))  # fmt: skip
+        raise error(f"{subject} {shown}: {must} be a {'whole number' if kind is int else 'number'}{ending}")
     if value not in allowed:
-        raise error(f"{name} is {_shown(value)}: {wanted}")
+        raise error(f"{subject} {_shown(value)}: {must} {allowed.reason(value)}{ending}")
     return kind(value)
 
 
@@ -116,7 +128,7 @@ def in_range(kind: type, allowed: Range) -> Callable[[str], Number]:
     def number(text: str) -> Number:
         value = PARSERS[kind](text)
         if value not in allowed:
-            raise argparse.ArgumentTypeError(f"it is {_shown(value)}: it must {allowed.text}")
+            raise argparse.ArgumentTypeError(f"it is {_shown(value)}: it must {allowed.reason(value)}")
         return value
 
     number.__name__ = kind.__name__

@@ -34,7 +34,7 @@ from tokenizers.models import WordPiece
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files import write_text
 from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.parsing import parse_json_object, read_json_object, read_utf8
+from ernie_toolkit.parsing import decode_json, read_json_object, read_utf8
 
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 TOKENIZER_FILE = "tokenizer.json"
@@ -229,8 +229,8 @@ def load_tokenizer(path: Path) -> WordPieceTokenizer:
             raise ModelError(f"{path} holds neither {VOCAB_FILE} nor {TOKENIZER_FILE}: is it a model directory?")
         path = path / TOKENIZER_FILE
     text = read_utf8(path, ModelError, f"give a model directory or its {TOKENIZER_FILE}")
-    parse_json_object(text, path, ModelError, "export the model again")
     try:
+        decode_json(text)
         tokenizer = Tokenizer.from_str(text)
     except (KeyboardInterrupt, SystemExit):
         raise

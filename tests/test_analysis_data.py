@@ -15,6 +15,7 @@ from ernie_toolkit.analysis.augmentation import REPLACERS, STRATEGIES, augment, 
 from ernie_toolkit.analysis.lexicons import words_of
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.multi_label.checks import check_targets, unknown_texts
+from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import check_option_ranges
 
 # Words with synonyms and homonyms, others without, signs, spaces, letters, a character outside the first plane.

@@ -184,5 +184,5 @@ def test_the_module_imports_numpy_and_the_standard_library_only() -> None:
     modules |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert modules == {
         *("math", "collections", "collections.abc", "pathlib", "typing"),
-        *("numpy", "numpy.typing", "ernie_toolkit.errors", "__future__"),
+        *("numpy", "numpy.typing", "ernie_toolkit.errors", "ernie_toolkit.onnx_wire", "__future__"),
     }

@@ -154,7 +154,7 @@ def whole_list(path: Path, encoding: str) -> list[Any] | None:
     if first[:1] not in ("[", "{") or (isinstance(alone, dict) and (not _is_table(alone) or next(lines, None))):
         return None
     try:
-        value = decode_json("\n".join(line for _, line in read_all_lines(path, encoding)))
+        value = decode_json("\n".join(line for _, line in read_all_lines(path, encoding)), finite=False)
     except JsonError as error:
         if first.startswith("[") and (alone is None or not error.line):
             remedy = "write a JSON list of objects, or one object a line"
@@ -182,7 +182,7 @@ def _is_table(value: dict[str, Any]) -> bool:
 def _parsed(line: str) -> Any:
     """The JSON value of a line, None where it is none."""
     try:
-        return decode_json(line)
+        return decode_json(line, finite=False)
     except JsonError:
         return None
 
@@ -193,7 +193,7 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
     Raises DataError on anything else, and on text with unpaired surrogates, which no tokenizer takes.
     """
     try:
-        row = decode_json(line)
+        row = decode_json(line, finite=False)
     except JsonError as error:
         what = f"not valid JSON (column {error.column}: {error.reason})" if error.line else f"not usable JSON ({error})"
         raise DataError(f"{where}: {what}: {ONE_OBJECT_A_LINE}") from None

@@ -266,7 +266,7 @@ def _is_row(line: str) -> bool:
 
 def _load(text: str, path: Path) -> Any:
     try:
-        return decode_json(text)
+        return decode_json(text, finite=False)
     except JsonError as error:
         raise DataError(json_message(error, path, WRAPPERS)) from None
 

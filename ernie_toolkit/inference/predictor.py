@@ -17,6 +17,7 @@ from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.features import Texts, as_inputs
 from ernie_toolkit.inference.gpu import BoundRun, GpuOptions
 from ernie_toolkit.inference.session import open_session
+from ernie_toolkit.ranges import BATCH_SIZE, SHARE, check_number
 from ernie_toolkit.tasks import Task, make_task
 from ernie_toolkit.tokenization import load_tokenizer
 
@@ -49,8 +50,7 @@ def with_threshold(info: BundleInfo, threshold: float | None) -> BundleInfo:
         return info
     if info.task != "multi_label":
         raise ConfigError(f"a bundle for the task '{info.task}' has no threshold: leave it out")
-    if not 0 <= threshold <= 1:
-        raise ConfigError(f"threshold is {threshold}: it must lie between 0 and 1")
+    check_number(threshold, float, SHARE, "threshold")
     return dataclasses.replace(info, thresholds=(threshold,) * len(info.labels))
 
 
@@ -93,8 +93,7 @@ class BundlePredictor:
 
     def run(self, rows: EncodedDataset, batch_size: int = 32) -> Outputs:
         """Logits of encoded rows in their own order (see `Outputs`)."""
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}: it must be at least 1")
+        check_number(batch_size, int, BATCH_SIZE, "batch_size")
         return run_rows(rows, batch_size, self.compute)
 
     def logits(self, texts: Texts, batch_size: int = 32) -> Outputs:

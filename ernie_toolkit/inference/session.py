@@ -11,6 +11,7 @@ from ernie_toolkit.bundle_graph import INPUTS
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.inference.gpu import CPU, GpuOptions, Provider, check_providers, check_quantized, gpu_providers
 from ernie_toolkit.inference.half_precision import half_precision_bytes
+from ernie_toolkit.ranges import THREADS, check_number
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -79,8 +80,8 @@ def model_session(
     threads without work keep their processor busy for a while; where several sessions take turns, one's would hold up
     another's. Raises DeviceError, ConfigError or BundleError in one line.
     """
-    if num_threads is not None and num_threads < 1:
-        raise ConfigError(f"num_threads is {num_threads}: it must be at least 1")
+    if num_threads is not None:
+        check_number(num_threads, int, THREADS, "num_threads")
     import onnxruntime
 
     providers = _providers(device, precision, gpu or GpuOptions())

@@ -16,6 +16,8 @@ from ernie_toolkit.bundle_graph import INPUTS
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.features import PAIR_FORMATS
 from ernie_toolkit.files import replaced_directory, write_text
+from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, check_number
 from ernie_toolkit.triton.interface import Interface, Tensor, interface_of
 from ernie_toolkit.triton.pbtxt import Symbol, format_message
 
@@ -51,9 +53,9 @@ class RepositoryOptions:
         for name, known in (("backend", BACKENDS), ("device", DEVICES), ("precision", ("fp32", "int8", "fp16"))):
             if getattr(self, name) not in known:
                 raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
-        for name, least in (("instances", 1), ("num_threads", 0), ("max_batch_size", 1), ("max_queue_delay", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"--{name} is {getattr(self, name)}: it must be at least {least}")
+        ranges = (INSTANCES, THREADS_OR_ALL, TRITON_BATCH, QUEUE_DELAY)
+        for name, allowed in strict_zip(("instances", "num_threads", "max_batch_size", "max_queue_delay"), ranges):
+            check_number(getattr(self, name), int, allowed, f"--{name}")
 
 
 def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOptions) -> Interface:
