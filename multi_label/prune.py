@@ -71,6 +71,7 @@ def main(argv: Sequence[str]) -> None:
         check_compression_options(options)
         if "dynabert" not in options.parts:
             raise ConfigError(f"--strategy {options.strategy}: pruning is dynabert, alone or with other parts")
+        resolve_options(TrainingOptions, TRAINING_DEFAULTS, given)  # a mistake is told before the model is looked for
         from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, trained_with
         from ernie_toolkit.multi_label.training import load_directory
 

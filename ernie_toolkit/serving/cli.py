@@ -35,9 +35,10 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--precision_mode", default=default.precision, choices=PRECISIONS, help="(default: fp32)")
     parser.add_argument(
-        "--num_threads", type=in_range(int, THREADS), help="batches each worker computes at once, a thread for each (default: processors "
-        "divided by workers)",
-    )  # fmt: skip
+        "--num_threads",
+        type=in_range(int, THREADS),
+        help="batches each worker computes at once, a thread for each (default: processors divided by workers)",
+    )
     parser.add_argument(
         "--workers", type=in_range(int, THREADS), default=default.workers, help="processes (default: %(default)s)"
     )

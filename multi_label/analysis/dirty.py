@@ -17,7 +17,7 @@ from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
 from ernie_toolkit.options import option
 from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import COUNT, FIGURE, SEED
+from ernie_toolkit.ranges import COUNT, SEED, Range
 from ernie_toolkit.settings import add_options, resolve_options
 
 
@@ -28,7 +28,9 @@ class DirtyOptions(TrainedOptions):
     dataset_dir: str = option("../data", "directory with the training and label files", parse=path_text)
     params_path: str = option("../checkpoint/", "directory of a model trained on these rows", parse=path_text)
     dirty_num: int = option(100, "rows to write at most, the most suspicious first", allowed=COUNT)
-    dirty_threshold: float = option(0.0, "rows with no higher score than this are not written", allowed=FIGURE)
+    dirty_threshold: float = option(
+        0.0, "rows with no higher score than this are not written", allowed=Range(-(10**9), 10**9)
+    )
     dirty_file: str = option("train_dirty.txt", "file in --dataset_dir for the suspicious rows", parse=path_text)
     rest_file: str = option("train_dirty_rest.txt", "file in --dataset_dir for all other rows", parse=path_text)
     method: str = option(METHODS[0], "representer points' influence, or confident learning (cleanlab)", METHODS)
