@@ -26,7 +26,7 @@ def cache_directory() -> Path | None:
             base = Path.home() / ".cache"
         except RuntimeError:  # a user without a home
             return None
-    return base / "ernie_toolkit" / "sha256"
+    return base / "ernie_toolkit" / "sha256" if base.is_absolute() else None
 
 
 def _mark(state: os.stat_result) -> str:

@@ -49,6 +49,8 @@ class Field(NamedTuple):
 
 def read_varint(data: memoryview, start: int) -> tuple[int, int]:
     """A base-128 varint's value modulo 2**64 and the offset behind it."""
+    if start < len(data) and data[start] < 0x80:  # most have one byte
+        return data[start], start + 1
     value = 0
     for count, byte in enumerate(data[start : start + 10]):
         value |= (byte & 0x7F) << (7 * count)

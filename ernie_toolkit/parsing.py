@@ -96,19 +96,16 @@ def _shallow(value: Any, text: str) -> Any:
 
 def _problem(value: Any, most: int | None) -> str:
     """Why a value is too large to be worked with; empty where it is not. `most`: values in all, None for any."""
-    level, count = [value], 0
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            child
-            for item in level
-            if isinstance(item, (dict, list, tuple, set))
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
-        count += len(level)
-        if not level:
-            return ""
+    containers = (dict, list, tuple, set)
+    level, count = [value] if isinstance(value, containers) else [], 0
+    for _ in range(MAX_DEPTH):
+        children = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+        count += len(children)
         if most is not None and count > most:
             return f"more than {most:,} values, its aliases written out"
+        level = [child for child in children if isinstance(child, containers)]
+        if not level:
+            return ""
     return NESTED
 
 

@@ -33,7 +33,7 @@ class Range:
     def __contains__(self, value: Number) -> bool:
         if value in self.also:
             return True
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return False
         over = value > self.low if self.above else value >= self.low
         return over and (value < self.high if self.below else value <= self.high)
@@ -54,7 +54,9 @@ class Range:
 
 def _shown(value: Number) -> str:
     """A number for messages, short whatever it is."""
-    return str(value) if isinstance(value, float) or abs(value) < 10**15 else f"{value:.6e}"
+    if isinstance(value, float) or abs(value) < 10**30:
+        return str(value)
+    return f"{'-' if value < 0 else ''}10**{int(value.bit_length() * math.log10(2))} or so"
 
 
 COUNT = Range(1, 10**9)

@@ -118,7 +118,9 @@ def _known(name: str, text: str, places: Mapping[str, int], spelt: Mapping[str, 
         return name
     label = spelt.get(label_key(name))
     if label is None:
-        known = ", ".join(list(places)[:_SHOWN_LABELS]) + (" ..." if len(places) > _SHOWN_LABELS else "")
+        known = ", ".join(f"{place:.60}" for place in list(places)[:_SHOWN_LABELS]) + (
+            " ..." if len(places) > _SHOWN_LABELS else ""
+        )
         raise DataError(f"{where}: label {name!r:.60} is not in {LABEL_FILE}: {known}{_hint(name, text, places)}")
     return label
 

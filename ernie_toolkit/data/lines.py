@@ -15,6 +15,7 @@ from ernie_toolkit.parsing import JsonError, decode_json
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 ONE_OBJECT_A_LINE = "write one JSON object a line"
+SHOWN_FIELDS = 20
 
 JsonRow = Tuple[int, int, str, Dict[str, Any]]
 """A row's number from 0, its line (in a list its place) from 1, its "file:line" for messages, and its fields."""
@@ -203,14 +204,15 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
 
 
 def field_names(row: Iterable[str]) -> str:
-    """The names of a row's fields, for messages."""
-    return ", ".join(map(repr, row)) or "none"
+    """The names of a row's fields, for messages: the first ones, cut where they are long."""
+    names = [f"{name!r:.60}" for name in row]
+    return ", ".join([*names[:SHOWN_FIELDS], *(["..."] if len(names) > SHOWN_FIELDS else [])]) or "none"
 
 
 def text_field(row: dict[str, Any], name: str, where: str) -> str:
     """A field that has to be a text with something in it. Raises DataError naming the field."""
     if name not in row:
-        raise DataError(f"{where}: no field '{name}': the row has {', '.join(map(repr, row)) or 'no field'}")
+        raise DataError(f"{where}: no field '{name}': the row has {field_names(row) if row else 'no field'}")
     return check_text(row[name], f"field '{name}'", where)
 
 

@@ -167,7 +167,7 @@ def _task_field(data: dict[str, Any], where: str) -> str:
 
 def _fields_without_tags(row: dict[str, Any]) -> str:
     names, spans = ", ".join(_TAG_FIELDS), ", ".join(_SPAN_FIELDS)
-    return f"the fields are {', '.join(map(repr, row))}: tags are read under {names}, spans under {spans}"
+    return f"the fields are {field_names(row)}: tags are read under {names}, spans under {spans}"
 
 
 def _is_label_studio(row: dict[str, Any]) -> bool:

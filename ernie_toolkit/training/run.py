@@ -101,7 +101,10 @@ def change(key: str, before: Any, now: Any) -> str:
             f"the {key} are others ({earlier}, now {current})" if earlier != current
             else f"the {key} have changed (as many as before, {current}, with other content)"
         )  # fmt: skip
-    return f"{key} was {before} and is {now}"
+    if isinstance(before, dict) and isinstance(now, dict):
+        part = next((name for name in now if before.get(name) != now[name]), "")
+        return change(f"{key}.{part}", before.get(part), now.get(part))
+    return f"{key} was {before!s:.100} and is {now!s:.100}"
 
 
 def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> Plan:
