@@ -92,7 +92,7 @@ def check_model_directory(directory: Path) -> None:
             raise ModelError(f"{directory / name}: not found: a model directory holds {wanted}")
     kind = read_model_config(directory / CONFIG_FILE).get("model_type", "ernie")
     if kind != "ernie":
-        raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind}': this toolkit loads ERNIE models")
+        raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind:.40}': this toolkit loads ERNIE models")
 
 
 def read_vocabulary(directory: Path) -> Vocabulary:
@@ -208,7 +208,7 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels
     check_weights_size(config.to_dict(), path)
     try:
         model = build_model(_model_class(task), config)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
             f"{directory / CONFIG_FILE}: no model can be built of it ({type(error).__name__}: {reason}): copy it again"

@@ -1,6 +1,6 @@
 """Every kind of file that the toolkit reads, spoilt, and read again: an answer or one line, never a traceback.
 
-    python tests/mutations.py 20000
+    python tests/mutations.py 20000 [FIRST]
 
 prints, for each kind, how many files were tried, refused and taken, and what went wrong: tracebacks, errors of
 several lines, and bundles that were changed and opened all the same.
@@ -328,12 +328,12 @@ def _make_model(directory: Path) -> tuple[Path, Path]:
     return directory / "model", session.export(directory / "export", 50, {}, trained=True).directory
 
 
-def main(files: int) -> int:
+def main(files: int, first: int = 0) -> int:
     """Run the campaign and print what became of the files."""
     with tempfile.TemporaryDirectory() as name:
         made = _make_model(Path(name) / "made")
         targets = [*all_targets(Path(name), *made), loaded_target(Path(name) / "model")]
-        outcomes = campaign(targets, files)
+        outcomes = campaign(targets, files, first)
     width = max(map(len, outcomes))
     for kind, outcome in outcomes.items():
         taken = outcome.tried - outcome.refused
@@ -346,4 +346,4 @@ def main(files: int) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000))
+    raise SystemExit(main(*map(int, sys.argv[1:] or [20_000])))
