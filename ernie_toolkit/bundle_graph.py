@@ -206,7 +206,7 @@ def check_logits(arrays: Sequence[Any], info: BundleInfo) -> None:
 def _input_problems(graph: Graph) -> list[str]:
     names = [value.name for value in graph.inputs]
     if sorted(names) != sorted(INPUTS):
-        return [f"the model reads {', '.join(names) or 'nothing'}, not {', '.join(INPUTS)}"]
+        return [f"the model reads {', '.join(names) or 'nothing':.200}, not {', '.join(INPUTS)}"]
     return [
         f"its input '{value.name}' is not int64 of shape (any, any)"
         for value in graph.inputs
@@ -218,7 +218,7 @@ def _output_problems(graph: Graph, info: BundleInfo) -> list[str]:
     names = [value.name for value in graph.outputs]
     if names != list(info.outputs):
         said = f"the model answers with {', '.join(names) or 'nothing'}"
-        return [f"{said}, bundle.json says {', '.join(info.outputs)}"]
+        return [f"{said:.200}, bundle.json says {', '.join(info.outputs):.200}"]
     count, rank = OUTPUTS[info.task]
     if len(names) != count:
         return [f"the model has {len(names)} output(s), and a model for the task '{info.task}' {count}"]

@@ -35,6 +35,16 @@ FRACTIONS = {
     "layer_norm_eps": Range(0, 1),
     "layer_norm_epsilon": Range(0, 1),
 }
+# What PaddleNLP's ErnieConfig has where a file says nothing.
+DEFAULT_SIZES = {
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 16,
+}
 TEXTS = ("model_type", "hidden_act", "pool_act", "problem_type", "dtype")
 SWITCHES = ("use_task_id", "fuse", "enable_recompute", "use_cache")
 # What stands for "not said" where a value is null.
@@ -66,8 +76,8 @@ def read_model_config(path: Path) -> dict[str, Any]:
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise wrong("architectures", f"is {names!r:.40}: it must be a list of texts")
     _check_labels(config, wrong)
-    heads, hidden = config.get("num_attention_heads"), config.get("hidden_size")
-    if heads and hidden and hidden % heads:
+    heads, hidden = (config.get(key, DEFAULT_SIZES[key]) for key in ("num_attention_heads", "hidden_size"))
+    if hidden % heads:
         raise wrong("hidden_size", f"is {hidden}: it must be a multiple of num_attention_heads, {heads}")
     return config
 
@@ -99,8 +109,9 @@ def check_weights_size(config: Mapping[str, Any], weights: Path) -> None:
     """ModelError where a weights file is too small to hold the model that a configuration describes.
 
     Without this a configuration of huge, valid sizes would take the machine's memory before a weight is missed.
-    `config`: with all sizes, PaddleNLP's own defaults too.
+    `config`: as `read_model_config` gives it; for sizes that it leaves out PaddleNLP has its own.
     """
+    config = {**DEFAULT_SIZES, **config}
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
     tables = sum(config.get(key) or 0 for key in ("vocab_size", "max_position_embeddings", "type_vocab_size"))
     count = hidden * (tables + layers * (4 * hidden + 2 * config["intermediate_size"]))
@@ -110,5 +121,5 @@ def check_weights_size(config: Mapping[str, Any], weights: Path) -> None:
         raise ModelError(
             f"{weights}: {size:,} bytes cannot hold the {count:,} weights of the model that config.json describes "
             f"(hidden_size {hidden}, num_hidden_layers {layers}, vocab_size {config.get('vocab_size')}): it is not a "
-            "Paddle weights file of this model: copy both again"
+            "Paddle weights file, or the two belong to different models: copy both again"
         )

@@ -90,9 +90,11 @@ def check_model_directory(directory: Path) -> None:
         if not (directory / name).is_file():
             wanted = f"{CONFIG_FILE}, {WEIGHTS_FILE} and {VOCAB_FILE}"
             raise ModelError(f"{directory / name}: not found: a model directory holds {wanted}")
-    kind = read_model_config(directory / CONFIG_FILE).get("model_type", "ernie")
+    config = read_model_config(directory / CONFIG_FILE)
+    kind = config.get("model_type", "ernie")
     if kind != "ernie":
         raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind:.40}': this toolkit loads ERNIE models")
+    check_weights_size(config, directory / WEIGHTS_FILE)
 
 
 def read_vocabulary(directory: Path) -> Vocabulary:
@@ -205,7 +207,6 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels
             f"{config.vocab_size:,}: the two files belong to different models"
         )
     path = directory / WEIGHTS_FILE
-    check_weights_size(config.to_dict(), path)
     try:
         model = build_model(_model_class(task), config)
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:

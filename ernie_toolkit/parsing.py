@@ -21,7 +21,7 @@ MAX_DIGITS = 300
 # Of a YAML file, its aliases written out: nine lists of nine aliases are 9**9 values.
 MAX_VALUES = 100_000
 SHOWN = 40
-NESTED = f"nested more than {MAX_DEPTH} deep"
+NESTED = f"nested too deeply, more than {MAX_DEPTH} levels"
 
 Kind = Type[ToolkitError]
 

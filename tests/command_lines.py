@@ -22,7 +22,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from script_parsers import ROOT, imports_from  # noqa: E402
 
 from ernie_toolkit.cli import OneLineParser  # noqa: E402
-from ernie_toolkit.paths import path_text  # noqa: E402
+from ernie_toolkit.paths import path_text, utf8_text  # noqa: E402
 
 SCRIPTS = (
     *("run_seq_cls.py", "run_token_cls.py", "run_qa.py"),
@@ -36,7 +36,10 @@ SCRIPTS = (
     *(f"deploy/triton_serving/{name}.py" for name in ("build_repository", "start_server")),
     *(f"multi_label/deploy/simple_serving/{name}.py" for name in ("server", "client")),
     *(f"multi_label/deploy/paddle_serving/{name}.py" for name in ("service", "http_client", "rpc_client")),
-    *("multi_label/deploy/predictor/infer.py", "ernie_toolkit/export/__main__.py"),
+    *(f"deploy/triton_serving/{name}_grpc_client.py" for name in ("seq_cls", "token_cls", "qa")),
+    *(f"deploy/serving/{name}_rpc_client.py" for name in ("seq_cls", "token_cls", "qa")),
+    "multi_label/deploy/triton_serving/seqcls_grpc_client.py",
+    *("multi_label/deploy/predictor/infer.py", "ernie_toolkit/export/__main__.py", "scripts/compare_reports.py"),
 )  # fmt: skip
 NUMBERS = (
     "nan",
@@ -52,7 +55,10 @@ NUMBERS = (
 )
 PATHS = ("", "a" * 300, "a" * 5000, "a/" * 2500, "b\udcff", "b\0", "b\ud800")
 # What else a script needs before it looks at the value.
-NEEDED = {"ernie_toolkit/export/__main__.py": ["--legacy_pdmodel", "--model_name_or_path", "nowhere"]}
+NEEDED = {
+    "scripts/compare_reports.py": ["report.json"],
+    "ernie_toolkit/export/__main__.py": ["--legacy_pdmodel", "--model_name_or_path", "nowhere"],
+}
 
 
 class _Seen(Exception):
@@ -99,6 +105,8 @@ def options(script: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
             continue
         if getattr(action.type, "__name__", "") in ("int", "float", "batch_number"):
             yield flag, action.dest, NUMBERS
+        elif action.type is utf8_text:
+            yield flag, action.dest, ("b\udcff", "b\ud800")
         elif action.type is path_text:
             yield flag, action.dest, PATHS
         elif flag == "--width_mult_list" or flag == "--width_mult":

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,7 @@ from onnx import TensorProto, helper
 from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, file_entry, read_bundle, write_bundle_info
 from ernie_toolkit.bundle_graph import check_logits, read_graph
 from ernie_toolkit.bundle_info import CHECKSUM_KEY
-from ernie_toolkit.errors import BundleError
+from ernie_toolkit.errors import BundleError, ModelError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.triton.repository import RepositoryOptions, build_repository
 
@@ -218,3 +220,42 @@ def test_directories_that_are_none(directory: str) -> None:
     with pytest.raises(BundleError, match="is not a bundle") as caught:
         read_bundle(directory)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+DEPLOYMENTS = {
+    "deploy/predictor/infer_cpu.py": "--model_path",
+    "deploy/predictor/infer_gpu.py": "--model_path",
+    "deploy/python/seq_cls_infer.py": "--model_dir",
+    "deploy/triton_serving/build_repository.py": "--model_path",
+    "multi_label/deploy/predictor/infer.py": "--model_path_prefix",
+    "multi_label/deploy/paddle_serving/service.py": "--model_path",
+}
+
+
+@pytest.mark.parametrize("script", DEPLOYMENTS)
+def test_every_deployment_refuses_a_flipped_bit(root: Path, copy: Path, tmp_path: Path, script: str) -> None:
+    """Before it looks for the runtime, which need not be here."""
+    content = (copy / "model.onnx").read_bytes()
+    (copy / "model.onnx").write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    done = subprocess.run(
+        [sys.executable, root / script, DEPLOYMENTS[script], copy], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "model.onnx is not the file that" in done.stderr and "sha256 differs" in done.stderr
+    done = subprocess.run(
+        [sys.executable, root / script, DEPLOYMENTS[script], copy, "--no_verify"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "sha256" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_http_service_refuses_it_too(copy: Path) -> None:
+    from ernie_toolkit.serving.options import ServingOptions
+    from ernie_toolkit.serving.service import open_predictor
+
+    (copy / "tokenizer.json").write_bytes((copy / "tokenizer.json").read_bytes().replace(b"[UNK]", b"[UNk]"))
+    with pytest.raises(BundleError, match="sha256 differs"):
+        open_predictor(ServingOptions("seq_cls", str(copy)))
+    options = ServingOptions("seq_cls", str(copy), verify=False)
+    with pytest.raises(ModelError, match=r"lacks \[UNK\]|not a tokenizer"):
+        open_predictor(options)

@@ -19,6 +19,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import check_output_file, write_json
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.parsing import decode_json, read_json_object
+from ernie_toolkit.paths import path_problem
 from ernie_toolkit.training.run import change
 
 RUN_FILE = "run.json"
@@ -127,8 +128,10 @@ def finished_report(request: Request, run: RunState, say: Say) -> Report | None:
     if run.goes_on or not request.resume or request.overwrite or not path.is_file():
         return None
     report = read_report(path)
-    kept = [request.directory / item.file for item in (report.baseline, *report.candidates) if item.kept]
-    if report.run != run.checksum or not all(file.is_file() for file in kept):
+    kept = [item.file for item in (report.baseline, *report.candidates) if item.kept]
+    if report.run != run.checksum or any(map(path_problem, kept)):
+        return None
+    if not all((request.directory / file).is_file() for file in kept):
         return None
     say(f"{path}: the run has ended before, with the same model, data and settings; without --resume it starts anew")
     return report

@@ -5,12 +5,15 @@ Nothing here imports Paddle: a checkpoint that cannot be gone on from is told be
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.parsing import read_json_object
 from ernie_toolkit.paths import path_problem
+from ernie_toolkit.ranges import FIGURE, Range, check_number
 
 CHECKPOINT_PREFIX, STATE_FILE = "checkpoint-", "trainer_state.json"
+STEPS = Range(0, 10**12)
 
 
 def checkpoint_step(path: Path | str) -> int:
@@ -29,26 +32,31 @@ def last_checkpoint(directory: Path) -> Path | None:
     return next(reversed(whole_checkpoints(directory)), None)
 
 
-def best_name(checkpoint: Path, remedy: str) -> str:
-    """The directory's name of the best checkpoint that another one was written with; empty where there was none yet.
-
-    Raises ConfigError, which ends with `remedy`, where its record cannot be read.
-    """
-    path = checkpoint / STATE_FILE
-    recorded = read_json_object(path, ConfigError, remedy).get("best_model_checkpoint")
-    if not recorded:
-        return ""
-    name = Path(recorded).name if isinstance(recorded, str) else ""
-    if not name.startswith(CHECKPOINT_PREFIX) or path_problem(name):
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """The Trainer's state of a checkpoint. Raises ConfigError where its file cannot be read, or is not of its kind."""
+    path, remedy = checkpoint / STATE_FILE, "choose another checkpoint"
+    state = read_json_object(path, ConfigError, remedy)
+    for name in ("global_step", "max_steps", "num_train_epochs", "consumed_samples"):
+        if name in state:
+            check_number(state[name], int, STEPS, f"{path}: {name}", ConfigError, remedy)
+    if state.get("global_step", checkpoint_step(checkpoint)) != checkpoint_step(checkpoint):
+        raise ConfigError(f"{path}: global_step is {state['global_step']} in {checkpoint.name}: {remedy}")
+    for name in ("epoch", "best_metric", "total_flos"):
+        if state.get(name) is not None:
+            check_number(state[name], float, FIGURE, f"{path}: {name}", ConfigError, remedy)
+    history = state.get("log_history") or []
+    if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
+        raise ConfigError(f"{path}: log_history is no list of objects: {remedy}")
+    best = state.get("best_model_checkpoint")
+    name = Path(best).name if isinstance(best, str) else ""
+    if best is not None and (not name.startswith(CHECKPOINT_PREFIX) or path_problem(name)):
         raise ConfigError(f"{path}: best_model_checkpoint is no checkpoint: {remedy}")
-    return name
+    return state
 
 
 def repair_best_path(checkpoint: Path) -> None:
     """Point a checkpoint's record of the best one into the directory where it lies now."""
-    path = checkpoint / STATE_FILE
-    name = best_name(checkpoint, "start anew with --overwrite_output_dir")
-    if name:
-        state = read_json_object(path, ConfigError, "start anew with --overwrite_output_dir")
-        state["best_model_checkpoint"] = str(checkpoint.parent / name)
+    path, state = checkpoint / STATE_FILE, read_state(checkpoint)
+    if state.get("best_model_checkpoint"):
+        state["best_model_checkpoint"] = str(checkpoint.parent / Path(state["best_model_checkpoint"]).name)
         path.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")

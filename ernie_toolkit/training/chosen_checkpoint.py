@@ -12,9 +12,9 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.training.checkpoints import (
     CHECKPOINT_PREFIX,
     STATE_FILE,
-    best_name,
     checkpoint_step,
     last_checkpoint,
+    read_state,
     whole_checkpoints,
 )
 from ernie_toolkit.training.run import CHECKPOINTS, RUN_FILE
@@ -73,10 +73,10 @@ def find_checkpoint(resume_from: str) -> Path:
 
 def _best_of(checkpoint: Path) -> Path | None:
     """The best checkpoint that another one was written with, beside it. Raises ConfigError where it is gone."""
-    name = best_name(checkpoint, "choose another checkpoint")
-    if not name:
+    state = read_state(checkpoint)
+    if not state.get("best_model_checkpoint"):
         return None
-    best = checkpoint.parent / name
+    best = checkpoint.parent / Path(state["best_model_checkpoint"]).name
     if not (best / STATE_FILE).is_file():
         raise ConfigError(f"{checkpoint}: {best.name}, the best one until then, is no longer beside it: choose another")
     return best
