@@ -17,6 +17,8 @@ from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json, write_text
 from ernie_toolkit.heads import BIAS, WEIGHT, arrange_head
 from ernie_toolkit.model_config import check_weights_size, read_model_config
+from ernie_toolkit.parsing import shown_path
+from ernie_toolkit.paths import path_problem
 from ernie_toolkit.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 from ernie_toolkit.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
 
@@ -79,11 +81,15 @@ class LoadedModel:
 def is_local(name_or_path: str) -> bool:
     """Whether a model argument means a directory here, and not a published name."""
     path = Path(name_or_path)
+    if path_problem(name_or_path):
+        return True  # no name is published that no file can have
     return path.is_dir() or path.is_absolute() or len(path.parts) > 1 or name_or_path.startswith(".")
 
 
 def check_model_directory(directory: Path) -> None:
     """Check, without Paddle, that a directory holds every file of a trained model; ModelError names the first gap."""
+    if problem := path_problem(str(directory)):
+        raise ModelError(f"{shown_path(directory)}: {problem}: give a trained model, or a published name")
     if not directory.is_dir():
         raise ModelError(f"{directory}: no such model directory: give a trained model, or a published name")
     for name in (CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE):

@@ -73,7 +73,9 @@ def _overlay(section: Any, known: dict[str, Any], path: Path, where: str) -> dic
         if key not in known:
             if not_needed(str(key)) is not None or key == "task_name":
                 continue
-            raise ConfigError(f"{path}: unknown key '{key}' in {where}: use one of {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"{path}: unknown key '{key!s:.60}' in {where:.100}: use one of {', '.join(sorted(known))}"
+            )
         default, metadata = known[key].default, known[key].metadata
         if isinstance(default, tuple):
             items = value if isinstance(value, list) else [value]
@@ -131,9 +133,9 @@ def _sections(path: Path) -> dict[str, Any]:
     for name, section in content.items():
         if name not in (*TASK_SECTIONS.values(), SAMPLE_SECTION):
             allowed = ", ".join((DEFAULTS, *TASK_SECTIONS.values(), SAMPLE_SECTION))
-            raise ConfigError(f"{path}: unknown key '{name}': use one of {allowed}")
+            raise ConfigError(f"{path}: unknown key '{name!s:.60}': use one of {allowed}")
         if not isinstance(section, dict):
-            raise ConfigError(f"{path}: {name} is not a mapping of data sets")
+            raise ConfigError(f"{path}: {name!s:.60} is not a mapping of data sets")
         found.update({f"{name}.{dataset_name(str(dataset))}": values for dataset, values in section.items()})
     return found
 
