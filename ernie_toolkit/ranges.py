@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Union
@@ -116,12 +117,14 @@ def check_number(
     """
     subject, must = (f"{name} has", "each must") if listed else (f"{name} is", "it must")
     ending = f": {remedy}" if remedy else ""
-    if isinstance(value, bool) or not isinstance(value, int if kind is int else (int, float)):
+    # NumPy's numbers are of these kinds too.
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral if kind is int else numbers.Real):
         shown = repr(value)[:_MAX_TEXT] if isinstance(value, (str, bool, float, type(None))) else type(value).__name__
         raise error(f"{subject} {shown}: {must} be a {'whole number' if kind is int else 'number'}{ending}")
-    if value not in allowed:
-        raise error(f"{subject} {_shown(value)}: {must} {allowed.reason(value)}{ending}")
-    return kind(value)
+    number: Number = int(value) if isinstance(value, numbers.Integral) else float(value)
+    if number not in allowed:
+        raise error(f"{subject} {_shown(number)}: {must} {allowed.reason(number)}{ending}")
+    return kind(number)
 
 
 def in_range(kind: type, allowed: Range) -> Callable[[str], Number]:

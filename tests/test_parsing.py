@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,6 +134,10 @@ def test_numbers_that_are_no_counts(value: Any) -> None:
 
 def test_numbers_within_their_bounds() -> None:
     assert check_number(3, int, COUNT, "n") == 3 and check_number(1, float, SHARE, "x") == 1.0
+    assert check_number(np.int64(3), int, COUNT, "n") == 3 and check_number(np.float32(0.5), float, SHARE, "x") == 0.5
+    for value in (np.float32("nan"), np.float64("inf"), np.bool_(True)):
+        with pytest.raises(ConfigError, match="x is"):
+            check_number(value, float, SHARE, "x")
     assert -1 in Range(0, 1, also=(-1,)) and -2 not in Range(0, 1, also=(-1,)) and 1 not in Range(0, 1, below=True)
     assert 2**32 - 1 in SEED and 2**32 not in SEED
     for text, message in (("0", "it is 0: it must be at least 1"), ("9" * 12, "it must be at most 1,000,000,000")):
