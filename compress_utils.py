@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ernie_toolkit.compression.options import (
 )
 from ernie_toolkit.compression.pipeline import compress_bundle, compress_session
 from ernie_toolkit.compression.report import Report
-from ernie_toolkit.compression.run_state import Request, check_unfinished
+from ernie_toolkit.compression.run_state import Request, check_unfinished, plain
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
@@ -248,7 +247,7 @@ def run_compress_script(task: str, dataset: str, description: str, argv: Sequenc
         settings = settle(source, given, task, record)
         check_unfinished(settings.request)
         data = load_data(source, task, record, settings.files, own_labels)
-        print_settings(json.loads(json.dumps(settings.shown(task))))
+        print_settings(plain(settings.shown(task)))
         spec = data.spec
         length = settings.training.max_seq_length
         made = make_task(task, spec.labels, length, spec.text_format, spec.label_names, settings.limits(task))

@@ -28,6 +28,8 @@ INSTALL = "pip install -r requirements.txt -c constraints.txt (or make venv)"
 RUNTIME = "onnxruntime"
 INSTALL_RUNTIME = "pip install -r deploy/predictor/requirements_cpu.txt -c deploy/predictor/constraints.txt"
 
+LONGEST_ERROR = 1000
+
 
 def _install_command(package: str | None) -> str | None:
     """What installs a package that one of the scripts needs; None for any other."""
@@ -124,7 +126,12 @@ class OneLineParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Print the error without the usage text, and end with exit code 2."""
+        """Print the error without the usage text, and end with exit code 2.
+
+        A value out of its range is told as `check_number` tells it; of a value without an end, the beginning is shown.
+        """
+        message = re.sub(r"^argument (--\w+): it is ", r"\1 is ", message)
+        message = message if len(message) <= LONGEST_ERROR else f"{message[:LONGEST_ERROR]}..."
         sys.stderr.write(terminal_line(f"{self.prog}: error: {message} (see --help)") + "\n")
         raise SystemExit(2)
 

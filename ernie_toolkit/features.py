@@ -8,21 +8,18 @@ from typing import Any, Literal, Tuple, Union, cast, get_args
 
 import numpy as np
 
+from ernie_toolkit.bundle_graph import PAIR_FORMATS
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tokenization import WordPieceTokenizer
 
 TextFormat = Literal["sentence", "pair", "keywords", "coreference", "characters", "question_context"]
 TEXT_FORMATS: tuple[str, ...] = get_args(TextFormat)
-PAIR_FORMATS = ("pair", "keywords", "question_context")
-"""Formats whose inputs are pairs of texts."""
 TextInput = Union[str, Tuple[str, str]]
 """What a model reads for one answer: a text, or a pair of texts."""
 Texts = Union[TextInput, "Iterable[TextInput]"]
 """What a caller gives: one input, or several of them (see `as_inputs`)."""
 
-# What every model reads, in this order (see `pad_batch`).
-INPUTS = ("input_ids", "token_type_ids")
 # A pair needs room for [CLS] a [SEP] b [SEP] and one token of each text.
 MIN_SEQ_LENGTH = 5
 

@@ -13,6 +13,7 @@ from typing import Any, Tuple
 
 from ernie_toolkit.cli import notice
 from ernie_toolkit.options import boolean
+from ernie_toolkit.ranges import PARSERS
 
 DOES, OTHER_NAME, NOT_NEEDED = "does it", "other name", "not needed"
 DOCUMENT = "docs/guide_flags.md"
@@ -282,12 +283,12 @@ def _type_of(values: tuple[str, ...]) -> Any:
     """What a flag's value is read as: the narrowest type that its usual value has."""
     if not values or values[0] in ("true", "false"):
         return boolean
-    for kind in (int, float):
+    for read in PARSERS.values():
         try:
-            kind(values[0])
+            read(values[0])
         except ValueError:
             continue
-        return kind
+        return read
     return str
 
 

@@ -4,7 +4,6 @@ Paddle is imported inside the functions: the module itself loads at once.
 """
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,9 @@ from ernie_toolkit.cli import notice
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import scratch_directory, write_json, write_text
 from ernie_toolkit.heads import BIAS, WEIGHT, arrange_head
+from ernie_toolkit.model_config import check_weights_size, read_model_config
+from ernie_toolkit.parsing import shown_path
+from ernie_toolkit.paths import path_problem
 from ernie_toolkit.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 from ernie_toolkit.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
 from ernie_toolkit.transactions import Transaction, finish_transaction, transaction
@@ -91,11 +93,15 @@ class LoadedModel:
 def is_local(name_or_path: str) -> bool:
     """Whether a model argument means a directory here, and not a published name."""
     path = Path(name_or_path)
+    if path_problem(name_or_path):
+        return True  # no name is published that no file can have
     return path.is_dir() or path.is_absolute() or len(path.parts) > 1 or name_or_path.startswith(".")
 
 
 def check_model_directory(directory: Path) -> None:
     """Check, without Paddle, that a directory holds every file of a trained model; ModelError names the first gap."""
+    if problem := path_problem(str(directory)):
+        raise ModelError(f"{shown_path(directory)}: {problem}: give a trained model, or a published name")
     if not directory.is_dir():
         raise ModelError(f"{directory}: no such model directory: give a trained model, or a published name")
     finish_transaction(directory)
@@ -104,19 +110,11 @@ def check_model_directory(directory: Path) -> None:
         if not path.is_file():
             wanted = f"{CONFIG_FILE}, {SAFETENSORS_FILE} or {WEIGHTS_FILE}, and {VOCAB_FILE}"
             raise ModelError(f"{path}: not found: a model directory holds {wanted}")
-    kind = _read_json(directory / CONFIG_FILE).get("model_type", "ernie")
+    config = read_model_config(directory / CONFIG_FILE)
+    kind = config.get("model_type", "ernie")
     if kind != "ernie":
-        raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind}': this toolkit loads ERNIE models")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path}: not JSON ({error}): write or copy it again") from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}: not a JSON object: write or copy it again")
-    return value
+        raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind:.40}': this toolkit loads ERNIE models")
+    check_weights_size(config, weights)
 
 
 def read_vocabulary(directory: Path) -> Vocabulary:
@@ -193,13 +191,23 @@ def copy_model(model: "PretrainedModel") -> "PretrainedModel":
     return other
 
 
+def _config(config_class: "type[PretrainedConfig]", directory: Path) -> "PretrainedConfig":
+    """A model's configuration as PaddleNLP reads it. Raises ModelError."""
+    try:
+        with quiet_paddlenlp():
+            config: PretrainedConfig = config_class.from_pretrained(str(directory))
+    except Exception as error:  # PaddleNLP raises whatever a value leads it to
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{directory / CONFIG_FILE}: PaddleNLP cannot read it ({reason}): copy it again") from error
+    return config
+
+
 def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels: Sequence[str] | None) -> LoadedModel:
     from paddlenlp.transformers import ErnieConfig
 
     check_model_directory(directory)
     vocabulary = read_vocabulary(directory)
-    with quiet_paddlenlp():
-        config = ErnieConfig.from_pretrained(str(directory))
+    config = _config(ErnieConfig, directory)
     for name, value in settings.items():
         setattr(config, name, value)
     # The published ERNIE 3.0 models have more rows in their table (40,000) than tokens in their vocabulary.
@@ -211,7 +219,14 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels
     weights = read_model_weights(directory)
     if weights.notice:
         notice(weights.notice)
-    loaded = LoadedModel(build_model(_model_class(task), config), vocabulary, str(directory), ())
+    try:
+        model = build_model(_model_class(task), config)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{directory / CONFIG_FILE}: no model can be built of it ({type(error).__name__}: {reason}): copy it again"
+        ) from error
+    loaded = LoadedModel(model, vocabulary, str(directory), ())
     return _filled(loaded, weights.state, weights.path, task, labels)
 
 
@@ -338,7 +353,7 @@ def load_model(
 
 def model_task(directory: Path) -> str | None:
     """The task that the head of a model directory was made for; None where it names no such head."""
-    config = _read_json(directory / CONFIG_FILE)
+    config = read_model_config(directory / CONFIG_FILE)
     named = config.get("architectures") or []
     if config.get("problem_type") == MULTI_LABEL and ARCHITECTURES["multi_label"] in named:
         return "multi_label"
@@ -347,7 +362,7 @@ def model_task(directory: Path) -> str | None:
 
 def model_labels(directory: Path) -> tuple[str, ...] | None:
     """The labels that a trained model's `config.json` records, in the order of its logits; None where it has none."""
-    recorded = _read_json(directory / CONFIG_FILE).get("id2label")
+    recorded = read_model_config(directory / CONFIG_FILE).get("id2label")
     if not recorded:
         return None
     return tuple(str(recorded[key]) for key in sorted(recorded, key=int))
@@ -355,7 +370,7 @@ def model_labels(directory: Path) -> tuple[str, ...] | None:
 
 def model_thresholds(directory: Path) -> tuple[float, ...]:
     """The thresholds that a multi-label model's `config.json` records, in the order of its logits; else none."""
-    return tuple(float(value) for value in _read_json(directory / CONFIG_FILE).get("thresholds") or ())
+    return tuple(float(value) for value in read_model_config(directory / CONFIG_FILE).get("thresholds") or ())
 
 
 def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], task: str) -> LoadedModel:

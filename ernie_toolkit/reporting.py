@@ -1,6 +1,5 @@
 """What a run leaves for people to read: metrics.json, the training curve, versions."""
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -12,9 +11,11 @@ from ernie_toolkit.cli import say
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.escapes import terminal_line
 from ernie_toolkit.files import replaced_file
+from ernie_toolkit.parsing import read_json_object
 from ernie_toolkit.transactions import finish_transaction
 
 METRICS_FILE, EVALUATION_FILE, CURVE_FILE = "metrics.json", "eval_results.json", "training_curve.png"
+METRICS_REMEDY = "delete it, or evaluate the model again"
 PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "paddlenlp", "paddle2onnx", "onnxruntime", "tokenizers", "numpy")
 
 
@@ -35,11 +36,11 @@ def read_metrics(directory: Path) -> dict[str, Any]:
     path = directory / METRICS_FILE
     if not path.is_file():
         return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path}: not JSON ({error}): delete it, or evaluate the model again") from None
-    return dict(value)
+    value = read_json_object(path, ModelError, METRICS_REMEDY)
+    for name, kind in (("settings", dict), ("warnings", list), ("metrics", dict)):
+        if not isinstance(value.get(name, kind()), kind):
+            raise ModelError(f"{path}: {name} is not a {kind.__name__}: {METRICS_REMEDY}")
+    return value
 
 
 def print_metrics(metrics: Mapping[str, float], path: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.escapes import half_character
 from ernie_toolkit.guide_flags import not_needed
-from ernie_toolkit.options import RunOptions, boolean, dataset_name
+from ernie_toolkit.options import RunOptions, boolean, check_option_ranges, dataset_name
+from ernie_toolkit.parsing import read_yaml
+from ernie_toolkit.ranges import PARSERS, check_number, real_number
 
 TASK_SECTIONS = {"seq_cls": "SequenceClassification", "token_cls": "TokenClassification", "qa": "QuestionAnswering"}
 SAMPLE_SECTION, DEFAULTS = "Sample", "DefaultArgs"
@@ -44,9 +46,15 @@ def add_options(
             if isinstance(item.default, tuple):
                 nargs = "*" if item.metadata["empty"] else "+"
             group.add_argument(
-                flag, type=item.metadata["parse"] or _element_type(item.default), nargs=nargs,
+                flag, type=item.metadata["parse"] or _parser(item.default), nargs=nargs,
                 choices=item.metadata["choices"], default=argparse.SUPPRESS, help=text,
             )  # fmt: skip
+
+
+def _parser(default: Any) -> Callable[[str], Any]:
+    """What reads one value of an option on the command line."""
+    kind = _element_type(default)
+    return PARSERS.get(kind, kind)
 
 
 def _element_type(default: Any) -> type:
@@ -66,7 +74,9 @@ def _overlay(section: Any, known: dict[str, Any], path: Path, where: str) -> dic
         if key not in known:
             if not_needed(str(key)) is not None or key == "task_name":
                 continue
-            raise ConfigError(f"{path}: unknown key '{key}' in {where}: use one of {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"{path}: unknown key '{key!s:.60}' in {where:.100}: use one of {', '.join(sorted(known))}"
+            )
         default, metadata = known[key].default, known[key].metadata
         if isinstance(default, tuple):
             items = value if isinstance(value, list) else [value]
@@ -89,9 +99,9 @@ def _mapping(section: Any, path: Path, where: str) -> dict[Any, Any]:
 def _checked(value: Any, kind: type, metadata: Mapping[str, Any], where: str) -> Any:
     if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
         try:  # YAML 1.1 reads 3e-5 (no point) as a string
-            value = float(value)
-        except ValueError:
-            raise ConfigError(f"{where} is '{value}': it must be a number") from None
+            value = real_number(value) if isinstance(value, str) else float(value)
+        except (ValueError, OverflowError):
+            raise ConfigError(f"{where} is '{value!s:.60}': it must be a number") from None
     if kind is str and type(value) in (int, float):  # a width, a path: what looks like a number is text too
         value = str(value)
     if kind is str and value is False and "no" in (metadata["choices"] or ()):  # YAML 1.1 reads no as false
@@ -102,9 +112,11 @@ def _checked(value: Any, kind: type, metadata: Mapping[str, Any], where: str) ->
         except argparse.ArgumentTypeError as error:
             raise ConfigError(f"{where}: {error}") from None
     if type(value) is not kind:
-        raise ConfigError(f"{where} is {value!r}: it must be of type {kind.__name__}")
+        raise ConfigError(f"{where} is {value!r:.60}: it must be of type {kind.__name__}")
     if metadata["choices"] and value not in metadata["choices"]:
-        raise ConfigError(f"{where} is {value!r}: use one of {', '.join(metadata['choices'])}")
+        raise ConfigError(f"{where} is {value!r:.60}: use one of {', '.join(metadata['choices'])}")
+    if metadata["allowed"] is not None:
+        check_number(value, kind, metadata["allowed"], where)
     return value
 
 
@@ -120,14 +132,9 @@ def _sections(path: Path) -> dict[str, Any]:
 
     `DefaultArgs` is always among them; the others are `SECTION.DATASET`.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file: give another with --config") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    if not path.exists():
+        raise ConfigError(f"{path}: no such configuration file: give another with --config")
+    content = read_yaml(path, ConfigError, "write it anew, or give another with --config") or {}
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: not a mapping of sections")
     check_whole_texts(content, path)
@@ -135,9 +142,9 @@ def _sections(path: Path) -> dict[str, Any]:
     for name, section in content.items():
         if name not in (*TASK_SECTIONS.values(), SAMPLE_SECTION):
             allowed = ", ".join((DEFAULTS, *TASK_SECTIONS.values(), SAMPLE_SECTION))
-            raise ConfigError(f"{path}: unknown key '{name}': use one of {allowed}")
+            raise ConfigError(f"{path}: unknown key '{name!s:.60}': use one of {allowed}")
         if not isinstance(section, dict):
-            raise ConfigError(f"{path}: {name} is not a mapping of data sets")
+            raise ConfigError(f"{path}: {name!s:.60} is not a mapping of data sets")
         found.update({f"{name}.{dataset_name(str(dataset))}": values for dataset, values in section.items()})
     return found
 
@@ -184,4 +191,6 @@ def resolve_options(
     """Options with the command line over the YAML file over the defaults; each class takes the fields it has."""
     names = {item.name for item in dataclasses.fields(options_class)}  # type: ignore[arg-type]
     values = {**config, **{key: tuple(v) if isinstance(v, list) else v for key, v in vars(given).items()}}
-    return options_class(**{key: value for key, value in values.items() if key in names})
+    options = options_class(**{key: value for key, value in values.items() if key in names})
+    check_option_ranges(options)
+    return options

@@ -17,7 +17,6 @@ user's text is five pieces of text, where `ErnieTokenizer` would read it as the 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import unicodedata
@@ -35,6 +34,7 @@ from tokenizers.models import WordPiece
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files import write_text
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.parsing import decode_json, read_json_object, read_utf8
 
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 TOKENIZER_FILE = "tokenizer.json"
@@ -180,14 +180,9 @@ def read_vocab(path: Path) -> list[str]:
     them keep their numbers (ERNIE 3.0's own vocabulary has "$" twice). Raises ModelError if the file is
     missing, empty, not UTF-8, or does not have every special token exactly once.
     """
-    try:
-        # Text mode ends lines as PaddleNLP does: at \n, \r\n and \r, not at U+2028, which some files hold.
-        with Path(path).open(encoding="utf-8") as stream:
-            tokens = [line.rstrip("\n") for line in stream]
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}): put the model's {VOCAB_FILE} there") from error
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
+    # Lines end as in PaddleNLP: at \n, \r\n and \r, not at U+2028, which some files hold.
+    text = read_utf8(Path(path), ModelError, f"put the model's {VOCAB_FILE} there, in UTF-8")
+    tokens = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     while tokens and not tokens[-1]:
         tokens.pop()
     if not tokens:
@@ -233,14 +228,14 @@ def load_tokenizer(path: Path) -> WordPieceTokenizer:
         if not (path / TOKENIZER_FILE).is_file():
             raise ModelError(f"{path} holds neither {VOCAB_FILE} nor {TOKENIZER_FILE}: is it a model directory?")
         path = path / TOKENIZER_FILE
+    text = read_utf8(path, ModelError, f"give a model directory or its {TOKENIZER_FILE}")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} cannot be read ({error}): give a model directory or its {TOKENIZER_FILE}") from error
-    try:
+        decode_json(text)
         tokenizer = Tokenizer.from_str(text)
-    except Exception as error:  # tokenizers raises a bare Exception for whatever it cannot read
-        raise ModelError(f"{path} is not a tokenizer ({error}): export the model again") from error
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a bare Exception for what it cannot read, and its panics are not even that
+        raise ModelError(f"{path} is not a tokenizer ({error!s:.200}): export the model again") from error
     return WordPieceTokenizer(tokenizer, str(path))
 
 
@@ -248,11 +243,7 @@ def read_do_lower_case(path: Path) -> bool:
     """Whether a tokenizer_config.json asks for lower case (absent: true). Raises ModelError where it cannot be read."""
     if not path.is_file():
         return True
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} is not readable JSON ({error}): mend it or take it away") from error
-    value = config.get("do_lower_case", True) if isinstance(config, dict) else None
+    value = read_json_object(path, ModelError, "mend it or take it away").get("do_lower_case", True)
     if not isinstance(value, bool):
         raise ModelError(f"{path}: do_lower_case must be true or false")
     return value

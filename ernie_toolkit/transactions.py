@@ -9,7 +9,6 @@ not done any more.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -30,6 +29,7 @@ from ernie_toolkit.files import (
     sync_tree,
     writing,
 )
+from ernie_toolkit.parsing import read_json_object
 
 COMMITTED, JOURNAL = ".transaction", "journal.json"
 
@@ -141,8 +141,11 @@ def finish_transaction(directory: Path) -> bool:
     Gives whether there was anything to do. Raises DataError where it cannot be done (no permission to write).
     """
     committed = directory / COMMITTED
-    if not committed.exists():
-        return False
+    try:
+        if not committed.exists():
+            return False
+    except (OSError, ValueError):
+        return False  # no such directory can be: who reads there says so
     try:
         handle = os.open(committed, os.O_RDONLY)
     except FileNotFoundError:
@@ -180,11 +183,12 @@ def _apply(directory: Path) -> None:
 
 def _read_journal(path: Path) -> dict[str, list[str]]:
     """A journal, whose names lead nowhere else: directories come from others too. Raises DataError."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        journal = {key: [str(name) for name in raw[key]] for key in ("replace", "remove")}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{path}: not a journal of the toolkit ({error!r:.100}): delete {path.parent}") from None
+    remedy = f"delete {path.parent}"
+    raw = read_json_object(path, DataError, remedy)
+    journal = {key: raw.get(key) for key in ("replace", "remove")}
+    for names in journal.values():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DataError(f"{path}: not a journal of the toolkit, it has no lists of names: {remedy}")
     inside = os.path.realpath(path.parent.parent)
     for name in (*journal["replace"], *journal["remove"]):
         target = os.path.realpath((path.parent.parent / name).parent)

@@ -37,6 +37,8 @@ from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets
 from ernie_toolkit.options import option
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import SEED, SHARE
 from ernie_toolkit.settings import add_options, resolve_options
 from ernie_toolkit.transactions import transaction
 
@@ -47,10 +49,14 @@ VALID_FILE, DIRTY_FILE = "valid.txt", "train_dirty.txt"
 class DoccanoOptions:
     """What is converted into what."""
 
-    doccano_file: str = option("doccano.jsonl", "doccano's file: read, or with --to_doccano written")
-    save_dir: str = option("./data", "directory for train.txt, dev.txt, test.txt, label.txt and data.txt")
+    doccano_file: str = option("doccano.jsonl", "doccano's file: read, or with --to_doccano written", parse=path_text)
+    save_dir: str = option(
+        "./data", "directory for train.txt, dev.txt, test.txt, label.txt and data.txt", parse=path_text
+    )
     splits: tuple[float, ...] = option(
-        (0.8, 0.1, 0.1), "shares of train, dev and test, which add up to 1; two: train and dev; one: train"
+        (0.8, 0.1, 0.1),
+        "shares of train, dev and test, which add up to 1; two: train and dev; one: train",
+        allowed=SHARE,
     )
     task_type: str = option(
         "multi_label", "multi_class: one label a row, for run_seq_cls.py; hierarchical: a label brings those above it",
@@ -59,7 +65,7 @@ class DoccanoOptions:
     separator: str = option(LEVEL_SEPARATOR, "hierarchical: what stands between the levels of a label")
     unlabelled: str = option("leave_out", "rows without a label: left out, or negative: rows of no label", UNLABELLED)
     is_shuffle: bool = option(True, "draw the rows' order; false: keep the file's")
-    seed: int = option(1000, "seed of the rows' order")
+    seed: int = option(1000, "seed of the rows' order", allowed=SEED)
     valid: bool = option(False, f"write all rows to {VALID_FILE} and nothing else: sparse rows that were labelled")
     dirty: bool = option(
         False, f"write all rows to {DIRTY_FILE} and nothing else: rows of dirty.py that were labelled again, without "
@@ -69,7 +75,7 @@ class DoccanoOptions:
         "utf-8", "bytes of the file; auto: UTF-8, UTF-16 or GB18030, whichever the bytes show, and said", ENCODINGS
     )
     overwrite: bool = option(False, "replace the data files that --save_dir has")
-    to_doccano: str = option("", "labelled file (text<TAB>label,label) to convert for doccano instead")
+    to_doccano: str = option("", "labelled file (text<TAB>label,label) to convert for doccano instead", parse=path_text)
 
 
 def from_doccano(options: DoccanoOptions) -> None:

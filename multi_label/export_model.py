@@ -13,7 +13,8 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
-from ernie_toolkit.options import option
+from ernie_toolkit.options import LENGTH_OR_OWN, THRESHOLD_OR_OWN, option
+from ernie_toolkit.paths import path_text
 from ernie_toolkit.settings import add_options, resolve_options
 from ernie_toolkit.weights import weights_file
 
@@ -22,10 +23,16 @@ from ernie_toolkit.weights import weights_file
 class ExportOptions:
     """What is exported, and where to."""
 
-    params_path: str = option("./checkpoint/", "directory of a trained model")
-    output_path: str = option("./export", "directory for the bundle; an earlier bundle there is replaced")
-    max_seq_length: int = option(0, "longest sequence that deployments read; 0: as in training")
-    threshold: float = option(-1.0, "probability a label has to be above; -1: the model's own (0.5 where it has none)")
+    params_path: str = option("./checkpoint/", "directory of a trained model", parse=path_text)
+    output_path: str = option(
+        "./export", "directory for the bundle; an earlier bundle there is replaced", parse=path_text
+    )
+    max_seq_length: int = option(0, "longest sequence that deployments read; 0: as in training", allowed=LENGTH_OR_OWN)
+    threshold: float = option(
+        -1.0,
+        "probability a label has to be above; -1: the model's own (0.5 where it has none)",
+        allowed=THRESHOLD_OR_OWN,
+    )
     legacy_pdmodel: bool = option(True, "write float32.pdmodel and float32.pdiparams too")
 
 

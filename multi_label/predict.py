@@ -20,7 +20,8 @@ from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference.console import output_lines
 from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import check_at_least_one, option
+from ernie_toolkit.options import THRESHOLD_OR_OWN, option
+from ernie_toolkit.paths import path_text
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, resolve_options
 
@@ -30,16 +31,24 @@ class PredictOptions(TrainedOptions):
     """What is predicted, and where answers go."""
 
     data_file: str = option(
-        "data.txt", "name of the file of texts in --dataset_dir, one a line, or JSON lines (.json, .jsonl)"
+        "data.txt",
+        "name of the file of texts in --dataset_dir, one a line, or JSON lines (.json, .jsonl)",
+        parse=path_text,
     )
     output_file: str = option(
-        "output.txt", "file to write text<TAB>label,label to; named .jsonl: JSON with lines and confidences"
+        "output.txt",
+        "file to write text<TAB>label,label to; named .jsonl: JSON with lines and confidences",
+        parse=path_text,
     )
     on_error: str = option(
         "stop", "lines that are blank or cannot be read: stop there, or skip them with an empty answer (null in JSON), "
         "so that there are as many answers as lines", ON_ERROR,
     )  # fmt: skip
-    threshold: float = option(-1.0, "probability a label has to be above; -1: the model's own (0.5 where it has none)")
+    threshold: float = option(
+        -1.0,
+        "probability a label has to be above; -1: the model's own (0.5 where it has none)",
+        allowed=THRESHOLD_OR_OWN,
+    )
 
 
 def answer_lines(rows: Sequence[InputRow], answers: Sequence[LabelSetAnswer], path: Path) -> str:
@@ -66,7 +75,6 @@ def main(argv: Sequence[str]) -> None:
         options = resolve_options(PredictOptions, {}, given)
         from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, model_thresholds
 
-        check_at_least_one(options, ("batch_size",))
         kept = {**data_files(options), "data_file": Path(options.dataset_dir) / options.data_file}
         check_targets({"output_file": Path(options.output_file)}, kept)
         directory = check_params(options.params_path)

@@ -19,6 +19,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.options import TRAINING_DEFAULTS, PlaceOptions
 from ernie_toolkit.options import TrainingOptions, check_training_options, option
+from ernie_toolkit.paths import path_text
 from ernie_toolkit.settings import add_options, resolve_options
 from ernie_toolkit.tasks import MultiLabelClassification
 
@@ -32,8 +33,8 @@ WITHOUT = ("width_mult_list", "input_infer_model_path", "fp16")
 class PruneOptions(PlaceOptions):
     """Which model is pruned, and where to."""
 
-    params_dir: str = option("./checkpoint/", "directory of a trained model")
-    output_dir: str = option("./prune", "directory for the pruned models and the report")
+    params_dir: str = option("./checkpoint/", "directory of a trained model", parse=path_text)
+    output_dir: str = option("./prune", "directory for the pruned models and the report", parse=path_text)
     width_mult: tuple[str, ...] = option(WIDTHS, "share of heads and neurons left, each a model: 2/3, 0.5")
     resume: bool = option(False, "go on behind the last finished part of a run that was cut off")
     overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
@@ -70,6 +71,7 @@ def main(argv: Sequence[str]) -> None:
         check_compression_options(options)
         if "dynabert" not in options.parts:
             raise ConfigError(f"--strategy {options.strategy}: pruning is dynabert, alone or with other parts")
+        resolve_options(TrainingOptions, TRAINING_DEFAULTS, given)  # a mistake is told before the model is looked for
         from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, trained_with
         from ernie_toolkit.multi_label.training import load_directory
 

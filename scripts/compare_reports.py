@@ -12,18 +12,19 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.compression.comparison import comparison_table, read_reports
 from ernie_toolkit.escapes import terminal_lines
 from ernie_toolkit.files import write_text
+from ernie_toolkit.paths import path_text
 
 
 def main() -> None:
     """Read the reports, print the table, write it where that was asked for."""
     parser = OneLineParser(prog="compare_reports.py", description=__doc__)
-    parser.add_argument("reports", type=Path, nargs="+", help="compress_report.json of each data set")
-    parser.add_argument("--output", type=Path, help="write the table to this Markdown file too")
+    parser.add_argument("reports", type=path_text, nargs="+", help="compress_report.json of each data set")
+    parser.add_argument("--output", type=path_text, help="write the table to this Markdown file too")
     args = parser.parse_args()
     with exit_on_toolkit_error(parser.prog):
-        table = comparison_table(read_reports(args.reports))
+        table = comparison_table(read_reports([Path(name) for name in args.reports]))
         if args.output:
-            write_text(args.output, table)
+            write_text(Path(args.output), table)
         print(terminal_lines(table), end="")
 
 

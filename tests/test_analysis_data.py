@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +15,8 @@ from ernie_toolkit.analysis.augmentation import REPLACERS, STRATEGIES, augment, 
 from ernie_toolkit.analysis.lexicons import words_of
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.multi_label.checks import check_targets, unknown_texts
-from ernie_toolkit.options import check_at_least_one
+from ernie_toolkit.multi_label.options import TrainedOptions
+from ernie_toolkit.options import check_option_ranges
 
 # Words with synonyms and homonyms, others without, signs, spaces, letters, a character outside the first plane.
 PIECES = [
@@ -120,8 +120,8 @@ def test_files_that_must_not_be_overwritten(tmp_path: Path) -> None:
         check_targets({"dirty_file": out, "rest_file": out}, {})
     with pytest.raises(ConfigError, match="it is a folder"):
         check_targets({"dirty_file": tmp_path}, {})
-    with pytest.raises(ConfigError, match="--batch_size is 0"):
-        check_at_least_one(SimpleNamespace(sparse_num=1, batch_size=0), ("sparse_num", "batch_size"))
+    with pytest.raises(ConfigError, match="--batch_size is 0: it must be at least 1"):
+        check_option_ranges(TrainedOptions(batch_size=0))
 
 
 def test_texts_nobody_has_labelled() -> None:

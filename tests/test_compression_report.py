@@ -95,7 +95,7 @@ def test_three_files_are_written(tmp_path: Path) -> None:
     [
         (lambda raw: None, "no report to read there"),
         (lambda raw: "{", "not JSON"),
-        (lambda raw: "[]", "format version None"),
+        (lambda raw: "[]", "not a JSON object"),
         (lambda raw: json.dumps(raw | {"format_version": 1}), "format version 1, this toolkit reads 2"),
         (lambda raw: json.dumps({key: raw[key] for key in raw if key != "seed"}), "report has no seed"),
         (lambda raw: json.dumps(raw | {"seed": "42"}), "report.seed is '42', which is not a int"),

@@ -11,10 +11,9 @@ from small_onnx import initializers, operators, session
 
 from ernie_toolkit.inference import dynamic_quantization
 from ernie_toolkit.inference.dynamic_quantization import (
-    parse_message,
     quantize_dynamic_file,
-    serialize_message,
 )
+from ernie_toolkit.onnx_wire import parse_message, serialize_message
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto  # noqa: E402
@@ -185,5 +184,5 @@ def test_the_module_imports_numpy_and_the_standard_library_only() -> None:
     modules |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert modules == {
         *("math", "collections", "collections.abc", "pathlib", "typing"),
-        *("numpy", "numpy.typing", "ernie_toolkit.errors", "__future__"),
+        *("numpy", "numpy.typing", "ernie_toolkit.errors", "ernie_toolkit.onnx_wire", "__future__"),
     }

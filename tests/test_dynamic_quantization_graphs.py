@@ -10,11 +10,10 @@ from small_onnx import encoded, initializers, operators, quantized, session, sma
 
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.inference.dynamic_quantization import (
-    parse_message,
     quantize_dynamic_bytes,
     quantize_dynamic_file,
-    serialize_message,
 )
+from ernie_toolkit.onnx_wire import parse_message, serialize_message
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402

@@ -66,7 +66,7 @@ def test_help_needs_no_paddle(root: Path) -> None:
         (("--dataset", "custom"), "needs --train_file"),
         (("--train_file", "x.tsv"), "--train_file is for --dataset custom"),
         (("--do_eval", "--output_dir", "nowhere"), "no trained model there"),
-        (("--max_train_samples", "-1", "--data_source", "sample"), "at least 1 row"),
+        (("--max_train_samples", "-1", "--data_source", "sample"), "must not be negative"),
         (("--data_source", "official"), "cannot be downloaded"),
     ],
 )

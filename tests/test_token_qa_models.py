@@ -105,6 +105,7 @@ def test_limits_can_be_changed_and_bad_ones_are_refused(session: Session, bundle
             predictor.predict(["no question"])
     copy = Path(shutil.copytree(bundle.directory, tmp_path / "copy"))
     raw = json.loads((copy / "bundle.json").read_text(encoding="utf-8"))
+    del raw["description_sha256"]  # as before there was one
     (copy / "bundle.json").write_text(json.dumps({**raw, "limits": {"depth": 3}}), encoding="utf-8")
     with pytest.raises(BundleError, match="has no setting 'depth'"):
         Predictor(copy)

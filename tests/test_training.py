@@ -221,7 +221,7 @@ def test_a_checkpoint_counts_when_all_of_it_is_there(session: Session, tmp_path:
         ("num_train_epochs", 0.0, "over 0"),
         ("max_seq_length", 4, "between 5 and 2048"),
         ("warmup_ratio", 1.5, "between 0 and 1"),
-        ("warmup_ratio", float("nan"), "not be negative"),
+        ("warmup_ratio", float("nan"), "between 0 and 1"),
         ("hidden_dropout_prob", 1.0, "between 0 and 1"),
     ],
 )

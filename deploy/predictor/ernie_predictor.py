@@ -13,6 +13,8 @@ from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import MODEL_PATHS, add_input_arguments, inputs_of, report
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import BATCH_SIZE, SEQUENCE_LENGTH, in_range
 
 
 def build_parser(prog: str, description: str | None) -> OneLineParser:
@@ -23,11 +25,17 @@ def build_parser(prog: str, description: str | None) -> OneLineParser:
     )
     parser.add_argument(
         "--model_path",
+        type=path_text,
         help="bundle, or DIR/float32 of it (default: best_models/NAME/export, NAME as run_*.py makes it)",
     )
     add_input_arguments(parser)
-    parser.add_argument("--batch_size", type=int, default=32, help="(default: %(default)s)")
-    parser.add_argument("--max_seq_length", type=int, help="at most the bundle's own, which is the default")
+    parser.add_argument("--batch_size", type=in_range(int, BATCH_SIZE), default=32, help="(default: %(default)s)")
+    parser.add_argument(
+        "--max_seq_length", type=in_range(int, SEQUENCE_LENGTH), help="at most the bundle's own, which is the default"
+    )
+    parser.add_argument(
+        "--no_verify", action="store_true", help="do not compare the checksums of the bundle's files when it is opened"
+    )
     return parser
 
 
@@ -43,7 +51,7 @@ def find_bundle(args: argparse.Namespace) -> Bundle:
             notice(f"--model_path {path} asks for INT8: computed as with --precision_mode int8")
             args.precision_mode = "int8"
         path = str(Path(path).parent)
-    bundle = read_bundle(path)
+    bundle = read_bundle(path, not args.no_verify)
     task = bundle.info.task
     if args.task_name not in (None, task):
         raise ConfigError(f"{path} is a bundle for the task '{task}', not '{args.task_name}': change one of the two")

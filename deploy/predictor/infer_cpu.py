@@ -15,12 +15,15 @@ from ernie_predictor import build_parser, find_bundle, run
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.ranges import THREADS, in_range
 
 
 def make_parser() -> OneLineParser:
     """The arguments of this script."""
     parser = build_parser("infer_cpu.py", __doc__)
-    parser.add_argument("--num_threads", type=int, help="(default: the processors this process may use)")
+    parser.add_argument(
+        "--num_threads", type=in_range(int, THREADS), help="(default: the processors this process may use)"
+    )
     parser.add_argument("--precision_mode", default="fp32", choices=("fp32", "int8"), help="(default: %(default)s)")
     add_guide_flags(parser, "deploy/predictor/infer_cpu.py")
     return parser
@@ -33,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with exit_on_toolkit_error(parser.prog):
         bundle = find_bundle(args)
         settings = ("cpu", args.num_threads, args.precision_mode, args.max_seq_length)
-        run(args, bundle, lambda: Predictor(bundle.directory, *settings))
+        run(args, bundle, lambda: Predictor(bundle.directory, *settings, verify=not args.no_verify))
 
 
 if __name__ == "__main__":

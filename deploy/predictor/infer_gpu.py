@@ -16,18 +16,21 @@ from ernie_predictor import build_parser, find_bundle, run
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.data.inputs import texts_to_predict
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import inputs_of
 from ernie_toolkit.inference.gpu import GpuOptions, ShapeProfile, measured_profile, read_profile, warm_up, whole_profile
 from ernie_toolkit.inference.predictor import bundle_task, limited
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import DEVICE_NUMBER, in_range
 from ernie_toolkit.tokenization import load_tokenizer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the GPU alone."""
-    parser.add_argument("--device_id", type=int, default=0, help="which GPU (default: %(default)s)")
+    parser.add_argument(
+        "--device_id", type=in_range(int, DEVICE_NUMBER), default=0, help="which GPU (default: %(default)s)"
+    )
     parser.add_argument(
         "--precision_mode", default="fp32", choices=("fp32", "fp16", "int8"),
         help="fp16: the bundle's, or converted now; int8: the bundle's, with fixed ranges (default: %(default)s)",
@@ -38,11 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure the shapes of these inputs' batches, and write them to --shape_info_file",
     )  # fmt: skip
     parser.add_argument(
-        "--shape_info_file", default="shape_info.txt",
+        "--shape_info_file", type=path_text, default="shape_info.txt",
         help="shapes that TensorRT builds its engine for; all that can come where it is missing (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--engine_cache", default="trt_engines", help="where TensorRT keeps engines (default: %(default)s)"
+        "--engine_cache",
+        type=path_text,
+        default="trt_engines",
+        help="where TensorRT keeps engines (default: %(default)s)",
     )
     parser.add_argument("--no_warm_up", action="store_true", help="do not run batches before the first measured one")
 
@@ -67,7 +73,9 @@ def open_predictor(args: argparse.Namespace, bundle: Bundle) -> Predictor:
     """The predictor on the GPU, warmed up."""
     profile = shapes(args, bundle)
     gpu = GpuOptions(args.device_id, args.use_trt, profile if args.use_trt else None, Path(args.engine_cache))
-    predictor = Predictor(bundle.directory, "gpu", None, args.precision_mode, args.max_seq_length, None, gpu)
+    predictor = Predictor(
+        bundle.directory, "gpu", None, args.precision_mode, args.max_seq_length, None, gpu, verify=not args.no_verify
+    )
     if not args.no_warm_up:
         warm_up(predictor.compute, [profile.smallest, profile.usual, profile.largest])
     return predictor
@@ -86,8 +94,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_parser()
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
-        if args.batch_size < 1:
-            raise ConfigError(f"--batch_size is {args.batch_size}: it must be at least 1")
         bundle = find_bundle(args)
         run(args, bundle, lambda: open_predictor(args, bundle))
 

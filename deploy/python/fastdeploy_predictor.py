@@ -28,6 +28,8 @@ from ernie_toolkit.inference.console import (
 )
 from ernie_toolkit.inference.predictor import BundlePredictor, Run, limited
 from ernie_toolkit.options import boolean, device_of, split_device
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import BATCH_SIZE, SEQUENCE_LENGTH, THREADS, in_range
 
 if TYPE_CHECKING:
     import fastdeploy
@@ -70,7 +72,7 @@ def has_amx() -> bool:
 def build_parser(prog: str, description: str | None, task: str) -> OneLineParser:
     """The guide's arguments, and those for texts."""
     parser = OneLineParser(prog=prog, description=description)
-    parser.add_argument("--model_dir", default=MODEL_PATHS[task], help="bundle (default: %(default)s)")
+    parser.add_argument("--model_dir", type=path_text, default=MODEL_PATHS[task], help="bundle (default: %(default)s)")
     parser.add_argument(
         "--model_prefix", default="model", choices=("model", "model_int8", "int8"),
         help="model: FP32; model_int8 or int8: the bundle's INT8 model, not for paddle (default: %(default)s)",
@@ -83,11 +85,16 @@ def build_parser(prog: str, description: str | None, task: str) -> OneLineParser
         help="onnx_runtime reads every bundle; paddle and paddle_tensorrt read the old format, see README "
         "(default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--batch_size", type=int, default=1, help="(default: %(default)s)")
-    parser.add_argument("--max_length", type=int, help="at most the bundle's own, which is the default")
-    parser.add_argument("--cpu_num_threads", type=int, default=1, help="(default: %(default)s)")
+    parser.add_argument("--batch_size", type=in_range(int, BATCH_SIZE), default=1, help="(default: %(default)s)")
+    parser.add_argument(
+        "--max_length", type=in_range(int, SEQUENCE_LENGTH), help="at most the bundle's own, which is the default"
+    )
+    parser.add_argument("--cpu_num_threads", type=in_range(int, THREADS), default=1, help="(default: %(default)s)")
     parser.add_argument("--use_fp16", type=boolean, default=False, help="with TensorRT only (default: false)")
     parser.add_argument("--use_fast", type=boolean, default=True, help="the tokenizer is always the fast one")
+    parser.add_argument(
+        "--no_verify", action="store_true", help="do not compare the checksums of the bundle's files when it is opened"
+    )
     add_input_arguments(parser)
     add_guide_flags(parser, "deploy/python/seq_cls_infer.py")  # they all have the same
     return parser
@@ -224,10 +231,7 @@ def show(number: int, batch_size: int, text: TextInput, answer: Answer) -> str:
 
 def run(args: argparse.Namespace, task: str) -> None:
     """Open bundle and runtime, predict, print or write. Raises ToolkitErrors, before FastDeploy is called."""
-    for name in ("batch_size", "cpu_num_threads"):
-        if getattr(args, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(args, name)}: it must be at least 1")
-    bundle = read_bundle(args.model_dir)
+    bundle = read_bundle(args.model_dir, not args.no_verify)
     if bundle.info.task != task:
         raise ConfigError(f"{args.model_dir} is a bundle for the task '{bundle.info.task}', this script's is '{task}'")
     if not args.use_fast:

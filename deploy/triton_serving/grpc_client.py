@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.features import TextInput
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.paths import utf8_text
 from ernie_toolkit.triton.client import ask, connect
 from ernie_toolkit.triton.interface import interface_of
 
@@ -18,7 +19,7 @@ def run_client(
 ) -> None:
     """Parse arguments, ask the ensemble of a task and print each answer as a line of JSON."""
     parser = OneLineParser(prog=prog, description=description)
-    parser.add_argument("--url", default="localhost:8001", help="gRPC address (default: %(default)s)")
+    parser.add_argument("--url", type=utf8_text, default="localhost:8001", help="gRPC address (default: %(default)s)")
     first, second = ("--question", "--context") if task == "qa" else ("--text", "--text_pair")
     parser.add_argument(first, dest="first", nargs="+", default=[], metavar="TEXT", help="what to ask about")
     parser.add_argument(second, dest="second", nargs="+", default=[], metavar="TEXT", help="the other text of each")

@@ -22,6 +22,8 @@ from pathlib import Path
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.paths import path_text, utf8_text
+from ernie_toolkit.ranges import PORT, in_range
 from ernie_toolkit.transactions import finish_transaction
 
 
@@ -81,11 +83,13 @@ def serve(args: argparse.Namespace, rest: Sequence[str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse arguments and run."""
     parser = OneLineParser(prog="start_server.py", description=__doc__)
-    parser.add_argument("--model_repository", default="models", help="(default: %(default)s)")
-    parser.add_argument("--host", default="0.0.0.0", help="(default: %(default)s)")
-    parser.add_argument("--http_port", type=int, default=8000, help="(default: %(default)s)")
-    parser.add_argument("--grpc_port", type=int, default=8001, help="(default: %(default)s)")
-    parser.add_argument("--metrics_port", type=int, default=8002, help="0: no metrics (default: %(default)s)")
+    parser.add_argument("--model_repository", type=path_text, default="models", help="(default: %(default)s)")
+    parser.add_argument("--host", type=utf8_text, default="0.0.0.0", help="(default: %(default)s)")
+    parser.add_argument("--http_port", type=in_range(int, PORT), default=8000, help="(default: %(default)s)")
+    parser.add_argument("--grpc_port", type=in_range(int, PORT), default=8001, help="(default: %(default)s)")
+    parser.add_argument(
+        "--metrics_port", type=in_range(int, PORT), default=8002, help="0: no metrics (default: %(default)s)"
+    )
     args, rest = parser.parse_known_args(argv)
     with exit_on_toolkit_error(parser.prog):
         return serve(args, rest)

@@ -10,7 +10,9 @@ from ernie_toolkit.compression.calibration import ALGORITHMS
 from ernie_toolkit.compression.weight_rounding import ROUND_TYPES
 from ernie_toolkit.compression.widths import parse_width
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.options import TrainingOptions, option
+from ernie_toolkit.options import BETA, TrainingOptions, check_option_ranges, option
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import BATCH_SIZE, COUNT_OR_NONE, THREADS_OR_ALL, Range, whole_number
 
 PARTS = ("dynabert", "ptq", "qat", "embeddings")
 STRATEGIES = (
@@ -30,7 +32,7 @@ def batch_number(text: str) -> int:
     if str(text).lower() in ("none", "all"):
         return ALL_BATCHES
     try:
-        return int(text)
+        return whole_number(str(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is no number of batches: give 1 or more, or all") from None
 
@@ -48,9 +50,13 @@ class CompressionOptions:
     algo_list: tuple[str, ...] = option(
         ("mse", "KL"), "ptq: how ranges of activations are chosen for static INT8", tuple(ALGORITHMS)
     )
-    batch_size_list: tuple[int, ...] = option((4, 8, 16), "ptq: rows in a calibration batch")
+    batch_size_list: tuple[int, ...] = option((4, 8, 16), "ptq: rows in a calibration batch", allowed=BATCH_SIZE)
     batch_num_list: tuple[int, ...] = option(
-        (1,), "ptq: calibration batches; all, -1 or no value: all training rows", parse=batch_number, empty=True
+        (1,),
+        "ptq: calibration batches; all, -1 or no value: all training rows",
+        parse=batch_number,
+        empty=True,
+        allowed=Range(1, 10**9, also=(-1,)),
     )
     weight_quantize_type: str = option(
         WEIGHT_TYPES[0], "one INT8 scale for each output of a layer, or one for all", WEIGHT_TYPES
@@ -64,20 +70,26 @@ class CompressionOptions:
         ACTIVATION_TYPES,
     )
     use_pact: bool = option(False, "qat: learn where activations are clipped (PACT)")
-    moving_rate: float = option(0.9, "qat: how much of the moving average each step keeps")
+    moving_rate: float = option(0.9, "qat: how much of the moving average each step keeps", allowed=BETA)
     keep_fp32: tuple[str, ...] = option(
         (), "ptq: products that stay FP32 by node name; auto: the fewest that keep the loss within --max_drop"
     )
-    max_drop: float = option(0.5, "points of the dev metric that --keep_fp32 auto allows to be lost")
+    max_drop: float = option(
+        0.5, "points of the dev metric that --keep_fp32 auto allows to be lost", allowed=Range(0, 100)
+    )
     prune_vocab: bool = option(False, "drop tokens that the training texts never use, but for ideographs")
     prune_embeddings: bool = option(False, "the same, and drop the positions beyond --max_seq_length")
     max_vocab_size: int = option(
-        0, "as --prune_embeddings, and keep this many tokens: those that the training texts use most; 0: all they use"
+        0,
+        "as --prune_embeddings, and keep this many tokens: those that the training texts use most; 0: all they use",
+        allowed=COUNT_OR_NONE,
     )
     unseen_ideographs: bool = option(True, "prune_vocab: keep ideographs that the training texts never use")
     fp16: bool = option(False, "write an FP16 model for GPUs too")
-    input_infer_model_path: str = option("", "bundle to quantize in place of a model (--strategy ptq only)")
-    num_threads: int = option(0, "threads to measure speed with; 0: all processors")
+    input_infer_model_path: str = option(
+        "", "bundle to quantize in place of a model (--strategy ptq only)", parse=path_text
+    )
+    num_threads: int = option(0, "threads to measure speed with; 0: all processors", allowed=THREADS_OR_ALL)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -159,6 +171,7 @@ def check_compression_options(options: CompressionOptions) -> None:
     if "+".join(options.parts) not in STRATEGIES or sorted(given) != sorted(options.parts):
         raise ConfigError(f"--strategy {options.strategy}: use one of {', '.join(STRATEGIES)}")
     _check_choices(options)
+    check_option_ranges(options)
     if not options.widths or len(set(options.widths)) != len(options.widths):
         raise ConfigError("--width_mult_list: give one width at least, and each of them once")
     if "dynabert" in options.parts and 1 in options.widths:
@@ -167,16 +180,8 @@ def check_compression_options(options: CompressionOptions) -> None:
         values = options.batch_numbers if name == "batch_num_list" else getattr(options, name)
         if not values or len(set(values)) != len(values):
             raise ConfigError(f"--{name}: give one value at least, and each of them once")
-        least = min((value for value in values if name.startswith("batch") and value != ALL_BATCHES), default=1)
-        if least < 1 or (name == "batch_size_list" and ALL_BATCHES in values):
-            raise ConfigError(f"--{name} has {min(values)}: each must be at least 1")
-    if not options.max_drop >= 0:
-        raise ConfigError(f"--max_drop is {options.max_drop}: it must not be negative")
     if "auto" in options.keep_fp32 and len(options.keep_fp32) > 1:
         raise ConfigError("--keep_fp32: give auto, or names of products, not both")
-    for name in ("num_threads", "max_vocab_size"):
-        if getattr(options, name) < 0:
-            raise ConfigError(f"--{name} is {getattr(options, name)}: it must not be negative")
     if options.input_infer_model_path and (options.strategy != "ptq" or options.cuts_vocabulary):
         raise ConfigError("--input_infer_model_path gives a graph that cannot be trained: it needs --strategy ptq "
                           "and no --prune_vocab, --prune_embeddings or --max_vocab_size")  # fmt: skip

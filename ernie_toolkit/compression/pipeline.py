@@ -4,13 +4,13 @@ Each part that is finished is in the report and on disk; a run that was cut off 
 """
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, WEIGHTS_FILE, Bundle, read_bundle, write_bundle_info
 from ernie_toolkit.compression.candidates import halve, quantize_after_training, quantize_tables, quantize_trained
@@ -42,6 +42,8 @@ from ernie_toolkit.files import replaced_directory, write_json
 from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.session import available_cores
+from ernie_toolkit.parsing import read_json_object
+from ernie_toolkit.ranges import FIGURE, check_number
 from ernie_toolkit.reporting import METRICS_FILE, versions
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.training.run import fingerprint
@@ -311,6 +313,21 @@ def _exported(
     return variant
 
 
+def _read_outcome(path: Path) -> dict[str, Any]:
+    """What training for INT8 has left: ranges of activations, and figures. Raises ConfigError."""
+    remedy = "start anew with --overwrite_output_dir"
+    found = read_json_object(path, ConfigError, remedy)
+    ranges = found.get("ranges")
+    pairs = list(ranges.values()) if isinstance(ranges, dict) else []
+    if not isinstance(found.get("improved"), bool) or "before" not in found or "ranges" not in found:
+        raise ConfigError(f"{path}: not what training for INT8 writes: {remedy}")
+    if ranges is not None and not (isinstance(ranges, dict) and all(type(p) is list and len(p) == 2 for p in pairs)):
+        raise ConfigError(f"{path}: ranges are no pairs of numbers: {remedy}")
+    for value in (value for pair in pairs for value in pair):
+        check_number(value, float, FIGURE, f"{path}: ranges", ConfigError, remedy)
+    return found
+
+
 def _train_int8(session: Session, variant: Variant, width: Fraction, shop: Workshop, request: Request) -> None:
     """Train a model for INT8; the result has a directory of its own beside the one it was made of."""
     from ernie_toolkit.compression.fake_quantization import onnx_ranges
@@ -334,7 +351,7 @@ def _train_int8(session: Session, variant: Variant, width: Fraction, shop: Works
         write_json(outcome, {"ranges": result.ranges, "improved": result.improved, "before": result.start_metrics})
         if not result.improved:
             shop.say("qat: no step was better on dev than the start: the weights stay as they were")
-    found = json.loads(outcome.read_text(encoding="utf-8"))
+    found = _read_outcome(outcome)
     task = session.task
     loaded = load_model(str(directory), task.labels or None, task=task.name)
     trained = open_session(loaded, session.data, task)

@@ -4,13 +4,13 @@
 `.png` show the same to people.
 """
 
-import json
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ernie_toolkit.compression.measurement import processor_name
 from ernie_toolkit.errors import ModelError
+from ernie_toolkit.parsing import read_json_object
 from ernie_toolkit.transactions import finish_transaction
 
 FORMAT_VERSION = 2
@@ -94,18 +94,13 @@ class Report:
 def read_report(path: Path) -> Report:
     """Read `compress_report.json`; ModelError where it is missing, broken, or of another format version."""
     finish_transaction(path.parent)
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not path.exists():
+        raise ModelError(f"{path}: no report to read there: the compress_* scripts write it")
+    raw = read_json_object(path, ModelError, "compress the model again")
+    version = raw.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:
         raise ModelError(
-            f"{path}: no report to read there ({error.strerror}): the compress_* scripts write it"
-        ) from None
-    except ValueError as error:
-        raise ModelError(f"{path}: not JSON ({error}): compress the model again") from None
-    version = raw.get("format_version") if isinstance(raw, dict) else None
-    if version != FORMAT_VERSION:
-        raise ModelError(
-            f"{path}: format version {version!r}, this toolkit reads {FORMAT_VERSION}: compress the model again"
+            f"{path}: format version {version!r:.40}, this toolkit reads {FORMAT_VERSION}: compress the model again"
         )
     try:
         found: Report = _built(Report, raw, "report")

@@ -18,6 +18,8 @@ from ernie_toolkit.compression.workshop import WORK
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import check_output_file, remove_directory, write_json
 from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.parsing import decode_json, read_json_object
+from ernie_toolkit.paths import path_problem
 from ernie_toolkit.training.run import change
 
 RUN_FILE = "run.json"
@@ -105,7 +107,7 @@ def find_run(request: Request, identity: dict[str, Any]) -> RunState:
     path = request.directory / WORK / RUN_FILE
     if not path.is_file() or request.overwrite:
         return RunState(request.directory, wanted, False)
-    before = json.loads(path.read_text(encoding="utf-8"))
+    before = read_json_object(path, ConfigError, "start anew with --overwrite_output_dir")
     before.setdefault("labels", wanted.get("labels"))  # not recorded by earlier versions
     changed = [key for key in wanted if before.get(key) != wanted[key]]
     if changed:
@@ -126,8 +128,10 @@ def finished_report(request: Request, run: RunState, say: Say) -> Report | None:
     if run.goes_on or not request.resume or request.overwrite or not path.is_file():
         return None
     report = read_report(path)
-    kept = [request.directory / item.file for item in (report.baseline, *report.candidates) if item.kept]
-    if report.run != run.checksum or not all(file.is_file() for file in kept):
+    kept = [item.file for item in (report.baseline, *report.candidates) if item.kept]
+    if report.run != run.checksum or any(map(path_problem, kept)):
+        return None
+    if not all((request.directory / file).is_file() for file in kept):
         return None
     say(f"{path}: the run has ended before, with the same model, data and settings; without --resume it starts anew")
     return report
@@ -135,4 +139,4 @@ def finished_report(request: Request, run: RunState, say: Say) -> Report | None:
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:
     """The same values as they come back from JSON."""
-    return dict(json.loads(json.dumps(values)))
+    return dict(decode_json(json.dumps(values)))

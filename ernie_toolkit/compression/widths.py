@@ -7,6 +7,8 @@ from typing import Any
 
 from ernie_toolkit.errors import ConfigError
 
+# Characters of a width's text.
+LONGEST = 40
 # A decimal this near to a fraction of small numbers means that one: 0.67 is two thirds.
 _LARGEST_DENOMINATOR, _NEAR = 12, Fraction(1, 200)
 
@@ -25,9 +27,10 @@ def parse_width(text: str) -> Fraction:
     Raises ConfigError on anything that is not over 0 and at most 1.
     """
     try:
-        width = Fraction(text.strip())
+        # Long exponents make numbers of as many digits.
+        width = Fraction(text.strip() if len(text) <= LONGEST and "e" not in text.lower() else "")
     except (ValueError, ZeroDivisionError):
-        raise ConfigError(f"width '{text}' is neither a fraction nor a decimal: write 3/4 or 0.75") from None
+        raise ConfigError(f"width '{text:.60}' is neither a fraction nor a decimal: write 3/4 or 0.75") from None
     if not 0 < width <= 1:
         raise ConfigError(f"width '{text}' must be over 0 and at most 1")
     simple = width.limit_denominator(_LARGEST_DENOMINATOR)

@@ -188,7 +188,11 @@ def split_rows(
     train or dev gets no row though a share is wanted.
     """
     shown = f"--splits {' '.join(map(str, shares))}"
-    if not 1 <= len(shares) <= len(SPLITS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+    if (
+        not 1 <= len(shares) <= len(SPLITS)
+        or not all(0 <= share <= 1 for share in shares)
+        or abs(sum(shares) - 1) > 1e-6
+    ):
         raise ConfigError(f"{shown}: give shares of {', '.join(SPLITS)} (or of the first one or two) that add up to 1")
     order = list(range(len(rows)))
     if shuffle:

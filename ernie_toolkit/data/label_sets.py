@@ -7,7 +7,6 @@ multi-label application.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from ernie_toolkit.data.summary import summarize
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import replaced_directory, sha256_of, write_json, write_text
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.parsing import read_json_object
 from ernie_toolkit.transactions import finish_transaction
 
 TASK = "multi_label"
@@ -119,7 +119,9 @@ def _known(name: str, text: str, places: Mapping[str, int], spelt: Mapping[str, 
         return name
     label = spelt.get(label_key(name))
     if label is None:
-        known = ", ".join(list(places)[:_SHOWN_LABELS]) + (" ..." if len(places) > _SHOWN_LABELS else "")
+        known = ", ".join(f"{place:.60}" for place in list(places)[:_SHOWN_LABELS]) + (
+            " ..." if len(places) > _SHOWN_LABELS else ""
+        )
         raise DataError(f"{where}: label {name!r:.60} is not in {LABEL_FILE}: {known}{_hint(name, text, places)}")
     return label
 
@@ -234,10 +236,10 @@ def is_sample(directory: Path, paths: Iterable[Path]) -> bool:
     record = directory / SAMPLE_RECORD
     if not record.is_file():
         return False
-    try:
-        written = dict(json.loads(record.read_text(encoding="utf-8"))["files"])
-    except (ValueError, TypeError, KeyError):
-        raise DataError(f"{record}: no record of the sample: delete it if the data is your own") from None
+    remedy = "delete it if the data is your own"
+    written = read_json_object(record, DataError, remedy).get("files")
+    if not isinstance(written, dict):
+        raise DataError(f"{record}: no record of the sample: {remedy}")
     return any(sha256_of(path) == written.get(path.name) for path in paths)
 
 

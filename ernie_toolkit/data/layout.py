@@ -213,8 +213,10 @@ def _place(
     plain = plain_names(names)
     if plain_name(value) in plain:
         return plain.index(plain_name(value))
-    if value.isdigit() and 1 <= int(value) <= width:
-        return int(value) - 1
+    # Of a few ASCII digits: "²" is a digit too, and no number.
+    number = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+    if 1 <= number <= width:
+        return number - 1
     if not required:
         return None
     if value.isdigit():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, Tuple, TypeVar
@@ -11,9 +10,11 @@ from ernie_toolkit.data.encodings import codec_of, read_head, undecodable, unrea
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.errors import DataError
 from ernie_toolkit.escapes import half_character
+from ernie_toolkit.parsing import JsonError, decode_json
 
 _BOM = b"\xef\xbb\xbf"
 ONE_OBJECT_A_LINE = "write one JSON object a line"
+SHOWN_FIELDS = 20
 
 _Value = TypeVar("_Value")
 
@@ -158,15 +159,11 @@ def whole_list(path: Path, encoding: str) -> list[Any] | None:
     if first[:1] not in ("[", "{") or (isinstance(alone, dict) and (not _is_table(alone) or next(lines, None))):
         return None
     try:
-        value = json.loads("\n".join(line for _, line in read_all_lines(path, encoding)))
-    except json.JSONDecodeError as error:
-        if first.startswith("[") and alone is None:
-            raise DataError(
-                f"{path}:{error.lineno}: not valid JSON (column {error.colno}: {error.msg}): "
-                "write a JSON list of objects, or one object a line"
-            ) from None
-        return None
-    except (ValueError, RecursionError):
+        value = decode_json("\n".join(line for _, line in read_all_lines(path, encoding)), finite=False)
+    except JsonError as error:
+        if first.startswith("[") and (alone is None or not error.line):
+            remedy = "write a JSON list of objects, or one object a line"
+            raise DataError(json_message(error, path, remedy)) from None
         return None
     if isinstance(value, dict) and not _is_table(value):
         found = field_names(list(value)[:10])
@@ -176,6 +173,13 @@ def whole_list(path: Path, encoding: str) -> list[Any] | None:
     return list(value["data"] if isinstance(value, dict) else value)
 
 
+def json_message(error: JsonError, path: Path, remedy: str) -> str:
+    """What is wrong with a file that is one JSON value, with the line where that is known."""
+    if error.line:
+        return f"{path}:{error.line}: not valid JSON (column {error.column}: {error.reason}): {remedy}"
+    return f"{path}: not usable JSON ({error}): {remedy}"
+
+
 def _is_table(value: dict[str, Any]) -> bool:
     return isinstance(value.get("data"), list)
 
@@ -183,8 +187,8 @@ def _is_table(value: dict[str, Any]) -> bool:
 def _parsed(line: str) -> Any:
     """The JSON value of a line, None where it is none."""
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
+        return decode_json(line, finite=False)
+    except JsonError:
         return None
 
 
@@ -194,25 +198,25 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
     Raises DataError on anything else.
     """
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not valid JSON (column {error.colno}: {error.msg}): {ONE_OBJECT_A_LINE}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not usable JSON ({error}): {ONE_OBJECT_A_LINE}") from None
+        row = decode_json(line, finite=False)
+    except JsonError as error:
+        what = f"not valid JSON (column {error.column}: {error.reason})" if error.line else f"not usable JSON ({error})"
+        raise DataError(f"{where}: {what}: {ONE_OBJECT_A_LINE}") from None
     if not isinstance(row, dict):
         raise DataError(f"{where}: a JSON {json_type(row)}, not an object: {ONE_OBJECT_A_LINE}")
     return row
 
 
 def field_names(row: Iterable[str]) -> str:
-    """The names of a row's fields, for messages."""
-    return ", ".join(map(repr, row)) or "none"
+    """The names of a row's fields, for messages: the first ones, cut where they are long."""
+    names = [f"{name!r:.60}" for name in row]
+    return ", ".join([*names[:SHOWN_FIELDS], *(["..."] if len(names) > SHOWN_FIELDS else [])]) or "none"
 
 
 def text_field(row: dict[str, Any], name: str, where: str) -> str:
     """A field that has to be a text with something in it. Raises DataError naming the field."""
     if name not in row:
-        raise DataError(f"{where}: no field '{name}': the row has {', '.join(map(repr, row)) or 'no field'}")
+        raise DataError(f"{where}: no field '{name}': the row has {field_names(row) if row else 'no field'}")
     return check_text(row[name], f"field '{name}'", where)
 
 

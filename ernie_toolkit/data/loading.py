@@ -17,6 +17,7 @@ from ernie_toolkit.data.reading import left_out_warnings, parse_examples, read_e
 from ernie_toolkit.data.registry import CUSTOM, SPLITS, TASK_SCRIPTS, DatasetSpec, Split, check_task, get_spec
 from ernie_toolkit.data.summary import summarize
 from ernie_toolkit.errors import ConfigError, DataError, DownloadError
+from ernie_toolkit.paths import path_problem
 
 DataSource = Literal["auto", "official", "sample"]
 Source = Literal["data_dir", "official", "sample", "custom"]
@@ -96,6 +97,9 @@ def load_dataset(
     """
     request = _check_request(name, task, data_dir, data_source, splits, limits, options)
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
+    for flag, path in {"data_dir": data_dir, **files}.items():
+        if path and (problem := path_problem(str(path))):
+            raise ConfigError(f"--{flag} is {problem}: give another")
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
         if task not in (None, "seq_cls"):

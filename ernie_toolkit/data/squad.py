@@ -9,13 +9,12 @@ read from a list, from the list `data` of an object, and from JSON lines.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, Place
-from ernie_toolkit.data.lines import check_whole, field_names, json_type, parse_object, read_all_lines
+from ernie_toolkit.data.lines import check_whole, field_names, json_message, json_type, parse_object, read_all_lines
 from ernie_toolkit.data.questions import (
     CONTEXT_FIELDS,
     QUESTION_FIELDS,
@@ -26,6 +25,7 @@ from ernie_toolkit.data.questions import (
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import DataError
+from ernie_toolkit.parsing import JsonError, decode_json
 
 FORMS = (
     "the forms read are SQuAD's (paragraphs > context, qas > id, question, answers), CMRC2018's own (context_text, "
@@ -267,12 +267,9 @@ def _is_row(line: str) -> bool:
 
 def _load(text: str, path: Path) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        what = f"not valid JSON (column {error.colno}: {error.msg})"
-        raise DataError(f"{path}:{error.lineno}: {what}: {WRAPPERS}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not usable JSON ({error}): {WRAPPERS}") from None
+        return decode_json(text, finite=False)
+    except JsonError as error:
+        raise DataError(json_message(error, path, WRAPPERS)) from None
 
 
 def _object(value: Any, where: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from ernie_toolkit.data.tag_sentences import (
     filled_line,
 )
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.ranges import whole_number
 
 _JOINT = "\x02"
 _HEAD_CHARACTERS = 65_536
@@ -148,7 +149,7 @@ def _tag_column(value: str) -> int | None:
     if not value:
         return None
     try:
-        number = int(value)
+        number = whole_number(value)
     except ValueError:
         number = 0
     if number in (0, 1):

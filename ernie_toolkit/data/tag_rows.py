@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Callable
 
-from ernie_toolkit.data.lines import check_text, check_whole, field_names, json_type, parse_object, whole_list
+from ernie_toolkit.data.lines import (
+    check_text,
+    check_whole,
+    field_names,
+    json_message,
+    json_type,
+    parse_object,
+    whole_list,
+)
 from ernie_toolkit.data.tag_sentences import Line, Row, Sentence, TaggedFile, check_tokens, everywhere, filled_line
 from ernie_toolkit.data.tag_spans import SPAN_FORMS, SpanSet, read_label_studio, read_spans
 from ernie_toolkit.errors import DataError
+from ernie_toolkit.parsing import JsonError, decode_json_prefix
 
 NOT_ANNOTATED = "row(s) without an annotation"
 TAG_FORM = "a tag for each token"
@@ -166,7 +175,7 @@ def _task_field(data: dict[str, Any], where: str) -> str:
 
 def _fields_without_tags(row: dict[str, Any]) -> str:
     names, spans = ", ".join(_TAG_FIELDS), ", ".join(_SPAN_FIELDS)
-    return f"the fields are {', '.join(map(repr, row))}: tags are read under {names}, spans under {spans}"
+    return f"the fields are {field_names(row)}: tags are read under {names}, spans under {spans}"
 
 
 def _is_label_studio(row: dict[str, Any]) -> bool:
@@ -228,26 +237,21 @@ def _listed(file: TaggedFile, rows: list[Any] | None = None) -> Iterator[tuple[i
     `rows`: what the list holds, where it stands under `data` of an object that is known to be whole.
     """
     text = "\n".join(line for _, line in file.lines())
-    decoder = json.JSONDecoder()
     begin = _skip(text, 0)
     if rows is not None:
         # Inside of other fields there may be another "data".
         shown = repr(rows)  # NaN is not equal to itself
         places = (at.end() for at in _DATA_LIST.finditer(text))
-        begin = next(place for place in places if repr(decoder.raw_decode(text, place)[0]) == shown)
+        begin = next(place for place in places if repr(decode_json_prefix(text, place)[0]) == shown)
     position = _skip(text, begin + 1)
     counted, number = 0, 1
     while text[position : position + 1] != "]":
         number, counted = number + text.count("\n", counted, position), position
         try:
-            value, position = decoder.raw_decode(text, position)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"{file.path}:{error.lineno}: not valid JSON (column {error.colno}: {error.msg}): the file begins as "
-                "a list of objects"
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{file.path}:{number}: not usable JSON ({error}): write a list of objects") from None
+            value, position = decode_json_prefix(text, position)
+        except JsonError as error:
+            place = file.path if error.line else f"{file.path}:{number}"
+            raise DataError(json_message(error, Path(place), "the file begins as a list of objects")) from None
         yield number, partial(_object_of_value, value, f"{file.path}:{number}")
         position = _next(file, text, position)
     end = _skip(text, position + 1)

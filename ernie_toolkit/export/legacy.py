@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from ernie_toolkit.bundle import read_bundle
+from ernie_toolkit.bundle_graph import INPUTS
 from ernie_toolkit.cli import exit_on_toolkit_error, prepare_console
 from ernie_toolkit.encoded import Outputs, run_rows
 from ernie_toolkit.errors import BundleError, ModelError
 from ernie_toolkit.export.bundling import onnx_logits
-from ernie_toolkit.features import INPUTS
 from ernie_toolkit.files import replaced_directory
 from ernie_toolkit.inference.console import EXAMPLES
 from ernie_toolkit.inference.predictor import bundle_task

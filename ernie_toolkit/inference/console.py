@@ -20,6 +20,7 @@ from ernie_toolkit.escapes import terminal_line
 from ernie_toolkit.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.files import check_output_file, write_text
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.paths import path_text
 
 # Where run_*.py and multi_label/export_model.py put the bundle of each task's first data set.
 MODEL_PATHS = {
@@ -58,9 +59,13 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--question", nargs="+", default=[], help="questions, for a model that answers them")
     parser.add_argument("--context", nargs="+", default=[], help="one context for all questions, or one for each")
     parser.add_argument(
-        "--input_file", help="inputs: one a line (pairs separated by a tab), or JSON lines (.json, .jsonl)"
+        "--input_file",
+        type=path_text,
+        help="inputs: one a line (pairs separated by a tab), or JSON lines (.json, .jsonl)",
     )
-    parser.add_argument("--output_file", help="write one JSON object a line here instead of printing answers")
+    parser.add_argument(
+        "--output_file", type=path_text, help="write one JSON object a line here instead of printing answers"
+    )
     add_reading_arguments(parser)
 
 

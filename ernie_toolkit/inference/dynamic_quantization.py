@@ -21,133 +21,64 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ernie_toolkit.errors import BundleError
+from ernie_toolkit.onnx_wire import (
+    ATTRIBUTE_INT,
+    ATTRIBUTE_NAME,
+    ATTRIBUTE_SUBGRAPHS,
+    ATTRIBUTE_TENSOR,
+    ATTRIBUTE_TYPE,
+    DEFAULT_DOMAINS,
+    EXTERNAL,
+    FLOAT,
+    GRAPH_INITIALIZER,
+    GRAPH_INPUT,
+    GRAPH_NODE,
+    GRAPH_OUTPUT,
+    INT8,
+    INT_ATTRIBUTE,
+    LENGTH_DELIMITED,
+    MODEL_GRAPH,
+    MODEL_OPSET_IMPORT,
+    NODE_ATTRIBUTE,
+    NODE_DOMAIN,
+    NODE_INPUT,
+    NODE_NAME,
+    NODE_OP_TYPE,
+    NODE_OUTPUT,
+    OPSET_DOMAIN,
+    OPSET_VERSION,
+    TENSOR_DATA_LOCATION,
+    TENSOR_DATA_TYPE,
+    TENSOR_DIMS,
+    TENSOR_EXTERNAL_DATA,
+    TENSOR_FLOAT_DATA,
+    TENSOR_NAME,
+    TENSOR_RAW_DATA,
+    VALUE_INFO_NAME,
+    VARINT,
+    Chunk,
+    Field,
+    field_integers,
+    field_payloads,
+    field_text,
+    field_texts,
+    parse_message,
+)
 
-Chunk = Union[bytes, memoryview]
 Int8Array = npt.NDArray[np.int8]
 Float32Array = npt.NDArray[np.float32]
 
-# Wire types. Groups (3 and 4) are deprecated and no ONNX message has them.
-VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
-MAX_FIELD_NUMBER = 2**29 - 1
-
-# Field numbers of onnx.proto.
-MODEL_GRAPH, MODEL_OPSET_IMPORT = 7, 8
-OPSET_DOMAIN, OPSET_VERSION = 1, 2
-GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
-VALUE_INFO_NAME = 1
-NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OP_TYPE, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 3, 4, 5, 7
-ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TENSOR, ATTRIBUTE_TYPE = 1, 3, 5, 20
-ATTRIBUTE_SUBGRAPHS = (6, 11)
-TENSOR_DIMS, TENSOR_DATA_TYPE, TENSOR_FLOAT_DATA, TENSOR_NAME, TENSOR_RAW_DATA = 1, 2, 4, 8, 9
-TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 13, 14
-FLOAT, INT8 = 1, 3  # TensorProto.DataType
-INT_ATTRIBUTE, EXTERNAL = 2, 1  # AttributeProto.AttributeType, TensorProto.DataLocation
 MIN_OPSET = 11  # DynamicQuantizeLinear's first
-DEFAULT_DOMAINS = ("", "ai.onnx")
 # DequantizeLinear is not one of them: INT8 embeddings have it, and leave the products in FP32.
 QUANTIZING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulInteger", "MatMulIntegerToFloat"}
 QUANTIZING |= {"QuantizeLinear", "QLinearMatMul", "QAttention"}
 INT8_MAX = 127
-
-
-class Field(NamedTuple):
-    """One field of a protobuf message.
-
-    `integer`: the value of a varint as an unsigned 64-bit number, else 0. `payload`: the bytes of a field of
-    another wire type, else empty. `raw`: the whole field as it stood, tag and length included.
-    """
-
-    number: int
-    wire_type: int
-    integer: int
-    payload: memoryview
-    raw: memoryview
-
-
-def _read_varint(data: memoryview, start: int) -> tuple[int, int]:
-    """A base-128 varint's value modulo 2**64 and the offset behind it."""
-    value = 0
-    for count, byte in enumerate(data[start : start + 10]):
-        value |= (byte & 0x7F) << (7 * count)
-        if byte < 0x80:
-            return value & (2**64 - 1), start + count + 1
-    raise BundleError(f"not an ONNX model: a varint at byte {start} of a message does not end")
-
-
-def parse_message(data: Chunk) -> list[Field]:
-    """The fields of a protobuf message, in order, as views of `data`: nothing is copied.
-
-    Raises BundleError where the bytes are not a message in the wire format, or hold a (deprecated) group.
-    """
-    view = memoryview(data)
-    fields = []
-    position = 0
-    while position < len(view):
-        start = position
-        tag, position = _read_varint(view, position)
-        number, wire_type = tag >> 3, tag & 7
-        if not 1 <= number <= MAX_FIELD_NUMBER:
-            raise BundleError(f"not an ONNX model: field number {number} at byte {start} of a message")
-        value = size = 0
-        if wire_type == VARINT:
-            value, position = _read_varint(view, position)
-        elif wire_type == LENGTH_DELIMITED:
-            size, position = _read_varint(view, position)
-        elif wire_type in (FIXED64, FIXED32):
-            size = 8 if wire_type == FIXED64 else 4
-        else:
-            raise BundleError(f"not an ONNX model: wire type {wire_type} at byte {start} of a message")
-        end = position + size
-        if end > len(view):
-            raise BundleError(f"not an ONNX model, or cut off: field {number} at byte {start} is not whole")
-        fields.append(Field(number, wire_type, value, view[position:end], view[start:end]))
-        position = end
-    return fields
-
-
-def serialize_message(fields: Iterable[Field]) -> bytes:
-    """The message that `parse_message` read these fields from, byte for byte."""
-    return b"".join(field.raw for field in fields)
-
-
-def _payloads(fields: Iterable[Field], number: int) -> list[memoryview]:
-    """The payloads of a repeated or optional bytes, string or message field."""
-    found = [field for field in fields if field.number == number]
-    if any(field.wire_type != LENGTH_DELIMITED for field in found):
-        raise BundleError(f"not an ONNX model: field {number} of a message has the wrong wire type")
-    return [field.payload for field in found]
-
-
-def _texts(fields: Iterable[Field], number: int) -> list[str]:
-    try:
-        return [str(payload, "utf-8") for payload in _payloads(fields, number)]
-    except UnicodeDecodeError as error:
-        raise BundleError("not an ONNX model: a name in it is not UTF-8") from error
-
-
-def _text(fields: Iterable[Field], number: int) -> str:
-    """The value of an optional string: the last one where it stands several times, as the format says."""
-    return ["", *_texts(fields, number)][-1]
-
-
-def _integers(fields: Iterable[Field], number: int) -> list[int]:
-    """The values of a repeated or optional integer field, packed or not."""
-    values = []
-    for field in fields:
-        if field.number == number and field.wire_type == VARINT:
-            values.append(field.integer)
-        elif field.number == number:
-            position = 0
-            while position < len(field.payload):
-                value, position = _read_varint(field.payload, position)
-                values.append(value)
-    return values
 
 
 def _encode_varint(value: int) -> bytes:
@@ -208,19 +139,19 @@ class _Node(NamedTuple):
 def _read_node(payload: memoryview) -> _Node:
     """A NodeProto; BundleError where it is quantized, or holds a graph, which may read any tensor outside."""
     fields = parse_message(payload)
-    op_type = _text(fields, NODE_OP_TYPE)
+    op_type = field_text(fields, NODE_OP_TYPE)
     if op_type in QUANTIZING:
         raise BundleError(f"the ONNX model is quantized already (it has a {op_type} node): open it as it is")
-    attributes = [parse_message(attribute) for attribute in _payloads(fields, NODE_ATTRIBUTE)]
+    attributes = [parse_message(attribute) for attribute in field_payloads(fields, NODE_ATTRIBUTE)]
     if any(field.number in ATTRIBUTE_SUBGRAPHS for attribute in attributes for field in attribute):
         raise BundleError(f"the ONNX model has control flow ({op_type}): only plain graphs can be quantized")
-    name, domain = _text(fields, NODE_NAME), _text(fields, NODE_DOMAIN)
-    return _Node(name, op_type, domain, _texts(fields, NODE_INPUT), _texts(fields, NODE_OUTPUT), attributes)
+    name, domain = field_text(fields, NODE_NAME), field_text(fields, NODE_DOMAIN)
+    return _Node(name, op_type, domain, field_texts(fields, NODE_INPUT), field_texts(fields, NODE_OUTPUT), attributes)
 
 
 def _value_names(graph: Sequence[Field], number: int) -> list[str]:
     """Names of a graph's inputs or outputs."""
-    return [_text(parse_message(payload), VALUE_INFO_NAME) for payload in _payloads(graph, number)]
+    return [field_text(parse_message(payload), VALUE_INFO_NAME) for payload in field_payloads(graph, number)]
 
 
 def _read_constants(graph: Sequence[Field], nodes: Iterable[_Node]) -> dict[str, list[Field]]:
@@ -229,15 +160,15 @@ def _read_constants(graph: Sequence[Field], nodes: Iterable[_Node]) -> dict[str,
     paddle2onnx writes every weight as a Constant node, and its constant folding, where it can run, turns them
     into initializers. An initializer that is a graph input too is only a default value (IR.md) and left out.
     """
-    tensors = [parse_message(payload) for payload in _payloads(graph, GRAPH_INITIALIZER)]
-    named = [(_text(tensor, TENSOR_NAME), tensor) for tensor in tensors]
+    tensors = [parse_message(payload) for payload in field_payloads(graph, GRAPH_INITIALIZER)]
+    named = [(field_text(tensor, TENSOR_NAME), tensor) for tensor in tensors]
     for node in nodes:
         for attribute in node.attributes if node.is_operator("Constant") else ():
-            values = _payloads(attribute, ATTRIBUTE_TENSOR)
+            values = field_payloads(attribute, ATTRIBUTE_TENSOR)
             named += [(node.outputs[0], parse_message(value)) for value in values]
     for name, tensor in named:
-        external = EXTERNAL in _integers(tensor, TENSOR_DATA_LOCATION)
-        if external or _payloads(tensor, TENSOR_EXTERNAL_DATA):
+        external = EXTERNAL in field_integers(tensor, TENSOR_DATA_LOCATION)
+        if external or field_payloads(tensor, TENSOR_EXTERNAL_DATA):
             raise BundleError(f"the data of '{name}' is in another file: export the model into one file")
     constants = dict(named)
     if len(constants) < len(named):
@@ -248,16 +179,16 @@ def _read_constants(graph: Sequence[Field], nodes: Iterable[_Node]) -> dict[str,
 
 def _is_matrix(tensor: Sequence[Field]) -> bool:
     """Whether a tensor is a float32 matrix that is not empty."""
-    dims = _integers(tensor, TENSOR_DIMS)
-    return _integers(tensor, TENSOR_DATA_TYPE)[-1:] == [FLOAT] and len(dims) == 2 and 0 not in dims
+    dims = field_integers(tensor, TENSOR_DIMS)
+    return field_integers(tensor, TENSOR_DATA_TYPE)[-1:] == [FLOAT] and len(dims) == 2 and 0 not in dims
 
 
 def _read_matrix(name: str, tensor: Sequence[Field]) -> Float32Array:
     """A float32 matrix as a copy, from raw_data (little-endian) or float_data (packed or not)."""
-    dims = _integers(tensor, TENSOR_DIMS)
+    dims = field_integers(tensor, TENSOR_DIMS)
     # An unpacked float is a field of its own, whose payload is the same four bytes.
     floats = [field.payload for field in tensor if field.number == TENSOR_FLOAT_DATA]
-    candidates: list[Chunk] = [b"".join(floats), *_payloads(tensor, TENSOR_RAW_DATA)]
+    candidates: list[Chunk] = [b"".join(floats), *field_payloads(tensor, TENSOR_RAW_DATA)]
     data = candidates[-1]
     if len(data) != 4 * math.prod(dims):
         raise BundleError(f"weight '{name}' of shape {dims} has {len(data)} bytes: export the model again")
@@ -332,7 +263,7 @@ class _GraphQuantizer:
 def _quantize_graph(graph: Sequence[Field]) -> list[Chunk]:
     """A GraphProto's fields with its constant products quantized, as chunks to join."""
     positions = [index for index, field in enumerate(graph) if field.number == GRAPH_NODE]
-    nodes = dict(zip(positions, map(_read_node, _payloads(graph, GRAPH_NODE))))
+    nodes = dict(zip(positions, map(_read_node, field_payloads(graph, GRAPH_NODE))))
     constants = _read_constants(graph, nodes.values())
     matrices = {name for name, tensor in constants.items() if _is_matrix(tensor)}
     matmuls = {i: node for i, node in nodes.items() if node.is_operator("MatMul") and len(node.inputs) == 2}
@@ -352,7 +283,7 @@ def _quantize_graph(graph: Sequence[Field]) -> list[Chunk]:
         if index in nodes and nodes[index].is_operator("Constant"):
             defined = nodes[index].outputs[0]
         elif field.number == GRAPH_INITIALIZER:
-            defined = _text(parse_message(field.payload), TENSOR_NAME)
+            defined = field_text(parse_message(field.payload), TENSOR_NAME)
         if index in products:
             chunks += quantizer.replace_matmul(products[index])
         elif defined not in replaced:
@@ -372,12 +303,12 @@ def quantize_dynamic_bytes(model: bytes) -> bytes:
     quantized already, has control flow, or has nothing to quantize.
     """
     fields = parse_message(model)
-    graphs = _payloads(fields, MODEL_GRAPH)
+    graphs = field_payloads(fields, MODEL_GRAPH)
     if len(graphs) != 1:
         raise BundleError(f"not an ONNX model: it has {len(graphs)} graphs")
-    opsets = [parse_message(payload) for payload in _payloads(fields, MODEL_OPSET_IMPORT)]
-    default = [opset for opset in opsets if _text(opset, OPSET_DOMAIN) in DEFAULT_DOMAINS]
-    versions = [version for opset in default for version in _integers(opset, OPSET_VERSION)]
+    opsets = [parse_message(payload) for payload in field_payloads(fields, MODEL_OPSET_IMPORT)]
+    default = [opset for opset in opsets if field_text(opset, OPSET_DOMAIN) in DEFAULT_DOMAINS]
+    versions = [version for opset in default for version in field_integers(opset, OPSET_VERSION)]
     if max(versions, default=0) < MIN_OPSET:
         raise BundleError(f"the ONNX model is not of opset {MIN_OPSET} or later: export the model again")
     chunks: list[Chunk] = []

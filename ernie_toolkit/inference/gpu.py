@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Dict, Tuple
 import numpy as np
 
 from ernie_toolkit.batching import batches_by_length
+from ernie_toolkit.bundle_graph import INPUTS
 from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
-from ernie_toolkit.features import INPUTS
 from ernie_toolkit.files import write_text
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.parsing import read_utf8
+from ernie_toolkit.ranges import whole_number
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -83,14 +85,13 @@ def whole_profile(max_seq_length: int, batch_size: int) -> ShapeProfile:
 
 def read_profile(path: Path) -> ShapeProfile:
     """A profile that `ShapeProfile.write` wrote. Raises ConfigError where the file is missing or is none."""
+    remedy = "write one with --set_dynamic_shape (lines 'min|opt|max ROWS TOKENS')"
     try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
-        shapes = {name: (int(rows), int(tokens)) for name, rows, tokens in lines}
+        lines = [line.split() for line in read_utf8(path, ConfigError, remedy).splitlines()]
+        shapes = {name: (whole_number(rows), whole_number(tokens)) for name, rows, tokens in lines}
         return ShapeProfile(shapes["min"], shapes["opt"], shapes["max"])
-    except (OSError, UnicodeDecodeError, ValueError, KeyError) as error:
-        raise ConfigError(
-            f"{path}: no shape profile ({error}): write one with --set_dynamic_shape (lines 'min|opt|max ROWS TOKENS')"
-        ) from error
+    except (ValueError, KeyError) as error:
+        raise ConfigError(f"{path}: no shape profile ({error}): {remedy}") from error
 
 
 @dataclass(frozen=True)

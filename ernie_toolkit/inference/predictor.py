@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, BundleInfo, read_bundle
+from ernie_toolkit.bundle_graph import check_logits
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, run_rows
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.features import Texts, as_inputs
 from ernie_toolkit.inference.gpu import BoundRun, GpuOptions
 from ernie_toolkit.inference.session import open_session
+from ernie_toolkit.ranges import BATCH_SIZE, SHARE, check_number
 from ernie_toolkit.tasks import Task, make_task
 from ernie_toolkit.tokenization import load_tokenizer
 
@@ -48,8 +50,7 @@ def with_threshold(info: BundleInfo, threshold: float | None) -> BundleInfo:
         return info
     if info.task != "multi_label":
         raise ConfigError(f"a bundle for the task '{info.task}' has no threshold: leave it out")
-    if not 0 <= threshold <= 1:
-        raise ConfigError(f"threshold is {threshold}: it must lie between 0 and 1")
+    check_number(threshold, float, SHARE, "threshold")
     return dataclasses.replace(info, thresholds=(threshold,) * len(info.labels))
 
 
@@ -77,7 +78,13 @@ class BundlePredictor:
         info = with_threshold(limited(bundle.info, max_seq_length, limits), threshold)
         self.task = bundle_task(info, bundle.directory)
         self.tokenizer = load_tokenizer(bundle.path("tokenizer"))
-        self.compute = run
+        self._run_batch = run
+
+    def compute(self, batch: Batch) -> typing.Sequence[np.ndarray]:
+        """The model's outputs for a batch (see `Run`); BundleError where they are not those of the bundle's task."""
+        outputs = self._run_batch(batch)
+        check_logits(outputs, self.bundle.info)
+        return outputs
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -86,8 +93,7 @@ class BundlePredictor:
 
     def run(self, rows: EncodedDataset, batch_size: int = 32) -> Outputs:
         """Logits of encoded rows in their own order (see `Outputs`)."""
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}: it must be at least 1")
+        check_number(batch_size, int, BATCH_SIZE, "batch_size")
         return run_rows(rows, batch_size, self.compute)
 
     def logits(self, texts: Texts, batch_size: int = 32) -> Outputs:
@@ -119,8 +125,9 @@ class Predictor(BundlePredictor):
     """Answers for texts from an exported bundle, on ONNX Runtime.
 
     `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32", "int8" or
-    "fp16". `gpu`: how a GPU is used. The rest as `BundlePredictor`. An object may be used by several threads at
-    once. Raises BundleError, ConfigError or DeviceError (see `read_bundle`, `open_session`).
+    "fp16". `gpu`: how a GPU is used. `verify`: whether the bundle's checksums are compared. The rest as
+    `BundlePredictor`. An object may be used by several threads at once. Raises BundleError, ConfigError or DeviceError
+    (see `read_bundle`, `open_session`).
     """
 
     def __init__(
@@ -133,8 +140,9 @@ class Predictor(BundlePredictor):
         limits: dict[str, int] | None = None,
         gpu: GpuOptions | None = None,
         threshold: float | None = None,
+        verify: bool = True,
     ) -> None:
-        bundle = read_bundle(bundle_dir)
+        bundle = read_bundle(bundle_dir, verify)
         with_threshold(limited(bundle.info, max_seq_length, limits), threshold)  # before a session of seconds is opened
         self.session = open_session(bundle, device, num_threads, precision, gpu)
         names = list(bundle.info.outputs)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.bundle_graph import INPUTS
 from ernie_toolkit.errors import BundleError, ConfigError
-from ernie_toolkit.features import INPUTS
 from ernie_toolkit.inference.gpu import CPU, GpuOptions, Provider, check_providers, check_quantized, gpu_providers
 from ernie_toolkit.inference.half_precision import half_precision_bytes
+from ernie_toolkit.ranges import THREADS, check_number
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -79,8 +80,8 @@ def model_session(
     threads without work keep their processor busy for a while; where several sessions take turns, one's would hold up
     another's. Raises DeviceError, ConfigError or BundleError in one line.
     """
-    if num_threads is not None and num_threads < 1:
-        raise ConfigError(f"num_threads is {num_threads}: it must be at least 1")
+    if num_threads is not None:
+        check_number(num_threads, int, THREADS, "num_threads")
     import onnxruntime
 
     providers = _providers(device, precision, gpu or GpuOptions())
@@ -115,14 +116,6 @@ def open_session(
     """An ONNX Runtime session on a bundle's model.
 
     `precision`: "fp32", or "int8" and "fp16" (the bundle's own, or its FP32 model converted now; GPUs take
-    only an INT8 model with fixed ranges). Else as `model_session`; BundleError too where model and
-    `bundle.json` disagree.
+    only an INT8 model with fixed ranges). Else as `model_session`.
     """
-    session = model_session(_model(bundle, precision, device), device, num_threads, precision, gpu)
-    names = tuple(item.name for item in session.get_inputs())
-    if set(names) != set(bundle.info.inputs):
-        raise BundleError(
-            f"{bundle.directory}: the model reads {', '.join(names)}, bundle.json says "
-            f"{', '.join(bundle.info.inputs)}: export the model again"
-        )
-    return session
+    return model_session(_model(bundle, precision, device), device, num_threads, precision, gpu)

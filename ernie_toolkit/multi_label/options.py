@@ -5,7 +5,17 @@ from dataclasses import dataclass, replace
 from ernie_toolkit.data.file_options import ENCODINGS
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.options import DEVICES, TrainingOptions, check_at_least_one, device_of, option
+from ernie_toolkit.options import (
+    DEVICES,
+    EPOCHS,
+    LENGTH_OR_OWN,
+    TrainingOptions,
+    check_option_ranges,
+    device_of,
+    option,
+)
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import BATCH_SIZE, COUNT
 
 # Where the guide's defaults are others than those of the other tasks.
 TRAINING_DEFAULTS = {"seed": 3, "logging_steps": 5, "metric_for_best_model": "macro_f1"}
@@ -24,10 +34,10 @@ class PlaceOptions:
         "", "device to compute on (cpu, gpu, gpu:1, xpu, npu); not given: a GPU where there is one, else the CPU",
         parse=device_of(*DEVICES),
     )  # fmt: skip
-    dataset_dir: str = option("data", "directory with train.txt, dev.txt, label.txt")
-    train_file: str = option("train.txt", "name of the training file in it: text<TAB>label,label")
-    dev_file: str = option("dev.txt", "name of the dev file in it")
-    label_file: str = option("label.txt", "name of the label file in it, a label a line")
+    dataset_dir: str = option("data", "directory with train.txt, dev.txt, label.txt", parse=path_text)
+    train_file: str = option("train.txt", "name of the training file in it: text<TAB>label,label", parse=path_text)
+    dev_file: str = option("dev.txt", "name of the dev file in it", parse=path_text)
+    label_file: str = option("label.txt", "name of the label file in it, a label a line", parse=path_text)
     encoding: str = option(
         "utf-8", "bytes of the files; auto: UTF-8, UTF-16 or GB18030, whichever the bytes show, and said", ENCODINGS
     )
@@ -42,20 +52,22 @@ class PlaceOptions:
 class FineTuningOptions(PlaceOptions):
     """How to fine-tune, beside the options of every task's training."""
 
-    save_dir: str = option("./checkpoint", "directory for the best model")
-    model_name: str = option("", "published name or directory of a model (ernie-3.0-medium-zh where not given)")
-    batch_size: int = option(32, "rows in one training batch of one process or card")
-    epochs: float = option(10.0, "passes over the training set")
+    save_dir: str = option("./checkpoint", "directory for the best model", parse=path_text)
+    model_name: str = option(
+        "", "published name or directory of a model (ernie-3.0-medium-zh where not given)", parse=path_text
+    )
+    batch_size: int = option(32, "rows in one training batch of one process or card", allowed=BATCH_SIZE)
+    epochs: float = option(10.0, "passes over the training set", allowed=EPOCHS)
     early_stop: bool = option(False, "stop when the dev figure no longer gets better")
-    early_stop_nums: int = option(4, "evaluations, one an epoch, without gain before stopping early")
+    early_stop_nums: int = option(4, "evaluations, one an epoch, without gain before stopping early", allowed=COUNT)
     warmup: bool = option(False, "let the learning rate rise at the start: over warmup_steps, or a tenth of all steps")
-    init_from_ckpt: str = option("", "weights (.pdparams) of the model's own shape to start from")
+    init_from_ckpt: str = option("", "weights (.pdparams) of the model's own shape to start from", parse=path_text)
     tune_thresholds: bool = option(
         False, "choose each label's threshold by its F1 on dev, and store them with the model"
     )
     resume: bool = option(False, "go on from the last checkpoint of a run that was cut off")
     resume_from_checkpoint: str = option(
-        "", "go on from this checkpoint (a directory), or from the last one in it; true: as --resume"
+        "", "go on from this checkpoint (a directory), or from the last one in it; true: as --resume", parse=path_text
     )
     overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
 
@@ -69,9 +81,11 @@ class FineTuningOptions(PlaceOptions):
 class TrainedOptions(PlaceOptions):
     """Which trained model answers, and how."""
 
-    params_path: str = option("./checkpoint/", "directory of a trained model")
-    max_seq_length: int = option(0, "longest sequence in tokens, the rest is cut off; 0: as in training")
-    batch_size: int = option(32, "rows in one batch")
+    params_path: str = option("./checkpoint/", "directory of a trained model", parse=path_text)
+    max_seq_length: int = option(
+        0, "longest sequence in tokens, the rest is cut off; 0: as in training", allowed=LENGTH_OR_OWN
+    )
+    batch_size: int = option(32, "rows in one batch", allowed=BATCH_SIZE)
 
 
 def training_options(own: FineTuningOptions, options: TrainingOptions) -> TrainingOptions:
@@ -80,7 +94,7 @@ def training_options(own: FineTuningOptions, options: TrainingOptions) -> Traini
     Raises ConfigError on values that cannot be meant, by the names that these scripts have for them, and on warm-up
     that says two things.
     """
-    check_at_least_one(own, ("batch_size", "early_stop_nums"))
+    check_option_ranges(own)
     if not own.epochs > 0:
         raise ConfigError(f"--epochs is {own.epochs}: it must be over 0")
     if options.warmup_steps and options.warmup_ratio:

@@ -9,10 +9,14 @@ from typing import Any
 
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.parsing import read_yaml
+from ernie_toolkit.paths import path_problem
+from ernie_toolkit.ranges import BATCH_SIZE, COUNT, SHARE, THREADS, Range, check_number
 from ernie_toolkit.settings import check_whole_texts
 
 OPERATOR = "seq_cls"  # its name is the service's, and stands in the HTTP path
 PORTS = ("rpc_port", "http_port")
+UNPRIVILEGED_PORT = Range(1024, 65535)
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,8 @@ class ServiceOptions:
     """How the service is set up.
 
     `pipeline`: what Paddle Serving reads. `num_threads`: of one batch; several are computed at once where the
-    operator's `concurrency` says so. `prob_limit`: one threshold in place of the bundle's own. Raises ConfigError.
+    operator's `concurrency` says so. `prob_limit`: one threshold in place of the bundle's own. `verify`: whether the
+    bundle's checksums are compared. Raises ConfigError.
     """
 
     pipeline: dict[str, Any]
@@ -29,15 +34,19 @@ class ServiceOptions:
     num_threads: int = 1
     max_texts: int = 128
     prob_limit: float | None = None
+    verify: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.precision, str):
             raise ConfigError(f"op.{OPERATOR}.precision is {self.precision!r}: it must be a text")
-        for name in ("num_threads", "max_texts"):
-            _check_count(getattr(self, name), f"op.{OPERATOR}.{name}")
-        limit = self.prob_limit
-        if limit is not None and (type(limit) not in (int, float) or not 0 <= limit <= 1):
-            raise ConfigError(f"op.{OPERATOR}.prob_limit is {limit!r}: it must be a number between 0 and 1")
+        if not isinstance(self.verify, bool):
+            raise ConfigError(f"op.{OPERATOR}.verify is {self.verify!r:.40}: it must be true or false")
+        for name, allowed in (("num_threads", THREADS), ("max_texts", COUNT)):
+            check_number(getattr(self, name), int, allowed, f"op.{OPERATOR}.{name}")
+        if self.prob_limit is not None:
+            check_number(self.prob_limit, float, SHARE, f"op.{OPERATOR}.prob_limit")
+        if problem := path_problem(self.model_path):
+            raise ConfigError(f"op.{OPERATOR}.model_path is {problem}: give the directory of a bundle")
 
 
 def read_config(
@@ -47,12 +56,7 @@ def read_config(
 
     Raises ConfigError with the file's name.
     """
-    import yaml
-
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    config = read_yaml(path, ConfigError, "give another with --config")
     check_whole_texts(config, path)
     dag = _mapping(_mapping(config, path, "the file").setdefault("dag", {}), path, "dag")
     operator = _mapping(_mapping(config.get("op"), path, "op").get(OPERATOR), path, f"op.{OPERATOR}")
@@ -67,26 +71,22 @@ def read_config(
     if _mapping(operator.setdefault("local_service_conf", {}), path, "local_service_conf").get("model_config"):
         raise ConfigError(f"{path}: op.{OPERATOR} computes by ONNX Runtime: give model_path in place of model_config")
     _mapping(dag.setdefault("tracer", {}), path, "dag.tracer").setdefault("interval_s", -1)
-    for settings, name in ((config, "worker_num"), (operator, "concurrency"), (operator, "batch_size")):
+    counts = ((config, "worker_num", THREADS), (operator, "concurrency", THREADS), (operator, "batch_size", BATCH_SIZE))
+    for settings, name, allowed in counts:
         if name in settings:
-            _check_count(settings[name], f"{path}: {name}")
+            check_number(settings[name], int, allowed, f"{path}: {name}")
     for name, given in strict_zip(PORTS, (rpc_port, http_port)):
         config[name] = config.get(name) if given is None else given
-        if not isinstance(config[name], int) or not 1024 <= config[name] < 1 << 16:
-            raise ConfigError(f"{path}: {name} is {config[name]!r}: it must be between 1024 and 65535")
+        check_number(config[name], int, UNPRIVILEGED_PORT, f"{path}: {name}")
     own = {
-        name: operator.pop(name) for name in ("precision", "num_threads", "max_texts", "prob_limit") if name in operator
+        name: operator.pop(name)
+        for name in ("precision", "num_threads", "max_texts", "prob_limit", "verify")
+        if name in operator
     }
     found = operator.pop("model_path", None)
     if model_path is None and not isinstance(found, str):
         raise ConfigError(f"{path}: op.{OPERATOR} has no model_path: give the directory of a bundle")
     return ServiceOptions(config, model_path or str(path.parent / str(found)), **own)
-
-
-def _check_count(value: Any, name: str) -> None:
-    """ConfigError on anything but a whole number of at least 1 (which True is not)."""
-    if type(value) is not int or value < 1:
-        raise ConfigError(f"{name} is {value!r}: it must be a whole number, at least 1")
 
 
 def _mapping(value: Any, path: Path, name: str) -> dict[str, Any]:

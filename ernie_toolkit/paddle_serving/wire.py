@@ -16,6 +16,8 @@ from ernie_toolkit.decoding import LabelSetAnswer
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.features import Texts, as_inputs
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.parsing import JsonError, decode_json
+from ernie_toolkit.ranges import real_number, whole_number
 
 TEXTS, THRESHOLD = "sentence", "prob_limit"
 SHOWN = 60  # characters of a value that an error message repeats
@@ -53,7 +55,7 @@ def parse_threshold(request: Mapping[str, str]) -> float | None:
     if value is None:
         return None
     try:
-        number = float(value)
+        number = real_number(value)
     except ValueError:
         number = -1.0
     if not 0 <= number <= 1:
@@ -63,8 +65,8 @@ def parse_threshold(request: Mapping[str, str]) -> float | None:
 
 def _json(value: str) -> list[object]:
     try:
-        items = json.loads(value)
-    except (ValueError, RecursionError):
+        items = decode_json(value)
+    except JsonError:
         raise RequestError(
             f"'{TEXTS}' is {_shown(value)}: it must be a list of texts as JSON, or the repr of an array of them"
         ) from None
@@ -147,8 +149,15 @@ def parse_answer(number: int, reason: str, columns: Mapping[str, str]) -> list[d
     """
     if number:
         raise ServiceError(f"the service refused: {reason} (err_no {number})")
-    labels, names, confidences = (json.loads(columns[name]) for name in ("label", "label_name", "confidence"))
-    return [
-        {"labels": [int(index) for index in joined.split(",") if index], "label_names": named, "confidences": values}
-        for joined, named, values in strict_zip(labels, names, confidences)
-    ]
+    try:
+        labels, names, confidences = (decode_json(columns[name]) for name in ("label", "label_name", "confidence"))
+        return [
+            {
+                "labels": [whole_number(index) for index in joined.split(",") if index],
+                "label_names": named,
+                "confidences": values,
+            }
+            for joined, named, values in strict_zip(labels, names, confidences)
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ServiceError("the answer is not that of this service: check the address") from None

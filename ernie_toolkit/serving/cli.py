@@ -12,7 +12,10 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference.console import MODEL_PATHS
 from ernie_toolkit.inference.packages import packages_of
-from ernie_toolkit.serving.options import MODEL_NAMES, PRECISIONS, ServingOptions
+from ernie_toolkit.paths import path_text, utf8_text
+from ernie_toolkit.ranges import PORT as PORT_NUMBER
+from ernie_toolkit.ranges import THREADS, in_range
+from ernie_toolkit.serving.options import MODEL_NAMES, PRECISIONS, RANGES, ServingOptions
 
 ARGUMENTS_VARIABLE = "ERNIE_SERVING_ARGS"
 PORT = 8189  # SimpleServing's
@@ -23,15 +26,22 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
     """The arguments of the server of one task."""
     default = ServingOptions(task, MODEL_PATHS[task])
     parser = OneLineParser(prog=Path(sys.argv[0]).name, description=description)
-    parser.add_argument("--model_path", default=default.model_path, help="bundle (default: %(default)s)")
-    parser.add_argument("--host", default="0.0.0.0", help="(default: %(default)s)")
-    parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument(
+        "--model_path", type=path_text, default=default.model_path, help="bundle (default: %(default)s)"
+    )
+    parser.add_argument("--host", type=utf8_text, default="0.0.0.0", help="(default: %(default)s)")
+    parser.add_argument(
+        "--port", type=in_range(int, PORT_NUMBER), default=PORT, help="0 takes a free one (default: %(default)s)"
+    )
     parser.add_argument("--precision_mode", default=default.precision, choices=PRECISIONS, help="(default: fp32)")
     parser.add_argument(
-        "--num_threads", type=int, help="batches each worker computes at once, a thread for each (default: processors "
-        "divided by workers)",
-    )  # fmt: skip
-    parser.add_argument("--workers", type=int, default=default.workers, help="processes (default: %(default)s)")
+        "--num_threads",
+        type=in_range(int, THREADS),
+        help="batches each worker computes at once, a thread for each (default: processors divided by workers)",
+    )
+    parser.add_argument(
+        "--workers", type=in_range(int, THREADS), default=default.workers, help="processes (default: %(default)s)"
+    )
     numbers: dict[str, tuple[type, str]] = {
         "max_batch_size": (int, "rows of a batch"),
         "max_wait_ms": (float, "how long a request waits for others to share its batch, while one is computed"),
@@ -43,7 +53,15 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
         "stop_timeout": (int, "seconds that requests taken may still need when the server is told to stop"),
     }
     for name, (kind, meaning) in numbers.items():
-        parser.add_argument(f"--{name}", type=kind, default=getattr(default, name), help=f"{meaning} (%(default)s)")
+        parser.add_argument(
+            f"--{name}",
+            type=in_range(kind, RANGES[name]),
+            default=getattr(default, name),
+            help=f"{meaning} (%(default)s)",
+        )
+    parser.add_argument(
+        "--no_verify", action="store_true", help="do not compare the checksums of the bundle's files when it is opened"
+    )
     parser.add_argument("--access_log", action="store_true", help="a line for each request")
     add_guide_flags(parser, "deploy/simple_serving/server_seq_cls.py")  # all servers have the same
     return parser
@@ -54,6 +72,7 @@ def options_of(task: str, args: argparse.Namespace) -> ServingOptions:
     settings: dict[str, Any] = dict(vars(args))
     for name in ("host", "port", "access_log"):
         del settings[name]
+    settings["verify"] = not settings.pop("no_verify")
     return ServingOptions(task, precision=settings.pop("precision_mode"), **settings)
 
 

@@ -16,6 +16,9 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.inference.console import EXAMPLES
 from ernie_toolkit.options import dataset_name
+from ernie_toolkit.parsing import decode_json
+from ernie_toolkit.paths import path_text, utf8_text
+from ernie_toolkit.ranges import BATCH_SIZE, SEQUENCE_LENGTH, SHARE, Range, in_range
 from ernie_toolkit.serving.cli import PORT
 from ernie_toolkit.serving.options import MODEL_NAMES
 
@@ -103,14 +106,14 @@ def _answer(request: urllib.request.Request, timeout: float) -> bytes:
 
 def _result(url: str, body: bytes) -> dict[str, Any]:
     try:
-        return dict(json.loads(body)["result"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return dict(decode_json(body)["result"])
+    except (ValueError, KeyError, TypeError):
         raise ServerError(f"{url}: the answer is not that of this service: check the address") from None
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
     try:
-        return str(json.loads(error.read())["detail"])
+        return str(decode_json(error.read())["detail"])
     except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
         return str(error.reason)
 
@@ -121,7 +124,9 @@ def build_parser(task: str, description: str | None, dataset: str | None) -> arg
     `dataset`: the one that `--dataset` alone means; None for a task without known data sets.
     """
     parser = OneLineParser(prog=Path(sys.argv[0]).name, description=description)
-    parser.add_argument("--url", default=f"http://127.0.0.1:{PORT}/{MODEL_NAMES[task]}", help="(default: %(default)s)")
+    parser.add_argument(
+        "--url", type=utf8_text, default=f"http://127.0.0.1:{PORT}/{MODEL_NAMES[task]}", help="(default: %(default)s)"
+    )
     for name in FIELDS.get(task, ("text",)):
         parser.add_argument(f"--{name}", nargs="+", help="(default: built-in examples)")
     if dataset:
@@ -130,19 +135,30 @@ def build_parser(task: str, description: str | None, dataset: str | None) -> arg
             help=f"send the first {ROWS} dev rows of this data set ({dataset})",
         )  # fmt: skip
         parser.add_argument(
-            "--data_dir", help="folder of the data set's official files; without it the embedded sample"
+            "--data_dir", type=path_text, help="folder of the data set's official files; without it the embedded sample"
         )
-    parser.add_argument("--max_seq_len", type=int, help="(default: the model's own)")
-    parser.add_argument("--batch_size", type=int, help="(default: the server decides)")
+    parser.add_argument("--max_seq_len", type=in_range(int, SEQUENCE_LENGTH), help="(default: the model's own)")
+    parser.add_argument("--batch_size", type=in_range(int, BATCH_SIZE), help="(default: the server decides)")
     if task == "qa":
-        parser.add_argument("--doc_stride", type=int, help="tokens that windows share (default: the model's own)")
+        parser.add_argument(
+            "--doc_stride",
+            type=in_range(int, Range(0, 2048)),
+            help="tokens that windows share (default: the model's own)",
+        )
     if task == "multi_label":
         parser.add_argument(
-            "--prob_limit", type=float, help="probability that a label has to be above (default: the model's own)"
+            "--prob_limit",
+            type=in_range(float, SHARE),
+            help="probability that a label has to be above (default: the model's own)",
         )
     if task == "token_cls":
         parser.add_argument("--is_split_into_words", action="store_true", help="send lists of characters")
-    parser.add_argument("--retries", type=int, default=5, help="where the server is full or away (%(default)s)")
+    parser.add_argument(
+        "--retries",
+        type=in_range(int, Range(0, 1000)),
+        default=5,
+        help="where the server is full or away (%(default)s)",
+    )
     return parser
 
 

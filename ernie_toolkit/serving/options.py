@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference.session import available_cores
+from ernie_toolkit.ranges import BATCH_SIZE, COUNT, SECONDS, THREADS, Range, check_number
 
 MODEL_NAMES = {
     "seq_cls": "models/ernie_cls", "token_cls": "models/ernie_ner", "qa": "models/ernie_qa",
@@ -12,9 +12,18 @@ MODEL_NAMES = {
 """Task to the path that PaddleNLP's clients post to."""
 
 PRECISIONS = ("fp32", "int8")
-COUNTS = (
-    "num_threads", "workers", "max_batch_size", "queue_size", "max_texts", "max_rows", "max_body_bytes", "stop_timeout",
-)  # fmt: skip
+RANGES = {
+    "num_threads": THREADS,
+    "workers": THREADS,
+    "max_batch_size": BATCH_SIZE,
+    "max_wait_ms": Range(0, 10_000),
+    "queue_size": COUNT,
+    "max_texts": COUNT,
+    "max_rows": COUNT,
+    "max_body_bytes": Range(1, 1 << 40),
+    "body_timeout": SECONDS,
+    "stop_timeout": Range(1, 10**6),
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class ServingOptions:
     `max_batch_size` counts rows (a text, or a window of a long one). `max_wait_ms`: how long a request waits
     for others to share its batch while another batch is computed. `queue_size`: requests taken and not yet
     answered. `max_rows`: windows that the texts of one request may make. `body_timeout` and `stop_timeout` are
-    in seconds. Raises ConfigError.
+    in seconds. `verify`: whether the bundle's checksums are compared. Raises ConfigError.
     """
 
     task: str
@@ -41,16 +50,13 @@ class ServingOptions:
     max_body_bytes: int = 1 << 20
     body_timeout: float = 30.0
     stop_timeout: int = 30
+    verify: bool = True
 
     def __post_init__(self) -> None:
-        for name in COUNTS:
+        for name, allowed in RANGES.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}: it must be at least 1")
-        if not 0 <= self.max_wait_ms <= 10_000:
-            raise ConfigError(f"max_wait_ms is {self.max_wait_ms:g}: it must be between 0 and 10000")
-        if not self.body_timeout > 0:
-            raise ConfigError(f"body_timeout is {self.body_timeout:g}: it must be above 0")
+            if value is not None:
+                check_number(value, float if name in ("max_wait_ms", "body_timeout") else int, allowed, name)
 
     @property
     def threads(self) -> int:

@@ -28,13 +28,13 @@ def open_predictor(options: ServingOptions) -> Predictor:
     It has answered once when this returns. Raises ConfigError where the bundle is of another task, BundleError
     where it cannot be used.
     """
-    info = read_bundle(options.model_path).info
+    info = read_bundle(options.model_path, options.verify).info
     if info.task != options.task:
         raise ConfigError(
             f"{options.model_path} is a bundle for the task '{info.task}', this server's is '{options.task}': "
             "change one of the two"
         )
-    predictor = Predictor(options.model_path, num_threads=1, precision=options.precision)
+    predictor = Predictor(options.model_path, num_threads=1, precision=options.precision, verify=options.verify)
     predictor.predict(examples_of(info))
     return predictor
 

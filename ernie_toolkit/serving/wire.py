@@ -26,6 +26,7 @@ from ernie_toolkit.decoding import (
 from ernie_toolkit.decoding.label_sets import THRESHOLD
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.features import MIN_SEQ_LENGTH, TextInput
+from ernie_toolkit.parsing import JsonError, decode_json
 
 PAIR_FORMATS = ("pair", "keywords")
 TOP_LABELS = 5
@@ -113,12 +114,9 @@ def _tagging_request(
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except RecursionError:
-        raise RequestError("the body is not JSON that can be read: it is nested too deeply") from None
-    except ValueError as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)[:200]
-        raise RequestError(f"the body is not JSON: {reason}") from None
+        return decode_json(body)
+    except JsonError as error:
+        raise RequestError(f"the body is not JSON: {error}") from None
 
 
 def _shown(value: Any) -> str:

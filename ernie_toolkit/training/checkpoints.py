@@ -4,14 +4,17 @@ A checkpoint has a list of its files with their sizes, which is written last. No
 that cannot be gone on from is told before it is loaded.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import sync_tree, write_json
+from ernie_toolkit.parsing import read_json_object
+from ernie_toolkit.paths import path_problem
+from ernie_toolkit.ranges import FIGURE, Range, check_number
 
 CHECKPOINT_PREFIX, STATE_FILE, MANIFEST = "checkpoint-", "trainer_state.json", "files.json"
+STEPS = Range(0, 10**12)
 
 
 def checkpoint_step(path: Path | str) -> int:
@@ -31,14 +34,24 @@ def last_checkpoint(directory: Path) -> Path | None:
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
-    """The Trainer's state of a checkpoint. Raises ConfigError where its file cannot be read."""
-    path = checkpoint / STATE_FILE
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path}: not JSON ({error}): choose another checkpoint") from None
-    if not isinstance(state, dict):
-        raise ConfigError(f"{path}: not a JSON object: choose another checkpoint")
+    """The Trainer's state of a checkpoint. Raises ConfigError where its file cannot be read, or is not of its kind."""
+    path, remedy = checkpoint / STATE_FILE, "choose another checkpoint"
+    state = read_json_object(path, ConfigError, remedy)
+    for name in ("global_step", "max_steps", "num_train_epochs", "consumed_samples"):
+        if name in state:
+            check_number(state[name], int, STEPS, f"{path}: {name}", ConfigError, remedy)
+    if state.get("global_step", checkpoint_step(checkpoint)) != checkpoint_step(checkpoint):
+        raise ConfigError(f"{path}: global_step is {state['global_step']} in {checkpoint.name}: {remedy}")
+    for name in ("epoch", "best_metric", "total_flos"):
+        if state.get(name) is not None:
+            check_number(state[name], float, FIGURE, f"{path}: {name}", ConfigError, remedy)
+    history = state.get("log_history") or []
+    if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
+        raise ConfigError(f"{path}: log_history is no list of objects: {remedy}")
+    best = state.get("best_model_checkpoint")
+    name = Path(best).name if isinstance(best, str) else ""
+    if best is not None and (not name.startswith(CHECKPOINT_PREFIX) or path_problem(name)):
+        raise ConfigError(f"{path}: best_model_checkpoint is no checkpoint: {remedy}")
     return state
 
 
@@ -52,8 +65,8 @@ def missing_from(checkpoint: Path) -> str:
     if not (checkpoint / MANIFEST).is_file():
         return ""
     try:
-        sizes = dict(json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
+        sizes = read_json_object(checkpoint / MANIFEST, ConfigError, "choose another checkpoint")
+    except ConfigError:
         return f"has a {MANIFEST} that is no list of its files"
     for name, size in sizes.items():
         path = checkpoint / name

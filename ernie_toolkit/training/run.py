@@ -1,7 +1,6 @@
 """One fine-tuning run, from encoded rows to the best model."""
 
 import dataclasses
-import json
 import math
 import random
 import shutil
@@ -20,6 +19,7 @@ from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import remove_directory, sweep_directory, write_json
 from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.parsing import read_json_object
 from ernie_toolkit.training.checkpoints import checkpoint_step, last_checkpoint, read_state
 
 if TYPE_CHECKING:
@@ -102,7 +102,10 @@ def change(key: str, before: Any, now: Any) -> str:
             f"the {key} are others ({earlier}, now {current})" if earlier != current
             else f"the {key} have changed (as many as before, {current}, with other content)"
         )  # fmt: skip
-    return f"{key} was {before} and is {now}"
+    if isinstance(before, dict) and isinstance(now, dict):
+        part = next((name for name in now if before.get(name) != now[name]), "")
+        return change(f"{key}.{part}", before.get(part), now.get(part))
+    return f"{key} was {before!s:.100} and is {now!s:.100}"
 
 
 def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> Plan:
@@ -203,7 +206,7 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
             f"{checkpoints / RUN_FILE} is missing: nothing tells what the run there was; drop it with "
             "--overwrite_output_dir"
         )
-    before = json.loads((checkpoints / RUN_FILE).read_text(encoding="utf-8"))
+    before = read_json_object(checkpoints / RUN_FILE, ConfigError, "start anew with --overwrite_output_dir")
     # Runs that began before labels were recorded are told from others by their rows' targets.
     before.setdefault("labels", settings.get("labels"))
     changed = [key for key in settings if key not in FREE_ON_RESUME and before.get(key) != settings[key]]
@@ -213,6 +216,7 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
             f"--resume, but this is not the run in {checkpoints}: {said}: give it what it had, or start anew with "
             "--overwrite_output_dir"
         )
+    read_state(found)  # what PaddleNLP would only stumble over is told here
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.features import Texts, as_inputs
 from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.parsing import decode_json
 from ernie_toolkit.triton.interface import NO_LABEL, Interface
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def ask(client: InferenceServerClient, interface: Interface, texts: Texts, timeo
 def fields(values: dict[str, Any]) -> dict[str, Any]:
     """One answer from the values of an ensemble's outputs."""
     if "OUTPUT" in values:
-        entities = json.loads(values["OUTPUT"])
+        entities = decode_json(values["OUTPUT"])
         return {
             "entities": [
                 {"text": item["entity"], "type": item["label"], "start": item["pos"][0], "end": item["pos"][1] + 1,
@@ -84,7 +84,7 @@ def fields(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(values.get("label"), list):
         count = sum(label != NO_LABEL for label in values["label"])
         return {
-            "labels": values["label"][:count], "label_names": json.loads(values["label_name"]),
+            "labels": values["label"][:count], "label_names": decode_json(values["label_name"]),
             "confidences": values["confidence"][:count],
         }  # fmt: skip
     return {name: value.decode("utf-8") if isinstance(value, bytes) else value for name, value in values.items()}

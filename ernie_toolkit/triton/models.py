@@ -15,13 +15,16 @@ from typing import Any, cast
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
+from ernie_toolkit.bundle_graph import INPUTS, check_logits
 from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.encoded import Batch, EncodedDataset, row_logits
-from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.features import INPUTS, PAIR_FORMATS, TextInput, pad_batch
+from ernie_toolkit.errors import BundleError, ToolkitError
+from ernie_toolkit.features import PAIR_FORMATS, TextInput, pad_batch
 from ernie_toolkit.inference.predictor import bundle_task
 from ernie_toolkit.inference.session import open_session
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.parsing import parse_json_object
+from ernie_toolkit.ranges import COUNT, THREADS_OR_ALL, Range, check_number, whole_number
 from ernie_toolkit.tokenization import load_tokenizer
 from ernie_toolkit.triton.interface import NO_LABEL, Interface, interface_of, join_texts
 from ernie_toolkit.windows import Window
@@ -32,7 +35,7 @@ class Step:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Called by the server once for each instance; `args` as Triton's documentation of the backend says."""
-        config = json.loads(args["model_config"])
+        config = parse_json_object(args["model_config"], "config.pbtxt", BundleError, "build the repository again")
         self.parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
         self.outputs = [output["name"] for output in config["output"]]
         self.bundle = self._bundle(args)
@@ -40,7 +43,7 @@ class Step:
 
     def _bundle(self, args: dict[str, str]) -> Bundle:
         repository = Path(args["model_repository"]).parent
-        return read_bundle(repository / self.parameters["bundle"])
+        return read_bundle(repository / self.parameters["bundle"], self.parameters.get("verify") != "false")
 
     def prepare(self, args: dict[str, str]) -> None:
         """Set up what `compute` needs."""
@@ -48,6 +51,14 @@ class Step:
         self.task = bundle_task(info, self.bundle.directory)
         self.interface: Interface = interface_of(info.task, info.text_format in PAIR_FORMATS)
         self.tokenizer = load_tokenizer(self.bundle.path("tokenizer"))
+
+    def count(self, name: str, allowed: Range) -> int:
+        """A parameter that is a whole number. Raises ConfigError."""
+        try:
+            value: object = whole_number(self.parameters[name])
+        except ValueError:
+            value = self.parameters[name]
+        return int(check_number(value, int, allowed, f"config.pbtxt: {name}"))
 
     def compute(self, request: Any) -> list[np.ndarray]:
         """The outputs of one request, in the order of the configuration."""
@@ -99,7 +110,7 @@ class TokenizerModel(Step):
         """All rows of a request, padded to the longest, or on to the next multiple of "pad_multiple"."""
         inputs = self.texts(request)
         rows = self.task.encode(self.tokenizer, inputs)
-        multiple = int(self.parameters["pad_multiple"])
+        multiple = self.count("pad_multiple", COUNT)
         longest = -(-max(rows.lengths()) // multiple) * multiple
         batch = pad_batch(rows.features, rows.pad_id, min(longest, max(self.task.max_seq_length, longest % multiple)))
         arrays = [batch[name] for name in INPUTS]
@@ -122,11 +133,11 @@ class OnnxModel(Step):
         from ernie_toolkit.inference.gpu import GpuOptions
 
         device = "gpu" if args["model_instance_kind"] == "GPU" else "cpu"
-        threads = int(self.parameters["num_threads"]) or None
+        threads = self.count("num_threads", THREADS_OR_ALL) or None
         gpu = GpuOptions(int(args["model_instance_device_id"])) if device == "gpu" else None
         self.session = open_session(self.bundle, device, threads, self.parameters["precision"], gpu)
         self.pad_id = load_tokenizer(self.bundle.path("tokenizer")).special.pad
-        self.max_rows = int(self.parameters["max_rows"])
+        self.max_rows = self.count("max_rows", COUNT)
         self.token_axis = interface_of(self.bundle.info.task, False).windows
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
@@ -164,6 +175,8 @@ class OnnxModel(Step):
             self.session.run(names, {name: array[start : start + self.max_rows] for name, array in batch.items()})
             for start in range(0, rows, self.max_rows)
         ]
+        for part in parts:
+            check_logits(part, self.bundle.info)
         return [np.concatenate(outputs) for outputs in strict_zip(*parts)]
 
 

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, Bundle, read_bundle
+from ernie_toolkit.bundle_graph import INPUTS
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import INPUTS, PAIR_FORMATS
+from ernie_toolkit.features import PAIR_FORMATS
+from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, check_number
 from ernie_toolkit.transactions import transaction
 from ernie_toolkit.triton.interface import Interface, Tensor, interface_of
 from ernie_toolkit.triton.pbtxt import Symbol, format_message
@@ -33,7 +36,8 @@ class RepositoryOptions:
 
     `backend`: what computes the model step. `instances`: copies of the model step. `num_threads`: threads of
     each, 0 for all processors. `max_batch_size`: texts in a request. `max_queue_delay`: how long a
-    request waits for others, in microseconds.
+    request waits for others, in microseconds. `verify`: whether the bundle's checksums are compared, now and
+    when the server opens it.
     """
 
     backend: str = "python"
@@ -43,14 +47,15 @@ class RepositoryOptions:
     num_threads: int = 0
     max_batch_size: int = 64
     max_queue_delay: int = 2000
+    verify: bool = True
 
     def __post_init__(self) -> None:
         for name, known in (("backend", BACKENDS), ("device", DEVICES), ("precision", ("fp32", "int8", "fp16"))):
             if getattr(self, name) not in known:
                 raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
-        for name, least in (("instances", 1), ("num_threads", 0), ("max_batch_size", 1), ("max_queue_delay", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"--{name} is {getattr(self, name)}: it must be at least {least}")
+        ranges = (INSTANCES, THREADS_OR_ALL, TRITON_BATCH, QUEUE_DELAY)
+        for name, allowed in strict_zip(("instances", "num_threads", "max_batch_size", "max_queue_delay"), ranges):
+            check_number(getattr(self, name), int, allowed, f"--{name}")
 
 
 def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOptions) -> Interface:
@@ -59,7 +64,7 @@ def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOp
     Other tasks' models in the repository stay; those of this task are replaced together. Raises BundleError where the
     bundle has not what the options ask for.
     """
-    bundle = read_bundle(bundle_dir, verify=True)
+    bundle = read_bundle(bundle_dir, options.verify)
     info = bundle.info
     interface = interface_of(info.task, info.text_format in PAIR_FORMATS)
     steps: dict[str, dict[str, Any]] = {
@@ -99,6 +104,11 @@ def _source(name: str) -> str:
 def _bundle_place(interface: Interface, options: RepositoryOptions) -> str:
     """Where in the repository the bundle lies."""
     return f"{interface.model}/{VERSION}" + ("/bundle" if options.backend == "fastdeploy" else "")
+
+
+def _opening(interface: Interface, options: RepositoryOptions) -> dict[str, str]:
+    """The parameters by which a step opens the bundle."""
+    return {"bundle": _bundle_place(interface, options), "verify": "true" if options.verify else "false"}
 
 
 def _copy_bundle(bundle: Bundle, version: Path, options: RepositoryOptions) -> None:
@@ -143,9 +153,7 @@ def _tokenizer(interface: Interface, options: RepositoryOptions) -> dict[str, An
         "input": _tensors(interface.texts),
         "output": _tensors(_sequences() + interface.passed),
         "instance_group": _instances(1, "cpu"),
-        "parameters": _parameters(
-            {"bundle": _bundle_place(interface, options), "pad_multiple": PAD_MULTIPLE[options.backend]}
-        ),
+        "parameters": _parameters({**_opening(interface, options), "pad_multiple": PAD_MULTIPLE[options.backend]}),
     }
 
 
@@ -160,7 +168,7 @@ def _postprocess(bundle: Bundle, interface: Interface, options: RepositoryOption
         "input": _tensors(_logits(bundle) + interface.passed),
         "output": _tensors(interface.answers),
         "instance_group": _instances(1, "cpu"),
-        "parameters": _parameters({"bundle": _bundle_place(interface, options)}),
+        "parameters": _parameters(_opening(interface, options)),
     }
 
 
@@ -180,7 +188,7 @@ def _model(bundle: Bundle, interface: Interface, options: RepositoryOptions) -> 
     }
     if options.backend == "python":
         config["parameters"] = _parameters({
-            "bundle": _bundle_place(interface, options), "precision": options.precision,
+            **_opening(interface, options), "precision": options.precision,
             "num_threads": options.num_threads, "max_rows": options.max_batch_size,
         })  # fmt: skip
         return config

@@ -17,6 +17,8 @@ from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets, usual_files
 from ernie_toolkit.options import DEVICES, device_of, option
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import SEED, Range
 from ernie_toolkit.settings import add_options, resolve_options
 
 
@@ -24,15 +26,19 @@ from ernie_toolkit.settings import add_options, resolve_options
 class AugmentationOptions:
     """What is made of what."""
 
-    train_path: str = option("../data/train.txt", "labelled file: text<TAB>label,label")
-    aug_path: str = option("../data/aug.txt", "file for the new rows")
+    train_path: str = option("../data/train.txt", "labelled file: text<TAB>label,label", parse=path_text)
+    aug_path: str = option("../data/aug.txt", "file for the new rows", parse=path_text)
     aug_strategy: str = option("substitute", "what is done to words; mix: one of these each time", (*STRATEGIES, MIX))
     aug_type: str = option("synonym", "words that come in: synonyms, homonyms, or a masked language model's", TYPES)
-    create_n: int = option(2, "new rows for each row, where so many can be made")
-    aug_percent: float = option(0.1, "share of a text's words that are touched, one at least")
-    params_path: str = option("", "mlm: directory of a pretrained ERNIE model with its masked-language-model head")
+    create_n: int = option(2, "new rows for each row, where so many can be made", allowed=Range(1, 1000))
+    aug_percent: float = option(
+        0.1, "share of a text's words that are touched, one at least", allowed=Range(0, 1, above=True)
+    )
+    params_path: str = option(
+        "", "mlm: directory of a pretrained ERNIE model with its masked-language-model head", parse=path_text
+    )
     device: str = option("", "mlm: device to compute on", parse=device_of(*DEVICES))
-    seed: int = option(3, "seed of the choices")
+    seed: int = option(3, "seed of the choices", allowed=SEED)
 
 
 def build_parser() -> OneLineParser:

@@ -12,11 +12,12 @@ from ernie_toolkit.analysis.wrong_labels import METHODS, most_suspicious, suspic
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import label_sets_text
 from ernie_toolkit.devices import use_device
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import check_at_least_one, option
+from ernie_toolkit.options import option
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import COUNT, SEED, Range
 from ernie_toolkit.settings import add_options, resolve_options
 from ernie_toolkit.transactions import common_directory, transaction
 
@@ -25,14 +26,16 @@ from ernie_toolkit.transactions import common_directory, transaction
 class DirtyOptions(TrainedOptions):
     """What is looked for, and where it goes."""
 
-    dataset_dir: str = option("../data", "directory with the training and label files")
-    params_path: str = option("../checkpoint/", "directory of a model trained on these rows")
-    dirty_num: int = option(100, "rows to write at most, the most suspicious first")
-    dirty_threshold: float = option(0.0, "rows with no higher score than this are not written")
-    dirty_file: str = option("train_dirty.txt", "file in --dataset_dir for the suspicious rows")
-    rest_file: str = option("train_dirty_rest.txt", "file in --dataset_dir for all other rows")
+    dataset_dir: str = option("../data", "directory with the training and label files", parse=path_text)
+    params_path: str = option("../checkpoint/", "directory of a model trained on these rows", parse=path_text)
+    dirty_num: int = option(100, "rows to write at most, the most suspicious first", allowed=COUNT)
+    dirty_threshold: float = option(
+        0.0, "rows with no higher score than this are not written", allowed=Range(-(10**9), 10**9)
+    )
+    dirty_file: str = option("train_dirty.txt", "file in --dataset_dir for the suspicious rows", parse=path_text)
+    rest_file: str = option("train_dirty_rest.txt", "file in --dataset_dir for all other rows", parse=path_text)
     method: str = option(METHODS[0], "representer points' influence, or confident learning (cleanlab)", METHODS)
-    seed: int = option(3, "seed of confident learning's folds")
+    seed: int = option(3, "seed of confident learning's folds", allowed=SEED)
 
 
 def build_parser() -> OneLineParser:
@@ -49,12 +52,9 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(DirtyOptions, {}, given)
-        check_at_least_one(options, ("dirty_num", "batch_size"))
         directory = Path(options.dataset_dir)
         targets = [directory / options.dirty_file, directory / options.rest_file]
         check_targets({"dirty_file": targets[0], "rest_file": targets[1]}, data_files(options))
-        if not 0 <= options.seed < 1 << 32:
-            raise ConfigError(f"--seed is {options.seed}: it must lie between 0 and {(1 << 32) - 1}")
         from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained
         from ernie_toolkit.multi_label.training import load_directory
 

@@ -16,7 +16,8 @@ from ernie_toolkit.files import write_text
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import check_at_least_one, option
+from ernie_toolkit.options import THRESHOLD_OR_OWN, option
+from ernie_toolkit.paths import path_text
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.settings import add_options, resolve_options
 
@@ -25,11 +26,17 @@ from ernie_toolkit.settings import add_options, resolve_options
 class EvaluationOptions(TrainedOptions):
     """What is evaluated, and where the wrong rows go."""
 
-    dataset_dir: str = option("../data", "directory with the training, dev and label files")
-    params_path: str = option("../checkpoint/", "directory of a trained model")
-    bad_case_file: str = option("./bad_case.txt", "file for the wrong dev rows: prediction, label, text")
-    report_file: str = option("./report.html", "file for the page")
-    threshold: float = option(-1.0, "probability a label has to be above; -1: the model's own (0.5 where it has none)")
+    dataset_dir: str = option("../data", "directory with the training, dev and label files", parse=path_text)
+    params_path: str = option("../checkpoint/", "directory of a trained model", parse=path_text)
+    bad_case_file: str = option(
+        "./bad_case.txt", "file for the wrong dev rows: prediction, label, text", parse=path_text
+    )
+    report_file: str = option("./report.html", "file for the page", parse=path_text)
+    threshold: float = option(
+        -1.0,
+        "probability a label has to be above; -1: the model's own (0.5 where it has none)",
+        allowed=THRESHOLD_OR_OWN,
+    )
 
 
 def build_parser() -> OneLineParser:
@@ -49,7 +56,6 @@ def main(argv: Sequence[str]) -> None:
         from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, model_thresholds
         from ernie_toolkit.multi_label.training import load_directory
 
-        check_at_least_one(options, ("batch_size",))
         written = {name: Path(getattr(options, name)) for name in ("bad_case_file", "report_file")}
         check_targets(written, data_files(options))
         model = check_params(options.params_path)

@@ -17,11 +17,12 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import FILES, format_line, label_sets_text, read_label_sets, read_texts
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.devices import use_device
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.multi_label.checks import check_targets, data_files, unknown_texts
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import check_at_least_one, option
+from ernie_toolkit.options import option
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import BATCH_SIZE, COUNT, SEED, Range
 from ernie_toolkit.settings import add_options, resolve_options
 from ernie_toolkit.transactions import common_directory, transaction
 
@@ -30,30 +31,32 @@ from ernie_toolkit.transactions import common_directory, transaction
 class SparseOptions(TrainedOptions):
     """What is sparse, what supports it, and where both go."""
 
-    dataset_dir: str = option("../data", "directory with the training, dev and label files")
-    params_path: str = option("../checkpoint/", "directory of a model trained on these rows")
-    batch_size: int = option(16, "rows in one batch")
-    rationale_num_sparse: int = option(3, "nearest training rows whose mean similarity is a dev row's evidence")
-    rationale_num_support: int = option(6, "nearest rows of each sparse row that may support it")
-    sparse_num: int = option(100, "dev rows with the least evidence to write")
-    support_num: int = option(100, "rows to write for them, the most similar first")
-    support_threshold: float = option(0.7, "similarity (cosine) that a supporting row must be over")
+    dataset_dir: str = option("../data", "directory with the training, dev and label files", parse=path_text)
+    params_path: str = option("../checkpoint/", "directory of a model trained on these rows", parse=path_text)
+    batch_size: int = option(16, "rows in one batch", allowed=BATCH_SIZE)
+    rationale_num_sparse: int = option(
+        3, "nearest training rows whose mean similarity is a dev row's evidence", allowed=COUNT
+    )
+    rationale_num_support: int = option(6, "nearest rows of each sparse row that may support it", allowed=COUNT)
+    sparse_num: int = option(100, "dev rows with the least evidence to write", allowed=COUNT)
+    support_num: int = option(100, "rows to write for them, the most similar first", allowed=COUNT)
+    support_threshold: float = option(
+        0.7, "similarity (cosine) that a supporting row must be over", allowed=Range(-1, 1)
+    )
     aug_strategy: str = option(DUPLICATE, "how supporting training rows are changed", (DUPLICATE, *STRATEGIES))
-    aug_percent: float = option(0.1, "share of a supporting row's words that are changed")
+    aug_percent: float = option(
+        0.1, "share of a supporting row's words that are changed", allowed=Range(0, 1, above=True)
+    )
     annotate: bool = option(False, "take the supporting rows from --unlabeled_file, for somebody to label")
-    unlabeled_file: str = option("data.txt", "file of texts in --dataset_dir, one a line")
-    sparse_file: str = option("sparse.txt", "file in --dataset_dir for the sparse rows")
-    support_file: str = option("support.txt", "file in --dataset_dir for the supporting rows")
-    seed: int = option(3, "seed of the changes")
+    unlabeled_file: str = option("data.txt", "file of texts in --dataset_dir, one a line", parse=path_text)
+    sparse_file: str = option("sparse.txt", "file in --dataset_dir for the sparse rows", parse=path_text)
+    support_file: str = option("support.txt", "file in --dataset_dir for the supporting rows", parse=path_text)
+    seed: int = option(3, "seed of the changes", allowed=SEED)
 
 
 def check(options: SparseOptions) -> None:
     """Raise ConfigError on the first value that cannot be meant."""
-    counts = ("rationale_num_sparse", "rationale_num_support", "sparse_num", "support_num", "batch_size")
-    check_at_least_one(options, counts)
     check_augmentation(options.aug_strategy, 1, options.aug_percent)
-    if not -1 <= options.support_threshold <= 1:
-        raise ConfigError(f"--support_threshold is {options.support_threshold}: a cosine lies between -1 and 1")
     directory = Path(options.dataset_dir)
     written = {name: directory / getattr(options, name) for name in ("sparse_file", "support_file")}
     check_targets(written, {**data_files(options), "unlabeled_file": directory / options.unlabeled_file})

@@ -101,8 +101,8 @@ def test_the_ends_of_prob_limit(server: HttpServer) -> None:
         ({"data": {"text": ["a"]}, "parameters": {"prob_limit": 1.01}}, "prob_limit is 1.01"),
         ({"data": {"text": ["a"]}, "parameters": {"prob_limit": "0.5"}}, "prob_limit is '0.5'"),
         ({"data": {"text": ["a"]}, "parameters": {"prob_limit": True}}, "prob_limit is true"),
-        (b'{"data": {"text": ["a"]}, "parameters": {"prob_limit": NaN}}', "prob_limit is NaN"),
-        (b'{"data": {"text": ["a"]}, "parameters": {"prob_limit": 1e999}}', "prob_limit is Infinity"),
+        (b'{"data": {"text": ["a"]}, "parameters": {"prob_limit": NaN}}', "NaN is no number in JSON"),
+        (b'{"data": {"text": ["a"]}, "parameters": {"prob_limit": 1e999}}', "the number 1e999 is too large"),
         ({"data": {"text": ["a", " "]}}, "data.text[1] is an empty text"),
         ({"data": {"text": ["a"], "text_pair": ["b"]}}, "reads single texts"),
     ],
@@ -130,7 +130,7 @@ def test_the_client_script(server: HttpServer, python: Path) -> None:
     assert every.startswith(f"text: 快递\nlabel: {', '.join(LABELS)}\nconfidence: 0.")
     assert client("--prob_limit", "1", "--text", "快递").stdout.splitlines()[1:3] == ["label: (none)", "confidence: -"]
     refused = client("--prob_limit", "3")
-    assert refused.returncode == 2 and "HTTP 422: parameters.prob_limit is 3.0" in refused.stderr
+    assert refused.returncode == 2 and "--prob_limit is 3.0: it must lie between 0 and 1" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
 
 

@@ -17,6 +17,9 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.inference.console import EXAMPLES, show_labels
 from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, request_columns
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.parsing import decode_json
+from ernie_toolkit.paths import utf8_text
+from ernie_toolkit.ranges import SHARE, in_range
 
 
 def ask(url: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:
@@ -25,7 +28,7 @@ def ask(url: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[s
     body = json.dumps({"key": list(columns), "value": list(columns.values())}).encode()
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as response:
-            answer = json.load(response)
+            answer = decode_json(response.read())
         return parse_answer(answer["err_no"], answer["err_msg"], dict(strict_zip(answer["key"], answer["value"])))
     except OSError as error:
         raise ServiceError(f"{url}: {getattr(error, 'reason', None) or error}: is the service running?") from None
@@ -36,9 +39,13 @@ def ask(url: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[s
 def main(argv: Sequence[str]) -> None:
     """Parse arguments, ask, print the labels of each text."""
     parser = OneLineParser(prog="http_client.py", description=__doc__)
-    parser.add_argument("--url", default="http://127.0.0.1:9878/seq_cls/prediction", help="(default: %(default)s)")
+    parser.add_argument(
+        "--url", type=utf8_text, default="http://127.0.0.1:9878/seq_cls/prediction", help="(default: %(default)s)"
+    )
     parser.add_argument("--text", nargs="+", default=EXAMPLES["multi_label"], help="(default: built-in examples)")
-    parser.add_argument("--prob_limit", type=float, help="probability that a label has to be above (default: its own)")
+    parser.add_argument(
+        "--prob_limit", type=in_range(float, SHARE), help="probability that a label has to be above (default: its own)"
+    )
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         answers = ask(args.url, args.text, args.prob_limit)

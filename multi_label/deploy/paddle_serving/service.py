@@ -7,6 +7,7 @@ Ctrl-C or SIGTERM to this process stops it, gateway included.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import signal
@@ -22,17 +23,19 @@ from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.packages import packages_of
-from ernie_toolkit.paddle_serving.options import PORTS, ServiceOptions, check_port, read_config
+from ernie_toolkit.paddle_serving.options import PORTS, UNPRIVILEGED_PORT, ServiceOptions, check_port, read_config
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import SEQUENCE_LENGTH, in_range
 
 
 def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -> Predictor:
     """The bundle's predictor, which has answered once. Raises ConfigError where the bundle is of another task."""
-    info = read_bundle(options.model_path).info
+    info = read_bundle(options.model_path, options.verify).info
     if info.task != "multi_label":
         raise ConfigError(f"{options.model_path} is a bundle for the task '{info.task}': give a multi-label one")
     predictor = Predictor(
         options.model_path, num_threads=options.num_threads, precision=options.precision,
-        max_seq_length=max_seq_length, threshold=options.prob_limit,
+        max_seq_length=max_seq_length, threshold=options.prob_limit, verify=options.verify,
     )  # fmt: skip
     predictor.predict(examples_of(info))
     return predictor
@@ -47,12 +50,21 @@ def build_parser() -> OneLineParser:
     """The arguments of this script."""
     parser = OneLineParser(prog="service.py", description=__doc__)
     here = Path(__file__).resolve().parent
-    parser.add_argument("--config", default=str(here / "config.yml"), help="(default: config.yml beside this script)")
-    parser.add_argument("--model_path", help="bundle (default: the configuration's)")
+    parser.add_argument(
+        "--config", type=path_text, default=str(here / "config.yml"), help="(default: config.yml beside this script)"
+    )
+    parser.add_argument("--model_path", type=path_text, help="bundle (default: the configuration's)")
     for name in PORTS:
-        parser.add_argument(f"--{name}", type=int, help="(default: the configuration's)")
-    parser.add_argument("--max_seq_length", type=int, help="at most the bundle's own, which is the default")
-    parser.add_argument("--log_dir", default="log", help="for Paddle Serving's own logs (default: %(default)s)")
+        parser.add_argument(f"--{name}", type=in_range(int, UNPRIVILEGED_PORT), help="(default: the configuration's)")
+    parser.add_argument(
+        "--max_seq_length", type=in_range(int, SEQUENCE_LENGTH), help="at most the bundle's own, which is the default"
+    )
+    parser.add_argument(
+        "--log_dir", type=path_text, default="log", help="for Paddle Serving's own logs (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--no_verify", action="store_true", help="do not compare the checksums of the bundle's files when it is opened"
+    )
     add_guide_flags(parser, "multi_label/deploy/paddle_serving/service.py")
     return parser
 
@@ -63,6 +75,8 @@ def main(argv: Sequence[str]) -> None:
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = read_config(Path(args.config), args.model_path, args.rpc_port, args.http_port)
+        if args.no_verify:
+            options = dataclasses.replace(options, verify=False)
         for name in PORTS:
             check_port(options.pipeline[name], f"--{name}")
         predictor = open_predictor(options, args.max_seq_length)

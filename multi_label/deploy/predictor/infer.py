@@ -23,32 +23,49 @@ from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import add_reading_arguments, examples_of
 from ernie_toolkit.inference.gpu import GpuOptions
 from ernie_toolkit.options import device_of, split_device
+from ernie_toolkit.paths import path_text
+from ernie_toolkit.ranges import BATCH_SIZE, DEVICE_NUMBER, SEQUENCE_LENGTH, SHARE, THREADS, in_range
 
 
 def build_parser() -> OneLineParser:
     """The arguments, named as PaddleNLP's guide names them."""
     parser = OneLineParser(prog="infer.py", description=__doc__)
     parser.add_argument(
-        "--model_path_prefix", default="export/float32",
+        "--model_path_prefix", type=path_text, default="export/float32",
         help="DIR/float32 of the bundle in DIR, or DIR itself (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--device", default="cpu", type=device_of("cpu", "gpu"), help="cpu, gpu, gpu:1 (default: %(default)s)"
     )
-    parser.add_argument("--device_id", type=int, default=0, help="which GPU (default: %(default)s)")
-    parser.add_argument("--max_seq_length", type=int, help="at most the bundle's own, which is the default")
-    parser.add_argument("--batch_size", type=int, default=32, help="(default: %(default)s)")
-    parser.add_argument("--num_threads", type=int, help="of the CPU (default: the processors this process may use)")
+    parser.add_argument(
+        "--device_id", type=in_range(int, DEVICE_NUMBER), default=0, help="which GPU (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max_seq_length", type=in_range(int, SEQUENCE_LENGTH), help="at most the bundle's own, which is the default"
+    )
+    parser.add_argument("--batch_size", type=in_range(int, BATCH_SIZE), default=32, help="(default: %(default)s)")
+    parser.add_argument(
+        "--num_threads", type=in_range(int, THREADS), help="of the CPU (default: the processors this process may use)"
+    )
     parser.add_argument("--use_quantize", action="store_true", help="INT8: the bundle's, or made now; CPU only")
     parser.add_argument("--use_fp16", action="store_true", help="FP16: the bundle's, or made now; GPU only")
     parser.add_argument(
-        "--threshold", type=float, help="probability that a label has to be above (default: the bundle's thresholds)"
+        "--threshold",
+        type=in_range(float, SHARE),
+        help="probability that a label has to be above (default: the bundle's thresholds)",
     )
-    parser.add_argument("--dataset_dir", help=f"directory with {UNLABELLED_FILE}; built-in texts without it")
+    parser.add_argument(
+        "--dataset_dir", type=path_text, help=f"directory with {UNLABELLED_FILE}; built-in texts without it"
+    )
     add_reading_arguments(parser)
-    parser.add_argument("--label_file", default=LABEL_FILE, help="its label file (default: %(default)s)")
+    parser.add_argument(
+        "--label_file", type=path_text, default=LABEL_FILE, help="its label file (default: %(default)s)"
+    )
     parser.add_argument("--perf", action="store_true", help="print speed and F1 on a labelled file of --dataset_dir")
     parser.add_argument("--perf_dataset", default="dev", choices=("dev", "test"), help="(default: %(default)s)")
+    parser.add_argument(
+        "--no_verify", action="store_true", help="do not compare the checksums of the bundle's files when it is opened"
+    )
     add_guide_flags(parser, "multi_label/deploy/predictor/infer.py")
     return parser
 
@@ -71,9 +88,7 @@ def main(argv: Sequence[str]) -> None:
     args.device, card = split_device(args.device)
     args.device_id = args.device_id if card is None else card
     with exit_on_toolkit_error(parser.prog):
-        if args.batch_size < 1:
-            raise ConfigError(f"--batch_size is {args.batch_size}: it must be at least 1")
-        bundle = find_bundle(args.model_path_prefix)
+        bundle = find_bundle(args.model_path_prefix, not args.no_verify)
         if args.perf and not args.dataset_dir:
             raise ConfigError(
                 f"--perf needs --dataset_dir, a directory with {args.perf_dataset}.txt and {args.label_file}"
@@ -90,6 +105,7 @@ def main(argv: Sequence[str]) -> None:
         predictor = Predictor(
             bundle.directory, args.device, args.num_threads, precision_of(args), args.max_seq_length,
             gpu=GpuOptions(args.device_id) if args.device == "gpu" else None, threshold=args.threshold,
+            verify=not args.no_verify,
         )  # fmt: skip
         skipped = skipped_notice(rows)
         for message in (*bundle.info.warnings, *([skipped] if skipped else [])):

@@ -21,13 +21,13 @@ SINGLE_TEXTS = 100  # asked one by one, to see how long one text takes
 MEASURED_SECONDS = 1.0  # all texts are predicted again until that much time is measured
 
 
-def find_bundle(model_path_prefix: str) -> Bundle:
+def find_bundle(model_path_prefix: str, verify: bool = True) -> Bundle:
     """The bundle in DIR of `DIR/float32`, or in the directory that is named itself.
 
     Raises BundleError where there is none, ConfigError where it is one for another task.
     """
     path = Path(model_path_prefix)
-    bundle = read_bundle(path if path.is_dir() else path.parent)
+    bundle = read_bundle(path if path.is_dir() else path.parent, verify)
     if bundle.info.task != "multi_label":
         raise ConfigError(
             f"{bundle.directory} is a bundle for the task '{bundle.info.task}': "

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.inference.console import EXAMPLES, show_labels
 from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.paths import utf8_text
 from ernie_toolkit.triton.client import ask, connect
 from ernie_toolkit.triton.interface import interface_of
 
@@ -19,7 +20,7 @@ from ernie_toolkit.triton.interface import interface_of
 def main(argv: Sequence[str]) -> None:
     """Parse arguments, ask, print the labels of each text."""
     parser = OneLineParser(prog="seqcls_grpc_client.py", description=__doc__)
-    parser.add_argument("--url", default="localhost:8001", help="gRPC address (default: %(default)s)")
+    parser.add_argument("--url", type=utf8_text, default="localhost:8001", help="gRPC address (default: %(default)s)")
     parser.add_argument("--text", nargs="+", default=EXAMPLES["multi_label"], help="(default: built-in examples)")
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
