@@ -185,10 +185,12 @@ def _read_journal(path: Path) -> dict[str, list[str]]:
     """A journal, whose names lead nowhere else: directories come from others too. Raises DataError."""
     remedy = f"delete {path.parent}"
     raw = read_json_object(path, DataError, remedy)
-    journal = {key: raw.get(key) for key in ("replace", "remove")}
-    for names in journal.values():
+    journal: dict[str, list[str]] = {}
+    for key in ("replace", "remove"):
+        names = raw.get(key)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataError(f"{path}: not a journal of the toolkit, it has no lists of names: {remedy}")
+            raise DataError(f"{path}: not a journal of the toolkit, it has no list '{key}' of names: {remedy}")
+        journal[key] = names
     inside = os.path.realpath(path.parent.parent)
     for name in (*journal["replace"], *journal["remove"]):
         target = os.path.realpath((path.parent.parent / name).parent)
