@@ -119,8 +119,9 @@ class Predictor(BundlePredictor):
     """Answers for texts from an exported bundle, on ONNX Runtime.
 
     `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32", "int8" or
-    "fp16". `gpu`: how a GPU is used. The rest as `BundlePredictor`. An object may be used by several threads at
-    once. Raises BundleError, ConfigError or DeviceError (see `read_bundle`, `open_session`).
+    "fp16". `gpu`: how a GPU is used. `memory_pattern`: see `model_session`. The rest as `BundlePredictor`. An object
+    may be used by several threads at once. Raises BundleError, ConfigError or DeviceError (see `read_bundle`,
+    `open_session`).
     """
 
     def __init__(
@@ -133,10 +134,11 @@ class Predictor(BundlePredictor):
         limits: dict[str, int] | None = None,
         gpu: GpuOptions | None = None,
         threshold: float | None = None,
+        memory_pattern: bool = True,
     ) -> None:
         bundle = read_bundle(bundle_dir)
         with_threshold(limited(bundle.info, max_seq_length, limits), threshold)  # before a session of seconds is opened
-        self.session = open_session(bundle, device, num_threads, precision, gpu)
+        self.session = open_session(bundle, device, num_threads, precision, gpu, memory_pattern)
         names = list(bundle.info.outputs)
         run: Run = partial(self.session.run, names)
         if device == "gpu":

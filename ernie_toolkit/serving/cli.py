@@ -12,7 +12,7 @@ from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.inference.console import MODEL_PATHS
 from ernie_toolkit.inference.packages import packages_of
-from ernie_toolkit.serving.options import MODEL_NAMES, PRECISIONS, ServingOptions
+from ernie_toolkit.serving.options import HOST, KEY_VARIABLE, MODEL_NAMES, PRECISIONS, ServingOptions
 
 ARGUMENTS_VARIABLE = "ERNIE_SERVING_ARGS"
 PORT = 8189  # SimpleServing's
@@ -24,7 +24,7 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
     default = ServingOptions(task, MODEL_PATHS[task])
     parser = OneLineParser(prog=Path(sys.argv[0]).name, description=description)
     parser.add_argument("--model_path", default=default.model_path, help="bundle (default: %(default)s)")
-    parser.add_argument("--host", default="0.0.0.0", help="(default: %(default)s)")
+    parser.add_argument("--host", default=HOST, help="0.0.0.0 for all addresses (default: %(default)s)")
     parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--precision_mode", default=default.precision, choices=PRECISIONS, help="(default: fp32)")
     parser.add_argument(
@@ -34,16 +34,32 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=default.workers, help="processes (default: %(default)s)")
     numbers: dict[str, tuple[type, str]] = {
         "max_batch_size": (int, "rows of a batch"),
+        "max_batch_tokens": (int, "tokens of a batch of several rows"),
         "max_wait_ms": (float, "how long a request waits for others to share its batch, while one is computed"),
         "queue_size": (int, "requests a worker holds; one more is answered 503"),
         "max_texts": (int, "texts of a request"),
         "max_rows": (int, "windows that the texts of a request make"),
         "max_body_bytes": (int, "bytes of a request's body"),
+        "max_pending_bytes": (int, "bytes of the bodies of all requests not answered yet; beyond, 503"),
+        "header_timeout": (float, "seconds in which a request's header must arrive"),
         "body_timeout": (float, "seconds in which a request's body must arrive"),
+        "write_timeout": (float, "seconds in which a client must take its answer"),
+        "keep_alive_timeout": (float, "seconds that a connection may be idle after an answer"),
         "stop_timeout": (int, "seconds that requests taken may still need when the server is told to stop"),
     }
     for name, (kind, meaning) in numbers.items():
         parser.add_argument(f"--{name}", type=kind, default=getattr(default, name), help=f"{meaning} (%(default)s)")
+    parser.add_argument(
+        "--max_connections", type=int, help="connections of each worker (default: 1000, or as `ulimit -n` allows)"
+    )
+    parser.add_argument(
+        "--allowed_hosts", nargs="+", default=(), metavar="NAME", help="names that a request's Host may have; "
+        "*.example.com for all below (default: any)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--api_key",
+        help=f"what requests have to show; better in ${KEY_VARIABLE}, since arguments can be seen by others",
+    )
     parser.add_argument("--access_log", action="store_true", help="a line for each request")
     add_guide_flags(parser, "deploy/simple_serving/server_seq_cls.py")  # all servers have the same
     return parser
@@ -54,6 +70,8 @@ def options_of(task: str, args: argparse.Namespace) -> ServingOptions:
     settings: dict[str, Any] = dict(vars(args))
     for name in ("host", "port", "access_log"):
         del settings[name]
+    settings["allowed_hosts"] = tuple(args.allowed_hosts)
+    settings["api_key"] = os.environ.get(KEY_VARIABLE) if args.api_key is None else args.api_key
     return ServingOptions(task, precision=settings.pop("precision_mode"), **settings)
 
 

@@ -15,11 +15,15 @@ from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.predictor import bundle_task, limited, with_threshold
 from ernie_toolkit.serving.batcher import Batcher, QueueFullError
 from ernie_toolkit.serving.bounds import least_windows
+from ernie_toolkit.serving.memory import Trimmer, steady_run, tune_allocator
 from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
 from ernie_toolkit.serving.wire import PAIR_FORMATS, RequestError, Settings, WireRequest, parse_request, result_of
 from ernie_toolkit.tasks import Task
 
 T = TypeVar("T")
+# A text takes some hundred times its bytes when it is cut into windows: of requests with larger bodies, only a few are
+# worked on at once, while the others wait as bytes.
+LARGE_BODY = 16 << 10
 
 
 def open_predictor(options: ServingOptions) -> Predictor:
@@ -34,7 +38,8 @@ def open_predictor(options: ServingOptions) -> Predictor:
             f"{options.model_path} is a bundle for the task '{info.task}', this server's is '{options.task}': "
             "change one of the two"
         )
-    predictor = Predictor(options.model_path, num_threads=1, precision=options.precision)
+    predictor = Predictor(options.model_path, num_threads=1, precision=options.precision, memory_pattern=False)
+    predictor.compute = steady_run(predictor.session, predictor.bundle.info.outputs)
     predictor.predict(examples_of(info))
     return predictor
 
@@ -55,14 +60,17 @@ class Service:
         self, options: ServingOptions, on_batch: Callable[[int, int], None] = lambda rows, requests: None
     ) -> None:
         self.options = options
+        tune_allocator()
         self._predictor = open_predictor(options)
         self._batcher = Batcher(
             lambda rows: self._predictor.run(rows, len(rows)),
-            options.threads, options.max_batch_size, options.max_wait_ms / 1000, on_batch,
+            options.threads, options.max_batch_size, options.max_wait_ms / 1000, on_batch, options.max_batch_tokens,
         )  # fmt: skip
         self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="text")
         self.taken = 0
         """Requests taken and not yet answered."""
+        self._large = asyncio.Semaphore(options.threads + 1)
+        self._trim = Trimmer()
 
     @property
     def info(self) -> BundleInfo:
@@ -73,25 +81,39 @@ class Service:
         """Why the service cannot take a request now; None where it can."""
         if not self._batcher.alive:
             return "a thread that computes batches has ended: start the server again"
-        if self.taken >= self.options.queue_size:
+        if self.full:
             return f"{self.taken} requests are being answered, the queue is full: try again"
         return None
 
-    async def answer(self, body: bytes) -> tuple[bytes, int]:
+    @property
+    def full(self) -> bool:
+        """Whether one more request would be refused."""
+        return self.taken >= self.options.queue_size
+
+    async def answer(self, body: bytes | bytearray) -> tuple[bytes, int]:
         """The JSON answer to a request's body, and the number of texts in it.
 
         Raises RequestError (or another ToolkitError) on bad input, QueueFullError, and StoppedError when closing.
         Cancelled, it drops what is not computed yet.
         """
-        if self.taken >= self.options.queue_size:
+        if self.full:
             raise QueueFullError
         self.taken += 1
         try:
-            request, task, rows = await self._in_pool(lambda: self._read(body))
-            logits = await asyncio.wrap_future(self._batcher.submit(rows))
-            return await self._in_pool(lambda: self._write(request, task, rows, logits)), len(request.inputs)
+            if len(body) <= LARGE_BODY:
+                return await self._answer(body)
+            async with self._large:
+                try:
+                    return await self._answer(body)
+                finally:
+                    self._pool.submit(self._trim)
         finally:
             self.taken -= 1
+
+    async def _answer(self, body: bytes | bytearray) -> tuple[bytes, int]:
+        request, task, rows = await self._in_pool(lambda: self._read(bytes(body)))
+        logits = await asyncio.wrap_future(self._batcher.submit(rows))
+        return await self._in_pool(lambda: self._write(request, task, rows, logits)), len(request.inputs)
 
     def close(self) -> None:
         """Finish what was taken, then end all threads."""
