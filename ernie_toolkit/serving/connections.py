@@ -10,6 +10,8 @@ from typing import Protocol
 
 logger = logging.getLogger("uvicorn.error")
 SWEEP_SECONDS = 1.0
+# A connection has this long to send a request, or the next one, whatever the crowd.
+GRACE_SECONDS = 0.25
 
 
 class Connection(Protocol):
@@ -51,9 +53,11 @@ class Refusals:
 class Connections:
     """The open connections, used from one event loop.
 
-    Where there are `limit` of them, a new one takes the place of the one that has waited longest without a request, and
-    else of the one that is idle longest after an answer; where each has a request that is being answered, there is no
-    room. `on_sweep` is told the number of connections and the bytes unsent about once a second.
+    Where there are `limit` of them, a new one takes the place of the oldest of the largest group among those that are
+    silent, those with a part of a request, and those idle after an answer, which count half: a flood of one kind makes
+    room for others, and not others for it. None of them goes within `GRACE_SECONDS`. Where nearly all have a request
+    that is being answered, there is no room. `on_sweep` is told the number of connections and the bytes unsent about
+    once a second.
     """
 
     def __init__(self, limit: int, refusals: Refusals, on_sweep: Callable[[int, int], None]) -> None:
@@ -61,9 +65,23 @@ class Connections:
         self._limit = limit
         self._on_sweep = on_sweep
         self._open: set[Connection] = set()
-        # Both in the order in which they came here; of those with a request under way, neither knows.
-        self._waiting: dict[Connection, None] = {}
-        self._idle: dict[Connection, None] = {}
+        # Each with when they came here, in that order; those with a whole header, until it is answered, are in none.
+        self._silent: dict[Connection, float] = {}
+        self._begun: dict[Connection, float] = {}
+        self._idle: dict[Connection, float] = {}
+
+    def _next_to_go(self) -> tuple[dict[Connection, float], str]:
+        """The group whose oldest makes room for a new one, and its name; it may be empty."""
+        groups = ((2, self._silent, "silent"), (2, self._begun, "half a header"), (1, self._idle, "idle"))
+        _, group, name = max(groups, key=lambda entry: entry[0] * len(entry[1]))
+        return group, name
+
+    def delay(self) -> float:
+        """Seconds until there is room for a new one; 0 where there is none in sight, too."""
+        group, _ = self._next_to_go()
+        if len(self._open) < self._limit or len(group) < self._limit // 8:
+            return 0.0
+        return max(0.0, next(iter(group.values()), 0.0) + GRACE_SECONDS - time.monotonic())
 
     def admit(self, connection: Connection) -> bool:
         """Take a new one in, if need be for another; False where there is no room."""
@@ -71,18 +89,24 @@ class Connections:
             self.refusals.count("too many connections")
             return False
         self._open.add(connection)
-        self._waiting[connection] = None
+        self._silent[connection] = time.monotonic()
         return True
 
+    def begun(self, connection: Connection) -> None:
+        """The first bytes of a request have come."""
+        self.busy(connection)
+        if connection in self._open:
+            self._begun[connection] = time.monotonic()
+
     def busy(self, connection: Connection) -> None:
-        """A request of it has come."""
-        self._waiting.pop(connection, None)
-        self._idle.pop(connection, None)
+        """A request has come, its header at least."""
+        for group in (self._silent, self._begun, self._idle):
+            group.pop(connection, None)
 
     def idle(self, connection: Connection) -> None:
         """Its request is answered."""
         if connection in self._open:
-            self._idle[connection] = None
+            self._idle[connection] = time.monotonic()
 
     def remove(self, connection: Connection) -> None:
         """It is closed."""
@@ -90,17 +114,14 @@ class Connections:
         self.busy(connection)
 
     def _make_room(self) -> bool:
-        for group, reason in (
-            (self._waiting, "closed for another, no request"),
-            (self._idle, "closed for another, idle"),
-        ):
-            oldest = next(iter(group), None)
-            if oldest is not None:
-                self.refusals.count(reason)
-                self.remove(oldest)
-                oldest.abort()
-                return True
-        return False
+        group, name = self._next_to_go()
+        oldest, since = next(iter(group.items()), (None, 0.0))
+        if oldest is None or time.monotonic() - since < GRACE_SECONDS:
+            return False
+        self.refusals.count(f"closed for another, {name}")
+        self.remove(oldest)
+        oldest.abort()
+        return True
 
     def starved(self) -> None:
         """There was no descriptor for a connection: the process has fewer than its limit says."""

@@ -13,12 +13,16 @@ from typing import Any, Protocol, cast
 
 # Accepted before what has been accepted is read: a client that has sent its request is then known as one that has.
 AT_ONCE = 32
+READ_BYTES = 1 << 16
 PAUSE_SECONDS = 0.2  # without descriptors, until the next try
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Guarded(Protocol):
     """A protocol that says for itself whether there is room for it."""
+
+    def delay(self) -> float:
+        """Seconds to wait before one more is accepted."""
 
     def admit(self) -> bytes | None:
         """None where there is room, else what to tell the client before it is cut off."""
@@ -73,30 +77,34 @@ class Listener:
 
     def _accept(self, sock: socket.socket) -> None:
         for _ in range(AT_ONCE):
+            protocol = self._make()
+            guarded = cast(Guarded, protocol)
+            delay = guarded.delay()
+            if delay > 0:  # the others wait in the backlog
+                self._pause(delay)
+                return
             try:
                 connection, _ = sock.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
                 if error.errno in EXHAUSTED:
-                    self._pause()
+                    guarded.starved()
+                    self._pause(PAUSE_SECONDS)
                     return
                 continue  # the client is gone already (accept(2): such errors belong to the one connection)
             connection.setblocking(False)
-            self._take(connection)
-
-    def _take(self, connection: socket.socket) -> None:
-        protocol = self._make()
-        refusal = cast(Guarded, protocol).admit()
-        if refusal is not None:
-            with contextlib.suppress(OSError):  # a client that has gone needs no reason
+            refusal = guarded.admit()
+            if refusal is None:
+                task = self._loop.create_task(self._start(protocol, connection))
+                self._starting.add(task)
+                task.add_done_callback(self._starting.discard)
+                continue
+            with contextlib.suppress(OSError):  # a client that has gone, or not sent yet, needs no more
                 connection.send(refusal)
                 connection.shutdown(socket.SHUT_WR)
+                connection.recv(READ_BYTES)  # unread, it would have the system take the refusal back
             connection.close()
-            return
-        task = self._loop.create_task(self._start(protocol, connection))
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
 
     async def _start(self, protocol: asyncio.BaseProtocol, connection: socket.socket) -> None:
         try:
@@ -105,12 +113,11 @@ class Listener:
             connection.close()
             cast(Guarded, protocol).withdraw()
 
-    def _pause(self) -> None:
-        cast(Guarded, self._make()).starved()
+    def _pause(self, seconds: float) -> None:
         for sock in self._listening:
             self._loop.remove_reader(sock.fileno())
         if self._paused is None:
-            self._paused = self._loop.call_later(PAUSE_SECONDS, self._resume)
+            self._paused = self._loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
         self._paused = None

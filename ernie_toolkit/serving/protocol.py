@@ -4,6 +4,7 @@ An application has to give its `Connections` and its options in the lifespan's s
 """
 
 import json
+import logging
 import time
 from typing import Any
 
@@ -19,6 +20,11 @@ HEADER_BYTES = 16 << 10
 DISCARDED_BYTES = 64 << 20
 # An application that waits for a body answers 408 itself; this much later the connection is closed in any case.
 GRACE_SECONDS = 2.0
+
+
+def is_not_counted(record: logging.LogRecord) -> bool:
+    """False for uvicorn's line about each request that is none: `Refusals` counts them and says how many."""
+    return record.msg != "Invalid HTTP request received."
 
 
 def plain_answer(status: int, reason: str) -> bytes:
@@ -38,6 +44,7 @@ class GuardedProtocol(H11Protocol):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
+        self.logger.addFilter(is_not_counted)  # once only, however often it is said
         self.conn = StrictConnection(h11.SERVER, HEADER_BYTES)
         self._table: Connections = self.app_state["connections"]
         self._options: ServingOptions = self.app_state["options"]
@@ -48,6 +55,10 @@ class GuardedProtocol(H11Protocol):
         self._discarded = 0
         self._aborted = False
         self._ended = False
+
+    def delay(self) -> float:
+        """See `listener.Guarded`."""
+        return self._table.delay()
 
     def admit(self) -> bytes | None:
         """See `listener.Guarded`."""
@@ -80,9 +91,11 @@ class GuardedProtocol(H11Protocol):
         if self._ended:
             self._discard(data)
             return
-        if self._answered is not None and self.cycle is self._answered:
+        if self.cycle is self._answered:  # both None before the first request
             if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
-                self._since = time.monotonic()
+                if self.cycle is not None:
+                    self._since = time.monotonic()
+                self._table.begun(self)
             elif self.conn.their_state is h11.SEND_BODY:
                 self._discard(data)
         super().data_received(data)
@@ -145,10 +158,10 @@ class GuardedProtocol(H11Protocol):
         elif now - self._unsent_since > self._options.write_timeout:
             return "an answer was not taken in time"
         elapsed = now - self._since
-        answered = self.cycle is None or self.cycle is self._answered
+        answered = self.cycle is self._answered
         if self.conn.their_state is h11.IDLE and answered:
             # Between requests, without a byte of the next, uvicorn's own keep-alive timer counts.
-            waits = self.cycle is None or self.timeout_keep_alive_task is None
+            waits = self.cycle is None or self.conn.trailing_data[0]
             return "a header did not arrive in time" if waits and elapsed > self._options.header_timeout else None
         late = elapsed > self._options.body_timeout + GRACE_SECONDS
         if self.conn.their_state is h11.SEND_BODY and answered and late:
@@ -175,7 +188,7 @@ class GuardedProtocol(H11Protocol):
         self._unset_keepalive_if_required()
         self.transport.write(plain_answer(status, reason))
         self.transport.write_eof()
-        if self.cycle is not None and self.cycle is not self._answered:
+        if self.cycle is not self._answered:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.loop.call_later(GRACE_SECONDS, self.abort)
