@@ -210,6 +210,9 @@ def create_app(options: ServingOptions) -> ASGIApp:
         budget.unsent = unsent
         metrics.connections.set(connections)
         metrics.pending_bytes.set(budget.held + unsent)
+        if budget.freed:
+            budget.freed = 0
+            service.give_memory_back()
 
     model_path = "/" + MODEL_NAMES[options.task]
 

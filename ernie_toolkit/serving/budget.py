@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import Request
 
+from ernie_toolkit.serving.memory import LARGE_BODY
+
 
 class BodyTooLargeError(Exception):
     """A request's body has more bytes than it may have."""
@@ -24,6 +26,8 @@ class ByteBudget:
         """Bytes of bodies that arrive, or whose requests are not answered yet."""
         self.unsent = 0
         """Bytes of answers that clients have not taken, as last counted."""
+        self.freed = 0
+        """Bytes of large bodies that were let go, to be set to 0 by who gives their memory back."""
 
     @asynccontextmanager
     async def body(self, request: Request, limit: int, seconds: float) -> AsyncIterator[bytearray]:
@@ -38,16 +42,21 @@ class ByteBudget:
             yield content
         finally:
             self.held -= len(content)
+            if len(content) > LARGE_BODY:
+                self.freed += len(content)
+            # Errors and the frames that they hold refer to each other, and so to the body, until Python looks for such.
+            content.clear()
 
     async def _read(self, request: Request, content: bytearray, limit: int) -> None:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             raise BodyTooLargeError
         async for part in request.stream():
-            if len(content) + len(part) > limit:
-                raise BodyTooLargeError
+            size = len(part)
             # Counted as they arrive, not as declared: a header alone must not take the room of others.
-            if self.held + self.unsent + len(part) > self.limit:
-                raise BudgetSpentError
-            self.held += len(part)
-            content += part
+            if len(content) + size <= limit and self.held + self.unsent + size <= self.limit:
+                self.held += size
+                content += part
+                continue
+            del part
+            raise BodyTooLargeError if len(content) + size > limit else BudgetSpentError

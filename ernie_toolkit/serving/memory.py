@@ -2,7 +2,7 @@
 
 import ctypes
 import functools
-import time
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +15,8 @@ MMAPPED_BYTES = 1 << 20
 ARENAS = 2
 # A batch with more tokens gives its memory back when it is computed; those below keep theirs, which is faster.
 KEPT_TOKENS = 2048
-TRIM_SECONDS = 1.0
+LARGE_BODY = 16 << 10
+"""Bytes of a request's body from which on its memory is looked after."""
 
 
 def tune_allocator() -> bool:
@@ -27,19 +28,12 @@ def tune_allocator() -> bool:
     return all(mallopt(name, value) for name, value in settings)
 
 
-class Trimmer:
-    """Gives freed memory back, at most once in `TRIM_SECONDS`; nothing where the C library is not glibc."""
-
-    def __init__(self) -> None:
-        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        self._last = time.monotonic()
-
-    def __call__(self) -> None:
-        """Give back what is free now; takes milliseconds, so not in an event loop."""
-        now = time.monotonic()
-        if self._trim is not None and now - self._last >= TRIM_SECONDS:
-            self._last = now
-            self._trim(0)
+def give_back() -> None:
+    """Return what is free to the system; takes milliseconds, so not in an event loop."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # glibc's alone
+        trim(0)
 
 
 def steady_run(session: Any, names: Sequence[str]) -> Callable[[Mapping[str, np.ndarray]], Sequence[np.ndarray]]:

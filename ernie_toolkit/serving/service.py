@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +16,12 @@ from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.predictor import bundle_task, limited, with_threshold
 from ernie_toolkit.serving.batcher import Batcher, QueueFullError
 from ernie_toolkit.serving.bounds import least_windows
-from ernie_toolkit.serving.memory import Trimmer, steady_run, tune_allocator
+from ernie_toolkit.serving.memory import LARGE_BODY, give_back, steady_run, tune_allocator
 from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
 from ernie_toolkit.serving.wire import PAIR_FORMATS, RequestError, Settings, WireRequest, parse_request, result_of
 from ernie_toolkit.tasks import Task
 
 T = TypeVar("T")
-# A text takes some hundred times its bytes when it is cut into windows: of requests with larger bodies, only a few are
-# worked on at once, while the others wait as bytes.
-LARGE_BODY = 16 << 10
 
 
 def open_predictor(options: ServingOptions) -> Predictor:
@@ -67,10 +65,14 @@ class Service:
             options.threads, options.max_batch_size, options.max_wait_ms / 1000, on_batch, options.max_batch_tokens,
         )  # fmt: skip
         self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="text")
+        # What is loaded by now stays: collections need not look at it.
+        gc.collect()
+        gc.freeze()
         self.taken = 0
         """Requests taken and not yet answered."""
+        # A text takes some hundred times its bytes when it is cut into windows: of requests with large bodies, only a
+        # few are worked on at once, while the others wait as bytes.
         self._large = asyncio.Semaphore(options.threads + 1)
-        self._trim = Trimmer()
 
     @property
     def info(self) -> BundleInfo:
@@ -103,10 +105,7 @@ class Service:
             if len(body) <= LARGE_BODY:
                 return await self._answer(body)
             async with self._large:
-                try:
-                    return await self._answer(body)
-                finally:
-                    self._pool.submit(self._trim)
+                return await self._answer(body)
         finally:
             self.taken -= 1
 
@@ -114,6 +113,10 @@ class Service:
         request, task, rows = await self._in_pool(lambda: self._read(bytes(body)))
         logits = await asyncio.wrap_future(self._batcher.submit(rows))
         return await self._in_pool(lambda: self._write(request, task, rows, logits)), len(request.inputs)
+
+    def give_memory_back(self) -> None:
+        """Return to the system what large requests took, soon."""
+        self._pool.submit(give_back)
 
     def close(self) -> None:
         """Finish what was taken, then end all threads."""
