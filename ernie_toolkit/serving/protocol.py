@@ -15,7 +15,6 @@ from ernie_toolkit.serving.connections import Connections
 from ernie_toolkit.serving.framing import StrictConnection
 from ernie_toolkit.serving.options import ServingOptions
 
-HEADER_BYTES = 16 << 10
 # A body that nobody reads, because the request is answered already, is thrown away up to this many bytes.
 DISCARDED_BYTES = 64 << 20
 # An application that waits for a body answers 408 itself; this much later the connection is closed in any case.
@@ -45,7 +44,7 @@ class GuardedProtocol(H11Protocol):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.logger.addFilter(is_not_counted)  # once only, however often it is said
-        self.conn = StrictConnection(h11.SERVER, HEADER_BYTES)
+        self.conn = StrictConnection()
         self._table: Connections = self.app_state["connections"]
         self._options: ServingOptions = self.app_state["options"]
         self._since = time.monotonic()
