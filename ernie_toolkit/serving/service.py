@@ -16,12 +16,14 @@ from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.predictor import bundle_task, limited, with_threshold
 from ernie_toolkit.serving.batcher import Batcher, QueueFullError
 from ernie_toolkit.serving.bounds import least_windows
+from ernie_toolkit.serving.gate import Gate
 from ernie_toolkit.serving.memory import LARGE_BODY, give_back, steady_run, tune_allocator
 from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
 from ernie_toolkit.serving.wire import PAIR_FORMATS, RequestError, Settings, WireRequest, parse_request, result_of
 from ernie_toolkit.tasks import Task
 
 T = TypeVar("T")
+SMALL_BYTES = 256 << 10
 
 
 def open_predictor(options: ServingOptions) -> Predictor:
@@ -70,9 +72,9 @@ class Service:
         gc.freeze()
         self.taken = 0
         """Requests taken and not yet answered."""
-        # A text takes some hundred times its bytes when it is cut into windows: of requests with large bodies, only a
-        # few are worked on at once, while the others wait as bytes.
-        self._large = asyncio.Semaphore(options.threads + 1)
+        # A text takes some three hundred times its bytes when it is cut into windows: only so many bytes are worked on
+        # at once, while other requests wait as bytes. The large ones do not hold up the small.
+        self._small, self._large = Gate(SMALL_BYTES), Gate(options.max_body_bytes)
 
     @property
     def info(self) -> BundleInfo:
@@ -102,9 +104,7 @@ class Service:
             raise QueueFullError
         self.taken += 1
         try:
-            if len(body) <= LARGE_BODY:
-                return await self._answer(body)
-            async with self._large:
+            async with (self._large if len(body) > LARGE_BODY else self._small).passed(len(body)):
                 return await self._answer(body)
         finally:
             self.taken -= 1

@@ -68,11 +68,11 @@ def test_idle_connections_shut_nobody_out(python: Path, bundles: dict[str, Path]
     log = tmp_path / "log"
     with serving(python, "seq_cls", bundles["seq_cls"], log, *options, descriptors=DESCRIPTORS) as server:
         wait_for(lambda: server.server.output().count("ready:") == workers)
-        with Squatters(server.port, idle=400 * workers, slow=50) as squatters, ThreadPoolExecutor(8) as pool:
-            wait_for(lambda: squatters.closed > 100)
-            for result in pool.map(lambda _: server.result(data_of("seq_cls")), range(100)):
+        with Squatters(server.port, idle=250 * workers, slow=30) as squatters, ThreadPoolExecutor(8) as pool:
+            wait_for(lambda: squatters.closed > 50)
+            for result in pool.map(lambda _: server.result(data_of("seq_cls")), range(60)):
                 assert len(result["label"]) == len(INPUTS["seq_cls"])
-            assert refused(server, "closed for another, silent") > 100
+            assert refused(server, "closed for another, silent") > 50
             assert refused(server, "no descriptor") == 0
             assert server.figures()["ernie_serving_connections"] <= workers * (DESCRIPTORS - 128)
         lines = server.server.output().splitlines()
@@ -162,22 +162,21 @@ def test_bodies_still_arriving_share_one_budget(server: HttpServer) -> None:
     assert server.post(BODY.ljust(1 << 20)).status == 200
 
 
-def test_memory_of_large_requests_is_given_back(python: Path, slow_bundle: Path, tmp_path: Path) -> None:
-    options = ("--num_threads", 1, "--max_rows", 10**6)
-    large = {"text": ["记者在枫坪村见到了教师秦昭岫。" * 60] * 100}
-    with serving(python, "token_cls", slow_bundle, tmp_path / "log", *options) as server:
-        for _ in range(3):
-            server.result({"text": "有人吗"})
+def test_memory_of_large_requests_is_given_back(python: Path, bundles: dict[str, Path], tmp_path: Path) -> None:
+    large = {"text": ["记者在枫坪村见到了教师秦昭岫。" * 60] * 30}
+    path = NAMES["token_cls"]
+    with serving(python, "token_cls", bundles["token_cls"], tmp_path / "log", "--num_threads", 1) as server:
+        server.result({"text": "有人吗"})
         before = memory(server)
-        with ThreadPoolExecutor(8) as pool:
-            for result in pool.map(lambda _: server.result(large), range(8)):
-                assert len(result["tokens_label"]) == 100
-        half = post_bytes(NAMES["token_cls"], b" " * (1 << 20))[:-1]
-        with connections(server.port, 100, half):
+        with ThreadPoolExecutor(4) as pool:
+            for result in pool.map(lambda _: server.result(large), range(4)):
+                assert len(result["tokens_label"]) == 30
+        # Twice what may be held at once: the others are answered 503, and heard out.
+        with connections(server.port, 128, post_bytes(path, b" " * (1 << 20))[:-1]):
             wait_for(lambda: server.figures()["ernie_serving_pending_bytes"] > 60 << 20)
-            assert memory(server) - before < 64 * 1.05 + 100
+            assert memory(server) - before < 64 * 1.05 + 110
         wait_for(lambda: server.figures()["ernie_serving_pending_bytes"] == 0)
-        wait_for(lambda: memory(server) - before < 60)
+        wait_for(lambda: memory(server) - before < 64)
 
 
 @pytest.mark.parametrize("task", list(SCRIPTS))
@@ -189,9 +188,9 @@ def test_a_mixed_campaign_crosses_no_answers(
         raised_descriptors(4096),
         serving(python, task, bundle, tmp_path / "log", descriptors=DESCRIPTORS) as server,
     ):
-        tally, closed = campaign(server, requests=1200, threads=24, idle=200, slow=20)
+        tally, closed = campaign(server, requests=800, threads=24, idle=160, slow=20)
         assert not tally.wrong and not tally.unexpected and not tally.lost, (tally.wrong, tally.unexpected, tally.lost)
-        assert closed > 0 and tally.statuses[200] > 600
+        assert closed > 0 and tally.statuses[200] > 400
         assert not any(status >= 500 and status != 503 for status in tally.statuses)
         output = server.server.output()
         assert "Traceback" not in output and len(output.splitlines()) < 200
