@@ -300,16 +300,18 @@ def soak(server: Server, load: Load, args: Any, tally: Tally) -> dict[str, float
     """Load without a break; memory after warming up and at the end."""
     with clients(load, args.clients, tally):
         time.sleep(args.warm_up)
-        memory = [server.memory()]
+        memory, at_minutes = [server.memory()], dict[str, float]()
         started = tally.answered, time.monotonic()
         while time.monotonic() - started[1] < args.seconds:
             time.sleep(1)
             memory.append(server.memory())
+            for minutes in MINUTES:
+                if time.monotonic() - started[1] >= 60 * minutes:
+                    at_minutes.setdefault(f"memory after {minutes} min, MB", memory[-1])
         rate = (tally.answered - started[0]) / (time.monotonic() - started[1])
     half = len(memory) // 2
-    at = {f"memory after {minutes} min, MB": memory[60 * minutes] for minutes in MINUTES if len(memory) > 60 * minutes}
     return {
-        **at,
+        **at_minutes,
         "highest memory, MB": max(memory),
         "requests a second": rate,
         "memory after warming up, MB": memory[0],

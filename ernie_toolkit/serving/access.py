@@ -13,8 +13,8 @@ from ernie_toolkit.serving.options import ServingOptions
 
 OPEN_PATH = "/health"  # asked by what starts and watches a server, which has neither its name nor its key
 JSON_TYPE = "application/json"
-# The first is for programs, the second has a browser ask for the key as a password.
-CHALLENGE = 'Bearer, Basic realm="ERNIE: the password is the API key", charset="UTF-8"'
+# Has a browser ask for the key as a password. Programs send it as they like; Chromium looks at the first scheme alone.
+CHALLENGE = 'Basic realm="ERNIE: the password is the API key", charset="UTF-8"'
 
 
 def refusal(options: ServingOptions, method: str, path: str, headers: Headers) -> Response | None:
