@@ -52,7 +52,7 @@ SCRIPTS = {
 }  # of the others, deploy/simple_serving has them
 # Texts of a large request, and how often each repeats its words: those that are read in windows have fewer.
 LARGE_TEXTS = 100
-REPEATS = {"seq_cls": 60, "multi_label": 60, "token_cls": 12, "qa": 12}
+REPEATS = {"seq_cls": 25, "multi_label": 60, "token_cls": 12, "qa": 12}
 MINUTES = (1, 5, 10, 15)
 TOLERANCE = 1e-3
 SUBJECTS = ("记者", "临江公司", "白埠市", "球队", "工程师秦昭岫", "电动车", "游客", "银行")

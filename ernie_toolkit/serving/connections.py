@@ -10,6 +10,9 @@ from typing import Protocol
 
 logger = logging.getLogger("uvicorn.error")
 SWEEP_SECONDS = 1.0
+SILENT, HALF_HEADER, HALF_BODY, IDLE = "silent", "half a header", "half a body", "idle"
+# What may make room for a new connection, and how much each of a group counts: an idle one has been of use.
+GROUPS = {SILENT: 2, HALF_HEADER: 2, HALF_BODY: 2, IDLE: 1}
 # A connection has this long to send a request, or the next one, whatever the crowd.
 GRACE_SECONDS = 0.25
 
@@ -53,11 +56,10 @@ class Refusals:
 class Connections:
     """The open connections, used from one event loop.
 
-    Where there are `limit` of them, a new one takes the place of the oldest of the largest group among those that are
-    silent, those with a part of a request, and those idle after an answer, which count half: a flood of one kind makes
-    room for others, and not others for it. None of them goes within `GRACE_SECONDS`. Where nearly all have a request
-    that is being answered, there is no room. `on_sweep` is told the number of connections and the bytes unsent about
-    once a second.
+    Where there are `limit` of them, a new one takes the place of the oldest of the largest group (see `GROUPS`): a
+    flood of one kind makes room for others, and not others for it. None of them goes within `GRACE_SECONDS`. Where
+    nearly all have a request that is being answered, there is no room. `on_sweep` is told the number of connections and
+    the bytes unsent about once a second.
     """
 
     def __init__(self, limit: int, refusals: Refusals, on_sweep: Callable[[int, int], None]) -> None:
@@ -65,20 +67,16 @@ class Connections:
         self._limit = limit
         self._on_sweep = on_sweep
         self._open: set[Connection] = set()
-        # Each with when they came here, in that order; those with a whole header, until it is answered, are in none.
-        self._silent: dict[Connection, float] = {}
-        self._begun: dict[Connection, float] = {}
-        self._idle: dict[Connection, float] = {}
+        # Each with when they came here, in that order.
+        self._groups: dict[str, dict[Connection, float]] = {name: {} for name in GROUPS}
 
-    def _next_to_go(self) -> tuple[dict[Connection, float], str]:
-        """The group whose oldest makes room for a new one, and its name; it may be empty."""
-        groups = ((2, self._silent, "silent"), (2, self._begun, "half a header"), (1, self._idle, "idle"))
-        _, group, name = max(groups, key=lambda entry: entry[0] * len(entry[1]))
-        return group, name
+    def _next_to_go(self) -> tuple[str, dict[Connection, float]]:
+        """The group whose oldest makes room for a new one; it may be empty."""
+        return max(self._groups.items(), key=lambda entry: GROUPS[entry[0]] * len(entry[1]))
 
     def delay(self) -> float:
         """Seconds until there is room for a new one; 0 where there is none in sight, too."""
-        group, _ = self._next_to_go()
+        _, group = self._next_to_go()
         if len(self._open) < self._limit or len(group) < self._limit // 8:
             return 0.0
         return max(0.0, next(iter(group.values()), 0.0) + GRACE_SECONDS - time.monotonic())
@@ -89,32 +87,24 @@ class Connections:
             self.refusals.count("too many connections")
             return False
         self._open.add(connection)
-        self._silent[connection] = time.monotonic()
+        self.move(connection, SILENT)
         return True
 
-    def begun(self, connection: Connection) -> None:
-        """The first bytes of a request have come."""
-        self.busy(connection)
-        if connection in self._open:
-            self._begun[connection] = time.monotonic()
-
-    def busy(self, connection: Connection) -> None:
-        """A request has come, its header at least."""
-        for group in (self._silent, self._begun, self._idle):
-            group.pop(connection, None)
-
-    def idle(self, connection: Connection) -> None:
-        """Its request is answered."""
-        if connection in self._open:
-            self._idle[connection] = time.monotonic()
+    def move(self, connection: Connection, name: str | None) -> None:
+        """Put it into one of `GROUPS`, in which it stays where it is; None while its request is being answered."""
+        for other, group in self._groups.items():
+            if other != name:
+                group.pop(connection, None)
+            elif connection in self._open:
+                group.setdefault(connection, time.monotonic())
 
     def remove(self, connection: Connection) -> None:
         """It is closed."""
         self._open.discard(connection)
-        self.busy(connection)
+        self.move(connection, None)
 
     def _make_room(self) -> bool:
-        group, name = self._next_to_go()
+        name, group = self._next_to_go()
         oldest, since = next(iter(group.items()), (None, 0.0))
         if oldest is None or time.monotonic() - since < GRACE_SECONDS:
             return False
@@ -146,7 +136,10 @@ class Connections:
         async def watch() -> None:
             while True:
                 await asyncio.sleep(SWEEP_SECONDS)
-                self.sweep()
+                try:
+                    self.sweep()
+                except Exception:  # a defect of ours; the next second counts again
+                    logger.exception("connections were not swept")
 
         task = asyncio.get_running_loop().create_task(watch())
         try:

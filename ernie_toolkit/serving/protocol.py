@@ -11,7 +11,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
-from ernie_toolkit.serving.connections import Connections
+from ernie_toolkit.serving.connections import HALF_BODY, HALF_HEADER, IDLE, Connections
 from ernie_toolkit.serving.framing import StrictConnection
 from ernie_toolkit.serving.options import ServingOptions
 
@@ -94,7 +94,7 @@ class GuardedProtocol(H11Protocol):
             if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
                 if self.cycle is not None:
                     self._since = time.monotonic()
-                self._table.begun(self)
+                self._table.move(self, HALF_HEADER)
             elif self.conn.their_state is h11.SEND_BODY:
                 self._discard(data)
         super().data_received(data)
@@ -110,14 +110,15 @@ class GuardedProtocol(H11Protocol):
         before = self.cycle
         super().handle_events()
         if self.cycle is not before:
-            self._table.busy(self)
             self._discarded = 0
+        if self.cycle is not self._answered:
+            self._table.move(self, HALF_BODY if self.conn.their_state is h11.SEND_BODY else None)
 
     def on_response_complete(self) -> None:
         """The request under way is answered."""
         self._answered = self.cycle
         self._since = time.monotonic()
-        self._table.idle(self)
+        self._table.move(self, IDLE)
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
