@@ -2,18 +2,21 @@
 
     python benchmarks/serving_soak.py --model_path best_models/tnews/export
     python benchmarks/serving_soak.py --model_path best_models/tnews/export --restart
+    python benchmarks/serving_soak.py --model_path best_models/tnews/export --seconds 900 --large 0.02
 
 Starts the bundle's server of deploy/simple_serving, with this Python or that of --python. --clients threads keep a
 connection each and ask, one request after the other, for one to four inputs drawn from a set that was answered
 before; each answer is compared with the one given then. --malformed of the requests are broken in one of several
 ways and must be refused for what they are. Prints the requests by status, how many answers were wrong, and how much
-the memory of the server's processes grew from the end of --warm_up on. With --restart the server is killed (SIGKILL)
+the memory of the server's processes grew from the end of --warm_up on. --large of the requests have a hundred long
+texts each, and their answers are compared too. With --restart the server is killed (SIGKILL)
 in mid-load and started again, several times; well-formed requests are then asked by the client that the toolkit ships
 (`serving.client.post`), which tries again until it is answered. Exit code 1 where an answer was wrong or lost, or a
 status unexpected.
 """
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import random
@@ -40,7 +43,17 @@ INPUTS = 200
 RETRIES = 40
 LOST_CONNECTION = (OSError, http.client.HTTPException)
 # What belongs to one input in a result, by task, and the largest difference of a confidence that shares a batch.
-FIELDS = {"seq_cls": ("label", "confidence"), "token_cls": ("value", "tokens_label"), "qa": ("answer", "start", "end")}
+FIELDS = {
+    "seq_cls": ("label", "confidence"), "token_cls": ("value", "tokens_label"), "qa": ("answer", "start", "end"),
+    "multi_label": ("label", "confidence"),
+}  # fmt: skip
+SCRIPTS = {
+    "multi_label": "multi_label/deploy/simple_serving/server.py"
+}  # of the others, deploy/simple_serving has them
+# Texts of a large request, and how often each repeats its words: those that are read in windows have fewer.
+LARGE_TEXTS = 100
+REPEATS = {"seq_cls": 25, "multi_label": 60, "token_cls": 12, "qa": 12}
+MINUTES = (1, 5, 10, 15)
 TOLERANCE = 1e-3
 SUBJECTS = ("记者", "临江公司", "白埠市", "球队", "工程师秦昭岫", "电动车", "游客", "银行")
 VERBS = ("宣布", "见到了", "取消", "打算建设", "提前公布", "再次参观", "申请", "研究")
@@ -222,6 +235,9 @@ class Load:
     expected: list[list[Any]]
     malformed: float
     patient: bool
+    large: float = 0.0
+    large_data: dict[str, list[str]] = field(default_factory=dict)
+    large_expected: list[list[Any]] = field(default_factory=list)
 
 
 def client_thread(load: Load, seed: int, stop: threading.Event, give_up: threading.Event, tally: Tally) -> None:
@@ -231,15 +247,16 @@ def client_thread(load: Load, seed: int, stop: threading.Event, give_up: threadi
     while not stop.is_set():
         chosen = drawn.sample(range(len(load.inputs)), drawn.choice((1, 1, 1, 2, 4)))
         data, malformed = data_of([load.inputs[row] for row in chosen]), drawn.random() < load.malformed
+        answers = [load.expected[row] for row in chosen]
+        if drawn.random() < load.large:
+            data, answers, malformed = load.large_data, load.large_expected, False
         body, expected = drawn.choice(MALFORMED) if malformed else (json.dumps({"data": data}).encode(), 200)
         with tally.lock:
             tally.asked += 1
         # The toolkit's client sends no malformed requests, and opens a connection for each.
         by_toolkit = load.patient and not malformed
         status, answer = client.post(data) if by_toolkit else client.ask(body, give_up)
-        good = status != 200 or same(
-            rows_of(load.task, json.loads(answer)["result"]), [load.expected[row] for row in chosen]
-        )
+        good = status != 200 or same(rows_of(load.task, json.loads(answer)["result"]), answers)
         with tally.lock:
             tally.statuses[str(status or "no answer")] += 1
             tally.answered += status != 0
@@ -248,6 +265,16 @@ def client_thread(load: Load, seed: int, stop: threading.Event, give_up: threadi
             if not good:
                 tally.wrong.append(f"{[load.inputs[row] for row in chosen]}: {answer[:300]!r}")
     client.close()
+
+
+def with_large(load: Load, url: str, share: float) -> Load:
+    """The load with large requests among the others; the first of them says what they are answered."""
+    texts = [
+        {name: text * (1 if name == "question" else REPEATS[load.task]) for name, text in item.items()}
+        for item in load.inputs[:LARGE_TEXTS]
+    ]
+    answers = rows_of(load.task, post(url, data_of(texts), timeout=300))
+    return dataclasses.replace(load, large=share, large_data=data_of(texts), large_expected=answers)
 
 
 @contextlib.contextmanager
@@ -273,14 +300,19 @@ def soak(server: Server, load: Load, args: Any, tally: Tally) -> dict[str, float
     """Load without a break; memory after warming up and at the end."""
     with clients(load, args.clients, tally):
         time.sleep(args.warm_up)
-        memory = [server.memory()]
+        memory, at_minutes = [server.memory()], dict[str, float]()
         started = tally.answered, time.monotonic()
         while time.monotonic() - started[1] < args.seconds:
             time.sleep(1)
             memory.append(server.memory())
+            for minutes in MINUTES:
+                if time.monotonic() - started[1] >= 60 * minutes:
+                    at_minutes.setdefault(f"memory after {minutes} min, MB", memory[-1])
         rate = (tally.answered - started[0]) / (time.monotonic() - started[1])
     half = len(memory) // 2
     return {
+        **at_minutes,
+        "highest memory, MB": max(memory),
         "requests a second": rate,
         "memory after warming up, MB": memory[0],
         "memory growth, MB": memory[-1] - memory[0],
@@ -310,6 +342,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="(default: %(default)s)")
     parser.add_argument("--warm_up", type=float, default=10, help="seconds before memory is read (%(default)s)")
     parser.add_argument("--malformed", type=float, default=0.01, help="share of requests (default: %(default)s)")
+    parser.add_argument("--large", type=float, default=0, help="share of large requests (default: none)")
     parser.add_argument("--precision_mode", default="fp32", choices=PRECISIONS)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--restart", action="store_true", help="kill the server and start it again meanwhile")
@@ -325,7 +358,7 @@ def run(args: Any) -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [args.python, str(ROOT / "deploy" / "simple_serving" / f"server_{info.task}.py")]
+    command = [args.python, str(ROOT / SCRIPTS.get(info.task, f"deploy/simple_serving/server_{info.task}.py"))]
     command += ["--model_path", str(args.model_path), "--host", "127.0.0.1", "--port", str(port)]
     command += ["--precision_mode", args.precision_mode, "--workers", str(args.workers)]
     server = Server(command, port)
@@ -335,6 +368,8 @@ def run(args: Any) -> int:
         url = f"http://127.0.0.1:{port}/{MODEL_NAMES[info.task]}"
         expected = [rows_of(info.task, post(url, data_of([item])))[0] for item in inputs]
         load = Load(port, info.task, inputs, expected, args.malformed, args.restart)
+        if args.large:
+            load = with_large(load, url, args.large)
         tally = Tally()
         figures = (restart if args.restart else soak)(server, load, args, tally)
         code = server.stop(signal.SIGTERM)

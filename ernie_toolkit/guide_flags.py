@@ -198,9 +198,9 @@ _SERVER = (
     *_flags("host=0.0.0.0 port=8189 workers=1"),
     *_not("the script finds its own modules", "app_dir=deploy"),
     *_not("warnings are always printed; --access_log adds a line for each request", "log_level=20"),
-    *_not("--queue_size bounds the requests that are taken", "limit-concurrency=64"),
+    *_not("--queue_size bounds the requests that are taken, --max_connections the connections", "limit-concurrency=64"),
     *_not("a worker serves until it is stopped", "limit-max-requests=1000 reload=false"),
-    *_not("connections stay open for uvicorn's own time", "timeout-keep-alive=15"),
+    *_not("--keep_alive_timeout says how long a connection may be idle", "timeout-keep-alive=15"),
 )
 _CLIENT = _flags("max_seq_len=128 batch_size=2")
 _INFER = (

@@ -78,11 +78,11 @@ class BundlePredictor:
         info = with_threshold(limited(bundle.info, max_seq_length, limits), threshold)
         self.task = bundle_task(info, bundle.directory)
         self.tokenizer = load_tokenizer(bundle.path("tokenizer"))
-        self._run_batch = run
+        self.runtime = run
 
     def compute(self, batch: Batch) -> typing.Sequence[np.ndarray]:
         """The model's outputs for a batch (see `Run`); BundleError where they are not those of the bundle's task."""
-        outputs = self._run_batch(batch)
+        outputs = self.runtime(batch)
         check_logits(outputs, self.bundle.info)
         return outputs
 
@@ -125,9 +125,9 @@ class Predictor(BundlePredictor):
     """Answers for texts from an exported bundle, on ONNX Runtime.
 
     `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32", "int8" or
-    "fp16". `gpu`: how a GPU is used. `verify`: whether the bundle's checksums are compared. The rest as
-    `BundlePredictor`. An object may be used by several threads at once. Raises BundleError, ConfigError or DeviceError
-    (see `read_bundle`, `open_session`).
+    "fp16". `gpu`: how a GPU is used. `verify`: whether the bundle's checksums are compared. `memory_pattern`: see
+    `model_session`. The rest as `BundlePredictor`. An object may be used by several threads at once. Raises
+    BundleError, ConfigError or DeviceError (see `read_bundle`, `open_session`).
     """
 
     def __init__(
@@ -141,10 +141,11 @@ class Predictor(BundlePredictor):
         gpu: GpuOptions | None = None,
         threshold: float | None = None,
         verify: bool = True,
+        memory_pattern: bool = True,
     ) -> None:
         bundle = read_bundle(bundle_dir, verify)
         with_threshold(limited(bundle.info, max_seq_length, limits), threshold)  # before a session of seconds is opened
-        self.session = open_session(bundle, device, num_threads, precision, gpu)
+        self.session = open_session(bundle, device, num_threads, precision, gpu, memory_pattern)
         names = list(bundle.info.outputs)
         run: Run = partial(self.session.run, names)
         if device == "gpu":

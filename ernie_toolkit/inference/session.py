@@ -72,13 +72,15 @@ def model_session(
     precision: str = "fp32",
     gpu: GpuOptions | None = None,
     spinning: bool = True,
+    memory_pattern: bool = True,
 ) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on a model's file or bytes, set up as every deployment opens it.
 
     `num_threads`: threads within one operator, all available processors where None. `precision`:
     what the model computes in, "fp32", "int8" or "fp16". `gpu`: how device "gpu" is used. `spinning`: whether
     threads without work keep their processor busy for a while; where several sessions take turns, one's would hold up
-    another's. Raises DeviceError, ConfigError or BundleError in one line.
+    another's. `memory_pattern`: whether memory is planned anew for each shape of batch and the plans are kept, which is
+    of no use where shapes vary. Raises DeviceError, ConfigError or BundleError in one line.
     """
     if num_threads is not None:
         check_number(num_threads, int, THREADS, "num_threads")
@@ -89,6 +91,7 @@ def model_session(
     options.intra_op_num_threads = num_threads or available_cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_mem_pattern = memory_pattern
     if not spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
@@ -112,10 +115,12 @@ def open_session(
     num_threads: int | None = None,
     precision: str = "fp32",
     gpu: GpuOptions | None = None,
+    memory_pattern: bool = True,
 ) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on a bundle's model.
 
     `precision`: "fp32", or "int8" and "fp16" (the bundle's own, or its FP32 model converted now; GPUs take
     only an INT8 model with fixed ranges). Else as `model_session`.
     """
-    return model_session(_model(bundle, precision, device), device, num_threads, precision, gpu)
+    model = _model(bundle, precision, device)
+    return model_session(model, device, num_threads, precision, gpu, memory_pattern=memory_pattern)

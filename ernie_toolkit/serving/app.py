@@ -1,6 +1,7 @@
 """The routes of a service, as an ASGI application."""
 
 import asyncio
+import contextlib
 import importlib.resources
 import json
 import logging
@@ -16,20 +17,23 @@ from multiprocessing import connection
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.serving.access import refusal
 from ernie_toolkit.serving.batcher import QueueFullError, StoppedError
+from ernie_toolkit.serving.budget import BodyTooLargeError, BudgetSpentError, ByteBudget
+from ernie_toolkit.serving.connections import Connections, Refusals
 from ernie_toolkit.serving.metrics import CONTENT_TYPE, Metrics
 from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
 from ernie_toolkit.serving.service import Service
 
 logger = logging.getLogger("uvicorn.error")
-# A body that is too large is read up to this many times the bound and thrown away: a client that is cut off
-# while it still sends sees a broken connection in place of the answer.
-DRAINED_BODIES = 8
+DISCARDED_BYTES = 64 << 20
+LATE_SECONDS = 1.0  # for which a client is heard out whose body did not come in time
 CLIENT_GONE = 499  # counted only: there is nobody to send it to
 RETRY_SECONDS = "1"
 SECURITY_HEADERS = {
@@ -53,54 +57,77 @@ def error(status: int, reason: str, **headers: str) -> Response:
     return JSONResponse({"detail": reason}, status, shown)
 
 
-class BodyTooLargeError(Exception):
-    """A request's body has more bytes than it may have."""
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, of at most `limit` bytes. Raises BodyTooLargeError or ClientDisconnect."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit * DRAINED_BODIES:
-        raise BodyTooLargeError
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit * DRAINED_BODIES:
-            break
-        if size <= limit:
-            parts.append(part)
-    if size > limit:
-        raise BodyTooLargeError
-    return b"".join(parts)
-
-
 async def disconnected(request: Request) -> None:
     """Return when the client is gone; the body must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         continue
 
 
-async def respond(service: Service, metrics: Metrics, request: Request) -> Response:
+class Drained(Response):
+    """An error that ends its connection, whose client is heard out: cut off while it sends, it would see no answer.
+
+    What still comes is thrown away, for `seconds` and `DISCARDED_BYTES` at most.
+    """
+
+    def __init__(self, request: Request, answer: Response, seconds: float) -> None:
+        answer.headers["connection"] = "close"
+        super().__init__()
+        self._request, self._answer, self._seconds = request, answer, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer, then hear the client out."""
+
+        async def send_open(message: Message) -> None:
+            await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+        await self._answer(scope, receive, send_open)
+        with contextlib.suppress(asyncio.TimeoutError, TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(self._hear_out(receive), self._seconds)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _hear_out(self, receive: Receive) -> None:
+        heard = 0
+        while heard < DISCARDED_BYTES:
+            message = await receive()
+            heard += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return
+
+
+async def respond(service: Service, metrics: Metrics, budget: ByteBudget, request: Request) -> Response:
     """Read a request, answer it, or say why not."""
     try:
-        return await _respond(service, metrics, request)
+        return await _respond(service, metrics, budget, request)
     except asyncio.CancelledError:
         # uvicorn cancels what is not answered `stop_timeout` seconds after a stop; it would answer 500 itself.
         reason = f"the server stopped before this was computed ({service.options.stop_timeout} s): try again"
         return error(503, reason, retry_after=RETRY_SECONDS, connection="close")
 
 
-async def _respond(service: Service, metrics: Metrics, request: Request) -> Response:
+async def _respond(service: Service, metrics: Metrics, budget: ByteBudget, request: Request) -> Response:
     options = service.options
     try:
-        body = await asyncio.wait_for(read_body(request, options.max_body_bytes), options.body_timeout)
+        if service.full:
+            raise QueueFullError
+        async with budget.body(request, options.max_body_bytes, options.body_timeout) as body:
+            return await _compute(service, metrics, request, body)
     except BodyTooLargeError:
         reason = f"the body has more than {options.max_body_bytes} bytes: send fewer texts at once"
-        return error(413, reason, connection="close")
+        return Drained(request, error(413, reason), options.body_timeout)
+    except BudgetSpentError:
+        reason = f"the bodies of all requests have more than {options.max_pending_bytes} bytes: try again"
+        return Drained(request, error(503, reason, retry_after=RETRY_SECONDS), options.body_timeout)
     except (asyncio.TimeoutError, TimeoutError):
-        return error(408, f"the body was not there within {options.body_timeout:g} s", connection="close")
+        reason = f"the body was not there within {options.body_timeout:g} s"
+        return Drained(request, error(408, reason), LATE_SECONDS)
     except ClientDisconnect:
         return Response(status_code=CLIENT_GONE)
+    except QueueFullError:
+        reason = f"the queue is full ({options.queue_size} requests): try again"
+        return error(503, reason, retry_after=RETRY_SECONDS)
+
+
+async def _compute(service: Service, metrics: Metrics, request: Request, body: bytearray) -> Response:
     work = asyncio.ensure_future(service.answer(body))
     gone = asyncio.ensure_future(disconnected(request))
     try:
@@ -109,13 +136,12 @@ async def _respond(service: Service, metrics: Metrics, request: Request) -> Resp
         if not work.done():
             return Response(status_code=CLIENT_GONE)
         answer, texts = work.result()
-    except QueueFullError:
-        reason = f"the queue is full ({options.queue_size} requests): try again"
-        return error(503, reason, retry_after=RETRY_SECONDS)
     except StoppedError:
         return error(503, "the server is stopping: try again", retry_after=RETRY_SECONDS)
     except ToolkitError as reason:
         return error(422, str(reason))
+    except QueueFullError:
+        raise
     except Exception:
         logger.exception("a request failed")
         return error(500, "the server failed on this request; its log tells why")
@@ -127,10 +153,11 @@ async def _respond(service: Service, metrics: Metrics, request: Request) -> Resp
 
 
 class Measured:
-    """An application around another: counts its responses and sets headers on each."""
+    """An application around another: refuses who may not ask, counts its responses and sets headers on each."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, paths: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, options: ServingOptions, metrics: Metrics, paths: frozenset[str]) -> None:
         self._app = app
+        self._options = options
         self._metrics = metrics
         self._paths = paths
         self._headers = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
@@ -151,8 +178,9 @@ class Measured:
             await send(message)
 
         path = scope["path"] if scope["path"] in self._paths else "other"
+        refused = refusal(self._options, scope["method"], scope["path"], Headers(scope=scope))
         try:
-            await self._app(scope, receive, measured_send)
+            await (refused or self._app)(scope, receive, measured_send)
         finally:
             self._metrics.requests.labels(path, str(status)).inc()
             self._metrics.seconds.labels(path).observe(time.perf_counter() - started)
@@ -173,20 +201,33 @@ def stop_with_parent() -> None:
 
 def create_app(options: ServingOptions) -> ASGIApp:
     """The application of a bundle, loaded and ready. Raises ToolkitErrors as `open_predictor`."""
+    limit = options.connections()  # said before the bundle is opened
     metrics = Metrics()
     service = Service(options, metrics.on_batch)
+    budget = ByteBudget(options.max_pending_bytes)
+
+    def on_sweep(connections: int, unsent: int) -> None:
+        budget.unsent = unsent
+        metrics.connections.set(connections)
+        metrics.pending_bytes.set(budget.held + unsent)
+        if budget.freed:
+            budget.freed = 0
+            service.give_memory_back()
+
     model_path = "/" + MODEL_NAMES[options.task]
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         stop_with_parent()
+        connections = Connections(limit, Refusals(metrics.on_refusal), on_sweep)
         sys.stderr.write(f"ready: POST {model_path}, {options.precision}, {options.threads} thread(s)\n")
-        yield
+        with connections.watched():
+            yield {"connections": connections, "options": options}
         await asyncio.to_thread(service.close)
 
     # Redirected to a path without its last slash, a request would be sent on to whatever its Host header says.
     app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    _add_routes(app, service, metrics, model_path)
+    _add_routes(app, service, metrics, budget, model_path)
     _add_page(app)
 
     @app.exception_handler(HTTPException)
@@ -194,15 +235,16 @@ def create_app(options: ServingOptions) -> ASGIApp:
         reason = f"{request.method} {request.url.path}: {problem.detail}; this server answers POST {model_path}"
         return JSONResponse({"detail": reason}, problem.status_code, problem.headers)
 
-    return Measured(app, metrics, frozenset({model_path, "/health", "/ready", "/metrics", "/info", *PAGE_FILES}))
+    paths = frozenset({model_path, "/health", "/ready", "/metrics", "/info", *PAGE_FILES})
+    return Measured(app, options, metrics, paths)
 
 
-def _add_routes(app: FastAPI, service: Service, metrics: Metrics, model_path: str) -> None:
+def _add_routes(app: FastAPI, service: Service, metrics: Metrics, budget: ByteBudget, model_path: str) -> None:
     get = ["GET", "HEAD"]
     about = json.dumps(service.description(), ensure_ascii=False).encode()
 
     async def model(request: Request) -> Response:
-        return await respond(service, metrics, request)
+        return await respond(service, metrics, budget, request)
 
     async def health() -> Response:
         return JSONResponse({"status": "ok"})

@@ -2,11 +2,13 @@
 
 A request's encoded rows are cut into chunks by length, as `Predictor` cuts its batches; chunks of several requests
 share a batch where their rows are of about one length, because padding costs as much as text. A request alone
-is computed in exactly the batches that `Predictor` would make. The requests take turns, chunk by chunk, so
+is computed in exactly the batches that `Predictor` would make, except that a batch of long rows has fewer of them: the
+memory of a batch grows with its tokens. The requests take turns, chunk by chunk, so
 that a long one does not hold up the others.
 """
 
 import contextlib
+import sys
 import threading
 import time
 from collections import deque
@@ -52,12 +54,24 @@ class Ticket:
 Part = tuple[Ticket, list[int]]
 
 
+def chunks_of(lengths: Sequence[int], max_rows: int, max_tokens: int) -> deque[list[int]]:
+    """Row numbers in batches of at most so many rows and tokens, padding and all; one row at least, longest first."""
+    chunks: deque[list[int]] = deque()
+    for rows in batches_by_length(lengths, max_rows):
+        while rows:
+            count = max(1, max_tokens // max(1, lengths[rows[0]]))
+            chunks.append(rows[:count])
+            rows = rows[count:]
+    return chunks
+
+
 class Batcher:
     """Threads that compute batches of waiting rows until `close`.
 
     `compute` gives the logits of encoded rows, all in one batch; several threads call it at once. A batch
-    has at most `max_batch_size` rows and starts when it is full, when no other batch is being computed, or
-    `max_wait` seconds after its first request arrived. `on_batch` is told the rows and the requests of each batch.
+    has at most `max_batch_size` rows and, where it has several, `max_batch_tokens` tokens; it starts when it is full,
+    when no other batch is being computed, or `max_wait` seconds after its first request arrived. `on_batch` is told the
+    rows and the requests of each batch.
     """
 
     def __init__(
@@ -67,9 +81,11 @@ class Batcher:
         max_batch_size: int,
         max_wait: float,
         on_batch: Callable[[int, int], None] = lambda rows, requests: None,
+        max_batch_tokens: int = sys.maxsize,
     ) -> None:
         self._compute = compute
         self._max_batch_size = max_batch_size
+        self._max_batch_tokens = max_batch_tokens
         self._max_wait = max_wait
         self._on_batch = on_batch
         self._waiting: deque[Ticket] = deque()
@@ -85,7 +101,8 @@ class Batcher:
     def submit(self, rows: EncodedDataset) -> "Future[Outputs]":
         """Queue some rows, one at least; cancelling the future drops those not computed yet. Raises StoppedError."""
         lengths = rows.lengths()
-        ticket = Ticket(rows, deque(batches_by_length(lengths, self._max_batch_size)), lengths, time.monotonic())
+        chunks = chunks_of(lengths, self._max_batch_size, self._max_batch_tokens)
+        ticket = Ticket(rows, chunks, lengths, time.monotonic())
         with self._change:
             if self._closing:
                 raise StoppedError
@@ -161,14 +178,17 @@ class Batcher:
             others = sorted(list(self._waiting)[1:], key=lambda ticket: abs(ticket.longest - head.longest))
             for ticket in others:
                 shorter, longer = min(low, ticket.longest), max(high, ticket.longest)
-                if len(ticket.chunks[0]) <= room and longer <= shorter * STRETCH + CALL_TOKENS:
+                rows = len(ticket.chunks[0])
+                fits = rows <= room and (self._max_batch_size - room + rows) * longer <= self._max_batch_tokens
+                if fits and longer <= shorter * STRETCH + CALL_TOKENS:
                     mates.append(ticket)
-                    room -= len(ticket.chunks[0])
+                    room -= rows
                     low, high = shorter, longer
         return mates
 
     def _mates_fill_batch(self) -> bool:
-        return sum(len(ticket.chunks[0]) for ticket in self._mates()) >= self._max_batch_size
+        rows = sum(len(ticket.chunks[0]) for ticket in self._mates())
+        return rows >= self._max_batch_size or (rows + 1) * self._waiting[0].longest > self._max_batch_tokens
 
     def _take(self) -> list[Part]:
         """The next chunks of the first request and its mates; those with more of them go to the end of the queue."""

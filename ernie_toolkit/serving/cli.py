@@ -15,7 +15,7 @@ from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.paths import path_text, utf8_text
 from ernie_toolkit.ranges import PORT as PORT_NUMBER
 from ernie_toolkit.ranges import THREADS, in_range
-from ernie_toolkit.serving.options import MODEL_NAMES, PRECISIONS, RANGES, ServingOptions
+from ernie_toolkit.serving.options import HOST, KEY_VARIABLE, MODEL_NAMES, PRECISIONS, RANGES, ServingOptions
 
 ARGUMENTS_VARIABLE = "ERNIE_SERVING_ARGS"
 PORT = 8189  # SimpleServing's
@@ -29,7 +29,7 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--model_path", type=path_text, default=default.model_path, help="bundle (default: %(default)s)"
     )
-    parser.add_argument("--host", type=utf8_text, default="0.0.0.0", help="(default: %(default)s)")
+    parser.add_argument("--host", type=utf8_text, default=HOST, help="0.0.0.0 for all addresses (default: %(default)s)")
     parser.add_argument(
         "--port", type=in_range(int, PORT_NUMBER), default=PORT, help="0 takes a free one (default: %(default)s)"
     )
@@ -44,12 +44,17 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
     )
     numbers: dict[str, tuple[type, str]] = {
         "max_batch_size": (int, "rows of a batch"),
+        "max_batch_tokens": (int, "tokens of a batch of several rows"),
         "max_wait_ms": (float, "how long a request waits for others to share its batch, while one is computed"),
         "queue_size": (int, "requests a worker holds; one more is answered 503"),
         "max_texts": (int, "texts of a request"),
         "max_rows": (int, "windows that the texts of a request make"),
         "max_body_bytes": (int, "bytes of a request's body"),
+        "max_pending_bytes": (int, "bytes of the bodies of all requests not answered yet; beyond, 503"),
+        "header_timeout": (float, "seconds in which a request's header must arrive"),
         "body_timeout": (float, "seconds in which a request's body must arrive"),
+        "write_timeout": (float, "seconds in which a client must take its answer"),
+        "keep_alive_timeout": (float, "seconds that a connection may be idle after an answer"),
         "stop_timeout": (int, "seconds that requests taken may still need when the server is told to stop"),
     }
     for name, (kind, meaning) in numbers.items():
@@ -60,7 +65,20 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
             help=f"{meaning} (%(default)s)",
         )
     parser.add_argument(
+        "--max_connections",
+        type=in_range(int, RANGES["max_connections"]),
+        help="connections of each worker (default: 1000, or as `ulimit -n` allows)",
+    )
+    parser.add_argument(
         "--no_verify", action="store_true", help="do not compare the checksums of the bundle's files when it is opened"
+    )
+    parser.add_argument(
+        "--allowed_hosts", nargs="+", default=(), metavar="NAME", help="names that a request's Host may have; "
+        "*.example.com for all below (default: any)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--api_key",
+        help=f"what requests have to show; better in ${KEY_VARIABLE}, since arguments can be seen by others",
     )
     parser.add_argument("--access_log", action="store_true", help="a line for each request")
     add_guide_flags(parser, "deploy/simple_serving/server_seq_cls.py")  # all servers have the same
@@ -73,6 +91,8 @@ def options_of(task: str, args: argparse.Namespace) -> ServingOptions:
     for name in ("host", "port", "access_log"):
         del settings[name]
     settings["verify"] = not settings.pop("no_verify")
+    settings["allowed_hosts"] = tuple(args.allowed_hosts)
+    settings["api_key"] = os.environ.get(KEY_VARIABLE) if args.api_key is None else args.api_key
     return ServingOptions(task, precision=settings.pop("precision_mode"), **settings)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import http.client
 import json
+import os
 import sys
 import time
 import urllib.error
@@ -20,7 +21,7 @@ from ernie_toolkit.parsing import decode_json
 from ernie_toolkit.paths import path_text, utf8_text
 from ernie_toolkit.ranges import BATCH_SIZE, SEQUENCE_LENGTH, SHARE, Range, in_range
 from ernie_toolkit.serving.cli import PORT
-from ernie_toolkit.serving.options import MODEL_NAMES
+from ernie_toolkit.serving.options import KEY_VARIABLE, MODEL_NAMES
 
 # The connection failed or the server is full or stopping: the same request may be answered next time.
 RETRY_STATUSES = (502, 503, 504)
@@ -50,16 +51,21 @@ def post(
     retries: int = 5,
     timeout: float = 60.0,
     on_retry: Callable[[str], None] = lambda reason: None,
+    api_key: str | None = None,
 ) -> dict[str, Any]:
     """The `result` of a request. `timeout` in seconds. Tries again where the server is full, stopping or not there.
 
-    `on_retry` is told the reason before each further try. Raises ServerError with the server's reason, ConfigError
-    where `retries` is negative.
+    `on_retry` is told the reason before each further try. `api_key`: shown to the server. Raises ServerError with the
+    server's reason, ConfigError where `retries` is negative or the key has signs that a header cannot have.
     """
     if retries < 0:
         raise ConfigError(f"--retries is {retries}: it must be at least 0")
     body = {"data": data} if parameters is None else {"data": data, "parameters": parameters}
     request = _request(url, json.dumps(body).encode())
+    if api_key is not None:
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise ConfigError("the API key has signs beside printable ASCII: check it")
+        request.add_unredirected_header("Authorization", f"Bearer {api_key}")
     for attempt in range(retries):
         try:
             return _result(url, _answer(request, timeout))
@@ -153,6 +159,7 @@ def build_parser(task: str, description: str | None, dataset: str | None) -> arg
         )
     if task == "token_cls":
         parser.add_argument("--is_split_into_words", action="store_true", help="send lists of characters")
+    parser.add_argument("--api_key", help=f"what the server asks for; better in ${KEY_VARIABLE}")
     parser.add_argument(
         "--retries",
         type=in_range(int, Range(0, 1000)),
@@ -208,4 +215,5 @@ def main(
             if (value := getattr(args, name, None)) is not None and value is not False
         }
         sent = {**data, "text": [list(text) for text in data["text"]]} if "is_split_into_words" in parameters else data
-        show(data, post(args.url, sent, parameters or None, args.retries))
+        key = os.environ.get(KEY_VARIABLE) if args.api_key is None else args.api_key
+        show(data, post(args.url, sent, parameters or None, args.retries, api_key=key))

@@ -1,6 +1,7 @@
 """The processes of a service: a socket, one or several workers, a stop that finishes what was taken."""
 
 import functools
+import ipaddress
 import os
 import signal
 import socket
@@ -14,7 +15,8 @@ from uvicorn.supervisors import Multiprocess
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.serving.app import create_app
 from ernie_toolkit.serving.log import log_config
-from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
+from ernie_toolkit.serving.options import KEY_VARIABLE, MODEL_NAMES, ServingOptions
+from ernie_toolkit.serving.protocol import GuardedProtocol
 from ernie_toolkit.serving.service import open_predictor
 
 # uvicorn kills a worker that leaves a ping unanswered for this long; loading a large model must not count as that.
@@ -49,6 +51,17 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def say_who_can_ask(options: ServingOptions, address: str) -> None:
+    """Say what it means that a server listens on more than this machine's own address."""
+    if ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        return
+    key = "with the API key" if options.api_key else f"without a key (${KEY_VARIABLE} sets one)"
+    sys.stderr.write(
+        f"{address}: every machine that reaches this one can ask, {key}, and nothing is encrypted: "
+        "let only a network that you trust, or a reverse proxy, reach it\n"
+    )
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
@@ -58,9 +71,11 @@ def serve(options: ServingOptions, host: str, port: int, access_log: bool = Fals
 
     Raises ToolkitErrors as `open_predictor`, before anything is served.
     """
+    options.connections()
     # uvicorn raises the signal again when it has stopped: an orderly stop ends with code 0.
     signal.signal(signal.SIGTERM, _leave)
     with bind(host, port) as listener:
+        say_who_can_ask(options, listener.getsockname()[0])
         address = f"[{host}]" if ":" in host else host
         sys.stderr.write(f"http://{address}:{listener.getsockname()[1]}/{MODEL_NAMES[options.task]}: loading\n")
         if options.workers == 1:
@@ -78,8 +93,8 @@ def _config(app: object, options: ServingOptions, access_log: bool, factory: boo
         app,
         factory=factory,
         workers=options.workers,
-        loop="asyncio",
-        http="h11",
+        loop="ernie_toolkit.serving.listener:ListeningLoop",
+        http=GuardedProtocol,
         ws="none",
         backlog=BACKLOG,
         lifespan="on",
@@ -87,6 +102,7 @@ def _config(app: object, options: ServingOptions, access_log: bool, factory: boo
         log_level="info" if access_log else "warning",
         access_log=access_log,
         server_header=False,
+        timeout_keep_alive=options.keep_alive_timeout,
         timeout_graceful_shutdown=options.stop_timeout,
         timeout_worker_healthcheck=WORKER_SILENCE,
     )

@@ -24,7 +24,8 @@ class Metrics:
     """The figures of one service.
 
     `requests` by path and HTTP status, `seconds` from the first byte of a request to the last of its answer,
-    `texts` answered, `batch_rows` and `batch_requests` of each batch computed, and the queue's length. Raises
+    `texts` answered, `batch_rows` and `batch_requests` of each batch computed, the queue's length, what was refused
+    before it was a request, by reason, and, as of the last second, the connections and the bytes that they hold. Raises
     ConfigError where PROMETHEUS_MULTIPROC_DIR is set to what is no folder.
     """
 
@@ -45,7 +46,20 @@ class Metrics:
             f"{name}_queue_length", "Requests taken and not yet answered", registry=registry,
             multiprocess_mode="livesum",
         )  # fmt: skip
+        self.refused = Counter(
+            f"{name}_refused", "Connections and requests refused or closed by a limit", ("reason",), registry=registry
+        )
+        self.connections = Gauge(
+            f"{name}_connections", "Open connections", registry=registry, multiprocess_mode="livesum"
+        )
+        self.pending_bytes = Gauge(
+            f"{name}_pending_bytes", "Bytes of bodies and answers held", registry=registry, multiprocess_mode="livesum"
+        )
         forget_dead_workers()
+
+    def on_refusal(self, reason: str) -> None:
+        """Count what was refused or closed."""
+        self.refused.labels(reason).inc()
 
     def on_batch(self, rows: int, requests: int) -> None:
         """Count a batch."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +16,14 @@ from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.predictor import bundle_task, limited, with_threshold
 from ernie_toolkit.serving.batcher import Batcher, QueueFullError
 from ernie_toolkit.serving.bounds import least_windows
+from ernie_toolkit.serving.gate import Gate
+from ernie_toolkit.serving.memory import LARGE_BODY, give_back, steady_run, tune_allocator
 from ernie_toolkit.serving.options import MODEL_NAMES, ServingOptions
 from ernie_toolkit.serving.wire import PAIR_FORMATS, RequestError, Settings, WireRequest, parse_request, result_of
 from ernie_toolkit.tasks import Task
 
 T = TypeVar("T")
+SMALL_BYTES = 256 << 10
 
 
 def open_predictor(options: ServingOptions) -> Predictor:
@@ -34,7 +38,14 @@ def open_predictor(options: ServingOptions) -> Predictor:
             f"{options.model_path} is a bundle for the task '{info.task}', this server's is '{options.task}': "
             "change one of the two"
         )
-    predictor = Predictor(options.model_path, num_threads=1, precision=options.precision, verify=options.verify)
+    predictor = Predictor(
+        options.model_path,
+        num_threads=1,
+        precision=options.precision,
+        verify=options.verify,
+        memory_pattern=False,
+    )
+    predictor.runtime = steady_run(predictor.session, predictor.bundle.info.outputs)
     predictor.predict(examples_of(info))
     return predictor
 
@@ -55,14 +66,21 @@ class Service:
         self, options: ServingOptions, on_batch: Callable[[int, int], None] = lambda rows, requests: None
     ) -> None:
         self.options = options
+        tune_allocator()
         self._predictor = open_predictor(options)
         self._batcher = Batcher(
             lambda rows: self._predictor.run(rows, len(rows)),
-            options.threads, options.max_batch_size, options.max_wait_ms / 1000, on_batch,
+            options.threads, options.max_batch_size, options.max_wait_ms / 1000, on_batch, options.max_batch_tokens,
         )  # fmt: skip
         self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="text")
+        # What is loaded by now stays: collections need not look at it.
+        gc.collect()
+        gc.freeze()
         self.taken = 0
         """Requests taken and not yet answered."""
+        # A text takes some three hundred times its bytes when it is cut into windows: only so many bytes are worked on
+        # at once, while other requests wait as bytes. The large ones do not hold up the small.
+        self._small, self._large = Gate(SMALL_BYTES), Gate(options.max_body_bytes)
 
     @property
     def info(self) -> BundleInfo:
@@ -73,25 +91,38 @@ class Service:
         """Why the service cannot take a request now; None where it can."""
         if not self._batcher.alive:
             return "a thread that computes batches has ended: start the server again"
-        if self.taken >= self.options.queue_size:
+        if self.full:
             return f"{self.taken} requests are being answered, the queue is full: try again"
         return None
 
-    async def answer(self, body: bytes) -> tuple[bytes, int]:
+    @property
+    def full(self) -> bool:
+        """Whether one more request would be refused."""
+        return self.taken >= self.options.queue_size
+
+    async def answer(self, body: bytes | bytearray) -> tuple[bytes, int]:
         """The JSON answer to a request's body, and the number of texts in it.
 
         Raises RequestError (or another ToolkitError) on bad input, QueueFullError, and StoppedError when closing.
         Cancelled, it drops what is not computed yet.
         """
-        if self.taken >= self.options.queue_size:
+        if self.full:
             raise QueueFullError
         self.taken += 1
         try:
-            request, task, rows = await self._in_pool(lambda: self._read(body))
-            logits = await asyncio.wrap_future(self._batcher.submit(rows))
-            return await self._in_pool(lambda: self._write(request, task, rows, logits)), len(request.inputs)
+            async with (self._large if len(body) > LARGE_BODY else self._small).passed(len(body)):
+                return await self._answer(body)
         finally:
             self.taken -= 1
+
+    async def _answer(self, body: bytes | bytearray) -> tuple[bytes, int]:
+        request, task, rows = await self._in_pool(lambda: self._read(bytes(body)))
+        logits = await asyncio.wrap_future(self._batcher.submit(rows))
+        return await self._in_pool(lambda: self._write(request, task, rows, logits)), len(request.inputs)
+
+    def give_memory_back(self) -> None:
+        """Return to the system what large requests took, soon."""
+        self._pool.submit(give_back)
 
     def close(self) -> None:
         """Finish what was taken, then end all threads."""

@@ -89,17 +89,39 @@ def is_ready(port: int) -> bool:
             return False
 
 
+def is_open(port: int) -> bool:
+    """Whether a server is there on a port, with or without a key."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status in (200, 401, 421)
+        except HTTP_ERRORS:
+            return False
+
+
 @contextlib.contextmanager
 def serving(
-    python: Path, task: str, bundle: Path, log: Path, *options: str | int, port: int | None = None
+    python: Path,
+    task: str,
+    bundle: Path,
+    log: Path,
+    *options: str | int,
+    port: int | None = None,
+    descriptors: int | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[HttpServer]:
-    """A server script in the environment of the deployment, ready; killed when the block ends."""
+    """A server script in the environment of the deployment, ready; killed when the block ends.
+
+    `descriptors`: as many as it may have at once. `env`: further variables.
+    """
     port = port or free_ports(1)[0]
+    limit = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors} && exec "$0" "$@"']
     command: Sequence[str | Path] = [
-        python, ROOT / SCRIPTS[task], "--model_path", bundle, "--host", "127.0.0.1", "--port", str(port),
+        *limit, python, ROOT / SCRIPTS[task], "--model_path", bundle, "--host", "127.0.0.1", "--port", str(port),
         *map(str, options),
     ]  # fmt: skip
-    with running_server(command, log, lambda: is_ready(port)) as server:
+    with running_server(command, log, lambda: is_open(port), env=env) as server:
         yield HttpServer(server, port, task)
 
 

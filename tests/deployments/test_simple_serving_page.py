@@ -183,3 +183,18 @@ def test_what_the_server_refuses_is_said(page: Any, servers: dict[str, HttpServe
     assert page.locator("#answer li").count() == 2
     assert not page.locator("#error").is_visible()
     assert page.locator("#first").get_attribute("aria-invalid") == "false"
+
+
+def test_a_key_is_asked_for_by_the_browser(
+    browser: Any, environment: Callable[[str], Path], bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    python, log, env = environment("simple_serving"), tmp_path / "log", {"ERNIE_API_KEY": "k3y"}
+    with serving(python, "seq_cls", bundles["seq_cls"], log, env=env) as server:
+        for password, status in (("k3y", 200), ("other", 401)):
+            context = browser.new_context(http_credentials={"username": "anyone", "password": password})
+            page = context.new_page()
+            assert page.goto(server.url).status == status
+            if status == 200:
+                ask(page, server, "怎么还款", "如何还款")
+                assert page.locator("#answer li").count() == 2
+            context.close()

@@ -273,11 +273,17 @@ def test_client_scripts_show_answers(
             assert len([line for line in shown.stdout.splitlines() if not line.startswith("  ")]) == lines
 
 
+@pytest.mark.parametrize("limited", [False, True])
 def test_uvicorn_itself_serves_the_script(
-    environment: Callable[[str], Path], bundles: dict[str, Path], tmp_path: Path
+    environment: Callable[[str], Path], bundles: dict[str, Path], tmp_path: Path, limited: bool
 ) -> None:
     port = free_ports(1)[0]
+    limits = [
+        "--loop", "ernie_toolkit.serving.listener:ListeningLoop",
+        "--http", "ernie_toolkit.serving.protocol:GuardedProtocol",
+    ]  # fmt: skip
     command = [environment("simple_serving"), "-m", "uvicorn", "--app-dir", SCRIPTS, "server_qa:app", "--port", port]
+    command += limits if limited else []
     arguments = {"ERNIE_SERVING_ARGS": f"--model_path '{bundles['qa']}' --num_threads 1"}
     with running_server([str(part) for part in command], tmp_path / "log", lambda: is_ready(port), env=arguments):
         result = post(f"http://127.0.0.1:{port}{NAMES['qa']}", data_of("qa"))
