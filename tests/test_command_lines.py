@@ -59,6 +59,6 @@ def test_the_library_refuses_them_too(path: str) -> None:
             load_dataset("custom", **{"train_file": "x.tsv", "dev_file": "y.tsv", flag: path})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="--data_dir is a path"):
         load_dataset("afqmc", data_dir=path)
-    with pytest.raises(ModelError, match="a path .*: give a trained model") as caught:
+    with pytest.raises(ModelError, match=r"a path .*: give a trained model") as caught:
         load_model(path, ("0", "1"))
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600

@@ -84,7 +84,7 @@ def test_values_that_paddle_cannot_build_a_model_of(copy: Path, changes: dict[st
 def test_sizes_that_the_weights_file_cannot_have(copy: Path, changes: dict[str, Any]) -> None:
     edit(copy, **changes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(ModelError, match="cannot hold the .* weights of the model that config.json describes"):
+    with pytest.raises(ModelError, match=r"cannot hold the .* weights of the model that config.json describes"):
         load_model(str(copy))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes
 

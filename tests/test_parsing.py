@@ -99,7 +99,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str) -> None:
 
 
 def test_a_device_without_an_end_is_not_read_for_ever() -> None:
-    with pytest.raises(ConfigError, match="more than .* bytes"):
+    with pytest.raises(ConfigError, match=r"more than .* bytes"):
         read_utf8(Path("/dev/zero"), ConfigError, "give another")
 
 
