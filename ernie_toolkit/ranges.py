@@ -43,7 +43,8 @@ class Range:
         """What a value that is not among them has to do instead, for messages: "be at least 1"."""
         otherwise = f", or {' or '.join(map(str, self.also))}" if self.also else ""
         if self.high < _TECHNICAL or self.low not in (0, 1):
-            words = f"lie between {self.low:g} and {self.high:g}" + (f", below {self.high:g}" if self.below else "")
+            words = f"lie between {self.low:g} and {self.high:g}"
+            words += f", {self.high:g} not included" if self.below else ""
         elif value > self.high:
             words = f"be at most {self.high:,}"
         elif self.low == 0:

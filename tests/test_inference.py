@@ -208,10 +208,11 @@ class TestInferCpu:
             (("--batch_size", "0"), "batch_size is 0"),
             (("--output_file", "."), "is a folder"),
             (("--output_file", f"{__file__}/x"), "is not a folder"),
-            # Before a text is predicted: that would find the batch size.
-            (("--output_file", ".", "--batch_size", "0"), "is a folder"),
+            # Numbers are told before anything is looked for.
+            (("--output_file", ".", "--batch_size", "0"), "--batch_size is 0: it must be at least 1"),
             (("--batch_size", "x"), "invalid int"),
-            (("--max_seq_length", "4096"), "over the bundle's own"),
+            (("--max_seq_length", "64"), "over the bundle's own"),
+            (("--max_seq_length", "4096"), "must lie between 5 and 2048"),
             (("--precision", "int8"), "unrecognized arguments"),
         ],
     )

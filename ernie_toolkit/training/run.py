@@ -103,8 +103,8 @@ def change(key: str, before: Any, now: Any) -> str:
             else f"the {key} have changed (as many as before, {current}, with other content)"
         )  # fmt: skip
     if isinstance(before, dict) and isinstance(now, dict):
-        part = next((name for name in now if before.get(name) != now[name]), "")
-        return change(f"{key}.{part}", before.get(part), now.get(part))
+        parts = [name for name in now if before.get(name) != now[name]]
+        before, now = {name: before.get(name) for name in parts}, {name: now[name] for name in parts}
     return f"{key} was {before!s:.100} and is {now!s:.100}"
 
 
