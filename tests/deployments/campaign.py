@@ -7,7 +7,6 @@ slow connections open meanwhile. The same seed gives each thread the same reques
 """
 
 import argparse
-import contextlib
 import json
 import random
 import resource
@@ -15,12 +14,13 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from http_calls import NAMES, HttpServer, serving
+from raw_http import TIMEOUT, Answer, Squatters, Wire, post_bytes, raised_descriptors
 
 SUBJECTS = ("记者", "临江公司", "白埠市", "球队", "工程师秦昭岫", "电动车", "游客", "银行")
 VERBS = ("宣布", "见到了", "取消", "打算建设", "提前公布", "再次参观", "申请", "研究")
@@ -33,16 +33,6 @@ ANSWERS = {
     "qa": ("question", "context", "answer", "confidence"), "multi_label": ("label", "confidence"),
 }  # fmt: skip
 TOLERANCE = 1e-4
-TIMEOUT = 60
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response as it was read."""
-
-    status: int
-    closes: bool
-    body: bytes
 
 
 @dataclass
@@ -55,69 +45,6 @@ class Tally:
     unexpected: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-def read_answer(stream: BinaryIO) -> Answer | None:
-    """The next response of a connection, None where it is closed instead."""
-    while True:
-        line = stream.readline()
-        if not line:
-            return None
-        status = int(line.split()[1])
-        headers = {}
-        while (field_line := stream.readline()) not in (b"\r\n", b""):
-            name, _, value = field_line.partition(b":")
-            headers[name.strip().lower()] = value.strip().lower()
-        if status >= 200:
-            break
-    body = stream.read(int(headers.get(b"content-length", b"0")))
-    return Answer(status, headers.get(b"connection") == b"close", body)
-
-
-class Wire:
-    """A connection of raw bytes, opened when it is needed and kept while it lasts."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._sock: socket.socket | None = None
-        self._stream: BinaryIO | None = None
-
-    def exchange(self, parts: Sequence[bytes], answers: int = 1, pause: float = 0.0) -> list[Answer]:
-        """Send, with pauses between the parts, and read so many answers; fewer where the connection ends first."""
-        fresh = self._sock is None
-        found = self._try(parts, answers, pause)
-        if not found and not fresh:  # a kept connection may end at any time (RFC 9112, 9.3.1): once more
-            found = self._try(parts, answers, pause)
-        return found
-
-    def _try(self, parts: Sequence[bytes], answers: int, pause: float) -> list[Answer]:
-        if self._sock is None:
-            self._sock = socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT)
-            self._stream = self._sock.makefile("rb")
-        assert self._stream is not None
-        found: list[Answer] = []
-        try:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # an answer may have come before
-                for number, part in enumerate(parts):
-                    if number and pause:
-                        time.sleep(pause)
-                    self._sock.sendall(part)
-            while len(found) < answers and (answer := read_answer(self._stream)) is not None:
-                found.append(answer)
-                if answer.closes:
-                    break
-        except ConnectionError:
-            pass  # as many answers as came; the caller counts them
-        if len(found) < answers or found[-1].closes:
-            self.close()
-        return found
-
-    def close(self) -> None:
-        """Close it; the next request opens another."""
-        if self._sock is not None and self._stream is not None:
-            self._stream.close()
-            self._sock.close()
-        self._sock = self._stream = None
 
 
 @dataclass(frozen=True)
@@ -165,12 +92,6 @@ def ask_all(server: HttpServer, count: int = 60) -> list[Question]:
         assert reply.status == 200, reply.body
         questions.append(Question(body, row_of(server.task, reply.body)))
     return questions
-
-
-def post_bytes(path: str, body: bytes, *headers: str, version: str = "1.1", length: bool = True) -> bytes:
-    """A POST as it goes over the wire."""
-    lines = [f"POST {path} HTTP/{version}", "Host: localhost", *([f"Content-Length: {len(body)}"] * length), *headers]
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
 def mutated(body: bytes, drawn: random.Random) -> bytes:
@@ -350,68 +271,6 @@ class Caller:
         self._wire.close()
 
 
-class Squatters:
-    """Connections that hold a place: `idle` ones silent, `slow` ones with a header that goes on and on.
-
-    Those that the server closes are opened again. `closed` counts them.
-    """
-
-    def __init__(self, port: int, idle: int, slow: int) -> None:
-        self._port, self._count, self._slow = port, idle + slow, slow
-        self._sockets: list[socket.socket] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self.closed = 0
-
-    def __enter__(self) -> "Squatters":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        self._stop.set()
-        self._thread.join(20)
-        for one in self._sockets:
-            one.close()
-
-    def _open(self) -> socket.socket | None:
-        one = socket.socket()
-        one.settimeout(5)
-        try:
-            one.connect(("127.0.0.1", self._port))
-        except OSError:  # the backlog is full: later
-            one.close()
-            return None
-        one.setblocking(False)
-        return one
-
-    def _alive(self, one: socket.socket, slow: bool) -> bool:
-        try:
-            if slow:
-                one.send(b"GET /health HTTP/1.1\r\n"[:1] if one not in self._begun else b"a")
-                self._begun.add(one)
-            return one.recv(4096) not in (b"",) and False
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-
-    def _work(self) -> None:
-        self._begun: set[socket.socket] = set()
-        while not self._stop.is_set():
-            kept = []
-            for number, one in enumerate(self._sockets):
-                if self._alive(one, number < self._slow):
-                    kept.append(one)
-                else:
-                    self._begun.discard(one)
-                    one.close()
-                    self.closed += 1
-            self._sockets = kept
-            while len(self._sockets) < self._count and not self._stop.is_set() and (one := self._open()):
-                self._sockets.append(one)
-            self._stop.wait(0.2)
-
-
 def memory(server: HttpServer) -> float:
     """Resident memory of a server's processes, in MB."""
     pid = server.server.process.pid
@@ -435,17 +294,6 @@ def campaign(server: HttpServer, requests: int, threads: int, idle: int, slow: i
         for caller in callers:
             caller.join()
     return tally, squatters.closed
-
-
-@contextlib.contextmanager
-def raised_descriptors(count: int) -> Iterator[None]:
-    """Let this process have so many descriptors while the block runs; ValueError where it may not."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(count, before[1])), before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def report(task: str, server: HttpServer, run: Mapping[str, Any], tally: Tally) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from answers import INPUTS
-from campaign import post_bytes
 from http_calls import NAMES, HttpServer, data_of, serving
+from raw_http import post_bytes, read_answer
 from servers import free_ports
 from test_simple_serving_limits import connected, refused, until_closed
 from tiny import ROOT
@@ -255,8 +255,6 @@ def test_a_refused_request_leaves_its_connection_usable(guarded: HttpServer) -> 
     first = post_bytes(PATH, BODY, "Content-Type: application/json").replace(b"localhost", b"127.0.0.1")
     second = first.replace(b"Content-Type", f"X-API-Key: {KEY}\r\nContent-Type".encode())
     with socket.create_connection(("127.0.0.1", guarded.port), timeout=30) as one, one.makefile("rb") as stream:
-        from campaign import read_answer
-
         for sent, status in ((first, 401), (second, 200), (first, 401)):
             one.sendall(sent)
             answer = read_answer(stream)

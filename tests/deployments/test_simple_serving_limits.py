@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from answers import INPUTS
-from campaign import Squatters, campaign, memory, post_bytes, raised_descriptors
+from campaign import campaign, memory
 from http_calls import NAMES, SCRIPTS, HttpServer, data_of, serving
+from raw_http import Squatters, post_bytes, raised_descriptors
 from test_simple_serving import LONG, LONG_OPTIONS, wait_for
 
 DESCRIPTORS = 256  # 128 connections
@@ -83,7 +84,7 @@ def test_idle_connections_shut_nobody_out(python: Path, bundles: dict[str, Path]
 def test_connections_whose_requests_are_answered_are_kept(python: Path, slow_bundle: Path, tmp_path: Path) -> None:
     options = (*LONG_OPTIONS, "--queue_size", 64, "--max_connections", 3)
     path, whole = NAMES["token_cls"], b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
-    body = json.dumps({"data": {"text": LONG}}).encode()
+    body = json.dumps({"data": {"text": LONG[: len(LONG) // 3]}}).encode()
     with serving(python, "token_cls", slow_bundle, tmp_path / "log", *options) as server:
         with connections(server.port, 3, post_bytes(path, body, "Expect: 100-continue")) as asking:
             assert all(one.recv(100).startswith(b"HTTP/1.1 100 ") for one in asking)
