@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NoReturn, Type
 
 from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.escapes import half_character
 
 MAX_BYTES = 1 << 28
 """Of a file that is read whole: far more than any vocabulary has, and less than a device without an end."""
@@ -127,15 +126,8 @@ def parse_json_object(text: str | bytes, where: Path | str, error: Kind, remedy:
 
 
 def read_json_object(path: Path, error: Kind, remedy: str) -> dict[str, Any]:
-    """A JSON object from a file (see `decode_json`), or an error of the kind given, in one line.
-
-    That is also a text with half of a surrogate pair: what is read here is written again.
-    """
-    value = parse_json_object(_read_bytes(path, error, remedy), path, error, remedy)
-    place = half_character(value)
-    if place is not None:
-        raise error(f"{path}: {place} has half of a character (a lone surrogate), which no file can hold: {remedy}")
-    return value
+    """A JSON object from a file (see `decode_json`), or an error of the kind given, in one line."""
+    return parse_json_object(_read_bytes(path, error, remedy), path, error, remedy)
 
 
 def read_utf8(path: Path, error: Kind, remedy: str) -> str:
