@@ -25,7 +25,8 @@ from ernie_toolkit.devices import accelerate_cpu, check_device
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.heads import difference, same_labels
-from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local, model_labels
+from ernie_toolkit.model_config import model_labels
+from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local
 from ernie_toolkit.options import (
     ReadingOptions,
     SourceOptions,

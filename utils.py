@@ -21,14 +21,8 @@ from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.finished import SAMPLE, check_replaceable, drop_stale_bundle
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.heads import are_named, with_model_labels
-from ernie_toolkit.models import (
-    DEFAULT_MODEL,
-    SAMPLE_MODEL,
-    check_model_directory,
-    is_local,
-    model_labels,
-    model_task,
-)
+from ernie_toolkit.model_config import model_labels, model_task
+from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, check_model_directory, is_local
 from ernie_toolkit.options import (
     ReadingOptions,
     RunOptions,

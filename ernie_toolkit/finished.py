@@ -5,7 +5,7 @@ from pathlib import Path
 from ernie_toolkit.bundle import BUNDLE_FILE, read_bundle
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.files import remove_directory
-from ernie_toolkit.models import CONFIG_FILE
+from ernie_toolkit.model_config import CONFIG_FILE
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.training.checkpoints import CHECKPOINT_PREFIX
 from ernie_toolkit.training.run import CHECKPOINTS

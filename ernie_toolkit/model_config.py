@@ -8,7 +8,19 @@ from ernie_toolkit.errors import ModelError
 from ernie_toolkit.parsing import read_json_object
 from ernie_toolkit.ranges import SHARE, Range, check_number
 
+CONFIG_FILE = "config.json"
 REMEDY = "write or copy it again"
+# The class of PaddleNLP for each task; `config.json` names it under "architectures".
+ARCHITECTURES = {
+    "seq_cls": "ErnieForSequenceClassification",
+    "token_cls": "ErnieForTokenClassification",
+    "qa": "ErnieForQuestionAnswering",
+    "multi_label": "ErnieForSequenceClassification",
+}
+# As in transformers' configurations: tells a head for sets of labels from one for a single label.
+MULTI_LABEL = "multi_label_classification"
+# PaddleNLP fills in the first one itself, but only in a training step.
+PROBLEM_TYPES = {"seq_cls": "single_label_classification", "multi_label": MULTI_LABEL}
 SIZE, LAYERS = Range(1, 10**8), Range(1, 1000)
 # Whole numbers that a configuration may have; a model's own defaults stand for those that are missing.
 COUNTS = {
@@ -123,3 +135,25 @@ def check_weights_size(config: Mapping[str, Any], weights: Path) -> None:
             f"(hidden_size {hidden}, num_hidden_layers {layers}, vocab_size {config.get('vocab_size')}): it is not a "
             "Paddle weights file, or the two belong to different models: copy both again"
         )
+
+
+def model_task(directory: Path) -> str | None:
+    """The task that the head of a model directory was made for; None where it names no such head."""
+    config = read_model_config(directory / CONFIG_FILE)
+    named = config.get("architectures") or []
+    if config.get("problem_type") == MULTI_LABEL and ARCHITECTURES["multi_label"] in named:
+        return "multi_label"
+    return next((task for task, architecture in ARCHITECTURES.items() if architecture in named), None)
+
+
+def model_labels(directory: Path) -> tuple[str, ...] | None:
+    """The labels that a trained model's `config.json` records, in the order of its logits; None where it has none."""
+    recorded = read_model_config(directory / CONFIG_FILE).get("id2label")
+    if not recorded:
+        return None
+    return tuple(str(recorded[key]) for key in sorted(recorded, key=int))
+
+
+def model_thresholds(directory: Path) -> tuple[float, ...]:
+    """The thresholds that a multi-label model's `config.json` records, in the order of its logits; else none."""
+    return tuple(float(value) for value in read_model_config(directory / CONFIG_FILE).get("thresholds") or ())

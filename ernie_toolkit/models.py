@@ -16,7 +16,15 @@ from ernie_toolkit.cli import notice
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import scratch_directory, write_json, write_text
 from ernie_toolkit.heads import BIAS, WEIGHT, arrange_head
-from ernie_toolkit.model_config import check_weights_size, read_model_config
+from ernie_toolkit.model_config import (
+    ARCHITECTURES,
+    CONFIG_FILE,
+    PROBLEM_TYPES,
+    check_weights_size,
+    model_labels,
+    model_task,
+    read_model_config,
+)
 from ernie_toolkit.parsing import shown_path
 from ernie_toolkit.paths import path_problem
 from ernie_toolkit.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
@@ -37,7 +45,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "ernie-3.0-medium-zh"
 SAMPLE_MODEL = "ernie-sample-nano"
-CONFIG_FILE = "config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 # A small encoder, to be trained from scratch on the embedded sample.
 SAMPLE_SHAPE: dict[str, Any] = {
@@ -52,17 +59,6 @@ SAMPLE_SHAPE: dict[str, Any] = {
     "attention_probs_dropout_prob": 0.0,
 }
 _HEADS = ("classifier.", "cls.", "qa_outputs.")
-# The class of PaddleNLP for each task; `config.json` names it under "architectures".
-ARCHITECTURES = {
-    "seq_cls": "ErnieForSequenceClassification",
-    "token_cls": "ErnieForTokenClassification",
-    "qa": "ErnieForQuestionAnswering",
-    "multi_label": "ErnieForSequenceClassification",
-}
-# As in transformers' configurations: tells a head for sets of labels from one for a single label.
-MULTI_LABEL = "multi_label_classification"
-# PaddleNLP fills in the first one itself, but only in a training step.
-PROBLEM_TYPES = {"seq_cls": "single_label_classification", "multi_label": MULTI_LABEL}
 
 
 @dataclass(frozen=True)
@@ -349,28 +345,6 @@ def load_model(
     if is_local(name_or_path):
         return _load_directory(Path(name_or_path), task, settings, labels)
     return _load_published(name_or_path, task, settings)
-
-
-def model_task(directory: Path) -> str | None:
-    """The task that the head of a model directory was made for; None where it names no such head."""
-    config = read_model_config(directory / CONFIG_FILE)
-    named = config.get("architectures") or []
-    if config.get("problem_type") == MULTI_LABEL and ARCHITECTURES["multi_label"] in named:
-        return "multi_label"
-    return next((task for task, architecture in ARCHITECTURES.items() if architecture in named), None)
-
-
-def model_labels(directory: Path) -> tuple[str, ...] | None:
-    """The labels that a trained model's `config.json` records, in the order of its logits; None where it has none."""
-    recorded = read_model_config(directory / CONFIG_FILE).get("id2label")
-    if not recorded:
-        return None
-    return tuple(str(recorded[key]) for key in sorted(recorded, key=int))
-
-
-def model_thresholds(directory: Path) -> tuple[float, ...]:
-    """The thresholds that a multi-label model's `config.json` records, in the order of its logits; else none."""
-    return tuple(float(value) for value in read_model_config(directory / CONFIG_FILE).get("thresholds") or ())
 
 
 def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], task: str) -> LoadedModel:

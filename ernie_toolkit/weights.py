@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files import sha256_of
+from ernie_toolkit.parsing import JsonError, decode_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,10 +164,10 @@ def _metadata(path: Path) -> dict[str, str]:
             length = int.from_bytes(stream.read(8), "little")
             if not 2 <= length <= min(_MAX_HEADER, path.stat().st_size - 8):
                 raise _broken(path, "its header is longer than the file")
-            header = json.loads(stream.read(length))
+            header = decode_json(stream.read(length))
     except OSError as error:
         raise _broken(path, error.strerror or error) from None
-    except (ValueError, RecursionError) as error:
+    except JsonError as error:
         raise _broken(path, f"its header is no JSON: {error}") from None
     found = header.get("__metadata__", {}) if isinstance(header, dict) else None
     if not isinstance(found, dict):

@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(ExportOptions, {}, given)
-        from ernie_toolkit.models import CONFIG_FILE
+        from ernie_toolkit.model_config import CONFIG_FILE
         from ernie_toolkit.multi_label.trained import check_params, load_trained, model_thresholds
 
         directory, target = check_params(options.params_path), Path(options.output_path)

@@ -104,7 +104,8 @@ def bundle_targets(directory: Path) -> list[Target]:
 
 def model_targets(directory: Path) -> list[Target]:
     """The files of a trained model, as far as they are read before Paddle."""
-    from ernie_toolkit.models import check_model_directory, model_labels, model_task, model_thresholds
+    from ernie_toolkit.model_config import model_labels, model_task, model_thresholds
+    from ernie_toolkit.models import check_model_directory
     from ernie_toolkit.reporting import read_metrics
     from ernie_toolkit.tokenization import load_tokenizer
 
@@ -237,7 +238,7 @@ def run_targets(directory: Path) -> list[Target]:
     from ernie_toolkit.paddle_serving.wire import parse_texts, parse_threshold
     from ernie_toolkit.serving.wire import parse_request
     from ernie_toolkit.settings import config_notices, read_config
-    from ernie_toolkit.training.checkpoints import repair_best_path
+    from ernie_toolkit.training.checkpoints import read_state
 
     classes = (RunOptions, TrainingOptions, ReadingOptions, CompressionOptions)
     report, state = directory / "compress_report.json", directory / "checkpoints/checkpoint-4/trainer_state.json"
@@ -276,7 +277,7 @@ def run_targets(directory: Path) -> list[Target]:
 
     return [
         Target("compress_report.json", report, JSON, lambda: read_report(report) and None),
-        Target("trainer_state.json", state, JSON, lambda: repair_best_path(state.parent)),
+        Target("trainer_state.json", state, JSON, lambda: read_state(state.parent) and None),
         Target("run.json", unfinished, JSON, lambda: find_run(request, {"dataset": "afqmc"}) and None),
         Target("config.yml", config, YAML, settings),
         Target("Paddle Serving's config.yml", service, YAML, lambda: read_service(service) and None),

@@ -99,7 +99,7 @@ def test_new_rows(root: Path, place: Path) -> None:
         ("dirty.py", ("--dirty_num", "0"), "--dirty_num is 0"),
         ("dirty.py", ("--rest_file", "train.txt"), "--rest_file and --train_file are the same file"),
         ("dirty.py", ("--method", "luck"), "invalid choice"),
-        ("sparse.py", ("--support_threshold", "2"), "a cosine lies between -1 and 1"),
+        ("sparse.py", ("--support_threshold", "2"), "--support_threshold is 2.0: it must lie between -1 and 1"),
         ("sparse.py", ("--rationale_num_sparse", "0"), "--rationale_num_sparse is 0"),
         ("sparse.py", ("--annotate", "--unlabeled_file", "none.txt"), "none.txt: no such file"),
         ("aug.py", ("--aug_percent", "0"), "--aug_percent is 0.0"),

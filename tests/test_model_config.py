@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ernie_toolkit.errors import ModelError
-from ernie_toolkit.model_config import check_weights_size, read_model_config
-from ernie_toolkit.models import check_model_directory, load_model, model_labels, model_task, model_thresholds
+from ernie_toolkit.model_config import check_weights_size, model_labels, model_task, model_thresholds, read_model_config
+from ernie_toolkit.models import check_model_directory, load_model
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from ernie_toolkit.decoding import answer_fields, decode_label_sets, label_sets,
 from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.metrics import label_set_scores
-from ernie_toolkit.models import Vocabulary, load_model, model_task, save_model
+from ernie_toolkit.model_config import model_task
+from ernie_toolkit.models import Vocabulary, load_model, save_model
 from ernie_toolkit.multi_label.thresholds import best_threshold, tune_thresholds
 from ernie_toolkit.multi_label.training import start_at_base_rates
 from ernie_toolkit.tasks import MultiLabelClassification, make_task

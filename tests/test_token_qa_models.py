@@ -17,7 +17,8 @@ from ernie_toolkit.decoding import SpanAnswer, TaggedText
 from ernie_toolkit.errors import BundleError, DataError, ModelError
 from ernie_toolkit.finetuning import Session, open_session, require_trained_head
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.models import Vocabulary, load_model, model_task, save_model
+from ernie_toolkit.model_config import model_task
+from ernie_toolkit.models import Vocabulary, load_model, save_model
 from ernie_toolkit.tasks import QuestionAnswering, Task, TokenClassification
 from ernie_toolkit.training import predict_logits
 

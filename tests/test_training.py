@@ -1,6 +1,7 @@
 """Training for real: best checkpoint, resuming, stopping early, refusing what cannot be right."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ernie_toolkit.finetuning import Session, open_session
 from ernie_toolkit.models import Vocabulary
 from ernie_toolkit.options import TrainingOptions, check_training_options
 from ernie_toolkit.training import discard_checkpoints, train
-from ernie_toolkit.training.checkpoints import MANIFEST, last_checkpoint, missing_from
+from ernie_toolkit.training.checkpoints import MANIFEST, last_checkpoint, missing_from, seal
 from ernie_toolkit.training.chosen_checkpoint import find_checkpoint
 from ernie_toolkit.training.run import Plan, planned_steps
 from ernie_toolkit.training.selection import best_of
@@ -192,8 +193,17 @@ def test_a_run_that_had_ended_trains_no_further(session: Session, tmp_path: Path
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "list"])
-def test_a_checkpoint_counts_when_all_of_it_is_there(session: Session, tmp_path: Path, damage: str) -> None:
-    run(session, tmp_path / "run")
+def test_a_checkpoint_counts_when_all_of_it_is_there(
+    vocabulary: Vocabulary, afqmc_sample: DataSet, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(resume: bool) -> None:
+        with unique_name.guard():  # parameters are counted anew, as in a new process
+            session = open_session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
+            run(session, tmp_path / "run", resume=resume)
+
+    from paddle.utils import unique_name
+
+    train(resume=False)
     last = tmp_path / "run" / "checkpoints" / "checkpoint-12"
     assert last_checkpoint(last.parent) == last and not missing_from(last)
     optimizer = last / "optimizer.pdopt"
@@ -208,6 +218,20 @@ def test_a_checkpoint_counts_when_all_of_it_is_there(session: Session, tmp_path:
     assert found is not None and found.name != last.name
     with pytest.raises(ConfigError, match="optimizer.pdopt" if damage != "list" else MANIFEST):
         find_checkpoint(str(last))
+    train(resume=True)
+    assert f"notice: {last} has " in capsys.readouterr().err and not missing_from(last)
+
+
+def test_a_run_without_its_best_checkpoint_is_not_gone_on_with(session: Session, tmp_path: Path) -> None:
+    run(session, tmp_path, dataclasses.replace(OPTIONS, save_total_limit=5))
+    last = tmp_path / "checkpoints" / "checkpoint-12"
+    path = last / "trainer_state.json"
+    state = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**state, "best_model_checkpoint": "moved/checkpoint-4"}), encoding="utf-8")
+    seal(last)
+    (tmp_path / "checkpoints" / "checkpoint-4" / "model_state.pdparams").unlink()
+    with pytest.raises(ConfigError, match=r"checkpoint-4, the best one until then, has no model_state\.pdparams: copy"):
+        run(session, tmp_path, dataclasses.replace(OPTIONS, save_total_limit=5), resume=True)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from ernie_toolkit.finetuning import open_session
 from ernie_toolkit.finished import drop_stale_bundle, is_finished
 from ernie_toolkit.models import Vocabulary, load_model, set_weights_file
 from ernie_toolkit.safe_pickle import load_pickle
+from ernie_toolkit.training.checkpoints import seal
 from ernie_toolkit.weights import SAFETENSORS_FILE, WEIGHTS_FILE, read_weights_file, weights_sha256
 
 Texts = pytest.CaptureFixture[str]
@@ -213,11 +214,13 @@ def test_a_checkpoint_is_not_run(vocabulary: Vocabulary, afqmc_sample: DataSet, 
             changes["one entry under another name"] = pickle.dumps({"another": first, **dict(others)}, 4)
         for what, other in changes.items():
             (last / name).write_bytes(other)
+            seal(last)
             with pytest.raises(ModelError) as refused:
                 train(resume=True)
             told = str(refused.value)
             assert "\n" not in told and (what not in ("a call", "cut off") or name in told), (name, what, told)
         (last / name).write_bytes(content)
+    seal(last)
     assert not target.exists()
     resumed = train(resume=True)
     assert all(np.array_equal(value, resumed[name]) for name, value in whole.items())

@@ -14,7 +14,8 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.finetuning import open_session, require_trained_head
-from ernie_toolkit.models import LoadedModel, Vocabulary, load_model, model_labels, read_vocabulary
+from ernie_toolkit.model_config import model_labels
+from ernie_toolkit.models import LoadedModel, Vocabulary, load_model, read_vocabulary
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.tasks import Task

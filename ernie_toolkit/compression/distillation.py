@@ -10,7 +10,7 @@ from paddle import nn
 from paddle.nn import functional
 
 from ernie_toolkit.encoded import Batch
-from ernie_toolkit.models import MULTI_LABEL
+from ernie_toolkit.model_config import MULTI_LABEL
 
 # How much the hidden states' error counts beside that of the answers.
 HIDDEN_WEIGHT = 1.0

@@ -13,15 +13,9 @@ from ernie_toolkit.encoded import EncodedDataset, run_rows
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.finetuning import check_length
 from ernie_toolkit.heads import difference, same_labels
-from ernie_toolkit.models import (
-    SAMPLE_MODEL,
-    LoadedModel,
-    check_model_directory,
-    load_model,
-    model_labels,
-    model_task,
-)
-from ernie_toolkit.models import model_thresholds as recorded_thresholds
+from ernie_toolkit.model_config import model_labels, model_task
+from ernie_toolkit.model_config import model_thresholds as recorded_thresholds
+from ernie_toolkit.models import SAMPLE_MODEL, LoadedModel, check_model_directory, load_model
 from ernie_toolkit.multi_label.options import SAMPLE_TRAINING
 from ernie_toolkit.reporting import read_metrics
 from ernie_toolkit.tasks import MultiLabelClassification

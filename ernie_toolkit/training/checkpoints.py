@@ -24,8 +24,17 @@ def checkpoint_step(path: Path | str) -> int:
 
 def whole_checkpoints(directory: Path) -> list[Path]:
     """The whole checkpoints in a directory, by step."""
+    return [path for path in _checkpoints(directory) if not missing_from(path)]
+
+
+def broken_checkpoints(directory: Path) -> list[tuple[Path, str]]:
+    """The checkpoints in a directory that are not whole, by step, and what each lacks."""
+    return [(path, missing) for path in _checkpoints(directory) if (missing := missing_from(path))]
+
+
+def _checkpoints(directory: Path) -> list[Path]:
     found = [path for path in directory.glob(f"{CHECKPOINT_PREFIX}*") if path.name.rpartition("-")[2].isdecimal()]
-    return sorted((path for path in found if not missing_from(path)), key=checkpoint_step)
+    return sorted(found, key=checkpoint_step)
 
 
 def last_checkpoint(directory: Path) -> Path | None:
@@ -79,6 +88,6 @@ def missing_from(checkpoint: Path) -> str:
 
 def seal(checkpoint: Path) -> None:
     """Record which files a checkpoint has, and have all of it on the disk."""
-    files = sorted(path for path in checkpoint.rglob("*") if path.is_file())
+    files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path != checkpoint / MANIFEST)
     write_json(checkpoint / MANIFEST, {path.relative_to(checkpoint).as_posix(): path.stat().st_size for path in files})
     sync_tree(checkpoint)

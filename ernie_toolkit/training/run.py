@@ -20,7 +20,13 @@ from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import remove_directory, sweep_directory, write_json
 from ernie_toolkit.options import TrainingOptions
 from ernie_toolkit.parsing import read_json_object
-from ernie_toolkit.training.checkpoints import checkpoint_step, last_checkpoint, read_state
+from ernie_toolkit.training.checkpoints import (
+    broken_checkpoints,
+    checkpoint_step,
+    last_checkpoint,
+    missing_from,
+    read_state,
+)
 
 if TYPE_CHECKING:
     from paddlenlp.trainer import TrainingArguments
@@ -198,6 +204,8 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
     # What a run that was cut off has left half written or half deleted.
     shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
     sweep_directory(checkpoints)
+    for path, missing in broken_checkpoints(checkpoints):
+        notice(f"{path} {missing}: it is not gone on from")
     if found is None or not resume:
         write_json(checkpoints / RUN_FILE, settings)
         return None
@@ -216,7 +224,13 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
             f"--resume, but this is not the run in {checkpoints}: {said}: give it what it had, or start anew with "
             "--overwrite_output_dir"
         )
-    read_state(found)  # what PaddleNLP would only stumble over is told here
+    best = read_state(found).get("best_model_checkpoint")  # checks what PaddleNLP would only stumble over
+    # Without its best checkpoint the Trainer would keep the last step's weights, and say so nowhere.
+    if best and settings.get("load_best_model_at_end") and (missing := missing_from(checkpoints / Path(best).name)):
+        raise ConfigError(
+            f"{found}: {Path(best).name}, the best one until then, {missing}: copy it back, or start anew with "
+            "--overwrite_output_dir"
+        )
     return found
 
 
