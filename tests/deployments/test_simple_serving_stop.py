@@ -192,7 +192,7 @@ def test_errors_of_a_server_script_are_one_line(
         (("--model_path", bundle, "--host", "127.0.0.1", "--port", qa_server.port), "Address already in use"),
         (("--model_path", bundle, "--host", "no.such.host.invalid"), "--host no.such.host.invalid"),
         (("--model_path", bundle, "--host", "a..b"), "--host a..b"),
-        (("--model_path", bundle, "--port", 70000), "--port 70000"),
+        (("--model_path", bundle, "--port", 70000), "--port is 70000"),
         (("--model_path", bundle, "--workers", 0), "workers is 0"),
         (("--model_path", tmp_path, "--workers", 2, "--port", 0), "is not a bundle"),
         (("--precision_mode", "fp8"), "invalid choice"),
