@@ -16,7 +16,7 @@ from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
 from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
-from ernie_toolkit.devices import accelerate_cpu, check_device
+from ernie_toolkit.devices import accelerate_cpu, check_device, end_distributed_run
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.finished import SAMPLE, check_replaceable, drop_stale_bundle
 from ernie_toolkit.guide_flags import add_guide_flags
@@ -372,3 +372,4 @@ def run_script(task: str, dataset: str, description: str, argv: Sequence[str]) -
         )
         for message in data.warnings if data.source == "sample" else ():
             warn(message)
+    end_distributed_run()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, warn
-from ernie_toolkit.devices import use_device
+from ernie_toolkit.devices import end_distributed_run, use_device
 from ernie_toolkit.guide_flags import add_guide_flags
 from ernie_toolkit.models import SAMPLE_MODEL
 from ernie_toolkit.multi_label.options import (
@@ -60,6 +60,7 @@ def main(argv: Sequence[str]) -> None:
         fine_tune(own, options, data, device)
         for message in data.warnings:
             warn(message)
+    end_distributed_run()
 
 
 if __name__ == "__main__":
