@@ -32,6 +32,8 @@ from ernie_toolkit.files import (
 from ernie_toolkit.parsing import read_json_object
 
 COMMITTED, JOURNAL = ".transaction", "journal.json"
+# No link to elsewhere and no pipe, which a directory of somebody else's may have under that name.
+_DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class Transaction:
@@ -147,7 +149,7 @@ def finish_transaction(directory: Path) -> bool:
     except (OSError, ValueError):
         return False  # no such directory can be: who reads there says so
     try:
-        handle = os.open(committed, os.O_RDONLY)
+        handle = os.open(committed, os.O_RDONLY | _DIRECTORY)
     except FileNotFoundError:
         return False  # another process has just done it
     except OSError as error:

@@ -1,6 +1,7 @@
 """Files that are replaced together or not at all, wherever the process that replaces them stops."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,20 @@ def test_a_journal_that_is_none_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / COMMITTED / JOURNAL).write_text(text)
     with pytest.raises(DataError, match=f"{JOURNAL}: .*delete "):
         finish_transaction(tmp_path)
+
+
+def test_what_is_no_directory_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / JOURNAL).write_text(json.dumps({"replace": [], "remove": ["a"]}))
+    for number, make in enumerate((os.mkfifo, Path.touch, lambda path: path.symlink_to(elsewhere))):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        (directory / "a").write_text("mine")
+        make(directory / COMMITTED)
+        with pytest.raises(DataError, match="cut off"):
+            finish_transaction(directory)
+        assert (directory / "a").read_text() == "mine" and (elsewhere / JOURNAL).is_file()
 
 
 def test_targets_lie_in_one_directory(tmp_path: Path) -> None:
