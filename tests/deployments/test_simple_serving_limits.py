@@ -190,9 +190,10 @@ def test_memory_of_large_requests_is_given_back(python: Path, bundles: dict[str,
         with ThreadPoolExecutor(4) as pool:
             for result in pool.map(lambda _: server.result(large), range(4)):
                 assert len(result["tokens_label"]) == 30
-        # Twice what may be held at once: the others are answered 503, and heard out.
+        # Twice what may be held at once: the others are answered 503, and heard out. How many stay hangs on how their
+        # parts arrive: where all have sent half when the budget is spent, most are refused.
         with connections(server.port, 128, post_bytes(path, b" " * (1 << 20))[:-1]):
-            wait_for(lambda: server.figures()["ernie_serving_pending_bytes"] > 30 << 20)
+            wait_for(lambda: server.figures()["ernie_serving_pending_bytes"] > 1 << 19)
             assert memory(server) - before < 64 * 1.05 + 110
         wait_for(lambda: server.figures()["ernie_serving_pending_bytes"] == 0)
         wait_for(lambda: memory(server) - before < 64)
