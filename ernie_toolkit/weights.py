@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ernie_toolkit.checksums import remembered_sha256
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files import sha256_of
 from ernie_toolkit.parsing import JsonError, decode_json
@@ -50,7 +51,7 @@ def weights_sha256(path: Path) -> str:
     and its own where it was written with none.
     """
     if path.is_file():
-        return sha256_of(path)
+        return remembered_sha256(path)
     other = path.with_suffix(SAFETENSORS_SUFFIX)
     if not other.is_file():
         return ""
@@ -65,7 +66,7 @@ def read_model_weights(directory: Path) -> ModelWeights:
     paddle, safe = directory / WEIGHTS_FILE, directory / SAFETENSORS_FILE
     if not safe.is_file():
         return ModelWeights(read_weights_file(paddle), paddle)
-    if paddle.is_file() and _metadata(safe).get(_WRITTEN_WITH) != sha256_of(paddle):
+    if paddle.is_file() and _metadata(safe).get(_WRITTEN_WITH) != remembered_sha256(paddle):
         notice = f"{paddle} is not the file that {SAFETENSORS_FILE} beside it was written with: {WEIGHTS_FILE} is read"
         return ModelWeights(read_weights_file(paddle), paddle, notice)
     return ModelWeights(read_weights_file(safe), safe)
