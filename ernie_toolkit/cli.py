@@ -160,13 +160,12 @@ def exit_on_toolkit_error(prog: str) -> Iterator[None]:
         lost = _lost_output()
         if lost:
             raise ToolkitError(f"standard output could not be written ({lost}): what was printed there is not complete")
-    except ToolkitError as error:
+    except (ToolkitError, OSError) as error:
+        if isinstance(error, OSError):
+            if not is_no_room(error):
+                raise
+            error = no_room(error.filename, error)
         sys.stderr.write(terminal_line(f"{prog}: error: {_joined(str(error))}") + "\n")
-        raise SystemExit(2) from None
-    except OSError as error:
-        if not is_no_room(error):
-            raise
-        sys.stderr.write(f"{prog}: error: {no_room(error.filename, error)}\n")
         raise SystemExit(2) from None
     except ModuleNotFoundError as error:
         command = _install_command(error.name)
