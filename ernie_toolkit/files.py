@@ -201,6 +201,13 @@ def _resolved(path: Path) -> Path:
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
+def ordinary_mode(mode: int) -> int:
+    """The mode that a file or directory made with `mode` gets from this process."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return mode & ~umask
+
+
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; rename it to `path` when the block ends well.
@@ -222,9 +229,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
         with writing(path):
             yield temporary
             # mkstemp makes files private; the result gets the mode an ordinary open() would have given it.
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
+            temporary.chmod(ordinary_mode(0o666))
             sync_file(temporary)
             os.replace(temporary, path)
             sync_directory(path.parent)
@@ -318,13 +323,9 @@ def remove_directory(path: Path) -> None:
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
-    temporary, handle = make_temporary(path)
-    try:
+    with scratch_directory(path) as temporary:
         os.replace(path, temporary / path.name)
         sync_directory(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        os.close(handle)
 
 
 def sha256_of(path: Path) -> str:

@@ -24,12 +24,14 @@ from ernie_toolkit.files import (
     json_text,
     make_temporary,
     no_room,
+    ordinary_mode,
     sweep,
     sync_directory,
     sync_tree,
     writing,
 )
 from ernie_toolkit.parsing import read_json_object
+from ernie_toolkit.paths import leads_out
 
 COMMITTED, JOURNAL = ".transaction", "journal.json"
 # No link to elsewhere and no pipe, which a directory of somebody else's may have under that name.
@@ -193,12 +195,11 @@ def _read_journal(path: Path) -> dict[str, list[str]]:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(f"{path}: not a journal of the toolkit, it has no list '{key}' of names: {remedy}")
         journal[key] = names
-    inside = os.path.realpath(path.parent.parent)
+    directory = path.parent.parent
     for name in (*journal["replace"], *journal["remove"]):
-        target = os.path.realpath((path.parent.parent / name).parent)
-        led_out = not _is_inside(name) or os.path.commonpath([inside, target]) != inside
+        led_out = not _is_inside(name) or leads_out((directory / name).parent, directory)
         if led_out or (path.parent / name).is_symlink():
-            raise DataError(f"{path}: '{name}' leads out of the directory: delete {path.parent}")
+            raise DataError(f"{path}: '{name}' leads out of the directory: {remedy}")
     return journal
 
 
@@ -209,10 +210,8 @@ def _is_inside(name: str) -> bool:
 
 def _make_readable(staging: Path) -> None:
     """Give staged files the modes that an ordinary open() and mkdir() would have given them."""
-    umask = os.umask(0)
-    os.umask(umask)
     for path in staging.rglob("*"):
-        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+        path.chmod(ordinary_mode(0o777 if path.is_dir() else 0o666))
 
 
 def _not_here(directory: Path, error: OSError) -> ConfigError:
