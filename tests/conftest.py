@@ -2,10 +2,12 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from script_server import Scripts
 from tiny import PAIRS, ROOT, make_tiny_model
 
 from ernie_toolkit.bundle import Bundle
@@ -79,3 +81,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, afqmc_samp
 
     session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
     return session.export(tmp_path_factory.mktemp("bundle") / "export", 100, {}, trained=True)
+
+
+@pytest.fixture(scope="module")
+def scripts() -> Iterator[Scripts]:
+    """Where scripts of the project run, one after another (see script_server.py)."""
+    with Scripts() as running:
+        yield running

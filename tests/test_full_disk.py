@@ -5,7 +5,6 @@ on a full disk.
 """
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from script_server import Scripts
 from test_kills import CASES, everything, tree, write_inputs
 
 LIMITS = (6_000, 60_000, 600_000)
-
-
-@pytest.fixture(scope="module")
-def scripts() -> Iterator[Scripts]:
-    """Where scripts run."""
-    with Scripts() as running:
-        yield running
 
 
 @pytest.mark.slow

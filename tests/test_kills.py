@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -207,13 +207,6 @@ def without(value: Any) -> Any:
             return value["name"]
         return {key: without(item) for key, item in value.items() if key not in VOLATILE}
     return [without(item) for item in value] if isinstance(value, list) else value
-
-
-@pytest.fixture(scope="module")
-def scripts() -> Iterator[Scripts]:
-    """Where scripts run."""
-    with Scripts() as running:
-        yield running
 
 
 def write_inputs(inputs: Path) -> None:
