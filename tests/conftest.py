@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 from script_server import Scripts
 from tiny import PAIRS, ROOT, make_tiny_model
 
@@ -19,7 +20,13 @@ from ernie_toolkit.models import Vocabulary
 # to put what they find into the test as an @example: HYPOTHESIS_PROFILE=search make test-fast
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=1000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "repeatable")
+settings.load_profile(PROFILE)
+if PROFILE == "repeatable":
+    # hypothesis also draws the constants of those modules of ours that are imported so far, and those differ with the
+    # tests that ran before in the same process: without them an example depends on its test alone.
+    assert callable(providers._get_local_constants)
+    providers._get_local_constants = lambda: providers._local_constants
 
 # A shell that runs the tests in the background lets them ignore SIGINT, and so every server that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -122,6 +122,16 @@ def test_words_that_are_names_are_no_header(tmp_path: Path) -> None:
     assert len(data.split("train")) == 2
 
 
+@pytest.mark.parametrize(("word", "label"), [("星级", "service"), ("类型", "room-2"), ("y", "b"), ("情感", "good")])
+def test_a_label_that_comes_again_makes_the_first_line_a_row(tmp_path: Path, word: str, label: str) -> None:
+    content = f"{word}\t{label}\n早餐不错\tfood\n前台很好\t{label}\n"
+    data = load(train_file=write(tmp_path / "train.tsv", content))
+    assert [row["label"] for row in data.split("train")] == [label, "food", label]
+    # Where it does not, the line names the columns.
+    data = load(train_file=write(tmp_path / "other.tsv", f"{word}\treviews\n1\t早餐不错\n5\t前台很好\n"))
+    assert [row["label"] for row in data.split("train")] == ["1", "5"]
+
+
 @pytest.mark.parametrize(
     ("columns", "words"),
     [

@@ -149,7 +149,12 @@ def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference:
         below = [cells[label] for cells in others if label < len(cells) and plain_names(cells) != plain_names(first)]
         if plain_name(first[label]) in map(plain_name, below):
             return False  # a label like the others
-        return bool(roles.texts) or (len(first) == 2 and _NAME.fullmatch(first[1 - label].strip()) is not None)
+        if roles.texts or len(first) != 2:
+            return bool(roles.texts)
+        # "星级\tpraise" is a text and its label where other rows have that label too.
+        other = first[1 - label]
+        again = any(cells[1 - label] == other for cells in others if len(cells) == 2 and cells != first)
+        return not again and _NAME.fullmatch(other.strip()) is not None
     unknown = [place for place, cell in enumerate(first) if not is_known(cell)]
     if not roles.texts or first in others:
         return False
