@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import (
+    ReadingOptions,
+    SourceOptions,
+    TrainingOptions,
+    check_reading_options,
+    check_training_options,
+)
+from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, Bundle, read_bundle, stale_message
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
-from ernie_toolkit.compression.figures import best_tradeoffs, change_text, shown_figures, size_text, speed_text
 from ernie_toolkit.compression.options import (
     CompressionOptions,
     bundle_directory,
@@ -16,27 +23,20 @@ from ernie_toolkit.compression.options import (
     check_distillation,
 )
 from ernie_toolkit.compression.pipeline import compress_bundle, compress_session
-from ernie_toolkit.compression.report import Report
-from ernie_toolkit.compression.run_state import Request, check_unfinished, plain
+from ernie_toolkit.compression.report.figures import best_tradeoffs, change_text, shown_figures, size_text, speed_text
+from ernie_toolkit.compression.report.model import Report
+from ernie_toolkit.compression.state import Request, check_unfinished, plain
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
-from ernie_toolkit.devices import accelerate_cpu, check_device
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.guide_flags import add_guide_flags
-from ernie_toolkit.heads import difference, same_labels
-from ernie_toolkit.model_config import model_labels
 from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local
-from ernie_toolkit.options import (
-    ReadingOptions,
-    SourceOptions,
-    TrainingOptions,
-    check_reading_options,
-    check_training_options,
-)
-from ernie_toolkit.reporting import read_metrics
-from ernie_toolkit.settings import add_options, read_config, resolve_options
+from ernie_toolkit.models.config import model_labels
+from ernie_toolkit.models.heads import difference, same_labels
 from ernie_toolkit.tasks import TASKS, Task, make_task
+from ernie_toolkit.training.devices import accelerate_cpu, check_device
+from ernie_toolkit.training.records import read_metrics
 from utils import (
     CONFIG_OPTIONS,
     SOURCE_NAMES,
@@ -140,10 +140,10 @@ def check_bundle(bundle: Bundle, data: DataSet) -> None:
     """ConfigError where a bundle reads or answers something else than a data set has."""
     info, spec = bundle.info, data.spec
     others = "" if same_labels(info.labels, spec.labels) else f" ({difference(info.labels, spec.labels)})"
-    if (info.task, info.text_format) != (spec.task, spec.text_format) or not same_labels(info.labels, spec.labels):
+    if (info.task, info.text_format) != (spec.task_name, spec.text_format) or not same_labels(info.labels, spec.labels):
         raise ConfigError(
             f"--input_infer_model_path {bundle.directory} is a {info.task} model with {len(info.labels)} labels that "
-            f"reads '{info.text_format}' ({info.dataset}), {spec.name} is {spec.task} with {len(spec.labels)} and "
+            f"reads '{info.text_format}' ({info.dataset}), {spec.name} is {spec.task_name} with {len(spec.labels)} and "
             f"'{spec.text_format}'{others}: choose its own data set"
         )
 
@@ -171,8 +171,8 @@ def run_compression(settings: Settings, data: DataSet, task: Task) -> Report:
     check_distillation(training, device)
     import paddle
 
-    from ernie_toolkit.finetuning import open_session, require_trained_head
     from ernie_toolkit.models import load_model
+    from ernie_toolkit.session import open_session, require_trained_head
     from ernie_toolkit.training import seed_everything
 
     if paddle.distributed.get_world_size() > 1:
@@ -208,7 +208,7 @@ def print_report(report: Report, directory: Path) -> None:
 
 def build_parser(task: str, dataset: str, description: str) -> OneLineParser:
     """The arguments of a compress_* script."""
-    names = [name for name, spec in DATASETS.items() if spec.task == task]
+    names = [name for name, spec in DATASETS.items() if spec.task_name == task]
     parser = OneLineParser(
         prog=TASK_SCRIPTS[task].replace("run_", "compress_"),
         description=description,

@@ -10,20 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ernie_toolkit.bundle import EXPORT_DIRECTORY, WEIGHTS_FILE
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, is_main_process, notice, print_settings, say, warn
-from ernie_toolkit.compression.options import CompressionOptions
-from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
-from ernie_toolkit.data.file_options import FileOptions
-from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
-from ernie_toolkit.devices import accelerate_cpu, check_device, end_distributed_run
-from ernie_toolkit.errors import ConfigError, ModelError
-from ernie_toolkit.finished import SAMPLE, check_replaceable, drop_stale_bundle
-from ernie_toolkit.guide_flags import add_guide_flags
-from ernie_toolkit.heads import are_named, with_model_labels
-from ernie_toolkit.model_config import model_labels, model_task
-from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, check_model_directory, is_local
-from ernie_toolkit.options import (
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import (
     ReadingOptions,
     RunOptions,
     SourceOptions,
@@ -31,13 +19,34 @@ from ernie_toolkit.options import (
     check_reading_options,
     check_training_options,
 )
-from ernie_toolkit.reporting import read_metrics
-from ernie_toolkit.settings import add_options, config_notices, read_config, resolve_options
+from ernie_toolkit.arguments.settings import add_options, config_notices, read_config, resolve_options
+from ernie_toolkit.bundle import EXPORT_DIRECTORY
+from ernie_toolkit.compression.options import CompressionOptions
+from ernie_toolkit.console import (
+    OneLineParser,
+    exit_on_toolkit_error,
+    is_main_process,
+    notice,
+    print_settings,
+    say,
+    warn,
+)
+from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
+from ernie_toolkit.data.file_options import FileOptions
+from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
+from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.formats.weights import WEIGHTS_FILE
+from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, check_model_directory, is_local
+from ernie_toolkit.models.config import model_labels, model_task
+from ernie_toolkit.models.heads import are_named, with_model_labels
 from ernie_toolkit.tasks import TASKS, Task, make_task
 from ernie_toolkit.training.chosen_checkpoint import goes_on, goes_on_in_place
+from ernie_toolkit.training.devices import accelerate_cpu, check_device, end_distributed_run
+from ernie_toolkit.training.finished import SAMPLE, check_replaceable, drop_stale_bundle
+from ernie_toolkit.training.records import read_metrics
 
 if TYPE_CHECKING:
-    from ernie_toolkit.finetuning import Session
+    from ernie_toolkit.session import Session
     from ernie_toolkit.training import TrainingResult
 
 Source = TypeVar("Source", bound=SourceOptions)
@@ -49,8 +58,11 @@ CONFIG_OPTIONS = (RunOptions, TrainingOptions, ReadingOptions, CompressionOption
 # Of the run's own options those that it may set: the rest says where the file is, and which part of it counts.
 RUN_NAMES = frozenset(item.name for item in dataclasses.fields(RunOptions)) - {"config", "dataset"}
 SOURCE_NAMES = frozenset(item.name for item in dataclasses.fields(SourceOptions)) & RUN_NAMES - {
-    "model_name_or_path", "output_dir", "resume", "overwrite_output_dir"
-}  # fmt: skip
+    "model_name_or_path",
+    "output_dir",
+    "resume",
+    "overwrite_output_dir",
+}
 
 
 @dataclass(frozen=True)
@@ -183,8 +195,8 @@ def load_session(settings: Settings, data: DataSet, task: Task, device: str) -> 
     """Load the model for a data set's labels; without training it needs a head that was trained for them."""
     import paddle
 
-    from ernie_toolkit.finetuning import open_session, require_trained_head
     from ernie_toolkit.models import load_model
+    from ernie_toolkit.session import open_session, require_trained_head
     from ernie_toolkit.training import seed_everything
 
     name, options = settings.run.model_name_or_path, settings.training
@@ -201,9 +213,9 @@ def load_session(settings: Settings, data: DataSet, task: Task, device: str) -> 
 
 def train_model(session: "Session", settings: Settings, directory: Path, device: str) -> "TrainingResult":
     """Fine-tune, and save the best model with its figures and its training curve, together or not at all."""
+    from ernie_toolkit.files.transactions import transaction
     from ernie_toolkit.models import stage_model
-    from ernie_toolkit.reporting import CURVE_FILE, METRICS_FILE, plot_training_curve
-    from ernie_toolkit.transactions import transaction
+    from ernie_toolkit.training.records import CURVE_FILE, METRICS_FILE, plot_training_curve
 
     run = settings.run
     resume = goes_on(run.resume, run.resume_from_checkpoint, directory, run.overwrite_output_dir)
@@ -236,27 +248,35 @@ def metrics_record(
 
     `result`: that of the training, None where a model was only evaluated.
     """
-    from ernie_toolkit.reporting import versions
+    from ernie_toolkit.training.records import versions
 
     run, data = settings.run, session.data
     record: dict[str, Any] = {"dataset": run.dataset, "task": session.task.name, "metrics": metrics}
     if result is not None:
         record["training"] = {
-            "steps": result.steps, "best_step": result.best_step, "seconds": round(result.seconds, 1),
+            "steps": result.steps,
+            "best_step": result.best_step,
+            "seconds": round(result.seconds, 1),
             "resumed_from_step": result.resumed_from_step,
             "evaluations": [entry for entry in result.history if "eval_loss" in entry],
-        }  # fmt: skip
+        }
     return record | {
-        "model": session.loaded.source, "data_source": data.source, "data_location": data.location,
-        "left_out": data.left_out, "warnings": list(data.warnings), "notices": list(data.notices),
-        "seed": settings.training.seed, "settings": settings.shown(session.task.name), "versions": versions(),
-    }  # fmt: skip
+        "model": session.loaded.source,
+        "data_source": data.source,
+        "data_location": data.location,
+        "left_out": data.left_out,
+        "warnings": list(data.warnings),
+        "notices": list(data.notices),
+        "seed": settings.training.seed,
+        "settings": settings.shown(session.task.name),
+        "versions": versions(),
+    }
 
 
 def write_evaluation(session: "Session", settings: Settings, directory: Path) -> dict[str, float]:
     """Evaluate a model that this run has not trained; its figures go to eval_results.json, metrics.json stays."""
     from ernie_toolkit.files import write_json
-    from ernie_toolkit.reporting import EVALUATION_FILE, print_metrics
+    from ernie_toolkit.training.records import EVALUATION_FILE, print_metrics
 
     metrics = session.evaluate(settings.training.per_device_eval_batch_size)
     write_json(directory / EVALUATION_FILE, metrics_record(session, settings, metrics, None))
@@ -272,9 +292,9 @@ def run_stages(settings: Settings, data: DataSet, task: Task) -> None:
     device = check_device(run.device or None)
     if device == "cpu" and (options.fp16 or options.bf16):
         raise ConfigError("--fp16 and --bf16 need a GPU: Paddle computes in float32 on the CPU; leave them out")
-    from ernie_toolkit.predictions import write_predictions
-    from ernie_toolkit.reporting import METRICS_FILE, print_metrics
+    from ernie_toolkit.data.predictions import write_predictions
     from ernie_toolkit.training import discard_checkpoints
+    from ernie_toolkit.training.records import METRICS_FILE, print_metrics
 
     session = load_session(settings, data, task, device)
     directory = Path(run.output_dir) / run.dataset
@@ -319,7 +339,7 @@ def settle(run: RunOptions, given: argparse.Namespace, task: str, sample: bool) 
 
 def build_parser(task: str, dataset: str, description: str) -> OneLineParser:
     """The arguments of a run_* script."""
-    names = [name for name, spec in DATASETS.items() if spec.task == task]
+    names = [name for name, spec in DATASETS.items() if spec.task_name == task]
     parser = OneLineParser(
         prog=TASK_SCRIPTS[task], description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
     )

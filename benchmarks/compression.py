@@ -15,7 +15,7 @@ from typing import Any
 from compression_quality import QUALITY_SETS, quality_table
 from compression_speed import speed_tables
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import check_output_file, write_json
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from script_runs import run_script
 
-from ernie_toolkit.compression.report import REPORT_FILE, Candidate, Report, read_report
+from ernie_toolkit.compression.report.model import REPORT_FILE, Candidate, Report, read_report
 from ernie_toolkit.data import get_spec
 from ernie_toolkit.errors import ConfigError
 
@@ -16,13 +16,21 @@ ROOT = Path(__file__).resolve().parents[1]
 # Data set -> the figure that the average is taken of.
 QUALITY_SETS = {"tnews": "accuracy", "afqmc": "accuracy", "msra_ner": "f1", "cmrc2018": "exact_match"}
 WIDTHS = ("3/4", "1/2")
-DISTILLATION = ("--warmup_ratio", "0.1", "--hidden_dropout_prob", "0",
-                "--attention_probs_dropout_prob", "0")  # fmt: skip
+DISTILLATION = ("--warmup_ratio", "0.1", "--hidden_dropout_prob", "0", "--attention_probs_dropout_prob", "0")
 # Training rows, dev rows, batch size, epochs and learning rate: cut down to what two CPU cores can do.
-CUTS = {"tnews": (8000, 2000, 32, 2, 2e-4), "afqmc": (4000, 2000, 32, 2, 5e-5), "msra_ner": (4000, 2000, 16, 2, 5e-5),
-        "cmrc2018": (2000, 1000, 12, 0.5, 5e-5)}  # fmt: skip
-CUT_OPTIONS = ("--max_train_samples", "--max_dev_samples", "--per_device_train_batch_size", "--num_train_epochs",
-               "--learning_rate")  # fmt: skip
+CUTS = {
+    "tnews": (8000, 2000, 32, 2, 2e-4),
+    "afqmc": (4000, 2000, 32, 2, 5e-5),
+    "msra_ner": (4000, 2000, 16, 2, 5e-5),
+    "cmrc2018": (2000, 1000, 12, 0.5, 5e-5),
+}
+CUT_OPTIONS = (
+    "--max_train_samples",
+    "--max_dev_samples",
+    "--per_device_train_batch_size",
+    "--num_train_epochs",
+    "--learning_rate",
+)
 ROWS = ("pruned 3/4, FP32", "INT8", "pruned 3/4 + INT8", "pruned 1/2, FP32", "pruned 1/2 + INT8")
 
 
@@ -33,12 +41,29 @@ def compressed(dataset: str, strategy: str, models: Path, data_dir: Path, direct
         return read_report(path)
     script = {"seq_cls": "compress_seq_cls.py", "token_cls": "compress_token_cls.py", "qa": "compress_qa.py"}
     command = [
-        sys.executable, str(ROOT / script[get_spec(dataset).task]), "--dataset", dataset, "--data_dir", str(data_dir),
-        "--model_name_or_path", str(models / dataset), "--output_dir", str(directory), "--strategy", strategy,
-        "--width_mult_list", *WIDTHS, "--seed", str(seed), "--disable_tqdm", "--batch_size_list", "8",
-        "--save_steps", "250",
+        sys.executable,
+        str(ROOT / script[get_spec(dataset).task_name]),
+        "--dataset",
+        dataset,
+        "--data_dir",
+        str(data_dir),
+        "--model_name_or_path",
+        str(models / dataset),
+        "--output_dir",
+        str(directory),
+        "--strategy",
+        strategy,
+        "--width_mult_list",
+        *WIDTHS,
+        "--seed",
+        str(seed),
+        "--disable_tqdm",
+        "--batch_size_list",
+        "8",
+        "--save_steps",
+        "250",
         *DISTILLATION,
-    ]  # fmt: skip
+    ]
     command += [text for pair in zip(CUT_OPTIONS, map(str, CUTS[dataset]), strict=True) for text in pair]
     command += ["--resume"] if (directory / "unfinished").exists() else []
     print(f"{dataset}, seed {seed}: {strategy} -> {directory}", flush=True)
@@ -61,10 +86,12 @@ def losses(dataset: str, models: Path, data_dir: Path, reports: Path, seed: int)
     full = compressed(dataset, "ptq", models, data_dir, directory / "ptq", seed)
     pruned = compressed(dataset, "dynabert+ptq", models, data_dir, directory / "dynabert+ptq", seed)
     found = {
-        "pruned 3/4, FP32": best(pruned, "3/4", "fp32"), "INT8": best(full, "1", "int8"),
-        "pruned 3/4 + INT8": best(pruned, "3/4", "int8"), "pruned 1/2, FP32": best(pruned, "1/2", "fp32"),
+        "pruned 3/4, FP32": best(pruned, "3/4", "fp32"),
+        "INT8": best(full, "1", "int8"),
+        "pruned 3/4 + INT8": best(pruned, "3/4", "int8"),
+        "pruned 1/2, FP32": best(pruned, "1/2", "fp32"),
         "pruned 1/2 + INT8": best(pruned, "1/2", "int8"),
-    }  # fmt: skip
+    }
     baseline = full.baseline.metrics[metric]
     return {"FP32": 100 * baseline} | {name: 100 * (baseline - item.metrics[metric]) for name, item in found.items()}
 

@@ -13,24 +13,28 @@ from typing import Any
 
 import numpy as np
 
-from ernie_toolkit.acceleration import apply_cpu_settings, import_paddle
-from ernie_toolkit.batching import batches_by_length
-from ernie_toolkit.compression.activations import activation_observer, activation_statistics
-from ernie_toolkit.compression.calibration import calibrated_range
-from ernie_toolkit.compression.onnx_embeddings import quantize_embeddings
-from ernie_toolkit.compression.onnx_quantization import quantize_dynamic, quantize_static, weight_products
-from ernie_toolkit.compression.widths import layer_size
+from ernie_toolkit.compression.quantization.activations import activation_observer, activation_statistics
+from ernie_toolkit.compression.quantization.calibration import calibrated_range
+from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings
+from ernie_toolkit.compression.quantization.onnx import quantize_dynamic, quantize_static, weight_products
 from ernie_toolkit.data import load_dataset
-from ernie_toolkit.features import encode, pad_batch
-from ernie_toolkit.inference.session import model_session
+from ernie_toolkit.inference.engines.onnxruntime import model_session
 from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, new_model
-from ernie_toolkit.tokenization import build_tokenizer, read_vocab
+from ernie_toolkit.models.sizes import layer_size
+from ernie_toolkit.text.batching import batches_by_length
+from ernie_toolkit.text.features import encode, pad_batch
+from ernie_toolkit.text.tokenization import build_tokenizer, read_vocab
+from ernie_toolkit.training.acceleration import apply_cpu_settings, import_paddle
 
 # ERNIE 3.0 Medium: 6 layers, 768 wide, 12 heads.
 SHAPE = {
-    "hidden_size": 768, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 3072,
-    "max_position_embeddings": 2048, "type_vocab_size": 4,
-}  # fmt: skip
+    "hidden_size": 768,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 2048,
+    "type_vocab_size": 4,
+}
 VOCABULARY = 40_000
 WIDTHS = ("3/4", "2/3", "1/2")
 BATCH, LENGTH, TITLES = 32, 128, 256
@@ -50,10 +54,10 @@ def medium_model(vocab: Path | None) -> LoadedModel:
 
 def write_graphs(loaded: LoadedModel, titles: Sequence[str], directory: Path) -> dict[str, Path]:
     """ONNX files of the model and of what compression makes of it, by the names that the tables show."""
-    from ernie_toolkit.compression.elastic import cut_out, make_elastic
-    from ernie_toolkit.compression.structure import current_size
-    from ernie_toolkit.compression.vocabulary import prune_vocabulary
+    from ernie_toolkit.compression.pruning.elastic import cut_out, make_elastic
+    from ernie_toolkit.compression.pruning.vocabulary import prune_vocabulary
     from ernie_toolkit.export.graph import convert_to_onnx, save_static_graph
+    from ernie_toolkit.models.slices import current_size
 
     def exported(model: Any, name: str) -> Path:
         folder = directory / name

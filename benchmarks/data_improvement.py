@@ -22,34 +22,49 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.analysis.augmentation import REPLACERS, augment
-from ernie_toolkit.analysis.similarity import evidence, sparsest, support
-from ernie_toolkit.analysis.wrong_labels import METHODS, most_suspicious, suspicion
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.arguments.options import TrainingOptions
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import load_label_sets
 from ernie_toolkit.data.readers import Example
-from ernie_toolkit.devices import use_device
+from ernie_toolkit.multi_label.analysis.augmentation import REPLACERS, augment
+from ernie_toolkit.multi_label.analysis.similarity import evidence, sparsest, support
+from ernie_toolkit.multi_label.analysis.wrong_labels import METHODS, most_suspicious, suspicion
 from ernie_toolkit.multi_label.options import TRAINING_DEFAULTS, FineTuningOptions, training_options
 from ernie_toolkit.multi_label.trained import TrainedModel, load_trained
 from ernie_toolkit.multi_label.training import fine_tune
-from ernie_toolkit.options import TrainingOptions
+from ernie_toolkit.training.devices import use_device
 
 WRONG_SHARE = 0.1
-SUPPORT = {"rationale_num_sparse": 3, "sparse_num": 100, "rationale_num_support": 6, "support_threshold": 0.7,
-           "support_num": 100}  # fmt: skip
+SUPPORT = {
+    "rationale_num_sparse": 3,
+    "sparse_num": 100,
+    "rationale_num_support": 6,
+    "support_threshold": 0.7,
+    "support_num": 100,
+}
 CREATE, PERCENT = 2, 0.1
 
 
 def trained_on(args: argparse.Namespace, data: DataSet, seed: int, steps: int, directory: Path) -> TrainedModel:
     """A model trained for some steps, without its talk."""
-    own = FineTuningOptions(model_name=args.model_name, save_dir=str(directory), batch_size=args.batch_size,
-                            overwrite_output_dir=True)  # fmt: skip
-    options = TrainingOptions(**{
-        **TRAINING_DEFAULTS, "learning_rate": args.learning_rate, "max_seq_length": args.max_seq_length,
-        "warmup_ratio": 0.1, "seed": seed, "max_steps": steps, "disable_tqdm": True, "report_to": "none",
-        "hidden_dropout_prob": args.dropout, "attention_probs_dropout_prob": args.dropout,
-    })  # fmt: skip
+    own = FineTuningOptions(
+        model_name=args.model_name, save_dir=str(directory), batch_size=args.batch_size, overwrite_output_dir=True
+    )
+    options = TrainingOptions(
+        **{
+            **TRAINING_DEFAULTS,
+            "learning_rate": args.learning_rate,
+            "max_seq_length": args.max_seq_length,
+            "warmup_ratio": 0.1,
+            "seed": seed,
+            "max_steps": steps,
+            "disable_tqdm": True,
+            "report_to": "none",
+            "hidden_dropout_prob": args.dropout,
+            "attention_probs_dropout_prob": args.dropout,
+        }
+    )
     with contextlib.redirect_stdout(io.StringIO()):
         fine_tune(own, training_options(own, options), data, "cpu")
     gc.collect()
@@ -110,9 +125,13 @@ def improvement_table(args: argparse.Namespace, data: DataSet) -> dict[str, list
             made: dict[str, Callable[[], list[Example]]] = {
                 "as they are": list,
                 "sparse, substitute": lambda few=few, base=base, seed=seed: supported(args, few, base, seed),
-                **{f"aug, {kind}": lambda rows=rows, kind=kind, seed=seed: augment(
-                    rows, "substitute", REPLACERS[kind], CREATE, PERCENT, seed) for kind in REPLACERS},
-            }  # fmt: skip
+                **{
+                    f"aug, {kind}": lambda rows=rows, kind=kind, seed=seed: augment(
+                        rows, "substitute", REPLACERS[kind], CREATE, PERCENT, seed
+                    )
+                    for kind in REPLACERS
+                },
+            }
             for way, make in made.items():
                 added = make()
                 model = base

@@ -19,16 +19,16 @@ from typing import Any
 
 from script_runs import run_script
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data.label_sets import UNLABELLED_FILE, read_texts, split_line
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.files import write_text
 from ernie_toolkit.paddle_serving.wire import parse_answer, request_columns
-from ernie_toolkit.serving.options import MODEL_NAMES
+from ernie_toolkit.simple_serving.options import MODEL_NAMES
 from ernie_toolkit.triton.interface import interface_of
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "deployments"))  # servers are started as the tests start them
+sys.path.insert(0, str(ROOT / "tests" / "support"))  # servers are started as the tests start them
 
 from servers import free_ports, running_server  # noqa: E402
 from serving import answers, python_of  # noqa: E402
@@ -51,8 +51,16 @@ def simple_serving(bundle: Path, folder: Path) -> Iterator[Ask]:
     """The HTTP service."""
     [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    command = [python_of("simple_serving"), SCRIPTS / "deploy/simple_serving/server.py", "--model_path", bundle,
-               "--host", "127.0.0.1", "--port", str(port)]  # fmt: skip
+    command = [
+        python_of("simple_serving"),
+        SCRIPTS / "deploy/simple_serving/server.py",
+        "--model_path",
+        bundle,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
 
     def ask(texts: Sequence[str]) -> list[set[str]]:
         answer = post(f"{url}/{MODEL_NAMES['multi_label']}", {"data": {"text": list(texts)}})
@@ -69,8 +77,20 @@ def triton(bundle: Path, folder: Path) -> Iterator[Ask]:
     python, scripts = python_of("triton_serving"), ROOT / "deploy/triton_serving"
     build = [python, scripts / "build_repository.py", "--model_path", bundle, "--model_repository", folder / "models"]
     run_script(build, sys.stderr)
-    command = [python, scripts / "start_server.py", "--model_repository", folder / "models", "--host", "127.0.0.1",
-               "--http_port", str(http), "--grpc_port", str(grpc), "--metrics_port", "0"]  # fmt: skip
+    command = [
+        python,
+        scripts / "start_server.py",
+        "--model_repository",
+        folder / "models",
+        "--host",
+        "127.0.0.1",
+        "--http_port",
+        str(http),
+        "--grpc_port",
+        str(grpc),
+        "--metrics_port",
+        "0",
+    ]
     interface = interface_of("multi_label", False)
 
     def ask(texts: Sequence[str]) -> list[set[str]]:
@@ -87,8 +107,18 @@ def triton(bundle: Path, folder: Path) -> Iterator[Ask]:
 def paddle_serving(bundle: Path, folder: Path) -> Iterator[Ask]:
     """Paddle Serving's pipeline, by HTTP."""
     rpc, http = free_ports(2)
-    command = [python_of("paddle_serving"), SCRIPTS / "deploy/paddle_serving/service.py", "--model_path", bundle,
-               "--rpc_port", str(rpc), "--http_port", str(http), "--log_dir", folder / "paddle"]  # fmt: skip
+    command = [
+        python_of("paddle_serving"),
+        SCRIPTS / "deploy/paddle_serving/service.py",
+        "--model_path",
+        bundle,
+        "--rpc_port",
+        str(rpc),
+        "--http_port",
+        str(http),
+        "--log_dir",
+        folder / "paddle",
+    ]
     url = f"http://127.0.0.1:{http}/seq_cls/prediction"
 
     def ask(texts: Sequence[str]) -> list[set[str]]:
@@ -113,12 +143,34 @@ DEPLOYMENTS = {"HTTP service": simple_serving, "Triton": triton, "Paddle Serving
 def compare(params: Path, texts: Sequence[str], folder: Path) -> None:
     """Predict, serve, ask, print."""
     write_text(folder / "data" / UNLABELLED_FILE, "".join(text + "\n" for text in texts))
-    run_script([sys.executable, SCRIPTS / "predict.py", "--params_path", params, "--dataset_dir", folder / "data",
-                "--output_file", folder / "predicted.txt"], sys.stderr)  # fmt: skip
+    run_script(
+        [
+            sys.executable,
+            SCRIPTS / "predict.py",
+            "--params_path",
+            params,
+            "--dataset_dir",
+            folder / "data",
+            "--output_file",
+            folder / "predicted.txt",
+        ],
+        sys.stderr,
+    )
     lines = (folder / "predicted.txt").read_text(encoding="utf-8").splitlines()
     wanted = [set(split_line(line, "predicted.txt")[1]) for line in lines]
-    run_script([sys.executable, SCRIPTS / "export_model.py", "--params_path", params, "--output_path",
-                folder / "export", "--legacy_pdmodel", "false"], sys.stderr)  # fmt: skip
+    run_script(
+        [
+            sys.executable,
+            SCRIPTS / "export_model.py",
+            "--params_path",
+            params,
+            "--output_path",
+            folder / "export",
+            "--legacy_pdmodel",
+            "false",
+        ],
+        sys.stderr,
+    )
     print(f"{len(texts)} texts, {len(set(map(frozenset, wanted)))} different label sets of predict.py", flush=True)
     for name, deployment in DEPLOYMENTS.items():
         try:

@@ -18,14 +18,14 @@ from typing import Any
 
 from script_runs import run_script
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import load_label_sets
-from ernie_toolkit.devices import use_device
 from ernie_toolkit.files import check_output_file, write_json
 from ernie_toolkit.models import load_model, save_model
 from ernie_toolkit.multi_label.trained import load_trained
 from ernie_toolkit.tasks import MultiLabelClassification
+from ernie_toolkit.training.devices import use_device
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "multi_label"
 
@@ -46,12 +46,23 @@ def draw_anew(model_name: str, labels: tuple[str, ...], directory: Path) -> None
 
 def trained(args: argparse.Namespace, data: DataSet, model_name: str, directory: Path) -> dict[str, float]:
     """Train a model into a directory; its F1 on dev and test, in points, and the seconds it took."""
-    call("train.py", {
-        "dataset_dir": args.dataset_dir, "model_name": model_name, "save_dir": directory, "epochs": args.epochs,
-        "batch_size": args.batch_size, "learning_rate": args.learning_rate, "max_seq_length": args.max_seq_length,
-        "warmup_ratio": 0.1, "seed": args.seed, "device": "cpu", "hidden_dropout_prob": args.dropout,
-        "attention_probs_dropout_prob": args.dropout,
-    })  # fmt: skip
+    call(
+        "train.py",
+        {
+            "dataset_dir": args.dataset_dir,
+            "model_name": model_name,
+            "save_dir": directory,
+            "epochs": args.epochs,
+            "batch_size": args.batch_size,
+            "learning_rate": args.learning_rate,
+            "max_seq_length": args.max_seq_length,
+            "warmup_ratio": 0.1,
+            "seed": args.seed,
+            "device": "cpu",
+            "hidden_dropout_prob": args.dropout,
+            "attention_probs_dropout_prob": args.dropout,
+        },
+    )
     record = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     model = load_trained(str(directory))
     examples = data.split("test")
@@ -67,18 +78,37 @@ def trained(args: argparse.Namespace, data: DataSet, model_name: str, directory:
 
 def pruned(args: argparse.Namespace, model: Path, directory: Path) -> list[dict[str, Any]]:
     """Prune a model; for it and for each width its dev F1 in points, a row's time, both ratios to FP32's speed."""
-    call("prune.py", {
-        "params_dir": model, "dataset_dir": args.dataset_dir, "output_dir": directory, "width_mult": args.width_mult,
-        "num_train_epochs": args.prune_epochs, "per_device_train_batch_size": args.batch_size,
-        "learning_rate": args.prune_learning_rate, "warmup_ratio": 0.1, "seed": args.seed, "device": "cpu",
-        "hidden_dropout_prob": args.dropout, "attention_probs_dropout_prob": args.dropout,
-    })  # fmt: skip
+    call(
+        "prune.py",
+        {
+            "params_dir": model,
+            "dataset_dir": args.dataset_dir,
+            "output_dir": directory,
+            "width_mult": args.width_mult,
+            "num_train_epochs": args.prune_epochs,
+            "per_device_train_batch_size": args.batch_size,
+            "learning_rate": args.prune_learning_rate,
+            "warmup_ratio": 0.1,
+            "seed": args.seed,
+            "device": "cpu",
+            "hidden_dropout_prob": args.dropout,
+            "attention_probs_dropout_prob": args.dropout,
+        },
+    )
     report = json.loads((directory / "compress_report.json").read_text(encoding="utf-8"))
     rows = []
     for item in (report["baseline"], *report["candidates"]):
         scores = {name: 100 * item["metrics"][name] for name in ("micro_f1", "macro_f1")}
-        rows.append({"name": item["name"], **scores, "latency_ms": item["latency_ms"], "bytes": item["size"],
-                     "speed": item["latency_ratio"], "ratio": item["throughput_ratio"]})  # fmt: skip
+        rows.append(
+            {
+                "name": item["name"],
+                **scores,
+                "latency_ms": item["latency_ms"],
+                "bytes": item["size"],
+                "speed": item["latency_ratio"],
+                "ratio": item["throughput_ratio"],
+            }
+        )
     return rows
 
 
@@ -94,8 +124,10 @@ def print_pruned(rows: list[dict[str, Any]]) -> None:
     """A line for each width, in the columns of the guide's table."""
     print("| model | micro F1 | macro F1 | ms a row | ratio | ratio in batches | MB |\n" + "| --- " * 7 + "|")
     for row in rows:
-        print(f"| {row['name']} | {row['micro_f1']:.2f} | {row['macro_f1']:.2f} | {row['latency_ms']:g} "
-              f"| {row['speed']:.2f}x | {row['ratio']:.2f}x | {row['bytes'] / 1e6:.1f} |")  # fmt: skip
+        print(
+            f"| {row['name']} | {row['micro_f1']:.2f} | {row['macro_f1']:.2f} | {row['latency_ms']:g} "
+            f"| {row['speed']:.2f}x | {row['ratio']:.2f}x | {row['bytes'] / 1e6:.1f} |"
+        )
 
 
 def main() -> None:
@@ -128,8 +160,10 @@ def main() -> None:
         if rows:
             print_pruned(rows)
         if args.output:
-            write_json(args.output, {"arguments": {key: str(value) for key, value in vars(args).items()},
-                                     "trained": table, "pruned": rows})  # fmt: skip
+            write_json(
+                args.output,
+                {"arguments": {key: str(value) for key, value in vars(args).items()}, "trained": table, "pruned": rows},
+            )
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from ernie_toolkit.batching import batches_by_length
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import load_dataset
 from ernie_toolkit.decoding import Answer, LabelAnswer, TaggedText
-from ernie_toolkit.encoded import EncodedDataset
-from ernie_toolkit.features import Features, pad_batch
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.inference.session import PRECISIONS
+from ernie_toolkit.inference.engines.onnxruntime import PRECISIONS
+from ernie_toolkit.text.batching import batches_by_length
+from ernie_toolkit.text.dataset import EncodedDataset
+from ernie_toolkit.text.features import Features, pad_batch
 
 
 def run_batches(
@@ -104,7 +104,7 @@ def agreement(
     model_dir: Path, predictor: Predictor, rows: EncodedDataset, examples: Sequence[dict[str, Any]], batch_size: int
 ) -> dict[str, Any]:
     """Figures of Paddle and of Predictor, the share of inputs with the same answer, the largest difference."""
-    from ernie_toolkit.acceleration import apply_cpu_settings, import_paddle
+    from ernie_toolkit.training.acceleration import apply_cpu_settings, import_paddle
 
     apply_cpu_settings()
     import_paddle()
@@ -139,8 +139,10 @@ def content(answer: Answer) -> object:
 
 def show(report: dict[str, Any]) -> None:
     """Print the figures."""
-    print(f"{report['inputs']} inputs, {report['rows']} rows of {report['mean_tokens']:.1f} tokens on average; "
-          f"tokenizing all of them {report['tokenizing_seconds']:.3f} s")  # fmt: skip
+    print(
+        f"{report['inputs']} inputs, {report['rows']} rows of {report['mean_tokens']:.1f} tokens on average; "
+        f"tokenizing all of them {report['tokenizing_seconds']:.3f} s"
+    )
     speeds: dict[str, float] = report.get("sequences_per_second", {})
     for name, rate in speeds.items():
         print(f"  {name:<16}{rate:>9.1f} sequences/s{rate / min(speeds.values()):>8.2f}x")

@@ -17,8 +17,9 @@ def run_script(command: Sequence[str | Path], stdout: TextIO | None = None) -> N
     """
     words = [str(word) for word in command]
     last = "it printed no error"
-    with subprocess.Popen(words, stdout=stdout, stderr=subprocess.PIPE, text=True, encoding="utf-8",
-                          errors="replace") as process:  # fmt: skip
+    with subprocess.Popen(
+        words, stdout=stdout, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace"
+    ) as process:
         assert process.stderr is not None  # it is a pipe
         for line in process.stderr:
             sys.stderr.write(line)

@@ -22,17 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BundleInfo, read_bundle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data.inputs import read_inputs
 from ernie_toolkit.errors import BundleError, ConfigError
-from ernie_toolkit.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.files import write_json
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.serving.options import MODEL_NAMES
+from ernie_toolkit.simple_serving.options import MODEL_NAMES
+from ernie_toolkit.text.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.triton.interface import interface_of
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "deployments"))  # servers are started as the tests start them
+sys.path.insert(0, str(ROOT / "tests" / "support"))  # servers are started as the tests start them
 
 from servers import free_ports, running_server  # noqa: E402
 from serving_load import Ask, measure  # noqa: E402
@@ -86,9 +86,19 @@ def simple_serving(model: Path, info: BundleInfo, precision: str, threads: int) 
     [port] = free_ports(1)
     script = ROOT / "deploy" / "simple_serving" / f"server_{info.task}.py"
     command = [
-        python_of("simple_serving"), script, "--model_path", model.resolve(), "--host", "127.0.0.1", "--port",
-        str(port), "--precision_mode", precision, "--num_threads", str(threads),
-    ]  # fmt: skip
+        python_of("simple_serving"),
+        script,
+        "--model_path",
+        model.resolve(),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--precision_mode",
+        precision,
+        "--num_threads",
+        str(threads),
+    ]
     names = ("question", "context") if info.task == "qa" else ("text", "text_pair")
 
     def body(text: TextInput) -> dict[str, Any]:
@@ -121,14 +131,37 @@ def triton(model: Path, info: BundleInfo, precision: str, threads: int) -> Itera
     with tempfile.TemporaryDirectory() as name:
         repository = Path(name) / "models"
         subprocess.run(
-            [python, folder / "build_repository.py", "--model_path", model, "--model_repository", repository,
-             "--precision", precision, "--num_threads", "1", "--instances", str(threads)],
-            check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            [
+                python,
+                folder / "build_repository.py",
+                "--model_path",
+                model,
+                "--model_repository",
+                repository,
+                "--precision",
+                precision,
+                "--num_threads",
+                "1",
+                "--instances",
+                str(threads),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         command = [
-            python, folder / "start_server.py", "--model_repository", repository, "--host", "127.0.0.1", "--http_port",
-            str(http_port), "--grpc_port", str(grpc_port), "--metrics_port", "0",
-        ]  # fmt: skip
+            python,
+            folder / "start_server.py",
+            "--model_repository",
+            repository,
+            "--host",
+            "127.0.0.1",
+            "--http_port",
+            str(http_port),
+            "--grpc_port",
+            str(grpc_port),
+            "--metrics_port",
+            "0",
+        ]
         ready = f"http://127.0.0.1:{http_port}/v2/health/ready"
         with running_server(command, Path(name) / "log", lambda: answers(ready), 120):
             yield lambda: poster(http_port, f"/v2/models/{interface.name}/infer", body)
@@ -137,10 +170,23 @@ def triton(model: Path, info: BundleInfo, precision: str, threads: int) -> Itera
 def fastdeploy(args: Any) -> dict[str, Any]:
     """FastDeploy in a process of its own Python: figures by number of clients (see serving_fastdeploy.py)."""
     command = [
-        python_of("python"), Path(__file__).with_name("serving_fastdeploy.py"), "--model_path", args.model_path,
-        "--texts", args.texts, "--max_texts", str(args.max_texts), "--clients", *map(str, args.clients), "--seconds",
-        str(args.seconds), "--num_threads", str(args.num_threads), "--precision_mode", args.precision_mode,
-    ]  # fmt: skip
+        python_of("python"),
+        Path(__file__).with_name("serving_fastdeploy.py"),
+        "--model_path",
+        args.model_path,
+        "--texts",
+        args.texts,
+        "--max_texts",
+        str(args.max_texts),
+        "--clients",
+        *map(str, args.clients),
+        "--seconds",
+        str(args.seconds),
+        "--num_threads",
+        str(args.num_threads),
+        "--precision_mode",
+        args.precision_mode,
+    ]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return figures

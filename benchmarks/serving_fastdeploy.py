@@ -19,10 +19,10 @@ from fastdeploy_predictor import build_parser, make_option, open_runtime  # noqa
 from serving_load import Ask, measure  # noqa: E402
 
 from ernie_toolkit.bundle import read_bundle  # noqa: E402
-from ernie_toolkit.cli import OneLineParser  # noqa: E402
+from ernie_toolkit.console import OneLineParser  # noqa: E402
 from ernie_toolkit.data.inputs import read_inputs  # noqa: E402
-from ernie_toolkit.features import TextInput  # noqa: E402
 from ernie_toolkit.inference.predictor import BundlePredictor  # noqa: E402
+from ernie_toolkit.text.features import TextInput  # noqa: E402
 
 
 def main() -> None:
@@ -40,9 +40,10 @@ def main() -> None:
     prefix = "model_int8" if args.precision_mode == "int8" else "model"
     settings = ["--model_prefix", prefix, "--cpu_num_threads", str(args.num_threads)]
     option = make_option(
-        build_parser("serving_fastdeploy.py", None, bundle.info.task).parse_args(settings), bundle,
+        build_parser("serving_fastdeploy.py", None, bundle.info.task).parse_args(settings),
+        bundle,
         bundle.info.max_seq_length,
-    )  # fmt: skip
+    )
     predictor = BundlePredictor(bundle, open_runtime(option, bundle))
     texts = read_inputs(args.texts, bundle.info.text_format)[: args.max_texts]
     turn = threading.Lock()

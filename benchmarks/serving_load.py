@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ernie_toolkit.features import TextInput
+from ernie_toolkit.text.features import TextInput
 
 Ask = typing.Callable[[TextInput], None]
 """Sends one text and reads the answer; each client has its own."""

@@ -33,10 +33,10 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BundleInfo, read_bundle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.serving.client import ServerError, post
-from ernie_toolkit.serving.options import MODEL_NAMES, PRECISIONS
+from ernie_toolkit.simple_serving.client import ServerError, post
+from ernie_toolkit.simple_serving.options import MODEL_NAMES, PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 INPUTS = 200
@@ -44,9 +44,11 @@ RETRIES = 40
 LOST_CONNECTION = (OSError, http.client.HTTPException)
 # What belongs to one input in a result, by task, and the largest difference of a confidence that shares a batch.
 FIELDS = {
-    "seq_cls": ("label", "confidence"), "token_cls": ("value", "tokens_label"), "qa": ("answer", "start", "end"),
+    "seq_cls": ("label", "confidence"),
+    "token_cls": ("value", "tokens_label"),
+    "qa": ("answer", "start", "end"),
     "multi_label": ("label", "confidence"),
-}  # fmt: skip
+}
 SCRIPTS = {
     "multi_label": "multi_label/deploy/simple_serving/server.py"
 }  # of the others, deploy/simple_serving has them

@@ -19,10 +19,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import DataError
 from ernie_toolkit.files import write_json
-from ernie_toolkit.tokenization import build_tokenizer, load_tokenizer, read_vocab
+from ernie_toolkit.text.tokenization import build_tokenizer, load_tokenizer, read_vocab
 
 Encode = Callable[[list[str]], list[list[int]]]
 REFERENCE = "ErnieTokenizer"

@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit import acceleration
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.training import acceleration
 
 PADDED_LENGTH = 128
 BATCH_SIZE = 32
@@ -77,7 +77,7 @@ def run_worker(arguments: argparse.Namespace, variant: str) -> dict[str, Any]:
     import paddle
     from paddlenlp.transformers import ErnieConfig, ErnieForSequenceClassification
 
-    from ernie_toolkit.tokenization import build_tokenizer, read_vocab
+    from ernie_toolkit.text.tokenization import build_tokenizer, read_vocab
 
     tokenizer = build_tokenizer(read_vocab(arguments.vocab))
     texts = read_texts(arguments.texts, arguments.field, limit=max(4096, 2 * arguments.steps * BATCH_SIZE))

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import os
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 try:
     import fcntl
 except ImportError:  # Windows has none
     fcntl = None  # type: ignore[assignment]
 
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+_END = object()
 # Linux' <fcntl.h> and <linux/fs.h>.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 # A system or a file system that cannot: kernels before 3.15, some network file systems.
@@ -57,3 +64,23 @@ def _renameat2() -> Any:
     except (OSError, TypeError):
         return None
     return getattr(library, "renameat2", None)
+
+
+@overload
+def strict_zip(first: Iterable[A], second: Iterable[B], /) -> Iterator[tuple[A, B]]: ...
+@overload
+def strict_zip(first: Iterable[A], second: Iterable[B], third: Iterable[C], /) -> Iterator[tuple[A, B, C]]: ...
+@overload
+def strict_zip(*columns: Iterable[Any]) -> Iterator[tuple[Any, ...]]: ...
+def strict_zip(*columns: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    """Rows of columns of one length; ValueError where a column ends before the others."""
+    if sys.version_info >= (3, 10):
+        return zip(*columns, strict=True)
+    return _checked(columns)
+
+
+def _checked(columns: tuple[Iterable[Any], ...]) -> Iterator[tuple[Any, ...]]:
+    for row in itertools.zip_longest(*columns, fillvalue=_END):
+        if any(item is _END for item in row):
+            raise ValueError("zip() arguments have different lengths")
+        yield row

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import option
+from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.doccano import (
     LEVEL_SEPARATOR,
     TASK_TYPES,
@@ -34,13 +37,10 @@ from ernie_toolkit.data.label_sets import (
 from ernie_toolkit.data.lines import read_lines
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.files.transactions import transaction
+from ernie_toolkit.formats.ranges import SEED, SHARE
 from ernie_toolkit.multi_label.checks import check_targets
-from ernie_toolkit.options import option
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import SEED, SHARE
-from ernie_toolkit.settings import add_options, resolve_options
-from ernie_toolkit.transactions import transaction
 
 VALID_FILE, DIRTY_FILE = "valid.txt", "train_dirty.txt"
 
@@ -59,18 +59,20 @@ class DoccanoOptions:
         allowed=SHARE,
     )
     task_type: str = option(
-        "multi_label", "multi_class: one label a row, for run_seq_cls.py; hierarchical: a label brings those above it",
+        "multi_label",
+        "multi_class: one label a row, for run_seq_cls.py; hierarchical: a label brings those above it",
         TASK_TYPES,
-    )  # fmt: skip
+    )
     separator: str = option(LEVEL_SEPARATOR, "hierarchical: what stands between the levels of a label")
     unlabelled: str = option("leave_out", "rows without a label: left out, or negative: rows of no label", UNLABELLED)
     is_shuffle: bool = option(True, "draw the rows' order; false: keep the file's")
     seed: int = option(1000, "seed of the rows' order", allowed=SEED)
     valid: bool = option(False, f"write all rows to {VALID_FILE} and nothing else: sparse rows that were labelled")
     dirty: bool = option(
-        False, f"write all rows to {DIRTY_FILE} and nothing else: rows of dirty.py that were labelled again, without "
-        "what stands behind a text's last tab"
-    )  # fmt: skip
+        False,
+        f"write all rows to {DIRTY_FILE} and nothing else: rows of dirty.py that were labelled again, without "
+        "what stands behind a text's last tab",
+    )
     encoding: str = option(
         "utf-8", "bytes of the file; auto: UTF-8, UTF-16 or GB18030, whichever the bytes show, and said", ENCODINGS
     )
@@ -103,8 +105,10 @@ def from_doccano(options: DoccanoOptions) -> None:
         return
     write_directory(directory, options, export.rows)
     if options.task_type == "multi_class":
-        say(f"to train: python run_seq_cls.py --dataset custom --train_file {directory / 'train.txt'} --dev_file "
-            f"{directory / 'dev.txt'} --label_file {directory / LABEL_FILE}")  # fmt: skip
+        say(
+            f"to train: python run_seq_cls.py --dataset custom --train_file {directory / 'train.txt'} --dev_file "
+            f"{directory / 'dev.txt'} --label_file {directory / LABEL_FILE}"
+        )
 
 
 def written_files(single: str) -> list[str]:

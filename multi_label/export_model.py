@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import LENGTH_OR_OWN, THRESHOLD_OR_OWN, option
+from ernie_toolkit.arguments.settings import add_options, resolve_options
 from ernie_toolkit.bundle import BUNDLE_FILE
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
-from ernie_toolkit.devices import use_device
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.guide_flags import add_guide_flags
-from ernie_toolkit.options import LENGTH_OR_OWN, THRESHOLD_OR_OWN, option
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.settings import add_options, resolve_options
-from ernie_toolkit.weights import weights_file
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.weights import weights_file
+from ernie_toolkit.training.devices import use_device
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(ExportOptions, {}, given)
-        from ernie_toolkit.model_config import CONFIG_FILE
+        from ernie_toolkit.models.config import CONFIG_FILE
         from ernie_toolkit.multi_label.trained import check_params, load_trained, model_thresholds
 
         directory, target = check_params(options.params_path), Path(options.output_path)

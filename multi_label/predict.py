@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, notice, say, warn
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import THRESHOLD_OR_OWN, option
+from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, notice, say, warn
 from ernie_toolkit.data.file_options import ON_ERROR, FileOptions, FileRecord
 from ernie_toolkit.data.inputs import InputRow, read_text_rows, skipped_notice, texts_to_predict, with_answers
 from ernie_toolkit.data.label_sets import format_line, read_label_list
 from ernie_toolkit.data.lines import is_json
 from ernie_toolkit.decoding import LabelSetAnswer
-from ernie_toolkit.devices import use_device
 from ernie_toolkit.files import write_text
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.inference.console import output_lines
 from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import THRESHOLD_OR_OWN, option
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.reporting import read_metrics
-from ernie_toolkit.settings import add_options, resolve_options
+from ernie_toolkit.training.devices import use_device
+from ernie_toolkit.training.records import read_metrics
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ class PredictOptions(TrainedOptions):
         parse=path_text,
     )
     on_error: str = option(
-        "stop", "lines that are blank or cannot be read: stop there, or skip them with an empty answer (null in JSON), "
-        "so that there are as many answers as lines", ON_ERROR,
-    )  # fmt: skip
+        "stop",
+        "lines that are blank or cannot be read: stop there, or skip them with an empty answer (null in JSON), "
+        "so that there are as many answers as lines",
+        ON_ERROR,
+    )
     threshold: float = option(
         -1.0,
         "probability a label has to be above; -1: the model's own (0.5 where it has none)",

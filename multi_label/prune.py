@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
-from ernie_toolkit.compression.figures import size_text, speed_text
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import TrainingOptions, check_training_options, option
+from ernie_toolkit.arguments.settings import add_options, resolve_options
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
 from ernie_toolkit.compression.pipeline import Request, check_unfinished
-from ernie_toolkit.compression.report import Report
-from ernie_toolkit.devices import use_device
+from ernie_toolkit.compression.report.figures import size_text, speed_text
+from ernie_toolkit.compression.report.model import Report
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.multi_label.options import TRAINING_DEFAULTS, PlaceOptions
-from ernie_toolkit.options import TrainingOptions, check_training_options, option
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.settings import add_options, resolve_options
 from ernie_toolkit.tasks import MultiLabelClassification
+from ernie_toolkit.training.devices import use_device
 
 WIDTHS = ("2/3",)
 DEFAULTS = {**TRAINING_DEFAULTS, "strategy": "dynabert", "width_mult_list": WIDTHS}

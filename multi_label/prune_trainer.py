@@ -11,16 +11,16 @@ from fractions import Fraction
 from pathlib import Path
 
 from ernie_toolkit.bundle import read_bundle
+from ernie_toolkit.compression.evaluator import EXPORT
 from ernie_toolkit.compression.pipeline import FULL, Request, compress_session
-from ernie_toolkit.compression.pruning import width_name
-from ernie_toolkit.compression.report import Report
-from ernie_toolkit.compression.report_files import write_report
-from ernie_toolkit.compression.workshop import EXPORT
+from ernie_toolkit.compression.pruning.prune import width_name
+from ernie_toolkit.compression.report.files import write_report
+from ernie_toolkit.compression.report.model import Report
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.files import remove_directory, replaced_directory
-from ernie_toolkit.finetuning import open_session
 from ernie_toolkit.multi_label.exporting import add_legacy, has_legacy
 from ernie_toolkit.multi_label.trained import TrainedModel
+from ernie_toolkit.session import open_session
 
 
 def guide_name(width: Fraction) -> str:
@@ -78,7 +78,7 @@ def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Rep
     The model is used up. With the request's `resume`, a run that has ended gives its report, and what it lacks of the
     guide's files is written. Raises ConfigError, ModelError or DataError as `compress_session` does.
     """
-    from ernie_toolkit.cli import say
+    from ernie_toolkit.console import say
 
     report = compress_session(open_session(trained.loaded, data, trained.task), request, say)
     names = _new_names(report, request.options.widths)

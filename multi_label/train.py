@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_settings, warn
-from ernie_toolkit.devices import end_distributed_run, use_device
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
+from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, warn
 from ernie_toolkit.models import SAMPLE_MODEL
 from ernie_toolkit.multi_label.options import (
     RENAMED,
@@ -20,9 +21,8 @@ from ernie_toolkit.multi_label.options import (
     FineTuningOptions,
     training_options,
 )
-from ernie_toolkit.options import TrainingOptions, check_training_options
-from ernie_toolkit.settings import add_options, resolve_options
 from ernie_toolkit.tasks import MultiLabelClassification
+from ernie_toolkit.training.devices import end_distributed_run, use_device
 
 
 def build_parser() -> OneLineParser:
@@ -42,9 +42,9 @@ def main(argv: Sequence[str]) -> None:
         own = resolve_options(FineTuningOptions, {}, given)
         options = training_options(own, resolve_options(TrainingOptions, TRAINING_DEFAULTS, given))
         check_training_options(options, MultiLabelClassification.metrics)
-        from ernie_toolkit.finished import check_replaceable
         from ernie_toolkit.multi_label.training import fine_tune, load_directory, model_name
         from ernie_toolkit.training.chosen_checkpoint import goes_on_in_place
+        from ernie_toolkit.training.finished import check_replaceable
 
         resume = goes_on_in_place(own.resume, own.resume_from_checkpoint, Path(own.save_dir))
         check_replaceable(Path(own.save_dir), None, resume, own.overwrite_output_dir)

@@ -8,11 +8,11 @@ that a report lacks has "-" there, and no average.
 
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
-from ernie_toolkit.compression.comparison import comparison_table, read_reports
-from ernie_toolkit.escapes import terminal_lines
+from ernie_toolkit.compression.report.comparison import comparison_table, read_reports
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.files import write_text
-from ernie_toolkit.paths import path_text
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.escapes import terminal_lines
 
 
 def main() -> None:

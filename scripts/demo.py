@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import load_dataset
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.inference import Predictor
@@ -21,10 +21,22 @@ DATASET = "afqmc"
 def fine_tune(output_dir: Path) -> None:
     """Run run_seq_cls.py as a user would, on the sample."""
     command = [
-        sys.executable, str(ROOT / "run_seq_cls.py"), "--dataset", DATASET, "--data_source", "sample",
-        "--output_dir", str(output_dir), "--export_model_dir", str(output_dir),
-        "--config", str(ROOT / "configs" / "default.yml"), "--device", "cpu", "--overwrite_output_dir",
-    ]  # fmt: skip
+        sys.executable,
+        str(ROOT / "run_seq_cls.py"),
+        "--dataset",
+        DATASET,
+        "--data_source",
+        "sample",
+        "--output_dir",
+        str(output_dir),
+        "--export_model_dir",
+        str(output_dir),
+        "--config",
+        str(ROOT / "configs" / "default.yml"),
+        "--device",
+        "cpu",
+        "--overwrite_output_dir",
+    ]
     print("$ " + " ".join(command[1:]), flush=True)
     if subprocess.run(command, check=False).returncode:
         raise ToolkitError("the fine-tuning run failed: its own message is above")
@@ -45,12 +57,12 @@ def compare(directory: Path, started: float) -> None:
     """Print dev accuracy and speed of the trained model in Paddle and in ONNX Runtime."""
     import numpy as np
 
-    from ernie_toolkit.acceleration import apply_cpu_settings, import_paddle
+    from ernie_toolkit.training.acceleration import apply_cpu_settings, import_paddle
 
     apply_cpu_settings()  # before Paddle is imported
     import_paddle()
-    from ernie_toolkit.finetuning import open_session
     from ernie_toolkit.models import load_model
+    from ernie_toolkit.session import open_session
     from ernie_toolkit.training import predict_logits
 
     data = load_dataset(DATASET, data_source="sample", splits=("dev",))
@@ -74,10 +86,14 @@ def compare(directory: Path, started: float) -> None:
     print(f"\n{'':14}{'dev accuracy':>14}{'sequences/s':>14}")
     for name, answer in answers.items():
         print(f"{name:14}{(answer == gold).mean():>14.4f}{rates[name]:>14.0f}")
-    print(f"\nequal answers  {equal:.2%} of {len(texts)} dev rows (the majority label alone: "
-          f"{max((gold == label).mean() for label in set(gold.tolist())):.4f})")  # fmt: skip
-    print(f"trained        {metrics['training']['steps']} steps in {metrics['training']['seconds']:.0f} s; "
-          f"the demo took {time.perf_counter() - started:.0f} s")  # fmt: skip
+    print(
+        f"\nequal answers  {equal:.2%} of {len(texts)} dev rows (the majority label alone: "
+        f"{max((gold == label).mean() for label in set(gold.tolist())):.4f})"
+    )
+    print(
+        f"trained        {metrics['training']['steps']} steps in {metrics['training']['seconds']:.0f} s; "
+        f"the demo took {time.perf_counter() - started:.0f} s"
+    )
     print(f"model          {directory}")
     print(f"bundle         {directory / 'export'}")
     print(f"curve          {directory / 'training_curve.png'}")

@@ -24,7 +24,7 @@ from lock import constraint_lines
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this Python need not have the toolkit installed
 
-from ernie_toolkit.cli import OneLineParser  # noqa: E402
+from ernie_toolkit.console import OneLineParser  # noqa: E402
 
 DIRECTORY = ROOT / ".venvs"
 # Name of an environment -> Pythons that its packages have wheels for, best first.

@@ -1,13 +1,13 @@
-"""Write the table in docs/guide_flags.md anew, from ernie_toolkit/guide_flags.py.
+"""Write the table in docs/guide_flags.md anew, from ernie_toolkit/arguments/guide_flags.py.
 
 python scripts/guide_flags.py
 """
 
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser
+from ernie_toolkit.arguments.guide_flags import DOCUMENT, flag_table
+from ernie_toolkit.console import OneLineParser
 from ernie_toolkit.files import write_text
-from ernie_toolkit.guide_flags import DOCUMENT, flag_table
 
 HEADING = "## Table\n\n"
 

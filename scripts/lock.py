@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this Python need not have the toolkit installed
 
-from ernie_toolkit.cli import OneLineParser  # noqa: E402
+from ernie_toolkit.console import OneLineParser  # noqa: E402
 
 HEADER = """\
 # Written by `make constraints`: every package that requirements.txt and requirements-test.txt install, with the
@@ -30,10 +30,23 @@ def resolve(python: str) -> dict[str, str]:
         environment, report = Path(name) / "venv", Path(name) / "report.json"
         subprocess.run([python, "-m", "venv", str(environment)], check=True)
         subprocess.run(
-            [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--dry-run", "--report",
-             str(report), "-r", "requirements.txt", "-r", "requirements-test.txt"],
-            check=True, cwd=ROOT,
-        )  # fmt: skip
+            [
+                str(environment / "bin" / "python"),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--dry-run",
+                "--report",
+                str(report),
+                "-r",
+                "requirements.txt",
+                "-r",
+                "requirements-test.txt",
+            ],
+            check=True,
+            cwd=ROOT,
+        )
         items = json.loads(report.read_text(encoding="utf-8"))["install"]
     versions = {item["metadata"]["name"]: item["metadata"]["version"] for item in items}
     versions.pop("ernie_toolkit", None)

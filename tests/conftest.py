@@ -68,8 +68,8 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary, 
     """A saved tiny model for two labels, untrained but with a bias that makes it give both; read only."""
     import numpy as np
 
-    from ernie_toolkit.finetuning import open_session
     from ernie_toolkit.models import save_model
+    from ernie_toolkit.session import open_session
     from ernie_toolkit.training import predict_logits
 
     directory = tmp_path_factory.mktemp("model") / "tiny"
@@ -83,8 +83,8 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary, 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, afqmc_sample: DataSet) -> Bundle:
     """The bundle exported from `model_dir`; read only."""
-    from ernie_toolkit.finetuning import open_session
     from ernie_toolkit.models import load_model
+    from ernie_toolkit.session import open_session
 
     session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
     return session.export(tmp_path_factory.mktemp("bundle") / "export", 100, {}, trained=True)

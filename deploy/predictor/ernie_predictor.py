@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, read_bundle, stale_message
-from ernie_toolkit.cli import OneLineParser, notice, warn
+from ernie_toolkit.console import OneLineParser, notice, warn
 from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.ranges import BATCH_SIZE, SEQUENCE_LENGTH, in_range
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import MODEL_PATHS, add_input_arguments, inputs_of, report
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import BATCH_SIZE, SEQUENCE_LENGTH, in_range
 
 
 def build_parser(prog: str, description: str | None) -> OneLineParser:

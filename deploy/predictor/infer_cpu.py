@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from ernie_predictor import build_parser, find_bundle, run
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.formats.ranges import THREADS, in_range
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.ranges import THREADS, in_range
 
 
 def make_parser() -> OneLineParser:

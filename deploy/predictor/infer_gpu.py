@@ -13,17 +13,24 @@ from pathlib import Path
 
 from ernie_predictor import build_parser, find_bundle, run
 
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
 from ernie_toolkit.bundle import Bundle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.data.inputs import texts_to_predict
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.ranges import DEVICE_NUMBER, in_range
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import inputs_of
-from ernie_toolkit.inference.gpu import GpuOptions, ShapeProfile, measured_profile, read_profile, warm_up, whole_profile
+from ernie_toolkit.inference.engines.gpu import (
+    GpuOptions,
+    ShapeProfile,
+    measured_profile,
+    read_profile,
+    warm_up,
+    whole_profile,
+)
 from ernie_toolkit.inference.predictor import bundle_task, limited
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import DEVICE_NUMBER, in_range
-from ernie_toolkit.tokenization import load_tokenizer
+from ernie_toolkit.text.tokenization import load_tokenizer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,18 +39,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device_id", type=in_range(int, DEVICE_NUMBER), default=0, help="which GPU (default: %(default)s)"
     )
     parser.add_argument(
-        "--precision_mode", default="fp32", choices=("fp32", "fp16", "int8"),
+        "--precision_mode",
+        default="fp32",
+        choices=("fp32", "fp16", "int8"),
         help="fp16: the bundle's, or converted now; int8: the bundle's, with fixed ranges (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument("--use_trt", action="store_true", help="use TensorRT")
     parser.add_argument(
-        "--set_dynamic_shape", action="store_true",
+        "--set_dynamic_shape",
+        action="store_true",
         help="measure the shapes of these inputs' batches, and write them to --shape_info_file",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--shape_info_file", type=path_text, default="shape_info.txt",
+        "--shape_info_file",
+        type=path_text,
+        default="shape_info.txt",
         help="shapes that TensorRT builds its engine for; all that can come where it is missing (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--engine_cache",
         type=path_text,

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, MutableMapping
 
 import numpy as np
 
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import boolean, device_of, split_device
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.cli import OneLineParser, notice, print_line
+from ernie_toolkit.console import OneLineParser, notice, print_line
 from ernie_toolkit.data.inputs import texts_to_predict, with_answers
 from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
-from ernie_toolkit.escapes import terminal_line
-from ernie_toolkit.features import TextInput
 from ernie_toolkit.files import write_text
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.escapes import terminal_line
+from ernie_toolkit.formats.ranges import BATCH_SIZE, SEQUENCE_LENGTH, THREADS, in_range
 from ernie_toolkit.inference.console import (
     MODEL_PATHS,
     add_input_arguments,
@@ -27,9 +29,7 @@ from ernie_toolkit.inference.console import (
     warn_of,
 )
 from ernie_toolkit.inference.predictor import BundlePredictor, Run, limited
-from ernie_toolkit.options import boolean, device_of, split_device
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import BATCH_SIZE, SEQUENCE_LENGTH, THREADS, in_range
+from ernie_toolkit.text.features import TextInput
 
 if TYPE_CHECKING:
     import fastdeploy
@@ -74,17 +74,21 @@ def build_parser(prog: str, description: str | None, task: str) -> OneLineParser
     parser = OneLineParser(prog=prog, description=description)
     parser.add_argument("--model_dir", type=path_text, default=MODEL_PATHS[task], help="bundle (default: %(default)s)")
     parser.add_argument(
-        "--model_prefix", default="model", choices=("model", "model_int8", "int8"),
+        "--model_prefix",
+        default="model",
+        choices=("model", "model_int8", "int8"),
         help="model: FP32; model_int8 or int8: the bundle's INT8 model, not for paddle (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--device", default="cpu", type=device_of(*DEVICES), help=f"{', '.join(DEVICES)}, gpu:1 (default: %(default)s)"
     )
     parser.add_argument(
-        "--backend", default="onnx_runtime", choices=BACKENDS,
+        "--backend",
+        default="onnx_runtime",
+        choices=BACKENDS,
         help="onnx_runtime reads every bundle; paddle and paddle_tensorrt read the old format, see README "
         "(default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument("--batch_size", type=in_range(int, BATCH_SIZE), default=1, help="(default: %(default)s)")
     parser.add_argument(
         "--max_length", type=in_range(int, SEQUENCE_LENGTH), help="at most the bundle's own, which is the default"
@@ -131,11 +135,14 @@ def capabilities() -> dict[str, bool]:
     core = fastdeploy.C
     names = {str(item).lower() for item in core.get_available_backends()}
     return {
-        "gpu": core.is_built_with_gpu(), "kunlunxin": any("lite" in name for name in names),
-        "onnx_runtime": core.is_built_with_ort(), "paddle": core.is_built_with_paddle(),
-        "openvino": core.is_built_with_openvino(), "tensorrt": core.is_built_with_trt(),
+        "gpu": core.is_built_with_gpu(),
+        "kunlunxin": any("lite" in name for name in names),
+        "onnx_runtime": core.is_built_with_ort(),
+        "paddle": core.is_built_with_paddle(),
+        "openvino": core.is_built_with_openvino(),
+        "tensorrt": core.is_built_with_trt(),
         "paddle_tensorrt": core.is_built_with_trt() and core.is_built_with_paddle(),
-    }  # fmt: skip
+    }
 
 
 def model_files(bundle: Bundle, backend: str, int8: bool) -> tuple[Path, Path | None]:

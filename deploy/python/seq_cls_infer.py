@@ -10,7 +10,7 @@ from typing import Sequence
 
 from fastdeploy_predictor import build_parser, run
 
-from ernie_toolkit.cli import exit_on_toolkit_error
+from ernie_toolkit.console import exit_on_toolkit_error
 
 TASK = "seq_cls"
 

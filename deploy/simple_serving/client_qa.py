@@ -7,8 +7,8 @@ python deploy/simple_serving/client_qa.py --dataset cmrc2018
 from collections.abc import Mapping
 from typing import Any
 
-from ernie_toolkit.cli import print_line
-from ernie_toolkit.serving.client import main
+from ernie_toolkit.console import print_line
+from ernie_toolkit.simple_serving.client import main
 
 
 def show(data: Mapping[str, Any], result: Mapping[str, Any]) -> None:

@@ -8,8 +8,8 @@ python deploy/simple_serving/client_seq_cls.py --dataset afqmc
 from collections.abc import Mapping
 from typing import Any
 
-from ernie_toolkit.cli import print_line
-from ernie_toolkit.serving.client import main
+from ernie_toolkit.console import print_line
+from ernie_toolkit.simple_serving.client import main
 
 
 def show(data: Mapping[str, Any], result: Mapping[str, Any]) -> None:

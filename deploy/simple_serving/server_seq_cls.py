@@ -9,7 +9,7 @@ A page to try it out is at /. Under uvicorn itself, arguments that are not uvico
 
 from typing import Any
 
-from ernie_toolkit.serving.cli import lazy_app, main
+from ernie_toolkit.simple_serving.cli import lazy_app, main
 
 TASK = "seq_cls"
 

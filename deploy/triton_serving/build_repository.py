@@ -9,9 +9,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, in_range
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, in_range
 from ernie_toolkit.triton.repository import BACKENDS, DEVICES, RepositoryOptions, build_repository
 
 
@@ -25,10 +25,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--model_repository", type=path_text, default="models", help="where to write (default: %(default)s)"
     )
     parser.add_argument(
-        "--backend", default="python", choices=BACKENDS,
+        "--backend",
+        default="python",
+        choices=BACKENDS,
         help="what computes the model: python runs on every Triton, onnxruntime in NVIDIA's container, fastdeploy "
         "in FastDeploy's (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument("--device", default="cpu", choices=DEVICES, help="(default: %(default)s)")
     parser.add_argument("--precision", default="fp32", choices=("fp32", "int8", "fp16"), help="(default: %(default)s)")
     parser.add_argument(

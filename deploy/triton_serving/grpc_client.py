@@ -6,10 +6,10 @@ import json
 import time
 from collections.abc import Sequence
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
-from ernie_toolkit.features import TextInput
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.paths import utf8_text
+from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
+from ernie_toolkit.files.paths import utf8_text
+from ernie_toolkit.text.features import TextInput
 from ernie_toolkit.triton.client import ask, connect
 from ernie_toolkit.triton.interface import interface_of
 

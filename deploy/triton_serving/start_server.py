@@ -20,11 +20,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.paths import path_text, utf8_text
-from ernie_toolkit.ranges import PORT, in_range
-from ernie_toolkit.transactions import finish_transaction
+from ernie_toolkit.files.paths import path_text, utf8_text
+from ernie_toolkit.files.transactions import finish_transaction
+from ernie_toolkit.formats.ranges import PORT, in_range
 
 
 def find_server() -> Path:
@@ -68,12 +68,17 @@ def serve(args: argparse.Namespace, rest: Sequence[str]) -> int:
     server = find_server()
     with tempfile.TemporaryDirectory(prefix="triton_backends_") as name:
         command = [
-            str(server / "bin" / "tritonserver"), f"--model-repository={repository}",
-            f"--backend-directory={prepare_backends(server, Path(name))}", f"--http-address={args.host}",
-            f"--grpc-address={args.host}", f"--http-port={args.http_port}", f"--grpc-port={args.grpc_port}",
-            "--allow-metrics=" + ("true" if args.metrics_port else "false"), f"--metrics-port={args.metrics_port}",
+            str(server / "bin" / "tritonserver"),
+            f"--model-repository={repository}",
+            f"--backend-directory={prepare_backends(server, Path(name))}",
+            f"--http-address={args.host}",
+            f"--grpc-address={args.host}",
+            f"--http-port={args.http_port}",
+            f"--grpc-port={args.grpc_port}",
+            "--allow-metrics=" + ("true" if args.metrics_port else "false"),
+            f"--metrics-port={args.metrics_port}",
             *rest,
-        ]  # fmt: skip
+        ]
         process = subprocess.Popen(command, env=environment(server))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: process.send_signal(signal.SIGTERM))

@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.compression.pipeline import compress_session
-from ernie_toolkit.compression.report import Report
-from ernie_toolkit.compression.run_state import Request
+from ernie_toolkit.compression.report.model import Report
+from ernie_toolkit.compression.state import Request
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, Split
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.finetuning import open_session, require_trained_head
-from ernie_toolkit.model_config import model_labels
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model, read_vocabulary
-from ernie_toolkit.options import TrainingOptions
-from ernie_toolkit.reporting import read_metrics
+from ernie_toolkit.models.config import model_labels
+from ernie_toolkit.session import open_session, require_trained_head
 from ernie_toolkit.tasks import Task
+from ernie_toolkit.training.records import read_metrics
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedModel, PretrainedTokenizer
@@ -84,10 +84,10 @@ def _joined(train: Examples | DataSet, dev: Examples | DataSet, task: Task) -> D
     origins = [item for item in (dev, train) if isinstance(item, DataSet)]
     for origin in origins:
         spec = origin.spec
-        if (spec.task, spec.labels, spec.text_format) != (task.name, task.labels, task.text_format):
+        if (spec.task_name, spec.labels, spec.text_format) != (task.name, task.labels, task.text_format):
             raise ConfigError(
-                f"data set {spec.name} is {spec.task} of {len(spec.labels)} labels ({spec.text_format}), the task is "
-                f"{task.name} of {len(task.labels)} ({task.text_format}): make_task takes them from data.spec"
+                f"data set {spec.name} is {spec.task_name} of {len(spec.labels)} labels ({spec.text_format}), the task "
+                f"is {task.name} of {len(task.labels)} ({task.text_format}): make_task takes them from data.spec"
             )
     spec = DatasetSpec(CUSTOM, task.name, task.labels, task.text_format, task.label_names, task.metrics[0])
     joined = DataSet(spec, _rows(train, "train"), _rows(dev, "dev"), None, "custom", "given as examples")

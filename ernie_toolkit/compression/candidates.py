@@ -3,14 +3,14 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ernie_toolkit.compression.calibration import Range
-from ernie_toolkit.compression.figures import best_of
-from ernie_toolkit.compression.onnx_embeddings import quantize_embeddings
-from ernie_toolkit.compression.onnx_quantization import convert_to_fp16, quantize_dynamic, quantize_static
+from ernie_toolkit.compression.evaluator import Variant, Workshop
 from ernie_toolkit.compression.options import ALL_BATCHES
-from ernie_toolkit.compression.ptq import Plan, Quantizer, fewest_kept, make_plans
-from ernie_toolkit.compression.report import Candidate
-from ernie_toolkit.compression.workshop import Variant, Workshop
+from ernie_toolkit.compression.quantization.calibration import Range
+from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings
+from ernie_toolkit.compression.quantization.onnx import convert_to_fp16, quantize_dynamic, quantize_static
+from ernie_toolkit.compression.quantization.ptq import Plan, Quantizer, fewest_kept, make_plans
+from ernie_toolkit.compression.report.figures import best_of
+from ernie_toolkit.compression.report.model import Candidate
 
 INT8_ROLE, FP16_ROLE = "onnx_int8", "onnx_fp16"
 
@@ -109,9 +109,11 @@ def _settings(shop: Workshop, quantizer: Quantizer, plan: Plan, exclude: Collect
     """What a report tells of how a candidate was quantized."""
     options = shop.options
     settings: dict[str, object] = {
-        "weight_quantize_type": options.weight_quantize_type, "round_type": options.round_type,
-        "bias_correction": options.bias_correction, **plan.settings,
-    }  # fmt: skip
+        "weight_quantize_type": options.weight_quantize_type,
+        "round_type": options.round_type,
+        "bias_correction": options.bias_correction,
+        **plan.settings,
+    }
     if plan.method == "static":
         settings["calibration_rows"] = quantizer.calibration_rows(plan)
     return settings | ({"keep_fp32": list(exclude)} if exclude else {})

@@ -5,20 +5,29 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 
+from ernie_toolkit.arguments.options import BETA, TrainingOptions, check_option_ranges, option
 from ernie_toolkit.bundle import BUNDLE_FILE
-from ernie_toolkit.compression.calibration import ALGORITHMS
-from ernie_toolkit.compression.weight_rounding import ROUND_TYPES
-from ernie_toolkit.compression.widths import parse_width
+from ernie_toolkit.compression.quantization.calibration import ALGORITHMS
+from ernie_toolkit.compression.quantization.rounding import ROUND_TYPES
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.options import BETA, TrainingOptions, check_option_ranges, option
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import BATCH_SIZE, COUNT_OR_NONE, THREADS_OR_ALL, Range, whole_number
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT_OR_NONE, THREADS_OR_ALL, Range, whole_number
+from ernie_toolkit.models.sizes import parse_width
 
 PARTS = ("dynabert", "ptq", "qat", "embeddings")
 STRATEGIES = (
-    "dynabert", "ptq", "qat", "embeddings", "dynabert+ptq", "dynabert+qat", "dynabert+embeddings", "ptq+embeddings",
-    "qat+embeddings", "dynabert+ptq+embeddings", "dynabert+qat+embeddings",
-)  # fmt: skip
+    "dynabert",
+    "ptq",
+    "qat",
+    "embeddings",
+    "dynabert+ptq",
+    "dynabert+qat",
+    "dynabert+embeddings",
+    "ptq+embeddings",
+    "qat+embeddings",
+    "dynabert+ptq+embeddings",
+    "dynabert+qat+embeddings",
+)
 WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
 ACTIVATION_TYPES = ("dynamic", "abs_max", "moving_average_abs_max", "range_abs_max")
 # PaddleNLP's name for ranges that each batch has.
@@ -44,9 +53,10 @@ class CompressionOptions:
     strategy: str = option("dynabert+ptq", f"parts joined by +: {', '.join(STRATEGIES)}")
     width_mult_list: tuple[str, ...] = option(("3/4",), "dynabert: share of heads and neurons left, each a model")
     method_list: tuple[str, ...] = option(
-        PTQ_METHODS, "ptq: ranges of activations taken from each batch, or fixed by calibration (GPUs need these)",
         PTQ_METHODS,
-    )  # fmt: skip
+        "ptq: ranges of activations taken from each batch, or fixed by calibration (GPUs need these)",
+        PTQ_METHODS,
+    )
     algo_list: tuple[str, ...] = option(
         ("mse", "KL"), "ptq: how ranges of activations are chosen for static INT8", tuple(ALGORITHMS)
     )
@@ -183,8 +193,10 @@ def check_compression_options(options: CompressionOptions) -> None:
     if "auto" in options.keep_fp32 and len(options.keep_fp32) > 1:
         raise ConfigError("--keep_fp32: give auto, or names of products, not both")
     if options.input_infer_model_path and (options.strategy != "ptq" or options.cuts_vocabulary):
-        raise ConfigError("--input_infer_model_path gives a graph that cannot be trained: it needs --strategy ptq "
-                          "and no --prune_vocab, --prune_embeddings or --max_vocab_size")  # fmt: skip
+        raise ConfigError(
+            "--input_infer_model_path gives a graph that cannot be trained: it needs --strategy ptq "
+            "and no --prune_vocab, --prune_embeddings or --max_vocab_size"
+        )
     qat_settings(options)
     _check_parts(options)
 

@@ -12,15 +12,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, WEIGHTS_FILE, Bundle, read_bundle, write_bundle_info
+from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, Bundle, read_bundle, write_bundle_info
 from ernie_toolkit.compression.candidates import halve, quantize_after_training, quantize_tables, quantize_trained
-from ernie_toolkit.compression.measurement import row_tokens
-from ernie_toolkit.compression.onnx_quantization import check_nodes, onnx_parameter_count
+from ernie_toolkit.compression.evaluator import EVALUATION_BATCH, EXPORT, Variant, Workshop
 from ernie_toolkit.compression.options import CompressionOptions, option_notices, qat_settings
-from ernie_toolkit.compression.pruning import prune, width_name
-from ernie_toolkit.compression.report import REPORT_FILE, Candidate, Report, read_report
-from ernie_toolkit.compression.report_files import write_report
-from ernie_toolkit.compression.run_state import (
+from ernie_toolkit.compression.pruning.prune import prune, width_name
+from ernie_toolkit.compression.pruning.vocabulary import with_less_vocabulary
+from ernie_toolkit.compression.quantization.onnx import check_nodes, onnx_parameter_count
+from ernie_toolkit.compression.report.files import write_report
+from ernie_toolkit.compression.report.measurement import row_tokens
+from ernie_toolkit.compression.report.model import REPORT_FILE, Candidate, Report, read_report
+from ernie_toolkit.compression.state import (
     BASE,
     REPORT,
     Request,
@@ -32,20 +34,19 @@ from ernie_toolkit.compression.run_state import (
     finished_report,
     plain,
 )
-from ernie_toolkit.compression.vocabulary import with_less_vocabulary
-from ernie_toolkit.compression.widths import layer_size
-from ernie_toolkit.compression.workshop import EVALUATION_BATCH, EXPORT, Variant, Workshop
 from ernie_toolkit.data import DataSet
-from ernie_toolkit.encoded import EncodedDataset
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import replaced_directory, write_json
-from ernie_toolkit.finetuning import Session, open_session
+from ernie_toolkit.files.parsing import read_json_object
+from ernie_toolkit.formats.ranges import FIGURE, check_number
+from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.inference.session import available_cores
-from ernie_toolkit.parsing import read_json_object
-from ernie_toolkit.ranges import FIGURE, check_number
-from ernie_toolkit.reporting import METRICS_FILE, versions
+from ernie_toolkit.inference.engines.onnxruntime import available_cores
+from ernie_toolkit.models.sizes import layer_size
+from ernie_toolkit.session import Session, open_session
 from ernie_toolkit.tasks import Task
+from ernie_toolkit.text.dataset import EncodedDataset
+from ernie_toolkit.training.records import METRICS_FILE, versions
 from ernie_toolkit.training.run import fingerprint
 
 __all__ = ["Request", "check_unfinished", "compress_bundle", "compress_session"]
@@ -62,7 +63,7 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     bundle. Raises ConfigError on options that do not go together and on an unfinished run found there
     without `resume` or `overwrite`.
     """
-    from ernie_toolkit.compression.structure import weights_checksum
+    from ernie_toolkit.models.slices import weights_checksum
 
     check_request(request)
     _tell_options(request, say)
@@ -71,8 +72,12 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
         _check_widths(session, options)
     request = replace(request, training=session.settled(request.training))
     dev, train = session.encoded(session.data.split("dev")), session.training_rows(request.training)
-    identity = {**session.identity, "weights": weights_checksum(session.loaded.model),
-                "training rows": fingerprint(train), "dev rows": fingerprint(dev)}  # fmt: skip
+    identity = {
+        **session.identity,
+        "weights": weights_checksum(session.loaded.model),
+        "training rows": fingerprint(train),
+        "dev rows": fingerprint(dev),
+    }
     run = find_run(request, identity)
     finished = finished_report(request, run, say)
     if finished is not None:
@@ -100,7 +105,7 @@ def _tell_options(request: Request, say: Say) -> None:
 
 def _check_widths(session: Session, options: CompressionOptions) -> None:
     """ConfigError where a width leaves the model no head, before hours are spent on what comes first."""
-    from ernie_toolkit.compression.structure import current_size
+    from ernie_toolkit.models.slices import current_size
 
     full = current_size(session.loaded.model)
     for width in options.widths:
@@ -121,8 +126,11 @@ def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -
         task.with_targets(task.encode(tokenizer, task.inputs(examples)), examples)
         for examples in (data.split("dev"), data.split("train"))
     )
-    identity = {"bundle": bundle.info.files["onnx"].sha256, "training rows": fingerprint(train),
-                "dev rows": fingerprint(dev)}  # fmt: skip
+    identity = {
+        "bundle": bundle.info.files["onnx"].sha256,
+        "training rows": fingerprint(train),
+        "dev rows": fingerprint(dev),
+    }
     run = find_run(request, identity)
     finished = finished_report(request, run, say)
     if finished is not None:
@@ -187,18 +195,41 @@ def _workshop(
         say(f"going on behind {len(report.candidates)} finished candidates")
     else:
         blank = Candidate(
-            name="FP32", width="1", precision="fp32", method="", settings={}, embeddings=False,
-            vocabulary=full.vocabulary, parameters=full.parameters, size=full.onnx.stat().st_size, metrics={},
-            latency_ms=None, sequences_per_second=None, flops=full.flops, kept=False, file="",
-        )  # fmt: skip
+            name="FP32",
+            width="1",
+            precision="fp32",
+            method="",
+            settings={},
+            embeddings=False,
+            vocabulary=full.vocabulary,
+            parameters=full.parameters,
+            size=full.onnx.stat().st_size,
+            metrics={},
+            latency_ms=None,
+            sequences_per_second=None,
+            flops=full.flops,
+            kept=False,
+            file="",
+        )
         report = Report(
-            dataset=data.spec.name, task=task.name, metric=task.metrics[0], model=model, strategy=options.strategy,
-            data_source=data.source, warnings=tuple(data.warnings), dev_rows=len(data.split("dev")),
-            threads=options.num_threads or available_cores(), seed=request.training.seed,
+            dataset=data.spec.name,
+            task=task.name,
+            metric=task.metrics[0],
+            model=model,
+            strategy=options.strategy,
+            data_source=data.source,
+            warnings=tuple(data.warnings),
+            dev_rows=len(data.split("dev")),
+            threads=options.num_threads or available_cores(),
+            seed=request.training.seed,
             settings=plain(dataclasses.asdict(options) | {"training": dataclasses.asdict(request.training)}),
-            versions=versions(), baseline=blank, candidates=(), flops_length=task.max_seq_length,
-            row_tokens=row_tokens(full.dev), run=run.checksum,
-        )  # fmt: skip
+            versions=versions(),
+            baseline=blank,
+            candidates=(),
+            flops_length=task.max_seq_length,
+            row_tokens=row_tokens(full.dev),
+            run=run.checksum,
+        )
     shop = Workshop(task, data.split("dev"), options, request.training.seed, directory, full.onnx, report, say)
     if not report.baseline.metrics:
         first = shop.measured(full, "", full.onnx, "fp32")
@@ -213,14 +244,20 @@ def _workshop(
 def _variant(
     session: Session, name: str, width: Fraction, directory: Path, dev: EncodedDataset, train: EncodedDataset
 ) -> Variant:
-    from ernie_toolkit.compression.complexity import model_flops
-    from ernie_toolkit.compression.structure import parameter_count
+    from ernie_toolkit.compression.report.complexity import model_flops
+    from ernie_toolkit.models.slices import parameter_count
 
     model = session.loaded.model
     return Variant(
-        name, str(width), directory, dev, train, len(session.loaded.vocabulary.tokens), parameter_count(model),
+        name,
+        str(width),
+        directory,
+        dev,
+        train,
+        len(session.loaded.vocabulary.tokens),
+        parameter_count(model),
         model_flops(model, session.task.max_seq_length),
-    )  # fmt: skip
+    )
 
 
 @contextmanager
@@ -254,9 +291,14 @@ def _pruned_models(session: Session, shop: Workshop, request: Request) -> list[t
         shop.say(f"dynabert: training widths {', '.join(map(str, widths))} in one run")
         with _own_names("dynabert"):
             pruned, result = prune(
-                _copied(session), widths, request.training, marker.parent, request.device, request.resume,
+                _copied(session),
+                widths,
+                request.training,
+                marker.parent,
+                request.device,
+                request.resume,
                 request.overwrite,
-            )  # fmt: skip
+            )
         for item in pruned:
             save_model(item.loaded.model, item.loaded.vocabulary, places[item.width])
         marker.touch()
@@ -302,11 +344,20 @@ def _exported(
         session.export(directory / EXPORT, PARITY_ROWS, {}, trained=True, weights_file=directory / WEIGHTS_FILE)
     judged = shop.judge(variant, "", variant.onnx, "fp32", method)
     report = shop.report
-    write_json(directory / METRICS_FILE, {
-        "dataset": report.dataset, "task": report.task, "metrics": judged.metrics, "data_source": report.data_source,
-        "warnings": list(report.warnings), "model": report.model, "width": variant.width, "versions": report.versions,
-        "settings": {"max_seq_length": shop.task.max_seq_length, **shop.task.limits},
-    })  # fmt: skip
+    write_json(
+        directory / METRICS_FILE,
+        {
+            "dataset": report.dataset,
+            "task": report.task,
+            "metrics": judged.metrics,
+            "data_source": report.data_source,
+            "warnings": list(report.warnings),
+            "model": report.model,
+            "width": variant.width,
+            "versions": report.versions,
+            "settings": {"max_seq_length": shop.task.max_seq_length, **shop.task.limits},
+        },
+    )
     info = read_bundle(directory / EXPORT).info
     write_bundle_info(directory / EXPORT, replace(info, metrics=judged.metrics))
     shop.keep(variant, judged, "onnx")
@@ -330,8 +381,8 @@ def _read_outcome(path: Path) -> dict[str, Any]:
 
 def _train_int8(session: Session, variant: Variant, width: Fraction, shop: Workshop, request: Request) -> None:
     """Train a model for INT8; the result has a directory of its own beside the one it was made of."""
-    from ernie_toolkit.compression.fake_quantization import onnx_ranges
-    from ernie_toolkit.compression.qat import train_quantized
+    from ernie_toolkit.compression.qat.layers import onnx_ranges
+    from ernie_toolkit.compression.qat.train import train_quantized
     from ernie_toolkit.models import load_model, save_model
 
     settings = qat_settings(request.options)
@@ -359,6 +410,5 @@ def _train_int8(session: Session, variant: Variant, width: Fraction, shop: Works
     ranges = None
     if found["ranges"] is not None:
         ranges = onnx_ranges(own.onnx, loaded.model, {name: tuple(pair) for name, pair in found["ranges"].items()})
-    described = {**dataclasses.asdict(settings), "improved": found["improved"],
-                 "simulated_before": found["before"]}  # fmt: skip
+    described = {**dataclasses.asdict(settings), "improved": found["improved"], "simulated_before": found["before"]}
     quantize_trained(shop, own, ranges, described)

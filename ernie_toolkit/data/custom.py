@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.data.custom_rows import RawRow, layout_of, raw_rows, reference_layout
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
 from ernie_toolkit.data.json_rows import texts_of_row
@@ -28,7 +29,6 @@ from ernie_toolkit.data.readers import Example, check_label
 from ernie_toolkit.data.registry import CUSTOM, SPLITS, DatasetSpec, Split
 from ernie_toolkit.data.tagged import bio_labels, read_tags
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.pairing import strict_zip
 
 __all__ = ["custom_spec", "read_custom", "read_labels", "texts_of_row"]
 
@@ -72,7 +72,7 @@ def custom_spec(
     formats = {"token_cls": "characters", "qa": "question_context"}
     return DatasetSpec(
         name=CUSTOM,
-        task=task,
+        task_name=task,
         labels=labels,
         text_format=formats.get(task) or _text_format(first, split, options),
         label_names=names,

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.transactions import finish_transaction
+from ernie_toolkit.files.transactions import finish_transaction
 
 HEAD_BYTES = 65_536
 """How much of a file its kind is told by."""
@@ -54,7 +54,7 @@ _KINDS = (
     (b"Rar!\x1a", "a rar archive", "unpack it and give the file in it"),
     (b"%PDF-", "a PDF", "save its text as a UTF-8 file"),
     (b"SQLite format 3\x00", "an SQLite database", _ROWS),
-)  # fmt: skip
+)
 # Of Chinese text, nearly all characters that are not ASCII lie in these rows of GB 2312: signs, and the ideographs in
 # common use. Bytes of another encoding, read as GB18030, give rare ones.
 _COMMON_ROWS = (range(0xA1, 0xA4), range(0xB0, 0xD8))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Union
 
+from ernie_toolkit.arguments.options import option
 from ernie_toolkit.errors import DataError
-from ernie_toolkit.options import option
 
 ENCODINGS = ("utf-8", "auto", "utf-16", "gb18030")
 TAG_SCHEMES = ("auto", "bio", "iob1", "bioes", "bmes")
@@ -36,13 +36,15 @@ class FileOptions:
         "auto", "scheme of the tags in a file; auto: found out, converted to BIO, and said", TAG_SCHEMES
     )
     unanswerable: str = option(
-        "leave_out", "question answering: dev questions marked as unanswerable are left out, or score as wrong",
+        "leave_out",
+        "question answering: dev questions marked as unanswerable are left out, or score as wrong",
         UNANSWERABLE,
-    )  # fmt: skip
+    )
     on_error: str = option(
-        "stop", "rows to predict that are blank or cannot be read: stop there, or skip them with an answer of null",
+        "stop",
+        "rows to predict that are blank or cannot be read: stop there, or skip them with an answer of null",
         ON_ERROR,
-    )  # fmt: skip
+    )
 
 
 DEFAULT_FILE_OPTIONS = FileOptions()

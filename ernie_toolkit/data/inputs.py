@@ -30,7 +30,7 @@ from ernie_toolkit.data.tables import read_table
 from ernie_toolkit.data.tag_columns import tagged_file_error
 from ernie_toolkit.data.tagged import text_of_row
 from ernie_toolkit.errors import DataError
-from ernie_toolkit.features import TextInput, texts_of
+from ernie_toolkit.text.features import TextInput, texts_of
 
 # How many texts a plain line has, and a JSON row of a custom data set.
 _COLUMNS = {"sentence": 1, "pair": 2, "characters": 1, "question_context": 2}

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.data.column_names import is_known
 from ernie_toolkit.data.custom import read_labels
 from ernie_toolkit.data.encodings import encoding_notice
@@ -24,9 +25,8 @@ from ernie_toolkit.data.registry import DatasetSpec, Split
 from ernie_toolkit.data.summary import summarize
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import replaced_directory, sha256_of, write_json, write_text
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.parsing import read_json_object
-from ernie_toolkit.transactions import finish_transaction
+from ernie_toolkit.files.parsing import read_json_object
+from ernie_toolkit.files.transactions import finish_transaction
 
 TASK = "multi_label"
 SEPARATOR = ","
@@ -218,17 +218,31 @@ def load_label_sets(
         if not examples[split]:
             raise DataError(f"{path}: no rows: write text<TAB>label,label, one row a line")
     spec = DatasetSpec(
-        directory.resolve().name, TASK, labels, "sentence", metric="macro_f1",
+        directory.resolve().name,
+        TASK,
+        labels,
+        "sentence",
+        metric="macro_f1",
         files={split: (path.name,) for split, path in paths.items()},
-    )  # fmt: skip
+    )
     sampled = is_sample(directory, paths.values())
     warnings = (SAMPLE_WARNING.format(directory=directory),) if sampled else ()
     encodings = [encoding_notice(path, encoding) for path in (directory / label_file, *paths.values())]
     notices = (*filter(None, encodings), *(notice for record in records.values() for notice in record.notices))
     summary = summarize(spec, examples, records, paths)
     train, dev, test = (examples.get(split) for split in FILES)
-    return DataSet(spec, train, dev, test, "sample" if sampled else "data_dir", str(directory), {}, warnings,
-                   notices=notices, summary=summary)  # fmt: skip
+    return DataSet(
+        spec,
+        train,
+        dev,
+        test,
+        "sample" if sampled else "data_dir",
+        str(directory),
+        {},
+        warnings,
+        notices=notices,
+        summary=summary,
+    )
 
 
 def is_sample(directory: Path, paths: Iterable[Path]) -> bool:
@@ -262,6 +276,9 @@ def write_sample_directory(directory: Path) -> None:
         write_text(staging / LABEL_FILE, "".join(label + "\n" for label in reviews.LABELS))
         write_text(staging / UNLABELLED_FILE, "".join(row["sentence"] + "\n" for row in splits["unlabelled"]))
         names = (*FILES.values(), LABEL_FILE, UNLABELLED_FILE)
-        record = {"generator": reviews.__name__, "seed": SAMPLE_SEED,
-                  "files": {name: sha256_of(staging / name) for name in names}}  # fmt: skip
+        record = {
+            "generator": reviews.__name__,
+            "seed": SAMPLE_SEED,
+            "files": {name: sha256_of(staging / name) for name in names},
+        }
         write_json(staging / SAMPLE_RECORD, record)

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, Dict, Tuple, TypeVar
 from ernie_toolkit.data.encodings import codec_of, read_head, undecodable, unreadable
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.errors import DataError
-from ernie_toolkit.escapes import half_character
-from ernie_toolkit.parsing import JsonError, decode_json
+from ernie_toolkit.files.parsing import JsonError, decode_json
+from ernie_toolkit.formats.escapes import half_character
 
 _BOM = b"\xef\xbb\xbf"
 ONE_OBJECT_A_LINE = "write one JSON object a line"

@@ -17,7 +17,7 @@ from ernie_toolkit.data.reading import left_out_warnings, parse_examples, read_e
 from ernie_toolkit.data.registry import CUSTOM, SPLITS, TASK_SCRIPTS, DatasetSpec, Split, check_task, get_spec
 from ernie_toolkit.data.summary import summarize
 from ernie_toolkit.errors import ConfigError, DataError, DownloadError
-from ernie_toolkit.paths import path_problem
+from ernie_toolkit.files.paths import path_problem
 
 DataSource = Literal["auto", "official", "sample"]
 Source = Literal["data_dir", "official", "sample", "custom"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional, Tuple
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.data.lines import check_text, field_names, json_type
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import DataError
-from ernie_toolkit.pairing import strict_zip
 
 ANSWER_NOT_FOUND = "question(s) whose answer is not found in the context"
 ANSWER_AMBIGUOUS = "question(s) whose answer occurs more than once in the context, none of them near its answer_start"

@@ -25,9 +25,9 @@ def read_examples(
 
     Raises DataError at the first row that does not fit.
     """
-    if spec.task == "token_cls":
+    if spec.task_name == "token_cls":
         return read_tagged(path, spec, split, options, record)
-    if spec.task == "qa":
+    if spec.task_name == "qa":
         return read_squad(path, split, options, record)
     if spec.name == CUSTOM:
         return read_custom(path, spec, split, options, record)
@@ -41,16 +41,16 @@ def parse_examples(
     for index, row in enumerate(rows):
         where = f"{source} {split} row {index + 1}"
         example: Example | None
-        if spec.task == "token_cls":
+        if spec.task_name == "token_cls":
             example = parse_tagged_row(row, spec, split, index, where)
-        elif spec.task == "qa":
+        elif spec.task_name == "qa":
             example = parse_question(row, split, where)
         else:
             example = parse_row(row, spec, split, index, where)
         if example is None:
-            record.leave_out(_REASONS.get(spec.task, NO_GOLD_LABEL), row.get("id", index + 1))
+            record.leave_out(_REASONS.get(spec.task_name, NO_GOLD_LABEL), row.get("id", index + 1))
         else:
-            if split == "test" and spec.task == "seq_cls":
+            if split == "test" and spec.task_name == "seq_cls":
                 example["line"] = index + 1
             yield example
 

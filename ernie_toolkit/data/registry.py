@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ernie_toolkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ernie_toolkit.tasks import Task
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
@@ -35,7 +38,7 @@ class DatasetSpec:
     """
 
     name: str
-    task: str
+    task_name: str
     labels: tuple[str, ...]
     text_format: str
     label_names: tuple[str, ...] | None = None
@@ -47,6 +50,16 @@ class DatasetSpec:
     def label_ids(self) -> dict[str, int]:
         """Each label's index in the model's output."""
         return {label: index for index, label in enumerate(self.labels)}
+
+    def task(self, max_seq_length: int, **limits: int) -> Task:
+        """The task of this data set: its labels and texts, with sequences of at most `max_seq_length` tokens.
+
+        `limits`: the task's further settings (`window_overlap`, `doc_stride`, ...; see its own class). Raises
+        ConfigError on one that it does not have.
+        """
+        from ernie_toolkit.tasks import make_task  # tasks need numpy, the names of data sets do not
+
+        return make_task(self.task_name, self.labels, max_seq_length, self.text_format, self.label_names, limits)
 
 
 TNEWS_NAMES = {
@@ -68,23 +81,127 @@ TNEWS_NAMES = {
 }
 
 # The index in this list is the label.
-# fmt: off
 IFLYTEK_NAMES = (
-    "打车", "地图导航", "免费WIFI", "租车", "同城服务", "快递物流", "婚庆", "家政", "公共交通", "政务",
-    "社区服务", "薅羊毛", "魔幻", "仙侠", "卡牌", "飞行空战", "射击游戏", "休闲益智", "动作类",
-    "体育竞技", "棋牌中心", "经营养成", "策略", "MOBA", "辅助工具", "约会社交", "即时通讯", "工作社交",
-    "论坛圈子", "婚恋社交", "情侣社交", "社交工具", "生活社交", "微博博客", "新闻", "漫画", "小说",
-    "技术", "教辅", "问答交流", "搞笑", "杂志", "百科", "影视娱乐", "求职", "兼职", "视频", "短视频",
-    "音乐", "直播", "电台", "K歌", "成人", "中小学", "职考", "公务员", "英语", "视频教育", "高等教育",
-    "成人教育", "艺术", "语言(非英语)", "旅游资讯", "综合预定", "民航", "铁路", "酒店", "行程管理",
-    "民宿短租", "出国", "工具", "亲子儿童", "母婴", "驾校", "违章", "汽车咨询", "汽车交易", "日常养车",
-    "行车辅助", "租房", "买房", "装修家居", "电子产品", "问诊挂号", "养生保健", "医疗服务", "减肥瘦身",
-    "美妆美业", "菜谱", "餐饮店", "体育咨讯", "运动健身", "支付", "保险", "股票", "借贷", "理财",
-    "彩票", "记账", "银行", "美颜", "影像剪辑", "摄影修图", "相机", "绘画", "二手", "电商", "团购",
-    "外卖", "电影票务", "社区超市", "购物咨询", "笔记", "办公", "日程管理", "女性", "经营", "收款",
+    "打车",
+    "地图导航",
+    "免费WIFI",
+    "租车",
+    "同城服务",
+    "快递物流",
+    "婚庆",
+    "家政",
+    "公共交通",
+    "政务",
+    "社区服务",
+    "薅羊毛",
+    "魔幻",
+    "仙侠",
+    "卡牌",
+    "飞行空战",
+    "射击游戏",
+    "休闲益智",
+    "动作类",
+    "体育竞技",
+    "棋牌中心",
+    "经营养成",
+    "策略",
+    "MOBA",
+    "辅助工具",
+    "约会社交",
+    "即时通讯",
+    "工作社交",
+    "论坛圈子",
+    "婚恋社交",
+    "情侣社交",
+    "社交工具",
+    "生活社交",
+    "微博博客",
+    "新闻",
+    "漫画",
+    "小说",
+    "技术",
+    "教辅",
+    "问答交流",
+    "搞笑",
+    "杂志",
+    "百科",
+    "影视娱乐",
+    "求职",
+    "兼职",
+    "视频",
+    "短视频",
+    "音乐",
+    "直播",
+    "电台",
+    "K歌",
+    "成人",
+    "中小学",
+    "职考",
+    "公务员",
+    "英语",
+    "视频教育",
+    "高等教育",
+    "成人教育",
+    "艺术",
+    "语言(非英语)",
+    "旅游资讯",
+    "综合预定",
+    "民航",
+    "铁路",
+    "酒店",
+    "行程管理",
+    "民宿短租",
+    "出国",
+    "工具",
+    "亲子儿童",
+    "母婴",
+    "驾校",
+    "违章",
+    "汽车咨询",
+    "汽车交易",
+    "日常养车",
+    "行车辅助",
+    "租房",
+    "买房",
+    "装修家居",
+    "电子产品",
+    "问诊挂号",
+    "养生保健",
+    "医疗服务",
+    "减肥瘦身",
+    "美妆美业",
+    "菜谱",
+    "餐饮店",
+    "体育咨讯",
+    "运动健身",
+    "支付",
+    "保险",
+    "股票",
+    "借贷",
+    "理财",
+    "彩票",
+    "记账",
+    "银行",
+    "美颜",
+    "影像剪辑",
+    "摄影修图",
+    "相机",
+    "绘画",
+    "二手",
+    "电商",
+    "团购",
+    "外卖",
+    "电影票务",
+    "社区超市",
+    "购物咨询",
+    "笔记",
+    "办公",
+    "日程管理",
+    "女性",
+    "经营",
+    "收款",
     "其他",
 )
-# fmt: on
 
 # CLUE's sentence-level sets (https://arxiv.org/abs/2004.05986) and OCNLI (https://arxiv.org/abs/2010.05444);
 # labels in the order of PaddleNLP's loaders, so that its fine-tuned models keep their meaning.
@@ -136,9 +253,10 @@ DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in _SPECS}
 
 def check_task(spec: DatasetSpec, task: str | None) -> None:
     """Check that a data set is of the task asked for (None: of any). Raises ConfigError naming its script."""
-    if task is not None and spec.task != task:
+    if task is not None and spec.task_name != task:
         raise ConfigError(
-            f"data set '{spec.name}' is of task '{spec.task}', not '{task}': use {TASK_SCRIPTS[spec.task]} for it"
+            f"data set '{spec.name}' is of task '{spec.task_name}', not '{task}': "
+            f"use {TASK_SCRIPTS[spec.task_name]} for it"
         )
 
 

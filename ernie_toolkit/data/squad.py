@@ -25,7 +25,7 @@ from ernie_toolkit.data.questions import (
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import DataError
-from ernie_toolkit.parsing import JsonError, decode_json
+from ernie_toolkit.files.parsing import JsonError, decode_json
 
 FORMS = (
     "the forms read are SQuAD's (paragraphs > context, qas > id, question, answers), CMRC2018's own (context_text, "
@@ -114,9 +114,10 @@ class _Tally:
         if question.first_place and split != "test":
             self.first_places.append(example["id"])
             self._say(
-                "first", f"{self.path}: the answers of {_ids(self.first_places)} question(s) occur more than once in "
+                "first",
+                f"{self.path}: the answers of {_ids(self.first_places)} question(s) occur more than once in "
                 "their contexts and have no answer_start: the first place is taken",
-            )  # fmt: skip
+            )
         if split != "dev":
             return
         self.questions += 1
@@ -130,9 +131,10 @@ class _Tally:
         if self.impossible or self.absent:
             right = self.questions - len(self.impossible) - len(self.absent) + self.near
             self._say(
-                "dev", f"{self.path}: at most {100 * right / self.questions:.2f}% of {self.questions} dev questions "
+                "dev",
+                f"{self.path}: at most {100 * right / self.questions:.2f}% of {self.questions} dev questions "
                 f"can be exactly right: {', '.join(self._causes())}",
-            )  # fmt: skip
+            )
 
     def _causes(self) -> Iterator[str]:
         if self.impossible:

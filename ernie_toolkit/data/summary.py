@@ -35,19 +35,19 @@ def summarize(
         parts = [_rows(spec, examples, (limits or {}).get(split)), _contents(spec, examples, counts[split])]
         parts += _left_out(records[split])
         where = f"{paths[split].name}, " if split in paths else ""
-        kind = records[split].format or _OTHER_FORMATS.get(spec.task, "JSON lines")
+        kind = records[split].format or _OTHER_FORMATS.get(spec.task_name, "JSON lines")
         lines.append(f"  {split}: {where}{kind}: " + "; ".join(part for part in parts if part))
     for split in ("train", "dev"):
         if split in splits:
             missing = _missing(spec, counts[split])
             if missing:
-                what = "entity types" if spec.task == "token_cls" else "labels"
+                what = "entity types" if spec.task_name == "token_cls" else "labels"
                 lines.append(f"  {what} without a {split} row: {_listed(missing)}")
     return tuple(lines)
 
 
 def _rows(spec: DatasetSpec, examples: Sequence[Any], limit: int | None) -> str:
-    noun = {"token_cls": "text", "qa": "question"}.get(spec.task, "row")
+    noun = {"token_cls": "text", "qa": "question"}.get(spec.task_name, "row")
     kind = "" if noun != "row" else " of pairs" if spec.text_format in _PAIRS else " of single texts"
     return (
         _number(len(examples), noun) + kind + (f" (no more than {limit:,} asked for)" if limit == len(examples) else "")
@@ -60,27 +60,27 @@ def _number(count: int, noun: str) -> str:
 
 def _contents(spec: DatasetSpec, examples: Sequence[Mapping[str, Any]], counts: Mapping[str | None, int]) -> str:
     """The labels with their counts; for tags the entities by type, for questions how many have an answer."""
-    if spec.task == "qa":
+    if spec.task_name == "qa":
         answered = sum(bool(example["answers"]) for example in examples)
         return f"{answered:,} with an answer, {len(examples) - answered:,} without" if answered else "no answers"
     known = {label: count for label, count in counts.items() if label is not None}
     unlabelled = counts.get(None, 0)
     if unlabelled == len(examples) and not known:
-        return "no tags" if spec.task == "token_cls" else "no labels"
-    what = "entities" if spec.task == "token_cls" else _number(len(known), "label")
+        return "no tags" if spec.task_name == "token_cls" else "no labels"
+    what = "entities" if spec.task_name == "token_cls" else _number(len(known), "label")
     return _counted(what, known) + (f"; {unlabelled:,} without" if unlabelled else "")
 
 
 def _counts(spec: DatasetSpec, examples: Iterable[Mapping[str, Any]]) -> Counter[str | None]:
     """How many rows have each label (entities each type), and under None how many have none."""
-    if spec.task == "qa":
+    if spec.task_name == "qa":
         return Counter()
-    if spec.task == "seq_cls":
+    if spec.task_name == "seq_cls":
         return Counter(map(itemgetter("label"), examples))
     counts: Counter[str | None] = Counter()
     for example in examples:
         labels = example["labels"]
-        if spec.task == "token_cls":
+        if spec.task_name == "token_cls":
             counts.update([None] if labels is None else [tag[2:] for tag in labels if tag.startswith("B-")])
         else:
             counts.update(labels or [None])
@@ -100,7 +100,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _missing(spec: DatasetSpec, counts: Mapping[str | None, int]) -> list[str]:
     """Labels of the data set that no example has."""
-    known = [tag[2:] for tag in spec.labels if tag.startswith("B-")] if spec.task == "token_cls" else spec.labels
+    known = [tag[2:] for tag in spec.labels if tag.startswith("B-")] if spec.task_name == "token_cls" else spec.labels
     return [label for label in known if label not in counts]
 
 

@@ -26,7 +26,7 @@ from ernie_toolkit.data.tag_sentences import (
     filled_line,
 )
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.ranges import whole_number
+from ernie_toolkit.formats.ranges import whole_number
 
 _JOINT = "\x02"
 _HEAD_CHARACTERS = 65_536

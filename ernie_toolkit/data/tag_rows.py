@@ -21,7 +21,7 @@ from ernie_toolkit.data.lines import (
 from ernie_toolkit.data.tag_sentences import Line, Row, Sentence, TaggedFile, check_tokens, everywhere, filled_line
 from ernie_toolkit.data.tag_spans import SPAN_FORMS, SpanSet, read_label_studio, read_spans
 from ernie_toolkit.errors import DataError
-from ernie_toolkit.parsing import JsonError, decode_json_prefix
+from ernie_toolkit.files.parsing import JsonError, decode_json_prefix
 
 NOT_ANNOTATED = "row(s) without an annotation"
 TAG_FORM = "a tag for each token"

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
 from ernie_toolkit.data.lines import check_text, is_json
 from ernie_toolkit.data.readers import Example, check_label
@@ -22,12 +23,17 @@ from ernie_toolkit.data.tag_rows import read_rows, sentence_of_row, tokens_of_ro
 from ernie_toolkit.data.tag_schemes import TagReader, bio_labels
 from ernie_toolkit.data.tag_sentences import UNSPACED, Row, Sentence, TaggedFile
 from ernie_toolkit.errors import DataError
-from ernie_toolkit.pairing import strict_zip
 
 __all__ = [
-    "bio_labels", "join_tokens", "looks_tagged", "parse_tagged_row", "read_tagged", "read_tags", "tagged_file_error",
+    "bio_labels",
+    "join_tokens",
+    "looks_tagged",
+    "parse_tagged_row",
+    "read_tagged",
+    "read_tags",
+    "tagged_file_error",
     "text_of_row",
-]  # fmt: skip
+]
 
 
 def read_tagged(

@@ -37,22 +37,36 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
         return {"label": answer.label, "label_name": answer.name, "confidence": round(answer.confidence, 6)}
     if isinstance(answer, LabelSetAnswer):
         return {
-            "labels": list(answer.labels), "label_names": list(answer.names),
+            "labels": list(answer.labels),
+            "label_names": list(answer.names),
             "confidences": [round(value, 6) for value in answer.confidences],
-        }  # fmt: skip
+        }
     if isinstance(answer, TaggedText):
         entities = [
-            {"text": item.text, "type": item.type, "start": item.start, "end": item.end,
-             "confidence": round(item.confidence, 6)}
+            {
+                "text": item.text,
+                "type": item.type,
+                "start": item.start,
+                "end": item.end,
+                "confidence": round(item.confidence, 6),
+            }
             for item in answer.entities
-        ]  # fmt: skip
+        ]
         return {"entities": entities, "tags": list(answer.tags)}
     candidates = [
-        {"text": item.text, "start": item.start, "end": item.end, "score": round(item.score, 4),
-         "confidence": round(item.confidence, 6)}
+        {
+            "text": item.text,
+            "start": item.start,
+            "end": item.end,
+            "score": round(item.score, 4),
+            "confidence": round(item.confidence, 6),
+        }
         for item in answer.candidates
-    ]  # fmt: skip
+    ]
     return {
-        "answer": answer.text, "start": answer.start, "end": answer.end, "confidence": round(answer.confidence, 6),
+        "answer": answer.text,
+        "start": answer.start,
+        "end": answer.end,
+        "confidence": round(answer.confidence, 6),
         "n_best": candidates,
-    }  # fmt: skip
+    }

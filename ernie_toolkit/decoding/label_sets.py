@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.compat import strict_zip
 
 THRESHOLD = 0.5
 """What a label's probability has to be above, where its model has no threshold of its own for it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.compat import strict_zip
 
 
 @dataclass(frozen=True)

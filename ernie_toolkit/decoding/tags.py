@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.decoding.bio import entity_spans
 from ernie_toolkit.decoding.labels import softmax
-from ernie_toolkit.pairing import strict_zip
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ python -m ernie_toolkit.export --legacy_pdmodel --model_name_or_path best_models
 from pathlib import Path
 
 from ernie_toolkit.bundle import read_bundle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, print_line
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.errors import ModelError
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.weights import SAFETENSORS_FILE, WEIGHTS_FILE, weights_file
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.weights import SAFETENSORS_FILE, WEIGHTS_FILE, weights_file
 
 
 def main() -> None:
@@ -20,9 +20,11 @@ def main() -> None:
     )
     parser.add_argument("--bundle_dir", type=path_text, help="its bundle (default: export/ in the model's folder)")
     parser.add_argument(
-        "--legacy_pdmodel", action="store_true", required=True,
+        "--legacy_pdmodel",
+        action="store_true",
+        required=True,
         help="write legacy/model.pdmodel and .pdiparams; bundles themselves are written by run_*.py --do_export",
-    )  # fmt: skip
+    )
     args = parser.parse_args()
     with exit_on_toolkit_error(parser.prog):
         directory = Path(args.model_name_or_path)

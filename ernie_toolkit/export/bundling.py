@@ -16,16 +16,16 @@ from ernie_toolkit.bundle import (
     read_bundle,
     write_bundle_info,
 )
-from ernie_toolkit.bundle_graph import INPUTS
-from ernie_toolkit.encoded import EncodedDataset, Outputs, run_rows
+from ernie_toolkit.bundle.graph import INPUTS
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.export.graph import convert_to_onnx, save_static_graph
-from ernie_toolkit.features import TextInput
 from ernie_toolkit.files import replaced_directory, target_of
+from ernie_toolkit.formats.weights import weights_sha256
 from ernie_toolkit.tasks import Task
-from ernie_toolkit.tokenization import WordPieceTokenizer
+from ernie_toolkit.text.dataset import EncodedDataset, Outputs, run_rows
+from ernie_toolkit.text.features import TextInput
+from ernie_toolkit.text.tokenization import WordPieceTokenizer
 from ernie_toolkit.training.run import predict_logits
-from ernie_toolkit.weights import weights_sha256
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedModel

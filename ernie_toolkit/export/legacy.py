@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from ernie_toolkit.bundle import read_bundle
-from ernie_toolkit.bundle_graph import INPUTS
-from ernie_toolkit.cli import exit_on_toolkit_error, prepare_console
-from ernie_toolkit.encoded import Outputs, run_rows
+from ernie_toolkit.bundle.graph import INPUTS
+from ernie_toolkit.console import exit_on_toolkit_error, prepare_console
 from ernie_toolkit.errors import BundleError, ModelError
 from ernie_toolkit.export.bundling import onnx_logits
 from ernie_toolkit.files import replaced_directory
 from ernie_toolkit.inference.console import EXAMPLES
 from ernie_toolkit.inference.predictor import bundle_task
-from ernie_toolkit.tokenization import load_tokenizer
+from ernie_toolkit.text.dataset import Outputs, run_rows
+from ernie_toolkit.text.tokenization import load_tokenizer
 
 FLAG = "FLAGS_enable_pir_api"
 FOLDER = "legacy"
@@ -33,11 +33,13 @@ MAX_DIFFERENCE = 1e-4
 # Function -> old operator, its input slots by parameter, its attributes by parameter with their defaults.
 OPERATORS: dict[str, tuple[str, dict[str, str], dict[str, tuple[str, bool]]]] = {
     "matmul": (
-        "matmul_v2", {"x": "X", "y": "Y"}, {"transpose_x": ("trans_x", False), "transpose_y": ("trans_y", False)},
+        "matmul_v2",
+        {"x": "X", "y": "Y"},
+        {"transpose_x": ("trans_x", False), "transpose_y": ("trans_y", False)},
     ),
     "gelu": ("gelu", {"x": "X"}, {"approximate": ("approximate", False)}),
     "tanh": ("tanh", {"x": "X"}, {}),
-}  # fmt: skip
+}
 # Where Paddle's own dispatch to PIR begins; the functions are replaced under every other name.
 CORE = ("paddle.base.libpaddle", "paddle._C_ops", "paddle._pir_ops", "paddle._legacy_C_ops", "paddle.sparse")
 

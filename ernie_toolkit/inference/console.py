@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BundleInfo
-from ernie_toolkit.cli import notice, print_line, warn
+from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.console import notice, print_line, warn
 from ernie_toolkit.data.file_options import ENCODINGS, ON_ERROR, FileOptions, FileRecord
 from ernie_toolkit.data.inputs import InputRow, read_input_rows, skipped_notice, with_answers
 from ernie_toolkit.data.lines import check_text
 from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, TaggedText, answer_fields, empty_fields
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.escapes import terminal_line
-from ernie_toolkit.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.files import check_output_file, write_text
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.paths import path_text
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.escapes import terminal_line
+from ernie_toolkit.text.features import PAIR_FORMATS, TextInput
 
 # Where run_*.py and multi_label/export_model.py put the bundle of each task's first data set.
 MODEL_PATHS = {
@@ -72,14 +72,18 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     """`--on_error` and `--encoding`: how a file to predict is read."""
     parser.add_argument(
-        "--on_error", default=ON_ERROR[0], choices=ON_ERROR,
+        "--on_error",
+        default=ON_ERROR[0],
+        choices=ON_ERROR,
         help="rows of a file that are blank or cannot be read: stop there, or skip them with an answer of null, so "
         "that there are as many answers as lines (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--encoding", default=ENCODINGS[0], choices=ENCODINGS,
+        "--encoding",
+        default=ENCODINGS[0],
+        choices=ENCODINGS,
         help="bytes of the file; auto: UTF-8, UTF-16 or GB18030, whichever the bytes show (default: %(default)s)",
-    )  # fmt: skip
+    )
 
 
 def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[InputRow]:
@@ -184,8 +188,10 @@ def show(text: TextInput, answer: Answer) -> str:
     if isinstance(answer, LabelAnswer):
         lines.append(f"label: {answer.label} ({answer.name})  confidence: {answer.confidence:.4f}")
     elif isinstance(answer, LabelSetAnswer):
-        lines.append(f"label: {','.join(answer.names) or '(none)'}  "
-                     f"confidence: {', '.join(f'{value:.4f}' for value in answer.confidences) or '-'}")  # fmt: skip
+        lines.append(
+            f"label: {','.join(answer.names) or '(none)'}  "
+            f"confidence: {', '.join(f'{value:.4f}' for value in answer.confidences) or '-'}"
+        )
     elif isinstance(answer, TaggedText):
         lines += [
             f"entity: {item.text}  label: {item.type}  pos: [{item.start}, {item.end - 1}]  "
@@ -193,8 +199,9 @@ def show(text: TextInput, answer: Answer) -> str:
             for item in answer.entities
         ] or ["no entity"]
     else:
-        lines.append(f"answer: {answer.text}  pos: [{answer.start}, {answer.end - 1}]  "
-                     f"confidence: {answer.confidence:.4f}")  # fmt: skip
+        lines.append(
+            f"answer: {answer.text}  pos: [{answer.start}, {answer.end - 1}]  confidence: {answer.confidence:.4f}"
+        )
     return "\n".join(map(terminal_line, lines)) + "\n"
 
 

@@ -10,25 +10,30 @@ from pathlib import Path
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, BundleInfo, read_bundle
-from ernie_toolkit.bundle_graph import check_logits
+from ernie_toolkit.bundle.graph import check_logits
 from ernie_toolkit.decoding import Answer
-from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, run_rows
 from ernie_toolkit.errors import BundleError, ConfigError
-from ernie_toolkit.features import Texts, as_inputs
-from ernie_toolkit.inference.gpu import BoundRun, GpuOptions
-from ernie_toolkit.inference.session import open_session
-from ernie_toolkit.ranges import BATCH_SIZE, SHARE, check_number
+from ernie_toolkit.formats.ranges import BATCH_SIZE, SHARE, check_number
+from ernie_toolkit.inference.engines.gpu import BoundRun, GpuOptions
+from ernie_toolkit.inference.engines.onnxruntime import open_session
 from ernie_toolkit.tasks import Task, make_task
-from ernie_toolkit.tokenization import load_tokenizer
+from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, run_rows
+from ernie_toolkit.text.features import Texts, as_inputs
+from ernie_toolkit.text.tokenization import load_tokenizer
 
 
 def bundle_task(info: BundleInfo, where: Path | str) -> Task:
     """The task of a bundle, set up as its `bundle.json` says; BundleError where this version does not know it."""
     try:
         return make_task(
-            info.task, info.labels, info.max_seq_length, info.text_format, info.label_names, info.limits,
+            info.task,
+            info.labels,
+            info.max_seq_length,
+            info.text_format,
+            info.label_names,
+            info.limits,
             info.thresholds,
-        )  # fmt: skip
+        )
     except ConfigError as error:
         raise BundleError(f"{where}: {error}") from None
 

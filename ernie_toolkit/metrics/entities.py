@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.decoding.bio import EntitySpan
-from ernie_toolkit.pairing import strict_zip
 
 
 @dataclass(frozen=True)

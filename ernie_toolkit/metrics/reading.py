@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.compat import strict_zip
 
 # The script also lists the two-character "……", but compares single characters with it: "…" stays.
 _REMOVED = dict.fromkeys(map(ord, "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』"))

@@ -3,14 +3,15 @@
 import shutil
 from pathlib import Path
 
-from ernie_toolkit.bundle import WEIGHTS_FILE, Bundle, read_bundle
+from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.export.legacy import export_legacy
 from ernie_toolkit.files import replaced_directory, scratch_directory
+from ernie_toolkit.files.transactions import transaction
+from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.inference.console import EXAMPLES
 from ernie_toolkit.multi_label.trained import TrainedModel
-from ernie_toolkit.reporting import read_metrics
-from ernie_toolkit.transactions import transaction
+from ernie_toolkit.training.records import read_metrics
 
 # Old format and its two files: what PaddlePaddle 2 and Paddle Serving read.
 PREFIX = "float32"
@@ -35,10 +36,11 @@ def export_model(trained: TrainedModel, directory: Path, legacy: bool = False) -
     """
     record = read_metrics(Path(trained.loaded.source))
     origin = Origin(
-        record.get("dataset", "unknown"), record.get("data_source", "unknown"),
+        record.get("dataset", "unknown"),
+        record.get("data_source", "unknown"),
         {name: value for name, value in record.get("metrics", {}).items() if "/" not in name},
         tuple(record.get("warnings", ())),
-    )  # fmt: skip
+    )
     weights = Path(trained.loaded.source) / WEIGHTS_FILE
     with replaced_directory(directory) as staging:
         bundle = export_bundle(

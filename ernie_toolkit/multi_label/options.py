@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ernie_toolkit.data.file_options import ENCODINGS
-from ernie_toolkit.data.registry import Split
-from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.options import (
+from ernie_toolkit.arguments.options import (
     DEVICES,
     EPOCHS,
     LENGTH_OR_OWN,
@@ -14,8 +11,11 @@ from ernie_toolkit.options import (
     device_of,
     option,
 )
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import BATCH_SIZE, COUNT
+from ernie_toolkit.data.file_options import ENCODINGS
+from ernie_toolkit.data.registry import Split
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT
 
 # Where the guide's defaults are others than those of the other tasks.
 TRAINING_DEFAULTS = {"seed": 3, "logging_steps": 5, "metric_for_best_model": "macro_f1"}
@@ -31,9 +31,10 @@ class PlaceOptions:
     """What every script works on."""
 
     device: str = option(
-        "", "device to compute on (cpu, gpu, gpu:1, xpu, npu); not given: a GPU where there is one, else the CPU",
+        "",
+        "device to compute on (cpu, gpu, gpu:1, xpu, npu); not given: a GPU where there is one, else the CPU",
         parse=device_of(*DEVICES),
-    )  # fmt: skip
+    )
     dataset_dir: str = option("data", "directory with train.txt, dev.txt, label.txt", parse=path_text)
     train_file: str = option("train.txt", "name of the training file in it: text<TAB>label,label", parse=path_text)
     dev_file: str = option("dev.txt", "name of the dev file in it", parse=path_text)
@@ -103,6 +104,10 @@ def training_options(own: FineTuningOptions, options: TrainingOptions) -> Traini
     if own.warmup and not options.warmup_steps and not ratio:
         ratio = WARMUP_RATIO
     return replace(
-        options, per_device_train_batch_size=own.batch_size, num_train_epochs=float(own.epochs),
-        early_stopping=own.early_stop, early_stopping_patience=own.early_stop_nums, warmup_ratio=ratio,
-    )  # fmt: skip
+        options,
+        per_device_train_batch_size=own.batch_size,
+        num_train_epochs=float(own.epochs),
+        early_stopping=own.early_stop,
+        early_stopping_patience=own.early_stop_nums,
+        warmup_ratio=ratio,
+    )

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.decoding.label_sets import THRESHOLD
-from ernie_toolkit.pairing import strict_zip
 
 # Well over what the export check allows the logits of ONNX and Paddle to differ by (1e-4, so 2.5e-5 in probability).
 MIN_GAP = 2e-4

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.cli import say
+from ernie_toolkit.console import say
 from ernie_toolkit.decoding import LabelSetAnswer, sigmoid
-from ernie_toolkit.encoded import EncodedDataset, run_rows
 from ernie_toolkit.errors import ConfigError, ModelError
-from ernie_toolkit.finetuning import check_length
-from ernie_toolkit.heads import difference, same_labels
-from ernie_toolkit.model_config import model_labels, model_task
-from ernie_toolkit.model_config import model_thresholds as recorded_thresholds
 from ernie_toolkit.models import SAMPLE_MODEL, LoadedModel, check_model_directory, load_model
+from ernie_toolkit.models.config import model_labels, model_task
+from ernie_toolkit.models.config import model_thresholds as recorded_thresholds
+from ernie_toolkit.models.heads import difference, same_labels
 from ernie_toolkit.multi_label.options import SAMPLE_TRAINING
-from ernie_toolkit.reporting import read_metrics
+from ernie_toolkit.session import check_length
 from ernie_toolkit.tasks import MultiLabelClassification
-from ernie_toolkit.tokenization import WordPieceTokenizer, build_tokenizer
+from ernie_toolkit.text.dataset import EncodedDataset, run_rows
+from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.training import predict_logits
+from ernie_toolkit.training.records import read_metrics
 
 if TYPE_CHECKING:
-    from ernie_toolkit.encoded import Batch
+    from ernie_toolkit.text.dataset import Batch
 
 
 @dataclass(frozen=True)

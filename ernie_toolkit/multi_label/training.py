@@ -9,26 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from ernie_toolkit.bundle import EXPORT_DIRECTORY, WEIGHTS_FILE
-from ernie_toolkit.cli import is_main_process, say, warn
+from ernie_toolkit.arguments.options import TrainingOptions
+from ernie_toolkit.bundle import EXPORT_DIRECTORY
+from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.console import is_main_process, say, warn
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import LABEL_FILE, load_label_sets, may_stand_in, write_sample_directory
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.decoding import sigmoid
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.finetuning import Session, open_session
-from ernie_toolkit.finished import check_replaceable, drop_stale_bundle
-from ernie_toolkit.heads import BIAS
+from ernie_toolkit.files.transactions import transaction
+from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_model, set_weights_file, stage_model
+from ernie_toolkit.models.heads import BIAS
 from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions
 from ernie_toolkit.multi_label.thresholds import tune_thresholds
-from ernie_toolkit.options import TrainingOptions
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.reporting import CURVE_FILE, METRICS_FILE, plot_training_curve, print_metrics, versions
+from ernie_toolkit.session import Session, open_session
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
 from ernie_toolkit.training.chosen_checkpoint import goes_on, goes_on_in_place
-from ernie_toolkit.transactions import transaction
+from ernie_toolkit.training.finished import check_replaceable, drop_stale_bundle
+from ernie_toolkit.training.records import CURVE_FILE, METRICS_FILE, plot_training_curve, print_metrics, versions
 
 # How long a process of a distributed run waits for the sample that the first one writes, in seconds.
 SAMPLE_SECONDS = 60.0
@@ -146,25 +147,38 @@ def _tuned(session: Session, batch_size: int) -> tuple[Session, dict[str, float]
 
 
 def _save(
-    session: Session, options: TrainingOptions, own: FineTuningOptions, result: TrainingResult,
+    session: Session,
+    options: TrainingOptions,
+    own: FineTuningOptions,
+    result: TrainingResult,
     metrics: dict[str, float],
-) -> None:  # fmt: skip
+) -> None:
     directory, data = Path(own.save_dir), session.data
     report: dict[str, Any] = {
-        "dataset": data.spec.name, "task": session.task.name, "metrics": metrics,
+        "dataset": data.spec.name,
+        "task": session.task.name,
+        "metrics": metrics,
         "thresholds": dict(strict_zip(session.task.labels, session.task.thresholds)) if session.task.thresholds else {},
         "training": {
-            "steps": result.steps, "best_step": result.best_step, "seconds": round(result.seconds, 1),
-            "chosen_by": options.metric_for_best_model, "resumed_from_step": result.resumed_from_step,
+            "steps": result.steps,
+            "best_step": result.best_step,
+            "seconds": round(result.seconds, 1),
+            "chosen_by": options.metric_for_best_model,
+            "resumed_from_step": result.resumed_from_step,
             "evaluations": [
                 {name: value for name, value in entry.items() if "/" not in name}
-                for entry in result.history if "eval_loss" in entry
+                for entry in result.history
+                if "eval_loss" in entry
             ],
         },
-        "model": session.loaded.source, "data_source": data.source, "data_location": data.location,
-        "warnings": list(data.warnings), "seed": options.seed,
-        "settings": dataclasses.asdict(own) | dataclasses.asdict(options), "versions": versions(),
-    }  # fmt: skip
+        "model": session.loaded.source,
+        "data_source": data.source,
+        "data_location": data.location,
+        "warnings": list(data.warnings),
+        "seed": options.seed,
+        "settings": dataclasses.asdict(own) | dataclasses.asdict(options),
+        "versions": versions(),
+    }
     title = f"{session.loaded.source} on {data.location} ({data.source})"
     with transaction(directory) as files:
         stage_model(session.loaded.model, session.loaded.vocabulary, files)

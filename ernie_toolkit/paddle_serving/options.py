@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ernie_toolkit.arguments.settings import check_whole_texts
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.parsing import read_yaml
-from ernie_toolkit.paths import path_problem
-from ernie_toolkit.ranges import BATCH_SIZE, COUNT, SHARE, THREADS, Range, check_number
-from ernie_toolkit.settings import check_whole_texts
+from ernie_toolkit.files.parsing import read_yaml
+from ernie_toolkit.files.paths import path_problem
+from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT, SHARE, THREADS, Range, check_number
 
 OPERATOR = "seq_cls"  # its name is the service's, and stands in the HTTP path
 PORTS = ("rpc_port", "http_port")

@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.decoding import LabelSetAnswer
 from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.features import Texts, as_inputs
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.parsing import JsonError, decode_json
-from ernie_toolkit.ranges import real_number, whole_number
+from ernie_toolkit.files.parsing import JsonError, decode_json
+from ernie_toolkit.formats.ranges import real_number, whole_number
+from ernie_toolkit.text.features import Texts, as_inputs
 
 TEXTS, THRESHOLD = "sentence", "prob_limit"
 SHOWN = 60  # characters of a value that an error message repeats

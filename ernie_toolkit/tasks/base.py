@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from ernie_toolkit.decoding import Answer, softmax
-from ernie_toolkit.encoded import EncodedDataset, Outputs
-from ernie_toolkit.features import TextInput, Texts
-from ernie_toolkit.tokenization import WordPieceTokenizer
+from ernie_toolkit.text.dataset import EncodedDataset, Outputs
+from ernie_toolkit.text.features import TextInput, Texts
+from ernie_toolkit.text.tokenization import WordPieceTokenizer
 
 Example = typing.Mapping[str, Any]
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from ernie_toolkit.decoding import LabelSetAnswer, decode_label_sets, label_sets, sigmoid
 from ernie_toolkit.decoding.label_sets import THRESHOLD
-from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import TextInput, Texts, encode_counting_cuts, texts_of
 from ernie_toolkit.metrics import label_set_scores
 from ernie_toolkit.tasks.base import Example
-from ernie_toolkit.tokenization import WordPieceTokenizer
+from ernie_toolkit.text.dataset import EncodedDataset, Outputs
+from ernie_toolkit.text.features import TextInput, Texts, encode_counting_cuts, texts_of
+from ernie_toolkit.text.tokenization import WordPieceTokenizer
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from typing import ClassVar, cast
 
 import numpy as np
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.decoding import SpanAnswer, WindowLogits, decode_spans
-from ernie_toolkit.encoded import IGNORED, EncodedDataset, Outputs
-from ernie_toolkit.features import TextInput, Texts, texts_of
 from ernie_toolkit.metrics import reading_scores
-from ernie_toolkit.pairing import strict_zip
 from ernie_toolkit.tasks.base import Example, cross_entropy
-from ernie_toolkit.tokenization import WordPieceTokenizer
-from ernie_toolkit.windows import Window, context_windows
+from ernie_toolkit.text.dataset import IGNORED, EncodedDataset, Outputs
+from ernie_toolkit.text.features import TextInput, Texts, texts_of
+from ernie_toolkit.text.tokenization import WordPieceTokenizer
+from ernie_toolkit.text.windows import Window, context_windows
 
 TARGETS = ("start_positions", "end_positions")
 

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from ernie_toolkit.decoding import LabelAnswer, decode_labels
-from ernie_toolkit.encoded import EncodedDataset, Outputs
-from ernie_toolkit.features import TextInput, Texts, encode_counting_cuts, texts_of
 from ernie_toolkit.metrics import accuracy
 from ernie_toolkit.tasks.base import Example, cross_entropy
-from ernie_toolkit.tokenization import WordPieceTokenizer
+from ernie_toolkit.text.dataset import EncodedDataset, Outputs
+from ernie_toolkit.text.features import TextInput, Texts, encode_counting_cuts, texts_of
+from ernie_toolkit.text.tokenization import WordPieceTokenizer
 
 
 @dataclass(frozen=True)

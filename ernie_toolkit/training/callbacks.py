@@ -22,9 +22,14 @@ class ProgressLine(TrainerCallback):
         """Open the bar at the step where training starts or goes on."""
         if state.is_world_process_zero:
             self.bar = tqdm(
-                total=state.max_steps, initial=state.global_step, desc="train", unit="step",
-                disable=not self.show_bar, dynamic_ncols=True, mininterval=0.5,
-            )  # fmt: skip
+                total=state.max_steps,
+                initial=state.global_step,
+                desc="train",
+                unit="step",
+                disable=not self.show_bar,
+                dynamic_ncols=True,
+                mininterval=0.5,
+            )
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Move the bar."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import sync_tree, write_json
-from ernie_toolkit.parsing import read_json_object
-from ernie_toolkit.paths import path_problem
-from ernie_toolkit.ranges import FIGURE, Range, check_number
+from ernie_toolkit.files.parsing import read_json_object
+from ernie_toolkit.files.paths import path_problem
+from ernie_toolkit.formats.ranges import FIGURE, Range, check_number
 
 CHECKPOINT_PREFIX, STATE_FILE, MANIFEST = "checkpoint-", "trainer_state.json", "files.json"
 STEPS = Range(0, 10**12)

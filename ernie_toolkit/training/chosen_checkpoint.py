@@ -7,7 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
-from ernie_toolkit.cli import is_main_process, notice
+from ernie_toolkit.console import is_main_process, notice
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import remove_directory, replaced_directory
 from ernie_toolkit.training.checkpoints import (

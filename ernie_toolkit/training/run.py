@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.cli import notice
-from ernie_toolkit.encoded import EncodedDataset, Outputs
+from ernie_toolkit.arguments.options import TrainingOptions
+from ernie_toolkit.console import notice
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import remove_directory, sweep_directory, write_json
-from ernie_toolkit.options import TrainingOptions
-from ernie_toolkit.parsing import read_json_object
+from ernie_toolkit.files.parsing import read_json_object
+from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 from ernie_toolkit.training.checkpoints import (
     broken_checkpoints,
     checkpoint_step,
@@ -38,9 +38,19 @@ ROW_KEYS = ("training rows", "dev rows")
 MIN_EVALUATIONS = 4
 # Settings that may change between a run and its resumption without changing what it computes.
 FREE_ON_RESUME = frozenset(
-    ("logging_strategy", "logging_steps", "logging_first_step", "logging_dir", "save_total_limit", "keep_checkpoints",
-     "disable_tqdm", "report_to", "dataloader_num_workers", "per_device_eval_batch_size")
-)  # fmt: skip
+    (
+        "logging_strategy",
+        "logging_steps",
+        "logging_first_step",
+        "logging_dir",
+        "save_total_limit",
+        "keep_checkpoints",
+        "disable_tqdm",
+        "report_to",
+        "dataloader_num_workers",
+        "per_device_eval_batch_size",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -105,9 +115,10 @@ def change(key: str, before: Any, now: Any) -> str:
     if key in ROW_KEYS and isinstance(before, str) and isinstance(now, str):
         earlier, current = (value.partition(":")[0] for value in (before, now))
         return (
-            f"the {key} are others ({earlier}, now {current})" if earlier != current
+            f"the {key} are others ({earlier}, now {current})"
+            if earlier != current
             else f"the {key} have changed (as many as before, {current}, with other content)"
-        )  # fmt: skip
+        )
     if isinstance(before, dict) and isinstance(now, dict):
         parts = [name for name in now if before.get(name) != now[name]]
         before, now = {name: before.get(name) for name in parts}, {name: now[name] for name in parts}
@@ -156,18 +167,43 @@ def _arguments(options: TrainingOptions, run_dir: Path, device: str, plan: Plan)
     from paddlenlp.trainer import TrainingArguments
 
     same = (
-        "learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size", "per_device_eval_batch_size",
-        "gradient_accumulation_steps", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm",
-        "lr_scheduler_type", "warmup_ratio", "warmup_steps", "save_total_limit", "metric_for_best_model", "seed",
-        "fp16", "bf16", "fp16_opt_level", "recompute", "dataloader_num_workers", "num_cycles", "lr_end", "power",
-        "scale_loss", "logging_first_step",
-    )  # fmt: skip
+        "learning_rate",
+        "num_train_epochs",
+        "max_steps",
+        "per_device_train_batch_size",
+        "per_device_eval_batch_size",
+        "gradient_accumulation_steps",
+        "weight_decay",
+        "adam_beta1",
+        "adam_beta2",
+        "adam_epsilon",
+        "max_grad_norm",
+        "lr_scheduler_type",
+        "warmup_ratio",
+        "warmup_steps",
+        "save_total_limit",
+        "metric_for_best_model",
+        "seed",
+        "fp16",
+        "bf16",
+        "fp16_opt_level",
+        "recompute",
+        "dataloader_num_workers",
+        "num_cycles",
+        "lr_end",
+        "power",
+        "scale_loss",
+        "logging_first_step",
+    )
     given = {name: getattr(options, name) for name in same}
     if options.fp16_opt_level == "O0":
         given.update(fp16=False, bf16=False)
     # Where an interval is 0 there is nothing before the last step, and the Trainer wants a number over 0.
-    strategies = {"evaluation_strategy": plan.eval_steps, "save_strategy": plan.save_steps,
-                  "logging_strategy": plan.logging_steps}  # fmt: skip
+    strategies = {
+        "evaluation_strategy": plan.eval_steps,
+        "save_strategy": plan.save_steps,
+        "logging_strategy": plan.logging_steps,
+    }
     return TrainingArguments(
         output_dir=str(run_dir / CHECKPOINTS),
         logging_dir=options.logging_dir or str(run_dir / LOGS),
@@ -259,7 +295,7 @@ def train(
     import paddle
 
     from ernie_toolkit.models import quiet_paddlenlp
-    from ernie_toolkit.paddle_files import safe_paddle_load
+    from ernie_toolkit.models.paddle_files import safe_paddle_load
     from ernie_toolkit.training.callbacks import ProgressLine, RestoreRandomState
     from ernie_toolkit.training.trainer import ToolkitTrainer
 

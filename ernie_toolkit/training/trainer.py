@@ -15,10 +15,10 @@ import paddle
 from paddlenlp.trainer import Trainer, TrainerCallback, TrainerState, TrainingArguments
 from paddlenlp.trainer.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from ernie_toolkit.batching import shuffled_batches_by_length
-from ernie_toolkit.encoded import Batch, EncodedDataset, Outputs, in_order, run_share
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.files import remove_directory, sync_directory, writing
+from ernie_toolkit.text.batching import shuffled_batches_by_length
+from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, in_order, run_share
 from ernie_toolkit.training.callbacks import BestCheckpointHere
 from ernie_toolkit.training.checkpoint_reading import check_optimizer, check_weights, reading
 from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step, seal

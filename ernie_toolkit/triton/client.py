@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.features import Texts, as_inputs
+from ernie_toolkit.files.parsing import decode_json
 from ernie_toolkit.inference.packages import packages_of
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.parsing import decode_json
+from ernie_toolkit.text.features import Texts, as_inputs
 from ernie_toolkit.triton.interface import NO_LABEL, Interface
 
 if TYPE_CHECKING:
@@ -76,15 +76,21 @@ def fields(values: dict[str, Any]) -> dict[str, Any]:
         entities = decode_json(values["OUTPUT"])
         return {
             "entities": [
-                {"text": item["entity"], "type": item["label"], "start": item["pos"][0], "end": item["pos"][1] + 1,
-                 "confidence": item["confidence"]}
+                {
+                    "text": item["entity"],
+                    "type": item["label"],
+                    "start": item["pos"][0],
+                    "end": item["pos"][1] + 1,
+                    "confidence": item["confidence"],
+                }
                 for item in entities
             ]
-        }  # fmt: skip
+        }
     if isinstance(values.get("label"), list):
         count = sum(label != NO_LABEL for label in values["label"])
         return {
-            "labels": values["label"][:count], "label_names": decode_json(values["label_name"]),
+            "labels": values["label"][:count],
+            "label_names": decode_json(values["label_name"]),
             "confidences": values["confidence"][:count],
-        }  # fmt: skip
+        }
     return {name: value.decode("utf-8") if isinstance(value, bytes) else value for name, value in values.items()}

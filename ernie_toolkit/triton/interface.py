@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import DataError
-from ernie_toolkit.features import TextInput
-from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.text.features import TextInput
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,17 @@ class Interface:
 # fills up the others. Names are a JSON list in one string. The names of the models are those of PaddleNLP's guide.
 NO_LABEL = -1
 LABEL_SET_ANSWERS = (
-    Tensor("label", "INT64", (-1,)), Tensor("confidence", "FP32", (-1,)), Tensor("label_name", "STRING"),
-)  # fmt: skip
+    Tensor("label", "INT64", (-1,)),
+    Tensor("confidence", "FP32", (-1,)),
+    Tensor("label_name", "STRING"),
+)
 LABEL_ANSWERS = (Tensor("label", "INT64"), Tensor("confidence", "FP32"), Tensor("label_name", "STRING"))
 SPAN_ANSWERS = (
-    Tensor("answer", "STRING"), Tensor("confidence", "FP32"), Tensor("start", "INT64"), Tensor("end", "INT64"),
-)  # fmt: skip
+    Tensor("answer", "STRING"),
+    Tensor("confidence", "FP32"),
+    Tensor("start", "INT64"),
+    Tensor("end", "INT64"),
+)
 
 
 def interface_of(task: str, pairs: bool) -> Interface:
@@ -97,6 +102,8 @@ def interface_of(task: str, pairs: bool) -> Interface:
 def join_texts(columns: list[list[str]]) -> list[TextInput]:
     """Inputs of a task from the texts of each input tensor; DataError where one has more than the other."""
     if len({len(column) for column in columns}) != 1:
-        raise DataError(f"input tensors with {' and '.join(str(len(column)) for column in columns)} text(s): "
-                        "each input needs one of both")  # fmt: skip
+        raise DataError(
+            f"input tensors with {' and '.join(str(len(column)) for column in columns)} text(s): "
+            "each input needs one of both"
+        )
     return list(columns[0]) if len(columns) == 1 else list(strict_zip(columns[0], columns[1]))

@@ -15,19 +15,19 @@ from typing import Any, cast
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.bundle_graph import INPUTS, check_logits
+from ernie_toolkit.bundle.graph import INPUTS, check_logits
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, SpanAnswer, TaggedText
-from ernie_toolkit.encoded import Batch, EncodedDataset, row_logits
 from ernie_toolkit.errors import BundleError, ToolkitError
-from ernie_toolkit.features import PAIR_FORMATS, TextInput, pad_batch
+from ernie_toolkit.files.parsing import parse_json_object
+from ernie_toolkit.formats.ranges import COUNT, THREADS_OR_ALL, Range, check_number, whole_number
+from ernie_toolkit.inference.engines.onnxruntime import open_session
 from ernie_toolkit.inference.predictor import bundle_task
-from ernie_toolkit.inference.session import open_session
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.parsing import parse_json_object
-from ernie_toolkit.ranges import COUNT, THREADS_OR_ALL, Range, check_number, whole_number
-from ernie_toolkit.tokenization import load_tokenizer
+from ernie_toolkit.text.dataset import Batch, EncodedDataset, row_logits
+from ernie_toolkit.text.features import PAIR_FORMATS, TextInput, pad_batch
+from ernie_toolkit.text.tokenization import load_tokenizer
+from ernie_toolkit.text.windows import Window
 from ernie_toolkit.triton.interface import NO_LABEL, Interface, interface_of, join_texts
-from ernie_toolkit.windows import Window
 
 
 class Step:
@@ -130,7 +130,7 @@ class OnnxModel(Step):
 
     def prepare(self, args: dict[str, str]) -> None:
         """Open the session."""
-        from ernie_toolkit.inference.gpu import GpuOptions
+        from ernie_toolkit.inference.engines.gpu import GpuOptions
 
         device = "gpu" if args["model_instance_kind"] == "GPU" else "cpu"
         threads = self.count("num_threads", THREADS_OR_ALL) or None
@@ -151,12 +151,14 @@ class OnnxModel(Step):
     def _run(self, given: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
         longest = max(arrays[0].shape[1] for arrays in given)
         batch = {
-            name: np.concatenate([
-                np.pad(arrays[place], ((0, 0), (0, longest - arrays[place].shape[1])), constant_values=fill)
-                for arrays in given
-            ])
+            name: np.concatenate(
+                [
+                    np.pad(arrays[place], ((0, 0), (0, longest - arrays[place].shape[1])), constant_values=fill)
+                    for arrays in given
+                ]
+            )
             for place, (name, fill) in enumerate(strict_zip(INPUTS, (self.pad_id, 0)))
-        }  # fmt: skip
+        }
         found = self._infer(batch)
         ends = np.cumsum([len(arrays[0]) for arrays in given])
         parts = []
@@ -238,8 +240,12 @@ def answer_values(answer: Answer) -> tuple[Any, ...]:
         return answer.text.encode(), answer.confidence, answer.start, answer.end
     assert isinstance(answer, TaggedText)
     entities = [
-        {"pos": [item.start, item.end - 1], "label": item.type, "entity": item.text,
-         "confidence": round(item.confidence, 6)}
+        {
+            "pos": [item.start, item.end - 1],
+            "label": item.type,
+            "entity": item.text,
+            "confidence": round(item.confidence, 6),
+        }
         for item in answer.entities
-    ]  # fmt: skip
+    ]
     return (json.dumps(entities, ensure_ascii=False).encode(),)

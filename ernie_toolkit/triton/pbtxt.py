@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ernie_toolkit.escapes import protobuf_string
+from ernie_toolkit.formats.escapes import protobuf_string
 
 
 class Symbol(str):

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, Bundle, read_bundle
-from ernie_toolkit.bundle_graph import INPUTS
+from ernie_toolkit.bundle.graph import INPUTS
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import PAIR_FORMATS
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, check_number
-from ernie_toolkit.transactions import transaction
+from ernie_toolkit.files.transactions import transaction
+from ernie_toolkit.formats.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, check_number
+from ernie_toolkit.text.features import PAIR_FORMATS
 from ernie_toolkit.triton.interface import Interface, Tensor, interface_of
 from ernie_toolkit.triton.pbtxt import Symbol, format_message
 
@@ -91,8 +91,10 @@ def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOp
 
 def _classes(interface: Interface) -> dict[str, str]:
     return {
-        interface.tokenizer: "TokenizerModel", interface.model: "OnnxModel", interface.postprocess: "PostprocessModel",
-    }  # fmt: skip
+        interface.tokenizer: "TokenizerModel",
+        interface.model: "OnnxModel",
+        interface.postprocess: "PostprocessModel",
+    }
 
 
 def _source(name: str) -> str:
@@ -187,10 +189,14 @@ def _model(bundle: Bundle, interface: Interface, options: RepositoryOptions) -> 
         },
     }
     if options.backend == "python":
-        config["parameters"] = _parameters({
-            **_opening(interface, options), "precision": options.precision,
-            "num_threads": options.num_threads, "max_rows": options.max_batch_size,
-        })  # fmt: skip
+        config["parameters"] = _parameters(
+            {
+                **_opening(interface, options),
+                "precision": options.precision,
+                "num_threads": options.num_threads,
+                "max_rows": options.max_batch_size,
+            }
+        )
         return config
     if options.backend == "onnxruntime":
         threads = {"intra_op_thread_count": options.num_threads} if options.num_threads else {}

@@ -8,18 +8,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.analysis.augmentation import MIX, REPLACERS, STRATEGIES, TYPES, augment, check_augmentation
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import DEVICES, device_of, option
+from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say
 from ernie_toolkit.data.label_sets import split_line, write_label_sets
 from ernie_toolkit.data.lines import read_lines
-from ernie_toolkit.devices import use_device
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.ranges import SEED, Range
+from ernie_toolkit.multi_label.analysis.augmentation import (
+    MIX,
+    REPLACERS,
+    STRATEGIES,
+    TYPES,
+    augment,
+    check_augmentation,
+)
 from ernie_toolkit.multi_label.checks import check_targets, usual_files
-from ernie_toolkit.options import DEVICES, device_of, option
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import SEED, Range
-from ernie_toolkit.settings import add_options, resolve_options
+from ernie_toolkit.training.devices import use_device
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
             raise DataError(f"{options.train_path}: no rows: write text<TAB>label,label, one row a line")
         if options.aug_type == "mlm":
             use_device(options.device or None)
-            from ernie_toolkit.analysis.masked_model import MaskedModel
+            from ernie_toolkit.multi_label.analysis.masked_model import MaskedModel
 
             replace = MaskedModel(Path(options.params_path))
         else:

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.analysis.wrong_labels import METHODS, most_suspicious, suspicion
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import option
+from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import label_sets_text
-from ernie_toolkit.devices import use_device
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.files.transactions import common_directory, transaction
+from ernie_toolkit.formats.ranges import COUNT, SEED, Range
+from ernie_toolkit.multi_label.analysis.wrong_labels import METHODS, most_suspicious, suspicion
 from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import option
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import COUNT, SEED, Range
-from ernie_toolkit.settings import add_options, resolve_options
-from ernie_toolkit.transactions import common_directory, transaction
+from ernie_toolkit.training.devices import use_device
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,11 @@ def main(argv: Sequence[str]) -> None:
         with transaction(common_directory(targets)) as files:
             files.write_text(targets[0], label_sets_text(rows[place] for place in dirty))
             files.write_text(targets[1], label_sets_text(row for place, row in enumerate(rows) if place not in chosen))
-        say(f"{targets[0]}: {len(dirty)} rows, scores {scores[dirty[-1]]:.4f} to {scores[dirty[0]]:.4f}"
-            if len(dirty) else f"{targets[0]}: no row scores over {options.dirty_threshold}")  # fmt: skip
+        say(
+            f"{targets[0]}: {len(dirty)} rows, scores {scores[dirty[-1]]:.4f} to {scores[dirty[0]]:.4f}"
+            if len(dirty)
+            else f"{targets[0]}: no row scores over {options.dirty_threshold}"
+        )
         say(f"{targets[1]}: {len(rows) - len(dirty)} rows")
         for message in data.warnings:
             warn(message)

@@ -8,18 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.analysis.evaluation import Evaluation, bad_case_text, bad_cases, guide_lines, split_result
-from ernie_toolkit.analysis.report import report_page
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
-from ernie_toolkit.devices import use_device
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import THRESHOLD_OR_OWN, option
+from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.files import write_text
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.multi_label.analysis.evaluation import (
+    Evaluation,
+    bad_case_text,
+    bad_cases,
+    guide_lines,
+    split_result,
+)
+from ernie_toolkit.multi_label.analysis.report import report_page
 from ernie_toolkit.multi_label.checks import check_targets, data_files
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import THRESHOLD_OR_OWN, option
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.reporting import read_metrics
-from ernie_toolkit.settings import add_options, resolve_options
+from ernie_toolkit.training.devices import use_device
+from ernie_toolkit.training.records import read_metrics
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,26 @@ from pathlib import Path
 
 import numpy as np
 
-from ernie_toolkit.analysis.augmentation import DUPLICATE, REPLACERS, STRATEGIES, augment, check_augmentation
-from ernie_toolkit.analysis.similarity import evidence, sparsest, support
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, say, warn
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import option
+from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import FILES, format_line, label_sets_text, read_label_sets, read_texts
 from ernie_toolkit.data.readers import Example
-from ernie_toolkit.devices import use_device
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.files.transactions import common_directory, transaction
+from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT, SEED, Range
+from ernie_toolkit.multi_label.analysis.augmentation import (
+    DUPLICATE,
+    REPLACERS,
+    STRATEGIES,
+    augment,
+    check_augmentation,
+)
+from ernie_toolkit.multi_label.analysis.similarity import evidence, sparsest, support
 from ernie_toolkit.multi_label.checks import check_targets, data_files, unknown_texts
 from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.options import option
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import BATCH_SIZE, COUNT, SEED, Range
-from ernie_toolkit.settings import add_options, resolve_options
-from ernie_toolkit.transactions import common_directory, transaction
+from ernie_toolkit.training.devices import use_device
 
 
 @dataclass(frozen=True)
@@ -108,8 +114,10 @@ def main(argv: Sequence[str]) -> None:
         )
         scores = evidence(asked, known, options.rationale_num_sparse)
         sparse = sparsest(scores, options.sparse_num)
-        say(f"{directory / options.sparse_file}: {len(sparse)} of {len(dev)} rows, mean evidence "
-            f"{scores[sparse].mean():.3f}; of all dev rows {np.mean(scores):.3f}")  # fmt: skip
+        say(
+            f"{directory / options.sparse_file}: {len(sparse)} of {len(dev)} rows, mean evidence "
+            f"{scores[sparse].mean():.3f}; of all dev rows {np.mean(scores):.3f}"
+        )
         others = trained.sentence_features(texts, options.batch_size) if options.annotate else known
         places = support(
             asked[sparse], others, options.rationale_num_sparse, options.support_threshold, options.support_num
@@ -126,8 +134,10 @@ def main(argv: Sequence[str]) -> None:
         if options.annotate:
             say(f"{targets[1]}: {len(places)} texts to label; then add them to {directory / options.train_file}")
         else:
-            say(f"{targets[1]}: {len(rows)} rows from {len(places)} training rows; to train on both: "
-                f"awk 1 {directory / options.train_file} {targets[1]} > {directory / 'train_support.txt'}")  # fmt: skip
+            say(
+                f"{targets[1]}: {len(rows)} rows from {len(places)} training rows; to train on both: "
+                f"awk 1 {directory / options.train_file} {targets[1]} > {directory / 'train_support.txt'}"
+            )
         for message in data.warnings:
             warn(message)
 

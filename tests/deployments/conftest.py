@@ -39,7 +39,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) ->
 
     The model itself is in the folder above it.
     """
-    from ernie_toolkit.finetuning import open_session
+    from ernie_toolkit.session import open_session
     from ernie_toolkit.training import predict_logits
 
     directories = {}
@@ -60,7 +60,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) ->
 @pytest.fixture(scope="session")
 def slow_bundle(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> Path:
     """A bundle for token classification of a larger untrained model: a long text takes seconds; read only."""
-    from ernie_toolkit.finetuning import open_session
+    from ernie_toolkit.session import open_session
 
     data = load_dataset("msra_ner", data_source="sample", limits={"train": 20, "dev": 8})
     shape = {"hidden_size": 192, "num_hidden_layers": 4, "intermediate_size": 768}
@@ -70,7 +70,7 @@ def slow_bundle(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary
 
 
 def _with_int8(bundle: Bundle, scratch: Path) -> Bundle:
-    from ernie_toolkit.inference.dynamic_quantization import quantize_dynamic_file
+    from ernie_toolkit.inference.engines.dynamic_quantization import quantize_dynamic_file
 
     quantized = scratch / "quantized.onnx"
     quantized.write_bytes(quantize_dynamic_file(bundle.path("onnx")))
@@ -81,7 +81,7 @@ def _with_int8(bundle: Bundle, scratch: Path) -> Bundle:
 def multi_label_bundle(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> Path:
     """A bundle of an untrained tiny multi-label model with a threshold of its own for each label; FP32 and INT8."""
     from ernie_toolkit.export import Origin, export_bundle
-    from ernie_toolkit.tokenization import build_tokenizer
+    from ernie_toolkit.text.tokenization import build_tokenizer
     from ernie_toolkit.training import predict_logits
 
     root = tmp_path_factory.mktemp("multi_label")

@@ -88,8 +88,11 @@ def test_openvino_is_near(bundles: dict[str, Path], python: Path, tmp_path: Path
     got = answers(python, task, bundles[task], tmp_path, "--backend", "openvino", "--model_prefix", prefix)
     expected = expected_answers(bundles[task], task, precision)
     if task == "token_cls":
-        same = [one == other for a, b in zip(got, expected, strict=True)
-                for one, other in zip(a["tags"], b["tags"], strict=True)]  # fmt: skip
+        same = [
+            one == other
+            for a, b in zip(got, expected, strict=True)
+            for one, other in zip(a["tags"], b["tags"], strict=True)
+        ]
         assert sum(same) / len(same) > 0.9
         return
     for one, other in zip(got, expected, strict=True):

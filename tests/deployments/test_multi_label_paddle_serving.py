@@ -102,9 +102,19 @@ def serving(python: Path, bundle: Path, folder: Path, **operator: Any) -> Iterat
     (folder / "config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     rpc_port, http_port = free_ports(2)
     command = [
-        python, DEPLOY / "service.py", "--config", folder / "config.yml", "--model_path", bundle,
-        "--rpc_port", str(rpc_port), "--http_port", str(http_port), "--log_dir", folder / "log",
-    ]  # fmt: skip
+        python,
+        DEPLOY / "service.py",
+        "--config",
+        folder / "config.yml",
+        "--model_path",
+        bundle,
+        "--rpc_port",
+        str(rpc_port),
+        "--http_port",
+        str(http_port),
+        "--log_dir",
+        folder / "log",
+    ]
     with running_server(command, folder / "out", lambda: answers_at(rpc_port) and answers_at(http_port)) as server:
         yield Service(server, python, rpc_port, http_port)
 

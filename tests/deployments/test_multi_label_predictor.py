@@ -58,10 +58,21 @@ def test_infer_cpu_gives_the_predictors_label_sets(
         rows = (json.dumps({"sentence": text}, ensure_ascii=False) + "\n" for text in texts)
         source.write_text("".join(rows), encoding="utf-8")
         command = [
-            python, ROOT / "deploy/predictor/infer_cpu.py", "--model_path", multi_label_bundle, "--task_name",
-            "multi_label", "--input_file", source, "--output_file", target, "--precision_mode", precision,
-            "--num_threads", "1",
-        ]  # fmt: skip
+            python,
+            ROOT / "deploy/predictor/infer_cpu.py",
+            "--model_path",
+            multi_label_bundle,
+            "--task_name",
+            "multi_label",
+            "--input_file",
+            source,
+            "--output_file",
+            target,
+            "--precision_mode",
+            precision,
+            "--num_threads",
+            "1",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         got += [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]

@@ -26,9 +26,19 @@ def test_infer_cpu_gives_the_predictors_answers(
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     command = [
-        python, ROOT / "deploy/predictor/infer_cpu.py", "--model_path", bundles[task], "--input_file", source,
-        "--output_file", target, "--precision_mode", precision, "--num_threads", "1",
-    ]  # fmt: skip
+        python,
+        ROOT / "deploy/predictor/infer_cpu.py",
+        "--model_path",
+        bundles[task],
+        "--input_file",
+        source,
+        "--output_file",
+        target,
+        "--precision_mode",
+        precision,
+        "--num_threads",
+        "1",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     answers = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]

@@ -3,7 +3,6 @@
 import http.client
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -14,11 +13,9 @@ import pytest
 from answers import HARD, INPUTS, assert_same_answers, expected_answers
 from http_calls import NAMES, HttpServer, answers_of, data_of, serving
 from light_imports import check_imports_no_paddle
+from serving_waits import LONG, LONG_OPTIONS, wait_for
 
 BODY_LIMIT = 1 << 16
-# A text that keeps a server of `slow_bundle` with room for one request busy for seconds.
-LONG = "记者在枫坪村见到了教师秦昭岫。" * 4_000
-LONG_OPTIONS = ("--queue_size", 1, "--num_threads", 1, "--max_rows", 10**6, "--max_body_bytes", 1 << 23)
 
 
 @pytest.fixture(scope="module")
@@ -238,11 +235,3 @@ def test_a_full_queue_answers_503_and_gone_clients_leave_it(
         gone = f'ernie_serving_requests_total{{path="{NAMES["token_cls"]}",status="499"}}'
         wait_for(lambda: gone in server.figures())
         assert server.post(short).status == 200
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

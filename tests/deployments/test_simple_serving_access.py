@@ -16,12 +16,12 @@ from answers import INPUTS
 from http_calls import NAMES, HttpServer, data_of, serving
 from raw_http import post_bytes, read_answer
 from servers import free_ports
-from test_simple_serving_limits import connected, refused, until_closed
+from serving_limits import connected, refused, until_closed
 from tiny import ROOT
 
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.serving.client import ServerError, post
-from ernie_toolkit.serving.options import ServingOptions
+from ernie_toolkit.simple_serving.client import ServerError, post
+from ernie_toolkit.simple_serving.options import ServingOptions
 
 PATH = NAMES["seq_cls"]
 BODY = json.dumps({"data": data_of("seq_cls")}).encode()
@@ -104,7 +104,7 @@ def test_a_body_without_end_is_cut_off(server: HttpServer) -> None:
         (post_bytes(PATH, BODY, "Host: second"), 400, "Host"),
         (post_bytes(PATH, BODY, "X: " + "a" * 20_000), 431, "16384"),
     ],
-)  # fmt: skip
+)
 def test_requests_whose_end_is_in_doubt_are_refused(
     server: HttpServer, request_bytes: bytes, status: int, reason: str
 ) -> None:
@@ -155,10 +155,15 @@ def test_the_key_opens_all_and_health_needs_none(guarded: HttpServer) -> None:
     basic = base64.b64encode(f"anyone:{KEY}".encode()).decode()
     right = ({"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}, {"Authorization": f"basic {basic}"})
     wrong = (
-        {}, {"X-API-Key": KEY + "x"}, {"Authorization": KEY}, {"Authorization": f"Bearer {KEY[:-1]}"},
-        {"Authorization": "Basic !"}, {"Authorization": f"Basic {KEY}"}, {"X-API-Key": "\xff"},
+        {},
+        {"X-API-Key": KEY + "x"},
+        {"Authorization": KEY},
+        {"Authorization": f"Bearer {KEY[:-1]}"},
+        {"Authorization": "Basic !"},
+        {"Authorization": f"Basic {KEY}"},
+        {"X-API-Key": "\xff"},
         {"Authorization": "Bearer "},
-    )  # fmt: skip
+    )
     assert guarded.call("GET", "/health").status == 200
     for path in ("/", "/page.js", "/ready", "/metrics", "/info", "/nothing", "/health/"):
         for headers in wrong:
@@ -195,11 +200,20 @@ def test_clients_show_the_key(guarded: HttpServer, python: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "allowed"),
     [
-        ("127.0.0.1", True), ("127.0.0.1:8189", True), ("[::1]:80", True), ("a.nlp.example", True),
-        ("A.NLP.EXAMPLE:1", True), ("nlp.example", False), ("evilnlp.example", False), ("127.0.0.1.example", False),
-        ("localhost", False), ("", False), ("[::1", False), ("127.0.0.1@elsewhere.example", False),
+        ("127.0.0.1", True),
+        ("127.0.0.1:8189", True),
+        ("[::1]:80", True),
+        ("a.nlp.example", True),
+        ("A.NLP.EXAMPLE:1", True),
+        ("nlp.example", False),
+        ("evilnlp.example", False),
+        ("127.0.0.1.example", False),
+        ("localhost", False),
+        ("", False),
+        ("[::1", False),
+        ("127.0.0.1@elsewhere.example", False),
     ],
-)  # fmt: skip
+)
 def test_the_host_is_checked_where_names_are_given(guarded: HttpServer, host: str, allowed: bool) -> None:
     reply = guarded.call("GET", "/ready", headers={"Host": host, "X-API-Key": KEY})
     assert reply.status == (200 if allowed else 421)
@@ -235,13 +249,18 @@ def test_the_default_address_is_this_machines_own(python: Path, bundles: dict[st
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
-        ({"api_key": ""}, "api_key is empty"), ({"api_key": "a b"}, "printable ASCII"), ({"api_key": "密"}, "ASCII"),
-        ({"allowed_hosts": ("http://a",)}, "allowed_hosts has"), ({"allowed_hosts": ("a:80",)}, "without port"),
-        ({"max_pending_bytes": 1000}, "less than one body"), ({"max_connections": 0}, "max_connections is 0"),
-        ({"header_timeout": 0.0}, "header_timeout is 0"), ({"write_timeout": float("inf")}, "write_timeout is inf"),
+        ({"api_key": ""}, "api_key is empty"),
+        ({"api_key": "a b"}, "printable ASCII"),
+        ({"api_key": "密"}, "ASCII"),
+        ({"allowed_hosts": ("http://a",)}, "allowed_hosts has"),
+        ({"allowed_hosts": ("a:80",)}, "without port"),
+        ({"max_pending_bytes": 1000}, "less than one body"),
+        ({"max_connections": 0}, "max_connections is 0"),
+        ({"header_timeout": 0.0}, "header_timeout is 0"),
+        ({"write_timeout": float("inf")}, "write_timeout is inf"),
         ({"body_timeout": float("nan")}, "body_timeout is nan"),
     ],
-)  # fmt: skip
+)
 def test_settings_that_cannot_be_are_refused(setting: dict[str, object], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         ServingOptions("qa", "bundle", **setting)  # type: ignore[arg-type]

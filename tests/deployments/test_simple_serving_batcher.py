@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from answers import INPUTS
 
-from ernie_toolkit.encoded import EncodedDataset, Outputs
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.serving.batcher import Batcher, StoppedError
+from ernie_toolkit.simple_serving.batcher import Batcher, StoppedError
+from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 
 TEXTS = [INPUTS["token_cls"][number % 6][: 5 + number * 7 % 60].strip() for number in range(60)]
 

@@ -11,7 +11,7 @@ import pytest
 from tiny import ROOT
 
 from ernie_toolkit.errors import ConfigError, ToolkitError
-from ernie_toolkit.serving.client import ServerError, post
+from ernie_toolkit.simple_serving.client import ServerError, post
 
 GOOD = b'HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{"result": {"label": [1]}}'
 SERVER_PACKAGES = ("prometheus_client", "fastapi", "uvicorn")
@@ -68,10 +68,17 @@ def test_an_answer_of_something_else_is_not_tried_again() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "not a url", "ftp://127.0.0.1/x", "http://", "http://127.0.0.1:port/x", "http://127.0.0.1:70000/x", "http://[::1/x",
-        "http://127.0.0.1:9/a b", "http://a..b/x", "http://127.0.0.1:9/字",
+        "not a url",
+        "ftp://127.0.0.1/x",
+        "http://",
+        "http://127.0.0.1:port/x",
+        "http://127.0.0.1:70000/x",
+        "http://[::1/x",
+        "http://127.0.0.1:9/a b",
+        "http://a..b/x",
+        "http://127.0.0.1:9/字",
     ],
-)  # fmt: skip
+)
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     def never(reason: str) -> None:
         raise AssertionError(reason)

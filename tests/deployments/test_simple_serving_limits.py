@@ -13,39 +13,11 @@ from answers import INPUTS
 from campaign import campaign, memory
 from http_calls import NAMES, SCRIPTS, HttpServer, data_of, serving
 from raw_http import Squatters, post_bytes, raised_descriptors
-from test_simple_serving import LONG, LONG_OPTIONS, wait_for
+from serving_limits import DESCRIPTORS, connected, refused, until_closed
+from serving_waits import LONG, LONG_OPTIONS, wait_for
 
-DESCRIPTORS = 256  # 128 connections
 PATH = NAMES["seq_cls"]
 BODY = json.dumps({"data": data_of("seq_cls")}).encode()
-
-
-def refused(server: HttpServer, reason: str) -> float:
-    """How many connections and requests were refused for this reason."""
-    return server.figures().get(f'ernie_serving_refused_total{{reason="{reason}"}}', 0)
-
-
-@contextlib.contextmanager
-def connections(port: int, count: int, sent: bytes = b"") -> Iterator[list[socket.socket]]:
-    """So many connections that have sent some bytes."""
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(connected(port, sent)) for _ in range(count)]
-
-
-def connected(port: int, sent: bytes) -> socket.socket:
-    """A connection that has sent some bytes."""
-    one = socket.create_connection(("127.0.0.1", port), timeout=30)
-    one.sendall(sent)
-    return one
-
-
-def until_closed(one: socket.socket) -> bytes:
-    """What comes until the server closes."""
-    parts = []
-    with contextlib.suppress(ConnectionResetError):
-        while part := one.recv(1 << 16):
-            parts.append(part)
-    return b"".join(parts)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +33,13 @@ def server(python: Path, bundles: dict[str, Path], tmp_path_factory: pytest.Temp
     log = tmp_path_factory.mktemp("log") / "log"
     with serving(python, "seq_cls", bundles["seq_cls"], log, *options, *bounds, descriptors=DESCRIPTORS) as running:
         yield running
+
+
+@contextlib.contextmanager
+def connections(port: int, count: int, sent: bytes = b"") -> Iterator[list[socket.socket]]:
+    """So many connections that have sent some bytes."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(connected(port, sent)) for _ in range(count)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -15,10 +15,10 @@ import pytest
 from answers import HARD, INPUTS, assert_same_answers, expected_answers
 from http_calls import NAMES, HttpServer, answers_of, data_of, is_ready, serving
 from servers import free_ports, running_server
-from test_simple_serving import LONG, LONG_OPTIONS, wait_for
+from serving_waits import LONG, LONG_OPTIONS, wait_for
 from tiny import ROOT
 
-from ernie_toolkit.serving.client import post
+from ernie_toolkit.simple_serving.client import post
 
 SCRIPTS = ROOT / "deploy" / "simple_serving"
 
@@ -279,9 +279,11 @@ def test_uvicorn_itself_serves_the_script(
 ) -> None:
     port = free_ports(1)[0]
     limits = [
-        "--loop", "ernie_toolkit.serving.listener:ListeningLoop",
-        "--http", "ernie_toolkit.serving.protocol:GuardedProtocol",
-    ]  # fmt: skip
+        "--loop",
+        "ernie_toolkit.simple_serving.listener:ListeningLoop",
+        "--http",
+        "ernie_toolkit.simple_serving.protocol:GuardedProtocol",
+    ]
     command = [environment("simple_serving"), "-m", "uvicorn", "--app-dir", SCRIPTS, "server_qa:app", "--port", port]
     command += limits if limited else []
     arguments = {"ERNIE_SERVING_ARGS": f"--model_path '{bundles['qa']}' --num_threads 1"}

@@ -13,18 +13,21 @@ from ernie_toolkit.bundle import read_bundle
 from ernie_toolkit.data.tagged import join_tokens
 from ernie_toolkit.decoding import Entity, LabelAnswer, TaggedText
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import TextInput
 from ernie_toolkit.models import Vocabulary
-from ernie_toolkit.serving.bounds import least_windows
-from ernie_toolkit.serving.options import ServingOptions
-from ernie_toolkit.serving.wire import RequestError, Settings, WireRequest, parse_request, result_of, word_starts
+from ernie_toolkit.simple_serving.bounds import least_windows
+from ernie_toolkit.simple_serving.options import ServingOptions
+from ernie_toolkit.simple_serving.wire import RequestError, Settings, WireRequest, parse_request, result_of, word_starts
 from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, TokenClassification
-from ernie_toolkit.tokenization import build_tokenizer
+from ernie_toolkit.text.features import TextInput
+from ernie_toolkit.text.tokenization import build_tokenizer
 
 FORMATS = [
-    ("seq_cls", "sentence"), ("seq_cls", "pair"), ("token_cls", "characters"), ("qa", "question_context"),
+    ("seq_cls", "sentence"),
+    ("seq_cls", "pair"),
+    ("token_cls", "characters"),
+    ("qa", "question_context"),
     ("multi_label", "sentence"),
-]  # fmt: skip
+]
 JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
@@ -47,11 +50,19 @@ def test_any_bytes_are_read_or_refused(body: bytes, kind: tuple[str, str]) -> No
 @settings(max_examples=300)
 @given(
     st.dictionaries(st.sampled_from(["data", "parameters", "x"]), JSON_VALUES)
-    | st.fixed_dictionaries({"data": st.dictionaries(FIELDS, JSON_VALUES, max_size=3)}, optional={
-        "parameters": st.dictionaries(st.sampled_from(["max_seq_len", "batch_size", "doc_stride",
-                                                       "is_split_into_words", "prob_limit", "new"]), JSON_VALUES)}),
+    | st.fixed_dictionaries(
+        {"data": st.dictionaries(FIELDS, JSON_VALUES, max_size=3)},
+        optional={
+            "parameters": st.dictionaries(
+                st.sampled_from(
+                    ["max_seq_len", "batch_size", "doc_stride", "is_split_into_words", "prob_limit", "new"]
+                ),
+                JSON_VALUES,
+            )
+        },
+    ),
     st.sampled_from(FORMATS),
-)  # fmt: skip
+)
 def test_any_json_is_read_or_refused_in_one_line(request_body: dict[str, Any], kind: tuple[str, str]) -> None:
     try:
         request = parse(request_body, *kind)
@@ -190,8 +201,9 @@ def test_labels_are_told_as_indices(bundles: dict[str, Path]) -> None:
     assert result["label"] == [1]
     assert result["label_name"] == ["same"]
     assert [(item["label"], item["label_name"], item["confidence"]) for item in result["top"][0]] == [
-        (1, "same", 0.75), (0, "different", 0.25),
-    ]  # fmt: skip
+        (1, "same", 0.75),
+        (0, "different", 0.25),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,11 @@ def repositories(
 
 @pytest.fixture(scope="module", params=["fp32", "int8"])
 def serving(
-    request: pytest.FixtureRequest, repositories: Callable[[str], Path], python: Path,
+    request: pytest.FixtureRequest,
+    repositories: Callable[[str], Path],
+    python: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[str, Triton]]:  # fmt: skip
+) -> Iterator[tuple[str, Triton]]:
     with triton(python, repositories(request.param), tmp_path_factory.mktemp("log") / "triton.log") as server:
         yield request.param, server
 

@@ -12,12 +12,12 @@ from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.data.registry import get_spec
 from ernie_toolkit.data.sample.grammar import Row
 from ernie_toolkit.data.sample.vocabulary import sample_vocab
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import write_text
-from ernie_toolkit.pairing import strict_zip
 
 __all__ = ["SAMPLE_SEED", "generate", "sample_vocab", "write_sample"]
 
@@ -46,7 +46,7 @@ def generate(name: str, seed: int = SAMPLE_SEED) -> dict[str, list[Row]]:
         raise ConfigError(f"there is no sample of data set '{name}': use one of {', '.join(_GRAMMARS)}")
     module, function = _GRAMMARS[name]
     splits: dict[str, list[Row]] = getattr(import_module(f"{__name__}.{module}"), function)(seed)
-    hide = _HIDING.get(get_spec(name).task, _without_label)
+    hide = _HIDING.get(get_spec(name).task_name, _without_label)
     splits["test"] = [hide(row, index) for index, row in enumerate(splits["test"])]
     return splits
 
@@ -59,7 +59,7 @@ def write_sample(name: str, directory: Path, seed: int = SAMPLE_SEED) -> dict[st
     at all. Raises ConfigError where there is no sample of the set.
     """
     spec = get_spec(name)
-    to_text = _TO_TEXT.get(spec.task, _json_lines)
+    to_text = _TO_TEXT.get(spec.task_name, _json_lines)
     paths = {}
     for split, rows in generate(name, seed).items():
         paths[split] = directory / spec.files[split][0]

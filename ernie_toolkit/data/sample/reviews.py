@@ -43,9 +43,19 @@ PRAISE, COMPLAINT = "好评", "差评"
 LABELS = tuple(f"{thing}{opinion}" for thing in THINGS for opinion in (PRAISE, COMPLAINT))
 
 PLAIN = (
-    "这是给家里老人买的", "第二次来这家了", "同事推荐的", "颜色是深灰的", "刚拆开", "下单是在周末", "尺寸选的中号",
-    "先用一阵再来说", "放在书房里", "朋友也想要一个", "说明书还没看", "配了一根线",
-)  # fmt: skip
+    "这是给家里老人买的",
+    "第二次来这家了",
+    "同事推荐的",
+    "颜色是深灰的",
+    "刚拆开",
+    "下单是在周末",
+    "尺寸选的中号",
+    "先用一阵再来说",
+    "放在书房里",
+    "朋友也想要一个",
+    "说明书还没看",
+    "配了一根线",
+)
 # No opinion of the customer's own, whatever stands in {}.
 HEARSAY = ("本来担心{}", "看评论有人说{}", "要是{}就好了", "之前在别家{}")
 NEGATIONS = ("哪里有{}这回事", "说{}的人太夸张了")

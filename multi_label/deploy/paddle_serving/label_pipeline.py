@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from paddle_serving_server.pipeline import Op, PipelineServer, RequestOp, ResponseOp
 
-from ernie_toolkit.encoded import EncodedDataset
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.predictor import bundle_task, with_threshold
 from ernie_toolkit.paddle_serving.options import OPERATOR, ServiceOptions
 from ernie_toolkit.paddle_serving.wire import answer_columns, parse_texts, parse_threshold
-from ernie_toolkit.pairing import strict_zip
+from ernie_toolkit.text.dataset import EncodedDataset
 
 USER_INPUT_ERROR = 5000  # Paddle Serving's number for it
 BATCH_SIZE = 32
@@ -76,9 +76,12 @@ class LabelOp(Op):  # type: ignore[misc]
         return {"logits": np.asarray(self.predictor.run(rows, BATCH_SIZE))}, 0, ""
 
     def postprocess(
-        self, input_data: Mapping[str, Mapping[str, str]], fetch_data: Mapping[str, np.ndarray], data_id: int = 0,
+        self,
+        input_data: Mapping[str, Mapping[str, str]],
+        fetch_data: Mapping[str, np.ndarray],
+        data_id: int = 0,
         log_id: int = 0,
-    ) -> tuple[dict[str, str], int | None, str]:  # fmt: skip
+    ) -> tuple[dict[str, str], int | None, str]:
         """The answer's strings."""
         (request,) = input_data.values()
         bundle, threshold = self.predictor.bundle, parse_threshold(request)

@@ -14,13 +14,13 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.files.paths import utf8_text
+from ernie_toolkit.formats.ranges import SHARE, in_range
 from ernie_toolkit.inference.console import EXAMPLES, show_labels
 from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, request_columns
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.paths import utf8_text
-from ernie_toolkit.ranges import SHARE, in_range
 
 
 def ask(address: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:

@@ -16,16 +16,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
 from ernie_toolkit.bundle import read_bundle
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, warn
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, warn
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.ranges import SEQUENCE_LENGTH, in_range
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.paddle_serving.options import PORTS, UNPRIVILEGED_PORT, ServiceOptions, check_port, read_config
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import SEQUENCE_LENGTH, in_range
 
 
 def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -> Predictor:
@@ -34,9 +34,13 @@ def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -
     if info.task != "multi_label":
         raise ConfigError(f"{options.model_path} is a bundle for the task '{info.task}': give a multi-label one")
     predictor = Predictor(
-        options.model_path, num_threads=options.num_threads, precision=options.precision,
-        max_seq_length=max_seq_length, threshold=options.prob_limit, verify=options.verify,
-    )  # fmt: skip
+        options.model_path,
+        num_threads=options.num_threads,
+        precision=options.precision,
+        max_seq_length=max_seq_length,
+        threshold=options.prob_limit,
+        verify=options.verify,
+    )
     predictor.predict(examples_of(info))
     return predictor
 

@@ -13,27 +13,29 @@ from pathlib import Path
 
 from predictor import check_label_file, evaluate, find_bundle, show
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error, notice, warn
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import device_of, split_device
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, notice, warn
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.data.inputs import InputRow, read_text_rows, skipped_notice
 from ernie_toolkit.data.label_sets import LABEL_FILE, UNLABELLED_FILE
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.guide_flags import add_guide_flags
+from ernie_toolkit.files.paths import path_text
+from ernie_toolkit.formats.ranges import BATCH_SIZE, DEVICE_NUMBER, SEQUENCE_LENGTH, SHARE, THREADS, in_range
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import add_reading_arguments, examples_of
-from ernie_toolkit.inference.gpu import GpuOptions
-from ernie_toolkit.options import device_of, split_device
-from ernie_toolkit.paths import path_text
-from ernie_toolkit.ranges import BATCH_SIZE, DEVICE_NUMBER, SEQUENCE_LENGTH, SHARE, THREADS, in_range
+from ernie_toolkit.inference.engines.gpu import GpuOptions
 
 
 def build_parser() -> OneLineParser:
     """The arguments, named as PaddleNLP's guide names them."""
     parser = OneLineParser(prog="infer.py", description=__doc__)
     parser.add_argument(
-        "--model_path_prefix", type=path_text, default="export/float32",
+        "--model_path_prefix",
+        type=path_text,
+        default="export/float32",
         help="DIR/float32 of the bundle in DIR, or DIR itself (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--device", default="cpu", type=device_of("cpu", "gpu"), help="cpu, gpu, gpu:1 (default: %(default)s)"
     )
@@ -103,10 +105,15 @@ def main(argv: Sequence[str]) -> None:
             for message in record.notices:
                 notice(message)
         predictor = Predictor(
-            bundle.directory, args.device, args.num_threads, precision_of(args), args.max_seq_length,
-            gpu=GpuOptions(args.device_id) if args.device == "gpu" else None, threshold=args.threshold,
+            bundle.directory,
+            args.device,
+            args.num_threads,
+            precision_of(args),
+            args.max_seq_length,
+            gpu=GpuOptions(args.device_id) if args.device == "gpu" else None,
+            threshold=args.threshold,
             verify=not args.no_verify,
-        )  # fmt: skip
+        )
         skipped = skipped_notice(rows)
         for message in (*bundle.info.warnings, *([skipped] if skipped else [])):
             warn(message)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.cli import print_line, warn
+from ernie_toolkit.console import print_line, warn
 from ernie_toolkit.data.inputs import InputRow, texts_to_predict, with_answers
 from ernie_toolkit.data.label_sets import load_label_sets, read_label_list
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.features import TextInput
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.text.features import TextInput
 
 SINGLE_TEXTS = 100  # asked one by one, to see how long one text takes
 MEASURED_SECONDS = 1.0  # all texts are predicted again until that much time is measured
@@ -77,10 +77,14 @@ def evaluate(
     alone = np.array([_seconds(predictor, [text], 1) for text in texts[:SINGLE_TEXTS]])
     shown = (f"{name.replace('_', ' ')} {100 * scores[name]:.2f}" for name in ("micro_f1", "macro_f1", "accuracy"))
     print_line(f"{split} of {directory}: {', '.join(shown)}")
-    print(f"sample nums: {len(texts)}, batch size: {batch_size}, time: {seconds:.3f} s, latency: "
-          f"{1000 * seconds / len(texts):.2f} ms, throughput: {len(texts) / seconds:.1f} texts/s")  # fmt: skip
-    print(f"one text at a time: median {1000 * np.median(alone):.2f} ms, "
-          f"95th percentile {1000 * np.percentile(alone, 95):.2f} ms")  # fmt: skip
+    print(
+        f"sample nums: {len(texts)}, batch size: {batch_size}, time: {seconds:.3f} s, latency: "
+        f"{1000 * seconds / len(texts):.2f} ms, throughput: {len(texts) / seconds:.1f} texts/s"
+    )
+    print(
+        f"one text at a time: median {1000 * np.median(alone):.2f} ms, "
+        f"95th percentile {1000 * np.percentile(alone, 95):.2f} ms"
+    )
 
 
 def _seconds(predictor: Predictor, texts: Sequence[TextInput], batch_size: int) -> float:

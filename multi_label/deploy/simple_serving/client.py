@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ernie_toolkit.inference.console import show_labels
-from ernie_toolkit.serving.client import main
+from ernie_toolkit.simple_serving.client import main
 
 
 def show(data: Mapping[str, Any], result: Mapping[str, Any]) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ernie_toolkit.cli import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.files.paths import utf8_text
 from ernie_toolkit.inference.console import EXAMPLES, show_labels
-from ernie_toolkit.pairing import strict_zip
-from ernie_toolkit.paths import utf8_text
 from ernie_toolkit.triton.client import ask, connect
 from ernie_toolkit.triton.interface import interface_of
 

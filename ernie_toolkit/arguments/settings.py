@@ -1,0 +1,200 @@
+"""Options from the command line over a YAML file over defaults."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ernie_toolkit.arguments.guide_flags import not_needed
+from ernie_toolkit.arguments.options import RunOptions, boolean, check_option_ranges, dataset_name
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.files.parsing import read_yaml
+from ernie_toolkit.formats.escapes import half_character
+from ernie_toolkit.formats.ranges import PARSERS, check_number, real_number
+
+TASK_SECTIONS = {"seq_cls": "SequenceClassification", "token_cls": "TokenClassification", "qa": "QuestionAnswering"}
+SAMPLE_SECTION, DEFAULTS = "Sample", "DefaultArgs"
+OF_A_RUN = frozenset(item.name for item in dataclasses.fields(RunOptions))
+Options = TypeVar("Options")
+
+
+def add_options(
+    parser: argparse.ArgumentParser,
+    options_class: type,
+    defaults: Mapping[str, Any] | None = None,
+    without: Sequence[str] = (),
+) -> None:
+    """Add one flag for each field of a dataclass made with `option`; none is set unless it is given.
+
+    `defaults`: values that the help shows in place of the dataclass's own. `without`: fields that get none. A
+    field with a tuple takes several values.
+    """
+    group = parser.add_argument_group(options_class.__name__)
+    for item in (item for item in dataclasses.fields(options_class) if item.name not in without):
+        default = (defaults or {}).get(item.name, item.default)
+        shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+        flag, text = f"--{item.name}", item.metadata["help"] + ("" if shown == "" else f" (default: {shown})")
+        if isinstance(item.default, bool):
+            group.add_argument(
+                flag, type=boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text
+            )
+        else:
+            nargs = None
+            if isinstance(item.default, tuple):
+                nargs = "*" if item.metadata["empty"] else "+"
+            group.add_argument(
+                flag,
+                type=item.metadata["parse"] or _parser(item.default),
+                nargs=nargs,
+                choices=item.metadata["choices"],
+                default=argparse.SUPPRESS,
+                help=text,
+            )
+
+
+def _parser(default: Any) -> Callable[[str], Any]:
+    """What reads one value of an option on the command line."""
+    kind = _element_type(default)
+    return PARSERS.get(kind, kind)
+
+
+def _element_type(default: Any) -> type:
+    """The type of one value of an option; that of a list of values is the first one's, text where it is empty."""
+    if isinstance(default, tuple):
+        return type(default[0]) if default else str
+    return type(default)
+
+
+def _overlay(section: Any, known: dict[str, Any], path: Path, where: str) -> dict[str, Any]:
+    """One mapping of the YAML file, each key known and each value of its option's type.
+
+    Keys of the guides that are not needed have no value here: see `config_notices`.
+    """
+    values = {}
+    for key, value in _mapping(section, path, where).items():
+        if key not in known:
+            if not_needed(str(key)) is not None or key == "task_name":
+                continue
+            raise ConfigError(
+                f"{path}: unknown key '{key!s:.60}' in {where:.100}: use one of {', '.join(sorted(known))}"
+            )
+        default, metadata = known[key].default, known[key].metadata
+        if isinstance(default, tuple):
+            items = value if isinstance(value, list) else [value]
+            values[key] = tuple(
+                _checked(item, _element_type(default), metadata, f"{path}: {where}.{key}") for item in items
+            )
+        else:
+            values[key] = _checked(value, type(default), metadata, f"{path}: {where}.{key}")
+    return values
+
+
+def _mapping(section: Any, path: Path, where: str) -> dict[Any, Any]:
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: {where} is not a mapping of option names to values")
+    return section
+
+
+def _checked(value: Any, kind: type, metadata: Mapping[str, Any], where: str) -> Any:
+    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        try:  # YAML 1.1 reads 3e-5 (no point) as a string
+            value = real_number(value) if isinstance(value, str) else float(value)
+        except (ValueError, OverflowError):
+            raise ConfigError(f"{where} is '{value!s:.60}': it must be a number") from None
+    if kind is str and type(value) in (int, float):  # a width, a path: what looks like a number is text too
+        value = str(value)
+    if kind is str and value is False and "no" in (metadata["choices"] or ()):  # YAML 1.1 reads no as false
+        value = "no"
+    if metadata["parse"] and isinstance(value, str):
+        try:
+            value = metadata["parse"](value)
+        except argparse.ArgumentTypeError as error:
+            raise ConfigError(f"{where}: {error}") from None
+    if type(value) is not kind:
+        raise ConfigError(f"{where} is {value!r:.60}: it must be of type {kind.__name__}")
+    if metadata["choices"] and value not in metadata["choices"]:
+        raise ConfigError(f"{where} is {value!r:.60}: use one of {', '.join(metadata['choices'])}")
+    if metadata["allowed"] is not None:
+        check_number(value, kind, metadata["allowed"], where)
+    return value
+
+
+def check_whole_texts(content: Any, path: Path) -> None:
+    """ConfigError where a text of a YAML file holds half of a surrogate pair, which could never be written again."""
+    place = half_character(content)
+    if place is not None:
+        raise ConfigError(f"{path}: {place} holds half of a surrogate pair: write the character itself")
+
+
+def _sections(path: Path) -> dict[str, Any]:
+    """A YAML file's mappings of options, by the places where they stand in it; ConfigError on any other file.
+
+    `DefaultArgs` is always among them; the others are `SECTION.DATASET`.
+    """
+    if not path.exists():
+        raise ConfigError(f"{path}: no such configuration file: give another with --config")
+    content = read_yaml(path, ConfigError, "write it anew, or give another with --config") or {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not a mapping of sections")
+    check_whole_texts(content, path)
+    found = {DEFAULTS: content.pop(DEFAULTS, None)}
+    for name, section in content.items():
+        if name not in (*TASK_SECTIONS.values(), SAMPLE_SECTION):
+            allowed = ", ".join((DEFAULTS, *TASK_SECTIONS.values(), SAMPLE_SECTION))
+            raise ConfigError(f"{path}: unknown key '{name!s:.60}': use one of {allowed}")
+        if not isinstance(section, dict):
+            raise ConfigError(f"{path}: {name!s:.60} is not a mapping of data sets")
+        found.update({f"{name}.{dataset_name(str(dataset))}": values for dataset, values in section.items()})
+    return found
+
+
+def read_config(
+    path: Path, task: str, dataset: str, options_classes: Sequence[type], sample: bool = False
+) -> dict[str, Any]:
+    """Option values that a YAML file gives for one data set of a task, for the fields of some dataclasses.
+
+    The file has `DefaultArgs`, a section per task with one mapping per data set, and `Sample` of the same
+    form as a task section, which is laid over the others when a run trains the sample model. The whole
+    file is checked, not only the part in use. Raises ConfigError that names file and key.
+    """
+    known = {item.name: item for options_class in options_classes for item in dataclasses.fields(options_class)}
+    sections = {where: _overlay(section, known, path, where) for where, section in _sections(path).items()}
+    places = [DEFAULTS, f"{TASK_SECTIONS[task]}.{dataset}", *([f"{SAMPLE_SECTION}.{dataset}"] if sample else ())]
+    return {key: value for place in places for key, value in sections.get(place, {}).items()}
+
+
+def config_notices(path: Path, task: str, dataset: str, names: Collection[str]) -> list[str]:
+    """What a YAML file says in vain for one data set of a task, a line each.
+
+    These are the guides' keys that are not needed, and options of a run that are not among `names`. Raises ConfigError
+    as `read_config`.
+    """
+    found = _sections(path)
+    notices = []
+    for where in (DEFAULTS, f"{TASK_SECTIONS[task]}.{dataset}"):
+        for key, value in _mapping(found.get(where), path, where).items():
+            place, reason = f"{path}: {where}.{key}", not_needed(str(key))
+            if key in ("dataset", "task_name"):
+                if where == DEFAULTS or dataset_name(str(value)) != dataset:
+                    notices.append(f"{place} is left out: the section's name and --dataset say which data set it is")
+            elif reason is not None:
+                notices.append(f"{place} is not needed: {reason}")
+            elif key in OF_A_RUN and key not in names:
+                notices.append(f"{place} is left out: give --{key} on the command line")
+    return notices
+
+
+def resolve_options(
+    options_class: Callable[..., Options], config: Mapping[str, Any], given: argparse.Namespace
+) -> Options:
+    """Options with the command line over the YAML file over the defaults; each class takes the fields it has."""
+    names = {item.name for item in dataclasses.fields(options_class)}  # type: ignore[arg-type]
+    values = {**config, **{key: tuple(v) if isinstance(v, list) else v for key, v in vars(given).items()}}
+    options = options_class(**{key: value for key, value in values.items() if key in names})
+    check_option_ranges(options)
+    return options

@@ -1,0 +1,31 @@
+"""The bundle: the directory that export writes and every deployment reads."""
+
+from ernie_toolkit.bundle.directory import (
+    BUNDLE_FILE,
+    COMPRESSED_FILES,
+    EXPORT_DIRECTORY,
+    ONNX_FILE,
+    TOKENIZER_FILE,
+    Bundle,
+    add_compressed,
+    file_entry,
+    read_bundle,
+    stale_message,
+    write_bundle_info,
+)
+from ernie_toolkit.bundle.info import BundleInfo
+
+__all__ = [
+    "BUNDLE_FILE",
+    "COMPRESSED_FILES",
+    "EXPORT_DIRECTORY",
+    "ONNX_FILE",
+    "TOKENIZER_FILE",
+    "Bundle",
+    "BundleInfo",
+    "add_compressed",
+    "file_entry",
+    "read_bundle",
+    "stale_message",
+    "write_bundle_info",
+]

@@ -1,0 +1,188 @@
+"""What `bundle.json` says, and how it is read: every key of its kind and within its bounds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit import __version__
+from ernie_toolkit.bundle.graph import INPUTS, OUTPUTS
+from ernie_toolkit.errors import BundleError
+from ernie_toolkit.files.paths import path_problem
+from ernie_toolkit.formats.ranges import FIGURE, SEQUENCE_LENGTH, SHARE, Range, check_number
+
+FORMAT_VERSION = 1
+REQUIRED_ROLES = ("tokenizer", "onnx")
+# Of `bundle.json` itself, so that a label or a threshold that was changed in it is noticed too.
+CHECKSUM_KEY = "description_sha256"
+REMEDY = "export the model again"
+LIMIT = Range(0, 100_000)
+FILE_SIZE = Range(0, 2**50)
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a bundle: name within the directory, size in bytes, SHA-256 in hexadecimal."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class BundleInfo:
+    """What `bundle.json` says.
+
+    `labels`: identifiers in the order of the logits (none for "qa"); `label_names`: readable names in the
+    same order, or None. `limits`: further settings of the task by name (windows, search). `thresholds`: the probability
+    that each label has to be above ("multi_label" only; 0.5 where there are none). `files`: role
+    ("tokenizer", "onnx", "onnx_int8", "onnx_fp16", "paddle_program", "paddle_weights") to entry. `parity`: rows
+    compared and largest absolute difference between Paddle's and ONNX Runtime's logits. `compression`: for
+    the role of a compressed model, how it was made and its dev metrics. `weights_sha256`: checksum of the Paddle
+    weights file (`model_state.pdparams`) that the bundle was exported from; empty where there was none.
+    """
+
+    task: str
+    dataset: str
+    labels: tuple[str, ...]
+    label_names: tuple[str, ...] | None
+    text_format: str
+    max_seq_length: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    files: dict[str, FileEntry]
+    data_source: str
+    limits: dict[str, int] = field(default_factory=dict)
+    thresholds: tuple[float, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+    parity: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    compression: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weights_sha256: str = ""
+    toolkit_version: str = __version__
+    format_version: int = FORMAT_VERSION
+
+
+def description_sha256(raw: Mapping[str, Any]) -> str:
+    """Hexadecimal SHA-256 of a description, whatever its layout; without the checksum in it."""
+    content = {key: value for key, value in raw.items() if key != CHECKSUM_KEY}
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+class _Reader:
+    """Takes values out of a description; BundleError with file and key where one is missing or of another kind."""
+
+    def __init__(self, raw: Mapping[str, Any], where: Path) -> None:
+        self.raw, self.where = raw, where
+
+    def wrong(self, key: str, reason: str) -> BundleError:
+        """The error of a key."""
+        return BundleError(f"{self.where}: not a whole bundle description ({key} {reason}): {REMEDY}")
+
+    def get(self, key: str, kind: type, default: Any = None) -> Any:
+        """A value of a kind; without a default it has to be there."""
+        value = self.raw.get(key, default)
+        if value is None:
+            raise self.wrong(key, "is null" if key in self.raw else "is missing")
+        if type(value) is not kind:
+            raise self.wrong(key, f"is not a {kind.__name__}")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts."""
+        value = self.get(key, list)
+        if not all(isinstance(item, str) for item in value):
+            raise self.wrong(key, "is not a list of strings")
+        return tuple(value)
+
+    def number(self, value: Any, kind: type, allowed: Range, name: str) -> Any:
+        """A number within its bounds."""
+        return check_number(value, kind, allowed, f"{self.where}: {name}", BundleError, REMEDY)
+
+    def numbers(self, key: str, kind: type, allowed: Range, default: Any = None) -> dict[str, Any]:
+        """A mapping of names to numbers."""
+        items = self.get(key, dict, default).items()
+        return {name: self.number(value, kind, allowed, f"{key}.{name}") for name, value in items}
+
+    def file(self, role: str, entry: Any) -> FileEntry:
+        """An entry of `files`."""
+        key = f"files.{role}"
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in ("name", "sha256")):
+            raise self.wrong(key, "is not an object with name, size and sha256")
+        name, sha256 = entry["name"], entry["sha256"]
+        if Path(name).name != name or name == "..":
+            raise BundleError(f"{self.where}: file name '{name:.60}' leads out of the bundle: {REMEDY}")
+        if problem := path_problem(name):
+            raise BundleError(f"{self.where}: {key}.name is {problem}: {REMEDY}")
+        size = self.number(entry.get("size"), int, FILE_SIZE, f"{key}.size")
+        if not _SHA256.fullmatch(sha256):
+            raise self.wrong(f"{key}.sha256", "is no checksum")
+        return FileEntry(name, size, sha256)
+
+
+def parse_info(raw: Mapping[str, Any], where: Path) -> BundleInfo:
+    """The description in the JSON object of a `bundle.json`. Raises BundleError that names file and key."""
+    version = raw.get("format_version")
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        raise BundleError(
+            f"{where}: format version {version!r:.40}, this toolkit reads {FORMAT_VERSION}: export the model again"
+        )
+    reader = _Reader(raw, where)
+    files = {role: reader.file(role, entry) for role, entry in reader.get("files", dict).items()}
+    missing = [role for role in REQUIRED_ROLES if role not in files]
+    if missing:
+        raise BundleError(f"{where}: no file with the role {', '.join(missing)}: {REMEDY}")
+    compression = reader.get("compression", dict, {})
+    if not all(isinstance(value, dict) for value in compression.values()):
+        raise reader.wrong("compression", "is not an object of objects")
+    thresholds = reader.get("thresholds", list, [])
+    info = BundleInfo(
+        task=reader.get("task", str),
+        dataset=reader.get("dataset", str),
+        labels=reader.texts("labels"),
+        label_names=None if raw.get("label_names", "") is None else reader.texts("label_names"),
+        text_format=reader.get("text_format", str),
+        max_seq_length=reader.number(reader.get("max_seq_length", int), int, SEQUENCE_LENGTH, "max_seq_length"),
+        inputs=reader.texts("inputs"),
+        outputs=reader.texts("outputs"),
+        files=files,
+        data_source=reader.get("data_source", str),
+        limits=reader.numbers("limits", int, LIMIT, {}),
+        thresholds=tuple(reader.number(value, float, SHARE, "thresholds") for value in thresholds),
+        metrics=reader.numbers("metrics", float, FIGURE),
+        parity=reader.numbers("parity", float, FIGURE),
+        warnings=reader.texts("warnings"),
+        compression=compression,
+        weights_sha256=reader.get("weights_sha256", str, ""),
+        toolkit_version=reader.get("toolkit_version", str),
+    )
+    _check_task(info, where)
+    return info
+
+
+def _check_task(info: BundleInfo, where: Path) -> None:
+    """BundleError where parts of a description do not fit each other."""
+    labels, problem = len(info.labels), ""
+    if info.task not in OUTPUTS:
+        problem = f"task '{info.task:.40}' is not known, only {', '.join(OUTPUTS)}"
+    elif info.task == "qa" and labels:
+        problem = f"{labels} labels, and answers to questions have none"
+    elif info.task != "qa" and not labels:
+        problem = "no labels"
+    elif len(set(info.labels)) < labels:
+        problem = "a label is there twice"
+    elif info.label_names is not None and len(info.label_names) != labels:
+        problem = f"{labels} labels and {len(info.label_names)} names"
+    elif info.thresholds and len(info.thresholds) != labels:
+        problem = f"{len(info.thresholds)} thresholds for {labels} labels"
+    elif sorted(info.inputs) != sorted(INPUTS):
+        problem = f"its inputs are {', '.join(info.inputs):.60}, and every model reads {', '.join(INPUTS)}"
+    if problem:
+        raise BundleError(f"{where}: {problem}: {REMEDY}")

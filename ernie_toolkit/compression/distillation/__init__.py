@@ -1,0 +1,1 @@
+"""Distillation: losses between a teacher and its students."""

@@ -1,0 +1,72 @@
+"""One model at several widths at once: the first heads and neurons of every layer, without cutting.
+
+Imports Paddle; import it inside a function.
+"""
+
+import copy
+
+import paddle
+from paddle import nn
+from paddle.nn import functional
+
+from ernie_toolkit.models.sizes import LayerSize
+from ernie_toolkit.models.slices import current_size, encoder_layers
+
+
+class ElasticLinear(nn.Linear):
+    """A linear layer of which the first inputs and the first outputs can be used alone.
+
+    It shares the weights of the layer that it stands for, under the same names. `inputs` and `outputs`: how
+    many are used now.
+    """
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__(1, 1)
+        self.weight, self.bias = layer.weight, layer.bias
+        self.inputs, self.outputs = layer.weight.shape
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        """`x`: float of shape (..., inputs); the result's is (..., outputs)."""
+        weight, bias = self.weight, self.bias
+        if self.inputs < weight.shape[0]:
+            weight = weight[: self.inputs]
+        if self.outputs < weight.shape[1]:
+            weight, bias = weight[:, : self.outputs], bias[: self.outputs]
+        return functional.linear(x, weight, bias)
+
+
+def make_elastic(model: nn.Layer) -> LayerSize:
+    """Let the layers of a model be used at smaller sizes; changes it in place, gives its full size."""
+    for layer in encoder_layers(model):
+        attention = layer.self_attn
+        for owner, names in ((attention, ("q_proj", "k_proj", "v_proj", "out_proj")), (layer, ("linear1", "linear2"))):
+            for name in names:
+                setattr(owner, name, ElasticLinear(getattr(owner, name)))
+    return current_size(model)
+
+
+def use_size(model: nn.Layer, size: LayerSize) -> None:
+    """Compute with the first heads and neurons of every layer from now on."""
+    for layer in encoder_layers(model):
+        attention = layer.self_attn
+        columns = size.num_attention_heads * attention.head_dim
+        for name in ("q_proj", "k_proj", "v_proj"):
+            getattr(attention, name).outputs = columns
+        attention.out_proj.inputs = columns
+        attention.num_heads = size.num_attention_heads
+        layer.linear1.outputs = layer.linear2.inputs = size.intermediate_size
+
+
+def cut_out(model: nn.Layer, size: LayerSize) -> nn.Layer:
+    """A plain model of the given size with the first heads and neurons of an elastic one, in evaluation mode."""
+    from ernie_toolkit.models import build_model
+
+    config = copy.deepcopy(model.config)
+    config.pruned_num_attention_heads = size.num_attention_heads
+    config.pruned_intermediate_size = size.intermediate_size
+    small = build_model(type(model), config)
+    weights = {name: value.numpy() for name, value in model.state_dict().items()}
+    for name, target in small.state_dict().items():
+        target.set_value(weights[name][tuple(slice(length) for length in target.shape)])
+    small.eval()
+    return small

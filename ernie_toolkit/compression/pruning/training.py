@@ -1,0 +1,87 @@
+"""Width-adaptive training: one run teaches every width of a model, and keeps the best weights of each.
+
+Imports Paddle; import it inside a function.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddlenlp.trainer import TrainerCallback
+
+from ernie_toolkit.compression.distillation.losses import distillation_loss, observe
+from ernie_toolkit.compression.pruning.elastic import cut_out, use_size
+from ernie_toolkit.models import Vocabulary, save_model
+from ernie_toolkit.models.sizes import LayerSize
+from ernie_toolkit.models.slices import current_size
+from ernie_toolkit.training.selection import rank
+from ernie_toolkit.training.trainer import ToolkitTrainer
+
+
+class EvaluateFirst(TrainerCallback):
+    """Measures the model before the first step: what was cut out well may not get better."""
+
+    def __init__(self, trainer: ToolkitTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Evaluate, unless the run goes on from a checkpoint, which has the figures of the start in its history."""
+        if state.global_step == 0:
+            self.trainer.evaluate()
+
+
+class WidthTrainer(ToolkitTrainer):
+    """Trains an elastic model at several sizes in each step, to answer as its teacher does.
+
+    `sizes`: name of each width to its size. The best weights of each, those before the first step included, are
+    cut out and saved in `best_dir/<name>` as a model of its own, by the dev figure `metric`. Logged are
+    "eval_<name>/<figure>" for each width, and their means over widths under the figures' own names.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        teacher: nn.Layer,
+        sizes: Mapping[str, LayerSize],
+        vocabulary: Vocabulary,
+        best_dir: Path,
+        metric: str,
+    ) -> None:
+        super().__init__(*arguments)
+        self.teacher, self.sizes, self.vocabulary, self.best_dir = teacher, dict(sizes), vocabulary, best_dir
+        self.metric = metric
+        self.full = current_size(self.model)
+        self.add_callback(EvaluateFirst(self))
+
+    def compute_loss(self, model: nn.Layer, inputs: Any, return_outputs: bool = False) -> Any:
+        """The mean over widths of the distillation loss."""
+        mask = inputs["input_ids"] != self.model.config.pad_token_id
+        with paddle.no_grad():
+            taught = observe(self.teacher, inputs)
+        losses = []
+        for size in self.sizes.values():
+            use_size(self.model, size)
+            losses.append(distillation_loss(observe(model, inputs), taught, mask))
+        use_size(self.model, self.full)
+        loss = paddle.add_n(losses) / len(losses)
+        return (loss, (loss,)) if return_outputs else loss
+
+    def dev_figures(self) -> dict[str, float]:
+        """Figures of the dev set at each width; a width that is better than ever before is saved."""
+        found: dict[str, float] = {}
+        for name, size in self.sizes.items():
+            use_size(self.model, size)
+            figures = super().dev_figures()
+            prefix = f"eval_{name}/"
+            earlier = [rank(entry, self.metric, prefix) for entry in self.state.log_history if prefix + "loss" in entry]
+            own = rank(figures, self.metric)
+            if self.args.should_save and all(own >= other for other in earlier):
+                save_model(cut_out(self.model, size), self.vocabulary, self.best_dir / name)
+            found |= {f"{name}/{figure}": value for figure, value in figures.items() if "/" not in figure}
+        use_size(self.model, self.full)
+        for figure in dict.fromkeys([key.rpartition("/")[2] for key in found]):
+            found[figure] = float(np.mean([found[f"{name}/{figure}"] for name in self.sizes]))
+        return found

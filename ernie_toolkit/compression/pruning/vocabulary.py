@@ -1,0 +1,107 @@
+"""Vocabularies cut to a domain: tokens that its texts never use leave the tokenizer and the embedding table."""
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from ernie_toolkit.compression.options import CompressionOptions
+from ernie_toolkit.data.registry import Split
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.models import LoadedModel, Vocabulary
+from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, WordPieceTokenizer, build_tokenizer, is_ideograph
+
+TOKENS = "ernie.embeddings.word_embeddings.weight"
+POSITIONS = "ernie.embeddings.position_embeddings.weight"
+
+
+def used_ids(tokenizer: WordPieceTokenizer, texts: Sequence[str]) -> Counter[int]:
+    """How often some texts are tokenized to each id; ids that they never are tokenized to have no entry."""
+    return Counter(id_ for ids in tokenizer.encode_ids(texts) for id_ in ids)
+
+
+def unknown_share(tokenizer: WordPieceTokenizer, texts: Sequence[str]) -> float:
+    """The share of some texts' tokens that are [UNK], between 0 and 1."""
+    used = used_ids(tokenizer, texts)
+    return used[tokenizer.special.unk] / max(used.total(), 1)
+
+
+def kept_ids(
+    tokens: Sequence[str], used: Mapping[int, int], unseen_ideographs: bool = True, max_size: int = 0
+) -> list[int]:
+    """The ids that stay, in their order: special tokens, those in use, and single ideographs.
+
+    `used`: how often each id comes in a domain's texts. A text of the same domain may hold any ideograph, and one
+    without a token would be unknown: those not in use stay too, but for `unseen_ideographs` false. Pieces that
+    continue an ideograph ("##中") are not among them: every ideograph is a word of its own.
+
+    `max_size`: where it is not 0, so many stay at most: special tokens, then those used most, then unseen ideographs
+    in the vocabulary's order, which in a published one is that of their frequency. ConfigError where special tokens
+    leave no room.
+    """
+    special = {id_ for id_, token in enumerate(tokens) if token in SPECIAL_TOKENS}
+    if 0 < max_size <= len(special):
+        raise ConfigError(f"--max_vocab_size {max_size}: {len(special)} of them are special tokens: give more")
+    ranked = sorted(used.keys() - special, key=lambda id_: (-used[id_], id_))
+    if unseen_ideographs:
+        taken = special | used.keys()
+        ranked += [
+            id_ for id_, token in enumerate(tokens) if id_ not in taken and len(token) == 1 and is_ideograph(token)
+        ]
+    return sorted([*special, *(ranked[: max_size - len(special)] if max_size else ranked)])
+
+
+def prune_vocabulary(
+    loaded: LoadedModel, texts: Iterable[str], unseen_ideographs: bool = True, max_size: int = 0, positions: int = 0
+) -> LoadedModel:
+    """A model whose vocabulary and embedding table hold what `kept_ids` keeps for some texts of its domain.
+
+    `texts` (training texts) are tokenized to the same tokens as before, and get the same answers, unless `max_size`
+    leaves tokens of theirs out. Of other texts, and of these then, a word that was dropped is read as shorter pieces,
+    or as [UNK] where there are none. `positions`: where it is not 0, the table of positions ends there, and longer
+    sequences cannot be read any more. The model given stays as it is. Raises ConfigError as `kept_ids`.
+    """
+    from ernie_toolkit.models import build_model
+
+    tokens = loaded.vocabulary.tokens
+    tokenizer = build_tokenizer(tokens, loaded.vocabulary.do_lower_case)
+    ids = kept_ids(tokens, used_ids(tokenizer, list(texts)), unseen_ideographs, max_size)
+    vocabulary = Vocabulary(tuple(tokens[id_] for id_ in ids), loaded.vocabulary.do_lower_case)
+    config = copy.deepcopy(loaded.model.config)
+    config.vocab_size, config.pad_token_id = len(ids), ids.index(loaded.model.config.pad_token_id)
+    weights = {name: value.numpy() for name, value in loaded.model.state_dict().items()}
+    weights[TOKENS] = weights[TOKENS][np.array(ids)]
+    if positions:
+        weights[POSITIONS] = weights[POSITIONS][:positions]
+        config.max_position_embeddings = len(weights[POSITIONS])
+    model = build_model(type(loaded.model), config)
+    for name, target in model.state_dict().items():
+        target.set_value(weights[name])
+    model.eval()
+    return LoadedModel(model, vocabulary, loaded.source, ())
+
+
+def with_less_vocabulary(session: Session, options: CompressionOptions, say: Callable[[str], None]) -> Session:
+    """The session of a model with fewer tokens, as the options ask; says how many stay, and what is unknown to it."""
+    before, positions = session.loaded, session.task.max_seq_length if options.cuts_positions else 0
+    loaded = prune_vocabulary(
+        before, _texts(session, "train"), options.unseen_ideographs, options.max_vocab_size, positions
+    )
+    cut = open_session(loaded, session.data, session.task)
+    told = [f"{len(loaded.vocabulary.tokens):,} of {len(before.vocabulary.tokens):,} tokens stay"]
+    if positions:
+        now, were = (item.model.config.max_position_embeddings for item in (loaded, before))
+        told.append(f"{now} of {were} positions")
+    splits: tuple[Split, ...] = ("train", "dev")
+    for split in splits:
+        now, was = (unknown_share(item.tokenizer, _texts(session, split)) for item in (cut, session))
+        told.append(f"{split}: {now:.2%} of its tokens are unknown ({was:.2%} before)")
+    say(f"vocabulary: {', '.join(told)}")
+    return cut
+
+
+def _texts(session: Session, split: Split) -> list[str]:
+    items = session.task.inputs(session.data.split(split))
+    return [text for item in items for text in ([item] if isinstance(item, str) else item)]

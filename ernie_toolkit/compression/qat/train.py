@@ -1,0 +1,93 @@
+"""Quantization-aware training: a model learns to answer well with the rounding that INT8 will bring.
+
+Paddle is imported inside the functions.
+"""
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from ernie_toolkit.arguments.options import TrainingOptions
+from ernie_toolkit.compression.options import QatSettings
+from ernie_toolkit.compression.pruning.prune import importance_batches
+from ernie_toolkit.compression.quantization.calibration import Range
+from ernie_toolkit.session import Session
+from ernie_toolkit.training import TrainingResult, predict_logits, train
+from ernie_toolkit.training.selection import rank
+
+CALIBRATION_BATCHES = 16
+
+
+@dataclass(frozen=True)
+class QatResult:
+    """What quantization-aware training gave.
+
+    `metrics` and `start_metrics`: dev figures with INT8's rounding, of the weights kept and of those before
+    training. `ranges`: fixed ranges of activations by layer name (see `learned_ranges`), None for dynamic
+    ones. `improved`: whether a checkpoint beat the start; if not, the weights are those of the start.
+    """
+
+    metrics: dict[str, float]
+    ranges: dict[str, Range] | None
+    result: TrainingResult
+    improved: bool
+    start_metrics: dict[str, float]
+
+
+def train_quantized(
+    session: Session,
+    settings: QatSettings,
+    options: TrainingOptions,
+    directory: Path,
+    device: str = "cpu",
+    resume: bool = False,
+    overwrite: bool = False,
+) -> QatResult:
+    """Train the session's fine-tuned or pruned model in place for INT8, to answer as it did in FP32.
+
+    Its teacher is a copy of itself. Afterwards the model is a plain one again, with the weights of the best
+    checkpoint by the dev figure, or its own where none beat them; its FP32 graph is what to quantize then.
+    Checkpoints and resuming are those of `training.train`, the errors too; where one is raised, the model is
+    plain, with weights in between.
+    """
+    from ernie_toolkit.compression.qat.layers import calibrate, learned_ranges, make_quantized, restore
+    from ernie_toolkit.compression.qat.training import QatTrainer
+    from ernie_toolkit.models import copy_model
+
+    model, task = session.loaded.model, session.task
+    options = session.settled(options)
+    rows, dev = session.training_rows(options), session.data.split("dev")
+    dev_rows = session.encoded(dev)
+    teacher = copy_model(model)
+    static = settings.fixed
+    make_quantized(model, settings)
+    try:
+        if static:
+            batches = importance_batches(rows, options.per_device_train_batch_size, options.seed, CALIBRATION_BATCHES)
+            calibrate(model, batches)
+        start_ranges = learned_ranges(model)
+        start = task.score(dev_rows, predict_logits(model, dev_rows, options.per_device_eval_batch_size), dev)
+        result = train(
+            model,
+            rows,
+            dev_rows,
+            lambda logits: task.score(dev_rows, logits, dev),
+            options,
+            directory,
+            device,
+            resume,
+            overwrite,
+            {**session.identity, "quantization": dataclasses.asdict(settings)},
+            functools.partial(QatTrainer, teacher=teacher),
+        )
+        ranges = learned_ranges(model)
+    finally:
+        restore(model)
+    metric = options.metric_for_best_model
+    # Where the figure ties, the start stays: its weights are those that FP32 was measured with.
+    improved = rank(result.metrics, metric)[0] > rank(start, metric)[0]
+    if not improved:
+        model.set_state_dict(teacher.state_dict())
+        ranges = start_ranges
+    return QatResult(result.metrics if improved else start, ranges if static else None, result, improved, start)

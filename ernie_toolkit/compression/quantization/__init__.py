@@ -1,0 +1,1 @@
+"""Quantization after training: calibration, rounding, ONNX models in INT8."""

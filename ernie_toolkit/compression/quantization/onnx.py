@@ -1,0 +1,165 @@
+"""INT8 matrix products in an ONNX graph, written by ONNX Runtime's quantizers.
+
+Only products with a constant weight are quantized: those between activations (attention) are a small share of
+the time and a large one of the error.
+"""
+
+import logging
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ernie_toolkit.compression.quantization.calibration import Range
+from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.files import replaced_file
+from ernie_toolkit.inference.engines.half_precision import half_precision_bytes
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product with a constant weight: names of its node, of the activation it reads, of its weight."""
+
+    node: str
+    input: str
+    weight: str
+
+
+def weight_products(model: "onnx.ModelProto") -> list[Product]:
+    """The products of an FP32 graph that can be quantized, in the graph's order.
+
+    ModelError where there is none, and where one has no name to tell it by.
+    """
+    matrices = {item.name for item in model.graph.initializer if len(item.dims) == 2}
+    nodes = [node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in matrices]
+    if not nodes:
+        raise ModelError("the graph has no FP32 matrix product with a constant weight: was it quantized before?")
+    if len({node.name for node in nodes}) != len(nodes) or not all(node.name for node in nodes):
+        raise ModelError("the graph's matrix products have no names of their own: export the model again")
+    return [Product(node.name, node.input[0], node.input[1]) for node in nodes]
+
+
+def check_nodes(model: "onnx.ModelProto", names: Collection[str]) -> None:
+    """ConfigError where a name is not that of a product that can be quantized."""
+    known = [product.node for product in weight_products(model)]
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ConfigError(f"--keep_fp32 {unknown[0]}: no matrix product of that name: use some of {', '.join(known)}")
+
+
+def quantize_dynamic(source: Path, target: Path, per_channel: bool = True, exclude: Collection[str] = ()) -> None:
+    """Write a model whose products quantize their activations as they come, per tensor to uint8.
+
+    Weights become symmetric int8, with one scale per output column, or one in all without `per_channel`.
+    `exclude`: nodes that stay FP32. Raises ModelError and ConfigError as `weight_products`, `check_nodes` do.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization.quantize import quantize_dynamic as quantize
+
+    check_nodes(onnx.load(str(source)), exclude)
+    with replaced_file(target) as temporary, _quiet():
+        quantize(
+            str(source),
+            str(temporary),
+            op_types_to_quantize=["MatMul"],
+            per_channel=per_channel,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=list(exclude),
+        )
+
+
+def quantize_static(
+    source: Path, target: Path, ranges: Mapping[str, Range], per_channel: bool = True, exclude: Collection[str] = ()
+) -> None:
+    """Write a model whose products quantize their activations to uint8 over fixed ranges (QDQ form).
+
+    `ranges`: for the name of each activation that a product reads, the values that its 256 steps cover. A
+    product's result stays FP32. Where `exclude` names all products the model is copied as it is. ModelError
+    where a range is missing; else as `quantize_dynamic`.
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QuantType
+    from onnxruntime.quantization.calibrate import TensorData, TensorsData
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    model = onnx.shape_inference.infer_shapes(onnx.load(str(source)))
+    check_nodes(model, exclude)
+    products = [product for product in weight_products(model) if product.node not in set(exclude)]
+    missing = sorted({product.input for product in products} - set(ranges))
+    if missing:
+        raise ModelError(f"no range is known for the activation {missing[0]}, which a matrix product reads")
+    if not products:  # for the quantizer an empty list of nodes means all of them
+        with replaced_file(target) as temporary:
+            shutil.copyfile(source, temporary)
+        return
+    data = {
+        name: TensorData(lowest=np.array(low, dtype=np.float32), highest=np.array(high, dtype=np.float32))
+        for name, (low, high) in ranges.items()
+    }
+    with replaced_file(target) as temporary, _quiet():
+        quantizer = QDQQuantizer(
+            model,
+            per_channel,
+            False,
+            QuantType.QInt8,
+            QuantType.QUInt8,
+            TensorsData(CalibrationMethod.MinMax, data),
+            [product.node for product in products],
+            [],
+            ["MatMul"],
+            {"OpTypesToExcludeOutputQuantization": ["MatMul"]},
+        )
+        quantizer.quantize_model()
+        _keep_residuals(quantizer.model.model.graph, products)
+        quantizer.model.save_model_to_file(str(temporary), False)
+
+
+def _keep_residuals(graph: "onnx.GraphProto", products: Sequence[Product]) -> None:
+    """Let products alone read what was rounded for them.
+
+    The quantizer gives it to every reader of an activation, so that the sums around a layer would be rounded
+    and clipped too, which costs far more than the products do.
+    """
+    from onnxruntime.quantization.quant_utils import add_dequant_output_suffix
+
+    exact = {add_dequant_output_suffix(product.input): product.input for product in products}
+    nodes = {product.node for product in products}
+    for node in graph.node:
+        if node.name not in nodes:
+            for place, name in enumerate(node.input):
+                node.input[place] = exact.get(name, name)
+
+
+def convert_to_fp16(source: Path, target: Path) -> None:
+    """Write a model that computes in float16 and is read and answered as before, for GPUs."""
+    with replaced_file(target) as temporary, _quiet():
+        temporary.write_bytes(half_precision_bytes(source))
+
+
+def onnx_parameter_count(path: Path) -> int:
+    """The number of weights of an FP32 graph: the values of its constants that have more than one."""
+    import onnx
+
+    constants = onnx.load(str(path)).graph.initializer
+    sizes = [np.prod(item.dims) for item in constants if item.data_type == onnx.TensorProto.FLOAT]
+    return int(sum(size for size in sizes if size > 1))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the quantizer's advice to preprocess the graph: that would fuse what slows INT8 down here."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)

@@ -1,0 +1,174 @@
+"""Weights that lose less in INT8: rounded for what the layers read, and biases that make up for the rest.
+
+The weights stay FP32 here, and lie exactly on the INT8 steps that a quantizer will put them on.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ernie_toolkit.compression.quantization.onnx import Product, check_nodes, weight_products
+from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.files import replaced_file
+
+if TYPE_CHECKING:
+    import onnx
+
+ROUND_TYPES = ("round", "adaround")
+INT8_MAX = 127
+BLOCK, SWEEPS = 64, 3
+# Added to the gram matrix's diagonal, as a share of its mean: with few calibration rows some directions are unseen.
+DAMPING = 0.01
+# Gram matrix of a product's inputs, and their mean.
+Moments = tuple[np.ndarray, np.ndarray]
+
+
+def weight_scales(weight: np.ndarray, per_channel: bool) -> np.ndarray:
+    """The INT8 step of each column of a weight (inputs, outputs): float32 of shape (1, outputs) or (1, 1)."""
+    largest = np.abs(weight).max(axis=0 if per_channel else None, keepdims=True)
+    return np.where(largest > INT8_MAX * np.finfo(np.float32).tiny, largest / INT8_MAX, 1.0).astype(np.float32)
+
+
+def nearest(weight: np.ndarray, per_channel: bool) -> np.ndarray:
+    """Each weight at the step nearest to it, float32 of the same shape."""
+    scales = weight_scales(weight, per_channel)
+    return (np.clip(np.rint(weight / scales), -INT8_MAX, INT8_MAX) * scales).astype(np.float32)
+
+
+def output_error(weight: np.ndarray, rounded: np.ndarray, gram: np.ndarray) -> float:
+    """Mean squared error of a layer's outputs, summed over them; `gram`: mean of x xᵀ, (inputs, inputs)."""
+    error = (rounded - weight).astype(np.float64)
+    return float((error * (gram @ error)).sum())
+
+
+def adaptive_rounding(weight: np.ndarray, gram: np.ndarray, per_channel: bool) -> np.ndarray:
+    """Each weight at the step above or below it, so chosen that the layer's outputs lose least.
+
+    The objective is AdaRound's (Nagel et al., 2020, https://arxiv.org/abs/2004.10568), a quadratic form in
+    the choices; in place of its relaxation by gradient descent, one input after the other is set to the
+    better of its two steps, all outputs at once, starting from the nearest, as long as that helps. `weight`:
+    float32 of shape (inputs, outputs); `gram`: mean of x xᵀ, float of shape (inputs, inputs).
+    """
+    scales = weight_scales(weight, per_channel).astype(np.float64)
+    exact = weight.astype(np.float64) / scales
+    lower, upper = np.floor(exact), np.ceil(exact)
+    chosen = np.clip(np.rint(exact), -INT8_MAX, INT8_MAX)
+    # The largest weight of a column sets its scale, and has to stay where it is.
+    fixed = np.abs(exact) >= INT8_MAX - 0.5
+    gram = gram + DAMPING * np.trace(gram) / len(gram) * np.eye(len(gram))
+    error = (chosen - exact) * scales
+    for _ in range(SWEEPS):
+        moved = 0
+        for start in range(0, len(weight), BLOCK):
+            rows = slice(start, min(start + BLOCK, len(weight)))
+            slope = gram[rows] @ error
+            for offset, row in enumerate(range(rows.start, rows.stop)):
+                step = np.where(chosen[row] == lower[row], upper[row] - chosen[row], lower[row] - chosen[row])
+                step = np.where(fixed[row], 0.0, step) * scales[0]
+                better = step * (2 * slope[offset] + step * gram[row, row]) < 0
+                change = np.where(better, step, 0.0)
+                if better.any():
+                    chosen[row] += np.where(better, np.rint(step / scales[0]), 0.0)
+                    error[row] += change
+                    slope += np.outer(gram[rows, row], change)
+                    moved += int(better.sum())
+        if not moved:
+            break
+    return (chosen * scales).astype(np.float32)
+
+
+def input_moments(observed: Iterable[dict[str, np.ndarray]]) -> dict[str, Moments]:
+    """Gram matrix (size, size) and mean (size,) of each activation, float64, over all vectors observed."""
+    sums: dict[str, tuple[np.ndarray, np.ndarray, int]] = {}
+    for values in observed:
+        for name, vectors in values.items():
+            gram, total, count = sums.get(name, (0.0, 0.0, 0))
+            sums[name] = (
+                gram + (vectors.T @ vectors).astype(np.float64),
+                total + vectors.sum(axis=0, dtype=np.float64),
+                count + len(vectors),
+            )
+    return {name: (gram / count, total / count) for name, (gram, total, count) in sums.items()}
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """A product's weight on its INT8 steps, float32 of shape (inputs, outputs), and the mean error of the outputs
+    that the rounding makes, float64 of shape (outputs,)."""
+
+    weight: np.ndarray
+    mean_error: np.ndarray
+
+
+def rounded_weights(
+    source: Path, moments: Mapping[str, Moments], per_channel: bool, round_type: str
+) -> dict[str, Rounded]:
+    """The weights of all products of an FP32 model as INT8 will have them, by the products' node names.
+
+    `moments`: what is known of each product's inputs, by activation. `round_type`: to the nearest step
+    ("round"), or as `adaptive_rounding` chooses ("adaround").
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    if round_type not in ROUND_TYPES:
+        raise ConfigError(f"--round_type {round_type} is not known: use one of {', '.join(ROUND_TYPES)}")
+    model = onnx.load(str(source))
+    constants = {item.name: item for item in model.graph.initializer}
+    found = {}
+    for product in weight_products(model):
+        gram, mean = moments[product.input]
+        weight = numpy_helper.to_array(constants[product.weight])
+        adaptive = round_type == "adaround"
+        rounded = adaptive_rounding(weight, gram, per_channel) if adaptive else nearest(weight, per_channel)
+        found[product.node] = Rounded(rounded, mean @ (rounded - weight))
+    return found
+
+
+def prepare_weights(
+    source: Path,
+    target: Path,
+    rounded: Mapping[str, Rounded],
+    adaptive: bool,
+    bias_correction: bool,
+    exclude: Collection[str] = (),
+) -> None:
+    """Write an FP32 model whose weights and biases are made ready for INT8.
+
+    With `adaptive` the weights are those of `rounded`. With `bias_correction` each bias takes back the mean
+    error that the rounding of its weight makes (Nagel et al., 2019, https://arxiv.org/abs/1906.04721).
+    Products that `exclude` names stay as they are, since they will not be rounded. ModelError where a product
+    has no bias to correct, ConfigError as `check_nodes` does.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(str(source))
+    check_nodes(model, exclude)
+    constants = {item.name: item for item in model.graph.initializer}
+    for product in weight_products(model):
+        if product.node in exclude:
+            continue
+        found = rounded[product.node]
+        if adaptive:
+            constants[product.weight].CopyFrom(numpy_helper.from_array(found.weight, product.weight))
+        if bias_correction:
+            name = _bias(model.graph, product, set(constants))
+            bias = numpy_helper.to_array(constants[name])
+            corrected = (bias - found.mean_error).astype(bias.dtype)
+            constants[name].CopyFrom(numpy_helper.from_array(corrected, name))
+    with replaced_file(target) as temporary:
+        onnx.save(model, str(temporary))
+
+
+def _bias(graph: "onnx.GraphProto", product: Product, constants: set[str]) -> str:
+    output = next(node.output[0] for node in graph.node if node.name == product.node)
+    for node in graph.node:
+        if node.op_type == "Add" and output in node.input:
+            for name in node.input:
+                if name in constants:
+                    return str(name)
+    raise ModelError(f"the matrix product {product.node} has no bias: leave out --bias_correction")

@@ -1,0 +1,1 @@
+"""What a compression run reports: the model of it, figures, table, plot, and how they are measured."""

@@ -1,0 +1,40 @@
+"""The three files of a compression report: for programs, for people, for people in a hurry."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.compression.report.figures import best_tradeoffs, shown_figures
+from ernie_toolkit.compression.report.model import FORMAT_VERSION, PLOT_FILE, REPORT_FILE, TABLE_FILE, Candidate, Report
+from ernie_toolkit.compression.report.plot import plot_report
+from ernie_toolkit.compression.report.table import report_page
+from ernie_toolkit.files.transactions import transaction
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """The report as JSON: `Report`, and for each model what the page shows of it beside what was measured.
+
+    `change`: points of the metric above FP32's; `latency_ratio` and `throughput_ratio`: how many times FP32's speed;
+    `best_tradeoff`: whether it is one of `best_tradeoffs`. Readers of the file compute them anew.
+    """
+    front = {item.name for item in best_tradeoffs(report)}
+
+    def described(item: Candidate) -> dict[str, Any]:
+        found = shown_figures(report, item)
+        return asdict(item) | {
+            "change": found.change,
+            "latency_ratio": found.latency_ratio,
+            "throughput_ratio": found.throughput_ratio,
+            "best_tradeoff": item.name in front,
+        }
+
+    models = {"baseline": described(report.baseline), "candidates": [described(item) for item in report.candidates]}
+    return {"format_version": FORMAT_VERSION} | asdict(report) | models
+
+
+def write_report(report: Report, directory: Path) -> None:
+    """Write `compress_report.json`, `.md` and `.png` into a directory, together or not at all."""
+    with transaction(directory) as files:
+        files.write_json(directory / REPORT_FILE, report_json(report))
+        files.write_text(directory / TABLE_FILE, report_page(report, PLOT_FILE))
+        plot_report(report, files.path(directory / PLOT_FILE))

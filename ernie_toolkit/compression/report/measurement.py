@@ -1,0 +1,155 @@
+"""Speed of ONNX Runtime sessions on real rows, measured side by side so that ratios hold on a busy machine."""
+
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ernie_toolkit.text.batching import batches_by_length
+from ernie_toolkit.text.dataset import Batch, EncodedDataset
+from ernie_toolkit.text.features import pad_batch
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+REPEATS, LATENCY_ROWS, THROUGHPUT_ROWS, BATCH_SIZE = 3, 32, 128, 32
+# Small models are through in no time: more turns cost little there, and make the medians steady.
+MOST_REPEATS, SECONDS = 15, 0.5
+# What tells a time from another one that was measured again; more digits are noise.
+DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Milliseconds for one sequence by itself, and sequences a second in batches; both to `DIGITS` digits.
+
+    `spread`: the third quartile over the first one of the ratios that both come from, two decimals: near 1 on a quiet
+    machine. None where nothing was compared.
+    """
+
+    latency_ms: float
+    sequences_per_second: float
+    spread: float | None = None
+
+
+def significant(value: float, digits: int = DIGITS) -> float:
+    """A number rounded to some significant digits."""
+    return float(f"{value:.{digits - 1}e}")
+
+
+def measure(
+    sessions: "Mapping[str, InferenceSession]",
+    rows: EncodedDataset,
+    known: Speed | None = None,
+    repeats: int = REPEATS,
+    max_latency_rows: int = LATENCY_ROWS,
+    max_rows: int = THROUGHPUT_ROWS,
+    batch_size: int = BATCH_SIZE,
+    seconds: float = SECONDS,
+) -> dict[str, Speed]:
+    """Speed of each session on the same rows, in batches by length as prediction makes them.
+
+    The sessions take turns at each batch, in an order that is turned round every time: a busy moment hits all of
+    them alike. Before that each runs each batch once, uncounted. They take `repeats` turns, and up to
+    `MOST_REPEATS` as long as `seconds` have not gone by. Where there are more rows than a limit, those measured are
+    spaced evenly in order of length.
+
+    The first session is what the others are compared with. Its latency is the median over rows and turns of one row
+    by itself, its throughput comes from each batch's median; or both are `known` from before. Another one's are the
+    first one's by the medians of the ratios that neighbouring turns have: what it takes where the first takes as long
+    as is said. ValueError without sessions, rows or repeats.
+    """
+    if not sessions or not len(rows) or min(repeats, max_latency_rows, max_rows, batch_size) < 1:
+        raise ValueError("speed is measured with one session, one row and one repeat at least")
+    lengths = rows.lengths()
+    singles = [_batch(rows, [row]) for row in spaced_by_length(lengths, max_latency_rows)]
+    chosen = spaced_by_length(lengths, max_rows)
+    groups = batches_by_length([lengths[row] for row in chosen], batch_size)
+    batches = [_batch(rows, [chosen[place] for place in group]) for group in groups]
+    alone = _take_turns(sessions, singles, repeats, seconds)
+    together = _take_turns(sessions, batches, repeats, seconds)
+    first = next(iter(sessions))
+    passed = np.median(together[first], axis=0)  # seconds of each batch
+    reference = known or _speed(1000 * float(np.median(alone[first])), len(chosen) / float(passed.sum()))
+    found = {first: reference}
+    for name in list(sessions)[1:]:
+        rows_ratios, batch_ratios = alone[first] / alone[name], together[first] / together[name]
+        by_row = float(np.median(rows_ratios))
+        by_batch = float(passed.sum() / (passed / np.median(batch_ratios, axis=0)).sum())
+        spread = max(_spread(rows_ratios), _spread(batch_ratios))
+        found[name] = _speed(reference.latency_ms / by_row, reference.sequences_per_second * by_batch, spread)
+    return found
+
+
+def _speed(latency_ms: float, sequences_per_second: float, spread: float | None = None) -> Speed:
+    return Speed(significant(latency_ms), significant(sequences_per_second), spread)
+
+
+def _spread(ratios: np.ndarray) -> float:
+    """The middle of what the columns' third quartiles are over their first ones, to two decimals."""
+    first, third = np.quantile(ratios, (0.25, 0.75), axis=0)
+    return round(float(np.median(third / first)), 2)
+
+
+def spaced_by_length(lengths: Sequence[int], limit: int) -> list[int]:
+    """At most `limit` rows, evenly spaced in order of length, with the shortest and the longest; shortest first."""
+    order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
+    if len(order) <= limit:
+        return [int(row) for row in order]
+    if limit == 1:
+        return [int(order[len(order) // 2])]
+    places = np.linspace(0, len(order) - 1, limit).round().astype(np.int64)
+    return [int(row) for row in order[places]]
+
+
+def row_tokens(rows: EncodedDataset) -> tuple[int, int, int]:
+    """Tokens of the shortest, the middle and the longest row, for a report to tell what speed was measured on."""
+    lengths = sorted(rows.lengths())
+    return lengths[0], lengths[len(lengths) // 2], lengths[-1]
+
+
+def processor_name() -> str:
+    """The name of this machine's processor, as far as the system tells it."""
+    path = Path("/proc/cpuinfo")
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    return platform.processor() or platform.machine() or "unknown processor"
+
+
+def _batch(rows: EncodedDataset, chosen: Sequence[int]) -> Batch:
+    return pad_batch([rows.features[row] for row in chosen], rows.pad_id)
+
+
+def _orders(names: Sequence[str], batches: int, repeat: int) -> Iterator[tuple[int, str]]:
+    """Batch and session of each run of a repeat; the order of sessions turns from batch to batch and the next time."""
+    orders = (list(names), list(reversed(names)))
+    for batch in range(batches):
+        for name in orders[(repeat + batch) % 2]:
+            yield batch, name
+
+
+def _take_turns(
+    sessions: "Mapping[str, InferenceSession]", batches: Sequence[Batch], repeats: int, seconds: float
+) -> dict[str, np.ndarray]:
+    """Seconds of each session, float64 of shape (repeats, batches)."""
+    for batch in batches:  # the runtime sets memory aside for each shape it has not seen
+        for session in sessions.values():
+            session.run(None, batch)
+    taken: dict[str, list[list[float]]] = {name: [] for name in sessions}
+    began = time.perf_counter()
+    for repeat in range(max(repeats, MOST_REPEATS)):
+        if repeat >= repeats and time.perf_counter() - began > seconds:
+            break
+        for times in taken.values():
+            times.append([0.0] * len(batches))
+        for place, name in _orders(list(sessions), len(batches), repeat):
+            started = time.perf_counter()
+            sessions[name].run(None, batches[place])
+            taken[name][repeat][place] = time.perf_counter() - started
+    return {name: np.array(times) for name, times in taken.items()}

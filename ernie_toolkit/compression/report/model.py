@@ -1,0 +1,144 @@
+"""What a compression run found out: every candidate with its quality, size and speed.
+
+`compress_report.json` is `Report` as JSON with a format version and what follows from it (see `figures`); `.md` and
+`.png` show the same to people.
+"""
+
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from ernie_toolkit.compression.report.measurement import processor_name
+from ernie_toolkit.errors import ModelError
+from ernie_toolkit.files.parsing import read_json_object
+from ernie_toolkit.files.transactions import finish_transaction
+
+FORMAT_VERSION = 2
+REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md", "compress_report.png"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model that was made and judged.
+
+    `width`: "1", "3/4". `precision`: "fp32", "int8", "fp16". `method`: "", "dynamic", "static", "qat" (in INT8,
+    and in FP32 as training for INT8 has left it).
+    `settings`: how it was made (algorithm, batch_size, ...). `embeddings`: whether its tables are INT8.
+    `vocabulary`: tokens. `size`: bytes of the ONNX file. `metrics`: shares between 0 and 1, and `loss` in
+    nats. `latency_ms`: for one sequence; `sequences_per_second`: in batches; both as measured in turns with FP32,
+    and told for the minutes in which FP32 was as fast as the report says; None where not measured. `speed_spread`: how
+    far the ratios behind these lay apart (see `measurement.Speed`). `flops`: for one sequence of the report's
+    `flops_length` tokens. `kept`: whether it is in a bundle, as `file`, relative to the report.
+    """
+
+    name: str
+    width: str
+    precision: str
+    method: str
+    settings: dict[str, Any]
+    embeddings: bool
+    vocabulary: int
+    parameters: int
+    size: int
+    metrics: dict[str, float]
+    latency_ms: float | None
+    sequences_per_second: float | None
+    flops: int | None
+    kept: bool
+    file: str
+    speed_spread: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A compression run: what it was made from and with, the FP32 model, and what was made of it.
+
+    `metric`: the task's own. `model`: where it was loaded from. `row_tokens`: tokens of the shortest, the
+    middle and the longest row that speed was measured on, None where nobody told. `run`: checksum of model, data
+    and settings, by which a run that was asked the same again is told; empty where nobody told.
+    """
+
+    dataset: str
+    task: str
+    metric: str
+    model: str
+    strategy: str
+    data_source: str
+    warnings: tuple[str, ...]
+    dev_rows: int
+    threads: int
+    seed: int
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    baseline: Candidate
+    candidates: tuple[Candidate, ...]
+    flops_length: int
+    row_tokens: tuple[int, int, int] | None = None
+    processor: str = field(default_factory=processor_name)
+    run: str = ""
+
+    def with_candidate(self, candidate: Candidate) -> "Report":
+        """The report with a candidate in place of the one of its name, the FP32 model included, or at the end."""
+        if candidate.name == self.baseline.name:
+            return replace(self, baseline=candidate)
+        if self.find(candidate.name) is None:
+            return replace(self, candidates=(*self.candidates, candidate))
+        changed = tuple(candidate if item.name == candidate.name else item for item in self.candidates)
+        return replace(self, candidates=changed)
+
+    def find(self, name: str) -> Candidate | None:
+        """The candidate of that name, or None; the FP32 model is not one."""
+        return next((item for item in self.candidates if item.name == name), None)
+
+
+def read_report(path: Path) -> Report:
+    """Read `compress_report.json`; ModelError where it is missing, broken, or of another format version."""
+    finish_transaction(path.parent)
+    if not path.exists():
+        raise ModelError(f"{path}: no report to read there: the compress_* scripts write it")
+    raw = read_json_object(path, ModelError, "compress the model again")
+    version = raw.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: format version {version!r:.40}, this toolkit reads {FORMAT_VERSION}: compress the model again"
+        )
+    try:
+        found: Report = _built(Report, raw, "report")
+    except TypeError as error:
+        raise ModelError(f"{path}: {error}: compress the model again") from None
+    return found
+
+
+def _built(kind: type, raw: Any, where: str) -> Any:
+    """A dataclass from an object of JSON; TypeError, which names the place, on what does not fit."""
+    if not isinstance(raw, dict):
+        raise TypeError(f"{where} is not an object")
+    hints = get_type_hints(kind)
+    values = {}
+    for item in fields(kind):
+        if item.name in raw:
+            values[item.name] = _value(hints[item.name], raw[item.name], f"{where}.{item.name}")
+        elif item.default is MISSING and item.default_factory is MISSING:
+            raise TypeError(f"{where} has no {item.name}")
+    return kind(**values)
+
+
+def _value(kind: Any, raw: Any, where: str) -> Any:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return raw
+    if is_dataclass(kind) and isinstance(kind, type):
+        return _built(kind, raw, where)
+    if type(None) in arguments:
+        return None if raw is None else _value(arguments[0], raw, where)
+    if origin is tuple and isinstance(raw, list):
+        kinds = [arguments[0]] * len(raw) if arguments[-1] is Ellipsis else list(arguments)
+        if len(kinds) == len(raw):
+            return tuple(_value(kinds[place], item, f"{where}[{place}]") for place, item in enumerate(raw))
+    if origin is dict and isinstance(raw, dict):
+        return {name: _value(arguments[1], item, f"{where}.{name}") for name, item in raw.items()}
+    if kind is float and type(raw) is int:
+        return float(raw)
+    if type(raw) is not kind:
+        raise TypeError(f"{where} is {raw!r:.60}, which is not a {getattr(kind, '__name__', kind)}")
+    return raw

@@ -1,0 +1,298 @@
+"""A compression report as a picture: quality against latency, discs as large as the files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ernie_toolkit.compression.report.figures import best_tradeoffs, megabytes_text, shown_figures
+from ernie_toolkit.compression.report.model import Candidate, Report
+from ernie_toolkit.compression.report.table import STAR, metric_name
+from ernie_toolkit.files import replaced_file
+from ernie_toolkit.formats.escapes import terminal_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INCHES, DPI = (9.6, 5.6), 120
+COLOURS = {"fp32": "#6e7781", "int8": "#1f6feb", "fp16": "#c4740a"}
+INK, FAINT, WARNING, ALLOWED = "#24292f", "#afb8c1", "#b42318", "#e6f4ea"
+# Points squared of the largest file's disc and of candidates that are neither kept nor on the front.
+LARGEST_DISC, SMALL_DISC = 620.0, 22.0
+# Above this span of latencies an axis from 0 would press the fast models together.
+LOG_SPAN = 8.0
+# The metric's axis covers as many points at least: a loss of a tenth looks like the little that it is.
+LEAST_POINTS = 5.0
+
+Box = tuple[float, float, float, float]  # left, bottom, right, top, in pixels
+Timed = list[tuple[float, float, Candidate]]  # latency in ms, metric in hundredths
+
+
+def plot_report(report: Report, path: Path) -> None:
+    """Draw the dev metric (y, in hundredths) against the latency of one sequence (x, ms) into a PNG of 1152 x 672.
+
+    Both are the numbers of the page's table. The latency's axis begins at 0, or is logarithmic and says so; that of
+    the metric covers `LEAST_POINTS` at least, with the loss that --max_drop allows shaded. The best trade-offs are
+    joined by a line; they and the kept ones are named. Candidates without a latency are left out.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=INCHES, dpi=DPI, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.085, 0.115, 0.725, 0.76))
+    points = picture_points(report)
+    best = best_tradeoffs(report)
+    front = [point for point in points if any(point[2] is item for item in best)]
+    named = [point for point in points if point in front or point[2].kept or point[2] is report.baseline]
+    areas = _areas(points)
+    _scale(axes, report, points)
+    _draw_models(axes, report, points, named, front, areas)
+    _headings(figure, axes, report)
+    _legends(figure, axes, report, points, named)
+    canvas.draw()  # positions in pixels are known from here on
+    _name(axes, named, front, points, areas, report)
+    with replaced_file(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def picture_points(report: Report) -> Timed:
+    """What is drawn: latency in ms, metric in points, and the model; those without either are left out."""
+    found = []
+    for item in (report.baseline, *report.candidates):
+        shown = shown_figures(report, item)
+        if shown.latency_ms is not None and shown.metric is not None:
+            found.append((shown.latency_ms, shown.metric, item))
+    return found
+
+
+def _areas(points: Timed) -> dict[str, float]:
+    """Points squared of each model's disc, by its name."""
+    largest = max((item.size for _, _, item in points), default=1)
+    return {item.name: max(LARGEST_DISC * item.size / max(largest, 1), 8.0) for _, _, item in points}
+
+
+def _scale(axes: "Axes", report: Report, points: Timed) -> None:
+    """Limits that show differences at their size, with room for discs and names."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+    latencies = [x for x, _, _ in points] or [1.0]
+    low, high = min(latencies), max(latencies)
+    kind = "from 0"
+    if high > LOG_SPAN * low:
+        kind = "logarithmic"
+        axes.set_xscale("log")
+        margin = (high / low) ** 0.13
+        axes.set_xlim(low / margin, high * margin)
+        ticks = _round_values(low / margin, high * margin)
+        axes.set_xticks(ticks)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        axes.set_xlim(0, 1.13 * high)
+    axes.set_xlabel(f"latency of one sequence, ms (left is faster; axis {kind})", color=INK)
+    bottom, top = metric_limits([y for _, y, _ in points] or [100.0], _allowed_loss(report))
+    axes.set_ylim(bottom, top)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]))
+    reach = "from 0" if bottom <= 0 else f"of {top - bottom:.1f} points, not from 0"
+    axes.set_ylabel(
+        f"dev {terminal_line(metric_name(report.metric))} x 100 (axis {reach})", color=INK, parse_math=False
+    )
+
+
+def metric_limits(values: Sequence[float], loss: float) -> tuple[float, float]:
+    """Where the metric's axis begins and ends, in points: over all values and an allowed loss, never narrow."""
+    low, high = min(values), max(values)
+    span = max(1.28 * (high - low), LEAST_POINTS, 6 * loss)
+    middle = (low + high) / 2
+    top = min(middle + span / 2, max(high, 100.0) + 0.06 * span)  # a disc at 100 is whole
+    bottom = top - span
+    return (0.0, span) if low >= 0 and bottom < 0 and high < span else (bottom, top)
+
+
+def _allowed_loss(report: Report) -> float:
+    """Points that --max_drop allows to be lost, 0 where the report does not tell."""
+    loss = report.settings.get("max_drop")
+    return float(loss) if isinstance(loss, (int, float)) and 0 <= loss < 100 else 0.0
+
+
+def _round_values(low: float, high: float) -> list[float]:
+    """The values 1, 2, 5, 10, 20, ... of a range, and 1.5, 3, 7, ... too where those are few."""
+    for steps in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+        values = [step * 10.0**decade for decade in decades for step in steps]
+        values = [value for value in values if low <= value <= high]
+        if len(values) > 3:
+            break
+    return values
+
+
+def _draw_models(
+    axes: "Axes", report: Report, points: Timed, named: Timed, front: Timed, areas: dict[str, float]
+) -> None:
+    axes.grid(color="#eaeef2", linewidth=0.8)
+    axes.set_axisbelow(True)
+    level = shown_figures(report, report.baseline).metric
+    if level is not None:
+        axes.axhline(level, color=COLOURS["fp32"], linewidth=1, dashes=(5, 4))
+        axes.axhspan(level - _allowed_loss(report), level, color=ALLOWED, linewidth=0, zorder=0)
+    line = sorted(front, key=lambda point: point[:2])
+    axes.plot([x for x, _, _ in line], [y for _, y, _ in line], color=FAINT, linewidth=1.6, zorder=2)
+    for x, y, item in points:
+        if (x, y, item) not in named:
+            axes.scatter(x, y, SMALL_DISC, COLOURS[item.precision], alpha=0.35, linewidths=0, zorder=3)
+    for x, y, item in sorted(named, key=lambda point: -areas[point[2].name]):
+        edge = INK if item.kept or item is report.baseline else "white"
+        axes.scatter(
+            x, y, areas[item.name], COLOURS[item.precision], alpha=0.9, edgecolors=edge, linewidths=1.1, zorder=4
+        )
+
+
+def _headings(figure: "Figure", axes: "Axes", report: Report) -> None:
+    name = metric_name(report.metric)
+    threads = f"{report.threads} thread{'s' if report.threads != 1 else ''}"
+    left = axes.get_position().x0
+    title = terminal_line(f"{report.dataset}: {name} against latency")
+    figure.text(left, 0.945, title, fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    source, colour = f"{report.strategy}, {threads} of {report.processor}", "#57606a"
+    if report.data_source == "sample":
+        source, colour = f"{source}; generated sample, says nothing about the real data", WARNING
+    figure.text(left, 0.9, terminal_line(source)[:150], fontsize=8.5, color=colour, parse_math=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.tick_params(colors="#57606a", which="both")
+
+
+def _legends(figure: "Figure", axes: "Axes", report: Report, points: Timed, named: Timed) -> None:
+    """Beside the axes: what colours, edges and lines mean, and how large a disc is for how large a file."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    def disc(label: str, area: float, **settings: Any) -> Line2D:
+        shape = {"marker": "o", "linestyle": "none", "markersize": area**0.5, "markeredgewidth": 1.1}
+        return Line2D([], [], label=label, **{**shape, "markeredgecolor": "white", **settings})
+
+    found = [name for name in COLOURS if any(item.precision == name for _, _, item in points)]
+    entries: list[Any] = [disc(name.upper(), 70, color=COLOURS[name]) for name in found]
+    entries.append(disc("kept", 70, color="none", markeredgecolor=INK))
+    if len(named) < len(points):
+        entries.append(disc("other candidates", SMALL_DISC, color=COLOURS["int8"], alpha=0.35, markeredgewidth=0))
+    entries.append(Line2D([], [], color=FAINT, linewidth=1.6, label=f"{STAR} best trade-offs"))
+    entries.append(Line2D([], [], color=COLOURS["fp32"], linewidth=1, dashes=(4, 3), label="FP32's quality"))
+    loss = _allowed_loss(report)
+    if loss:
+        entries.append(Patch(color=ALLOWED, label=f"up to {loss:g} less"))
+    shared = {"frameon": False, "fontsize": 8.5, "alignment": "left", "labelcolor": INK}
+    axes.legend(handles=entries, loc="upper left", bbox_to_anchor=(1.015, 1.01), labelspacing=0.75, **shared)
+    largest = max((item.size for _, _, item in points), default=0)
+    if largest:
+        sizes = [LARGEST_DISC * share for share in (1.0, 0.5, 0.2)]
+        discs = [
+            disc(
+                f"{megabytes_text(report, largest * area / LARGEST_DISC)} MB",
+                area,
+                color="#eaeef2",
+                markeredgecolor=FAINT,
+            )
+            for area in sizes
+        ]
+        figure.legend(
+            handles=discs,
+            loc="lower left",
+            bbox_to_anchor=(axes.get_position().x1 + 0.008, 0.1),
+            labelspacing=1.4,
+            handletextpad=1.1,
+            borderpad=0.8,
+            title="size on disk",
+            title_fontsize=8.5,
+            **shared,
+        )
+
+
+def _name(axes: "Axes", named: Timed, front: Timed, points: Timed, areas: dict[str, float], report: Report) -> None:
+    """Write names where they cover neither each other nor, if it can be helped, a disc; join them to theirs."""
+    from matplotlib.patheffects import withStroke
+
+    figure: Any = axes.figure
+    pixels = DPI / 72
+    place = axes.transData.transform
+    texts = []
+    for x, y, item in named:
+        heavy = "bold" if item.kept or item is report.baseline else "normal"
+        name = f"{item.name} {STAR}" if (x, y, item) in front else item.name
+        style: Any = {"fontsize": 8, "color": INK, "weight": heavy, "va": "bottom", "zorder": 6}
+        texts.append(axes.text(0, 0, terminal_line(name), parse_math=False, **style))
+    renderer = figure.canvas.get_renderer()
+    extents = [text.get_window_extent(renderer) for text in texts]
+    discs = []
+    for x, y, item in points:
+        covered = areas[item.name] if (x, y, item) in named else SMALL_DISC
+        centre = place((x, y))
+        discs.append((float(centre[0]), float(centre[1]), pixels * covered**0.5 / 2 + 1.5))
+    own = [discs[points.index(point)] for point in named]
+    frame = axes.get_window_extent(renderer)
+    area = (frame.x0 + 5, frame.y0 + 4, frame.x1 - 3, frame.y1 - 3)
+    boxes = place_labels(own, [(box.width, box.height) for box in extents], area, discs)
+    back = axes.transData.inverted().transform
+    for text, box, (x, y, radius) in zip(texts, boxes, own, strict=True):
+        left, bottom = back(box[:2])
+        text.set_position((float(left), float(bottom)))
+        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+        near = np.clip((x, y), box[:2], box[2:])
+        distance = float(np.hypot(*(near - (x, y))))
+        if distance > radius + 7:
+            start = np.array((x, y)) + (near - (x, y)) * (radius - 1) / distance
+            axes.plot(*back([start, near]).T, color="#8c959f", linewidth=0.7, zorder=5)
+
+
+def place_labels(
+    anchors: Sequence[tuple[float, float, float]],
+    sizes: Sequence[tuple[float, float]],
+    area: Box,
+    discs: Sequence[tuple[float, float, float]],
+) -> list[Box]:
+    """A box for each label: near its own disc, inside the area, over no other label while there is room.
+
+    `anchors` and `discs`: x, y, radius; `sizes`: width, height; all in pixels. Boxes come in the anchors'
+    order; the labels in the thickest crowd choose first.
+    """
+    centres = np.array([anchor[:2] for anchor in anchors], dtype=np.float64).reshape(-1, 2)
+    gaps = np.abs(centres[:, None] - centres[None]) / (120.0, 16.0)
+    crowd = (gaps.max(axis=2) < 2).sum(axis=1)
+    taken: dict[int, Box] = {}
+    for index in np.argsort(-crowd, kind="stable").tolist():
+        taken[index] = _best_box(anchors[index], sizes[index], area, discs, list(taken.values()))
+    return [taken[index] for index in range(len(anchors))]
+
+
+def _best_box(
+    anchor: tuple[float, float, float],
+    size: tuple[float, float],
+    area: Box,
+    discs: Sequence[tuple[float, float, float]],
+    taken: Sequence[Box],
+) -> Box:
+    """The box at the least cost: pixels from the disc, more for covering discs, most for covering labels."""
+    (x, y, radius), (width, height) = anchor, size
+    beside = [(x + radius + 3, y - height / 2), (x - radius - 3 - width, y - height / 2)]
+    beside += [(x - width / 2, y + radius + 2), (x - width / 2, y - radius - 2 - height)]
+    right, top = max(area[2] - width, area[0]), max(area[3] - height, area[1])
+    grid = np.stack(np.meshgrid(np.arange(area[0], right + 1, 7.0), np.arange(area[1], top + 1, 4.0)), axis=-1)
+    corners = np.concatenate([np.array(beside), grid.reshape(-1, 2)])
+    corners = np.clip(corners, (area[0], area[1]), (right, top))
+    far = corners + size
+    near = np.clip((x, y), corners, far)
+    cost = np.maximum(np.hypot(*(near - (x, y)).T) - radius, 0.0)
+    for other_x, other_y, other_radius in discs:
+        closest = np.clip((other_x, other_y), corners, far)
+        depth = other_radius - np.hypot(*(closest - (other_x, other_y)).T)
+        cost += np.where(depth > 0, 40 + 6 * depth, 0.0)
+    for box in taken:
+        wide = np.minimum(far[:, 0], box[2] + 3) - np.maximum(corners[:, 0], box[0] - 3)
+        high = np.minimum(far[:, 1], box[3] + 1) - np.maximum(corners[:, 1], box[1] - 1)
+        cost += np.where((wide > 0) & (high > 0), 1e5 + wide * high, 0.0)
+    best = int(cost.argmin())
+    left, bottom = corners[best].tolist()
+    return left, bottom, left + width, bottom + height

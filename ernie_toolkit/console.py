@@ -1,0 +1,231 @@
+"""How every script meets a user: arguments without guessing, errors in one line, exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.files import is_no_room, no_room
+from ernie_toolkit.formats.escapes import terminal_line
+
+# What requirements.txt installs and the code of a deployment does without, by the names that Python imports.
+TRAINING_PACKAGES = (
+    "paddle",
+    "paddlenlp",
+    "paddle2onnx",
+    "paddleslim",
+    "onnx",
+    "onnx_graphsurgeon",
+    "yaml",
+    "matplotlib",
+    "sklearn",
+    "tqdm",
+    "safetensors",
+    "visualdl",
+    "cleanlab",
+    "pypinyin",
+    "nlpcda",
+    "jieba",
+)
+INSTALL = "pip install -r requirements.txt -c constraints.txt (or make venv)"
+# What computes where nothing is trained; requirements.txt has it too.
+RUNTIME = "onnxruntime"
+INSTALL_RUNTIME = "pip install -r deploy/predictor/requirements_cpu.txt -c deploy/predictor/constraints.txt"
+
+LONGEST_ERROR = 1000
+
+
+def _install_command(package: str | None) -> str | None:
+    """What installs a package that one of the scripts needs; None for any other."""
+    if package in TRAINING_PACKAGES:
+        return INSTALL
+    return INSTALL_RUNTIME if package == RUNTIME else None
+
+
+class _Outlet(io.FileIO):
+    """A standard stream that never fails: where it cannot take more, the rest is dropped and the work goes on.
+
+    `failure`: why it took no more; None for a reader that went away (`| head`), who wants no more.
+    """
+
+    failure: str | None = None
+
+    def write(self, data: Any) -> int:
+        """Write some bytes; gives their number."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.failure = None if isinstance(error, BrokenPipeError) else str(error.strerror)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return len(data)
+
+
+def _open_closed_streams() -> None:
+    """Give standard streams that were closed (`>&-`) to the null device.
+
+    Else the next file that is opened gets their number, and what libraries print would be written into it.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is not None or getattr(sys, f"__{name}__") is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open as long as the process
+
+
+def prepare_console() -> None:
+    """Let no script die of printing: what the console cannot show is written as an escape, what it cannot take is lost.
+
+    The encoding stays that of the console. A closed pipe or a closed stream is no error; of a full disk
+    `exit_on_toolkit_error` tells at the end. Streams that are not the process's own (a notebook's, a test's) are left
+    as they are. To be called before anything is printed; `OneLineParser` does.
+    """
+    _open_closed_streams()
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if type(stream) is not io.TextIOWrapper or stream is not getattr(sys, f"__{name}__"):
+            continue
+        stream.reconfigure(errors="backslashreplace")
+        raw = getattr(stream.buffer, "raw", stream.buffer)
+        if type(raw) is not io.FileIO:
+            continue
+        stream.flush()
+        outlet = _Outlet(raw.fileno(), "wb", closefd=False)
+        buffer = outlet if stream.write_through else io.BufferedWriter(outlet)
+        prepared = io.TextIOWrapper(
+            cast(io.BufferedWriter, buffer),
+            stream.encoding,
+            "backslashreplace",
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,
+        )
+        setattr(sys, name, prepared)
+
+
+def _lost_output() -> str | None:
+    """Why part of standard output is not where it was sent to; None where all of it is."""
+    sys.stdout.flush()
+    outlet = getattr(sys.stdout, "buffer", None)
+    return getattr(getattr(outlet, "raw", outlet), "failure", None)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser that takes no abbreviations, and whose errors are one line on standard error.
+
+    Every script begins with one: parsing prepares the console, for the help and for all that is printed later.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Prepare the console, then parse (see `prepare_console`); `parse_args` comes through here too."""
+        prepare_console()
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error without the usage text, and end with exit code 2.
+
+        A value out of its range is told as `check_number` tells it; of a value without an end, the beginning is shown.
+        """
+        message = re.sub(r"^argument (--\w+): it is ", r"\1 is ", message)
+        message = message if len(message) <= LONGEST_ERROR else f"{message[:LONGEST_ERROR]}..."
+        sys.stderr.write(terminal_line(f"{self.prog}: error: {message} (see --help)") + "\n")
+        raise SystemExit(2)
+
+
+def hide_packages_notices() -> None:
+    """Hide two notices that importing PaddlePaddle prints and a user can do nothing about."""
+    warnings.filterwarnings("ignore", message="No ccache found")
+    warnings.filterwarnings("ignore", message="Setuptools is replacing distutils")
+
+
+def _joined(message: str) -> str:
+    """A message whose parts come on several lines, as those of other packages do, on one."""
+    return " ".join(part for part in re.split("[ \t\r\n]+", message) if part)
+
+
+@contextmanager
+def exit_on_toolkit_error(prog: str) -> Iterator[None]:
+    """Turn an error that the user can mend into one line on standard error and exit code 2.
+
+    So is a full disk, a package that a script needs, where it is not installed, and, when all is done, standard output
+    that could not be written.
+    """
+    hide_packages_notices()
+    try:
+        yield
+        lost = _lost_output()
+        if lost:
+            raise ToolkitError(f"standard output could not be written ({lost}): what was printed there is not complete")
+    except (ToolkitError, OSError) as error:
+        if isinstance(error, OSError):
+            if not is_no_room(error):
+                raise
+            error = no_room(error.filename, error)
+        sys.stderr.write(terminal_line(f"{prog}: error: {_joined(str(error))}") + "\n")
+        raise SystemExit(2) from None
+    except ModuleNotFoundError as error:
+        command = _install_command(error.name)
+        if command is None:
+            raise
+        sys.stderr.write(f"{prog}: error: {error.name} is not installed, which this needs: {command}\n")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{prog}: interrupted\n")
+        raise SystemExit(130) from None
+
+
+def is_main_process() -> bool:
+    """Whether this process writes files and prints: the first one of a distributed launch, or the only one."""
+    return os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
+
+
+def say(message: str) -> None:
+    """Print a line from the main process (see `terminal_line`)."""
+    if is_main_process():
+        print(terminal_line(message), flush=True)
+
+
+def print_line(line: str) -> None:
+    """Print a line of an answer from any process (see `terminal_line`)."""
+    print(terminal_line(line))
+
+
+def warn(message: str) -> None:
+    """Print a warning line to standard error from the main process."""
+    if is_main_process():
+        print(terminal_line(f"warning: {message}"), file=sys.stderr, flush=True)
+
+
+def notice(message: str) -> None:
+    """Print a line to standard error, from the main process, about what is as the user may not expect it."""
+    if is_main_process():
+        print(terminal_line(f"notice: {message}"), file=sys.stderr, flush=True)
+
+
+def print_settings(settings: dict[str, Any]) -> None:
+    """Print resolved settings as one block of aligned lines."""
+    width = max(len(key) for key in settings)
+    say("settings:")
+    for key, value in settings.items():
+        say(f"  {key:<{width}}  {json.dumps(value, ensure_ascii=False)}")

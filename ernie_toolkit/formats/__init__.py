@@ -1,0 +1,1 @@
+"""File formats and values from outside, read without trusting them."""

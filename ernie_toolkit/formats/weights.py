@@ -1,0 +1,196 @@
+"""The two files that hold a model's weights: `model_state.pdparams` for PaddleNLP, `model_state.safetensors` for here.
+
+A `.pdparams` is a pickle, which Python would run; the other file cannot hold code. Both hold the same arrays: what
+safetensors was written with is in its metadata, so that a `.pdparams` that somebody has replaced is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ernie_toolkit.errors import ModelError
+from ernie_toolkit.files import sha256_of
+from ernie_toolkit.files.checksums import remembered_sha256
+from ernie_toolkit.files.parsing import JsonError, decode_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+WEIGHTS_FILE, SAFETENSORS_FILE = "model_state.pdparams", "model_state.safetensors"
+SAFETENSORS_SUFFIX = ".safetensors"
+# Keys in the metadata of a safetensors file.
+_WRITTEN_WITH, _TENSORS = "pdparams_sha256", "tensors_sha256"
+_MAX_HEADER = 100_000_000  # as in the safetensors library
+# Says which entries of a .pdparams are pieces of which array.
+_PIECES = "UnpackBigParamInfor@@"
+
+
+@dataclass(frozen=True)
+class ModelWeights:
+    """The weights of a model directory: arrays by name, the file that they are of, a line for the user or nothing."""
+
+    state: dict[str, np.ndarray]
+    path: Path
+    notice: str = ""
+
+
+def weights_file(directory: Path) -> Path | None:
+    """The weights file of a model directory: the `.pdparams`, where there is none the safetensors file, or None."""
+    paths = (directory / name for name in (WEIGHTS_FILE, SAFETENSORS_FILE))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def weights_sha256(path: Path) -> str:
+    """The checksum that a model's weights go by: that of its `.pdparams`; empty where it has no weights.
+
+    Where only the safetensors file beside `path` is there, the checksum of the `.pdparams` that it was written with,
+    and its own where it was written with none.
+    """
+    if path.is_file():
+        return remembered_sha256(path)
+    other = path.with_suffix(SAFETENSORS_SUFFIX)
+    if not other.is_file():
+        return ""
+    return _metadata(other).get(_WRITTEN_WITH) or sha256_of(other)
+
+
+def read_model_weights(directory: Path) -> ModelWeights:
+    """The weights of a model directory, from safetensors where they are those of the `.pdparams` beside it.
+
+    Raises ModelError that names the file and what is wrong with it.
+    """
+    paddle, safe = directory / WEIGHTS_FILE, directory / SAFETENSORS_FILE
+    if not safe.is_file():
+        return ModelWeights(read_weights_file(paddle), paddle)
+    if paddle.is_file() and _metadata(safe).get(_WRITTEN_WITH) != remembered_sha256(paddle):
+        notice = f"{paddle} is not the file that {SAFETENSORS_FILE} beside it was written with: {WEIGHTS_FILE} is read"
+        return ModelWeights(read_weights_file(paddle), paddle, notice)
+    return ModelWeights(read_weights_file(safe), safe)
+
+
+def read_weights_file(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a `.pdparams` or a `.safetensors` file by name. Raises ModelError; nothing in the file is run."""
+    if path.suffix == SAFETENSORS_SUFFIX:
+        return _read_safetensors(path)
+    from ernie_toolkit.formats.safe_pickle import load_pickle
+
+    return _weights_of(load_pickle(path), path)
+
+
+def as_float32(value: np.ndarray, name: str, path: Path) -> np.ndarray:
+    """A weight in the precision that models are computed in; ModelError where it is no floating-point number.
+
+    uint16 stands for bfloat16, which NumPy does not have: Paddle writes it so.
+    """
+    import numpy as np
+
+    if value.dtype == np.uint16:
+        return (value.astype(np.uint32) << 16).view(np.float32).reshape(value.shape)
+    if value.dtype.kind != "f":
+        raise ModelError(f"{path}: weight '{name}' is of type {value.dtype}: save it as float32")
+    return value.astype(np.float32, copy=False)
+
+
+def write_safetensors(source: Path) -> Path:
+    """Write the arrays of a `.pdparams` file to a safetensors file beside it; gives its path."""
+    from safetensors.numpy import save_file
+
+    state = read_weights_file(source)
+    target = source.with_suffix(SAFETENSORS_SUFFIX)
+    about = {"format": "np", _WRITTEN_WITH: sha256_of(source), _TENSORS: _checksum(state)}
+    save_file(state, str(target), metadata=about)
+    return target
+
+
+def join_pieces(state: dict[Any, Any]) -> dict[Any, Any]:
+    """A state with its arrays whole: over 4 GB, protocols 2 and 3 write them in pieces."""
+    import numpy as np
+
+    pieces = state.pop(_PIECES, None)
+    if pieces is None:
+        return state
+    for name, place in pieces.items():
+        state[name] = np.concatenate([state.pop(piece) for piece in place["slices"]]).reshape(place["OriginShape"])
+    return state
+
+
+def _weights_of(value: Any, path: Path) -> dict[str, np.ndarray]:
+    """The arrays by name in what a `.pdparams` holds."""
+    import numpy as np
+
+    from ernie_toolkit.formats.pickled_arrays import MALFORMED
+
+    if not isinstance(value, dict):
+        raise ModelError(f"{path}: no weights by name in it, but a {type(value).__name__}: give a model's weights")
+    try:
+        whole = join_pieces(dict(value))
+    except (*MALFORMED, AttributeError) as error:
+        raise ModelError(f"{path}: its pieces of arrays do not fit ({error!r:.100}): copy it again") from None
+    # A tensor of Paddle is a tuple of its name and its array.
+    named = {name: item[1] if isinstance(item, tuple) and len(item) == 2 else item for name, item in whole.items()}
+    state = {name: item for name, item in named.items() if isinstance(item, np.ndarray) and isinstance(name, str)}
+    if not state:
+        raise ModelError(f"{path}: no array in it: give a model's weights")
+    return state
+
+
+def _checksum(state: dict[str, np.ndarray]) -> str:
+    """SHA-256 of arrays and their names, in the order of the names."""
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        array = np.ascontiguousarray(state[name])
+        digest.update(json.dumps([name, array.dtype.str, list(state[name].shape)]).encode())
+        digest.update(array.data if array.size else b"")
+    return digest.hexdigest()
+
+
+def _broken(path: Path, reason: object) -> ModelError:
+    text = " ".join(str(reason).split())
+    return ModelError(
+        f"{path}: not a safetensors file that can be read ({text:.160}): copy it again, or delete it where "
+        f"{WEIGHTS_FILE} is there"
+    )
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file; needs nothing but the standard library."""
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if not 2 <= length <= min(_MAX_HEADER, path.stat().st_size - 8):
+                raise _broken(path, "its header is longer than the file")
+            header = decode_json(stream.read(length))
+    except OSError as error:
+        raise _broken(path, error.strerror or error) from None
+    except JsonError as error:
+        raise _broken(path, f"its header is no JSON: {error}") from None
+    found = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(found, dict):
+        raise _broken(path, "its header is no JSON object")
+    return {str(key): str(value) for key, value in found.items()}
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    expected = _metadata(path).get(_TENSORS)
+    try:
+        state: dict[str, np.ndarray] = load_file(str(path))
+    except OSError as error:
+        raise _broken(path, error.strerror or error) from None
+    except SafetensorError as error:
+        raise _broken(path, error) from None
+    except (TypeError, AttributeError) as error:  # of a type that NumPy does not have
+        raise ModelError(f"{path}: {error}: save its tensors as float32") from None
+    if expected is not None and expected != _checksum(state):
+        raise _broken(path, "its tensors are not those that were written: sha256 differs")
+    if not state:
+        raise ModelError(f"{path}: no array in it: give a model's weights")
+    return state

@@ -1,0 +1,1 @@
+"""Runtimes: sessions of ONNX Runtime, their precisions, and how a GPU is used."""

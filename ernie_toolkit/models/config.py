@@ -1,0 +1,159 @@
+"""`config.json` of a model: its values checked before PaddleNLP reads them and a model is built of them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.errors import ModelError
+from ernie_toolkit.files.parsing import read_json_object
+from ernie_toolkit.formats.ranges import SHARE, Range, check_number
+
+CONFIG_FILE = "config.json"
+REMEDY = "write or copy it again"
+# The class of PaddleNLP for each task; `config.json` names it under "architectures".
+ARCHITECTURES = {
+    "seq_cls": "ErnieForSequenceClassification",
+    "token_cls": "ErnieForTokenClassification",
+    "qa": "ErnieForQuestionAnswering",
+    "multi_label": "ErnieForSequenceClassification",
+}
+# As in transformers' configurations: tells a head for sets of labels from one for a single label.
+MULTI_LABEL = "multi_label_classification"
+# PaddleNLP fills in the first one itself, but only in a training step.
+PROBLEM_TYPES = {"seq_cls": "single_label_classification", "multi_label": MULTI_LABEL}
+SIZE, LAYERS = Range(1, 10**8), Range(1, 1000)
+# Whole numbers that a configuration may have; a model's own defaults stand for those that are missing.
+COUNTS = {
+    "vocab_size": SIZE,
+    "hidden_size": SIZE,
+    "intermediate_size": SIZE,
+    "max_position_embeddings": SIZE,
+    "type_vocab_size": SIZE,
+    "task_type_vocab_size": SIZE,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": LAYERS,
+    "pruned_num_attention_heads": LAYERS,
+    "pruned_intermediate_size": SIZE,
+    "num_labels": SIZE,
+    "num_choices": SIZE,
+    "pad_token_id": Range(0, 10**8),
+    "task_id": Range(0, 10**8),
+}
+FRACTIONS = {
+    "hidden_dropout_prob": SHARE,
+    "attention_probs_dropout_prob": SHARE,
+    "classifier_dropout": SHARE,
+    "initializer_range": Range(0, 100),
+    "layer_norm_eps": Range(0, 1),
+    "layer_norm_epsilon": Range(0, 1),
+}
+# What PaddleNLP's ErnieConfig has where a file says nothing.
+DEFAULT_SIZES = {
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 16,
+}
+TEXTS = ("model_type", "hidden_act", "pool_act", "problem_type", "dtype")
+SWITCHES = ("use_task_id", "fuse", "enable_recompute", "use_cache")
+# What stands for "not said" where a value is null.
+MAY_BE_NULL = ("pruned_num_attention_heads", "pruned_intermediate_size", "classifier_dropout", "num_labels")
+# How many times the size of its weights file a model may take in float32: the file may hold them in fewer bits, or be
+# of another model's sizes, which is told weight by weight later. Layers that were pruned are smaller than the model's.
+ROOM, ROOM_OF_PRUNED = 8, 256
+
+
+def read_model_config(path: Path) -> dict[str, Any]:
+    """The values of a `config.json`, each of its kind; ModelError, which names file and key, on any other.
+
+    Keys that this toolkit does not know are left as they are.
+    """
+    config = read_json_object(path, ModelError, REMEDY)
+
+    def wrong(key: str, what: str) -> ModelError:
+        return ModelError(f"{path}: {key} {what}: {REMEDY}")
+
+    for key in (key for key in (*COUNTS, *FRACTIONS) if key in config):
+        if config[key] is not None or key not in MAY_BE_NULL:
+            kind, allowed = (int, COUNTS[key]) if key in COUNTS else (float, FRACTIONS[key])
+            check_number(config[key], kind, allowed, f"{path}: {key}", ModelError, REMEDY)
+    for key in (*TEXTS, *SWITCHES):
+        value = config.get(key)
+        if value is not None and type(value) is not (str if key in TEXTS else bool):
+            raise wrong(key, f"is {value!r:.40}: it must be {'a text' if key in TEXTS else 'true or false'}")
+    names = config.get("architectures")
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise wrong("architectures", f"is {names!r:.40}: it must be a list of texts")
+    _check_labels(config, wrong)
+    heads, hidden = (config.get(key, DEFAULT_SIZES[key]) for key in ("num_attention_heads", "hidden_size"))
+    if hidden % heads:
+        raise wrong("hidden_size", f"is {hidden}: it must be a multiple of num_attention_heads, {heads}")
+    return config
+
+
+def _check_labels(config: Mapping[str, Any], wrong: Any) -> None:
+    """ModelError where the labels are not numbered from 0 on, or thresholds are not one for each of them."""
+    labels = config.get("id2label")
+    if labels is not None:
+        if not isinstance(labels, dict) or not all(isinstance(label, str) for label in labels.values()):
+            raise wrong("id2label", f"is {labels!r:.40}: it must be an object of numbers to texts")
+        if sorted(labels) != sorted(map(str, range(len(labels)))):
+            raise wrong("id2label", "does not number the labels from 0 on")
+    known = config.get("label2id")
+    if known is not None and not (isinstance(known, dict) and all(type(place) is int for place in known.values())):
+        raise wrong("label2id", f"is {known!r:.40}: it must be an object of texts to numbers")
+    thresholds = config.get("thresholds")
+    if thresholds is None:
+        return
+    if not isinstance(thresholds, list):
+        raise wrong("thresholds", f"is {thresholds!r:.40}: it must be a list of numbers")
+    for value in thresholds:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value not in SHARE:
+            raise wrong("thresholds", f"has {value!r:.40}: each must be a number from 0 to 1")
+    if thresholds and labels is not None and len(thresholds) != len(labels):
+        raise wrong("thresholds", f"has {len(thresholds)} values for {len(labels)} labels")
+
+
+def check_weights_size(config: Mapping[str, Any], weights: Path) -> None:
+    """ModelError where a weights file is too small to hold the model that a configuration describes.
+
+    Without this a configuration of huge, valid sizes would take the machine's memory before a weight is missed.
+    `config`: as `read_model_config` gives it; for sizes that it leaves out PaddleNLP has its own.
+    """
+    config = {**DEFAULT_SIZES, **config}
+    hidden, layers = config["hidden_size"], config["num_hidden_layers"]
+    tables = sum(config.get(key) or 0 for key in ("vocab_size", "max_position_embeddings", "type_vocab_size"))
+    count = hidden * (tables + layers * (4 * hidden + 2 * config["intermediate_size"]))
+    size = weights.stat().st_size
+    pruned = config.get("pruned_num_attention_heads") or config.get("pruned_intermediate_size")
+    if 4 * count > size * (ROOM_OF_PRUNED if pruned else ROOM):
+        raise ModelError(
+            f"{weights}: {size:,} bytes cannot hold the {count:,} weights of the model that config.json describes "
+            f"(hidden_size {hidden}, num_hidden_layers {layers}, vocab_size {config.get('vocab_size')}): it is not a "
+            "Paddle weights file, or the two belong to different models: copy both again"
+        )
+
+
+def model_task(directory: Path) -> str | None:
+    """The task that the head of a model directory was made for; None where it names no such head."""
+    config = read_model_config(directory / CONFIG_FILE)
+    named = config.get("architectures") or []
+    if config.get("problem_type") == MULTI_LABEL and ARCHITECTURES["multi_label"] in named:
+        return "multi_label"
+    return next((task for task, architecture in ARCHITECTURES.items() if architecture in named), None)
+
+
+def model_labels(directory: Path) -> tuple[str, ...] | None:
+    """The labels that a trained model's `config.json` records, in the order of its logits; None where it has none."""
+    recorded = read_model_config(directory / CONFIG_FILE).get("id2label")
+    if not recorded:
+        return None
+    return tuple(str(recorded[key]) for key in sorted(recorded, key=int))
+
+
+def model_thresholds(directory: Path) -> tuple[float, ...]:
+    """The thresholds that a multi-label model's `config.json` records, in the order of its logits; else none."""
+    return tuple(float(value) for value in read_model_config(directory / CONFIG_FILE).get("thresholds") or ())

@@ -1,0 +1,170 @@
+"""A trained head's outputs, found again by the names of their labels.
+
+A head has an output for each label, in the order of the data that it was trained on. Other data may list the same
+labels in another order, or some others: outputs go by name, never by place.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.data import DataSet
+from ernie_toolkit.data.label_spelling import label_key, visible
+
+WEIGHT, BIAS = "classifier.weight", "classifier.bias"
+# What PaddleNLP and transformers call labels that nobody has named.
+_UNNAMED = re.compile(r"LABEL_\d+")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class HeadMap:
+    """Where each wanted label's output lies in a trained head.
+
+    `labels`: the wanted ones, in their order. `outputs`: for each of them the place of its output in the trained head,
+    None for a new label. `dropped`: labels of the trained head that nobody wants.
+    """
+
+    labels: tuple[str, ...]
+    outputs: tuple["int | None", ...]
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Wanted labels that the trained head has."""
+        return tuple(label for label, place in strict_zip(self.labels, self.outputs) if place is not None)
+
+    @property
+    def new(self) -> tuple[str, ...]:
+        """Wanted labels that the trained head does not have."""
+        return tuple(label for label, place in strict_zip(self.labels, self.outputs) if place is None)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the trained head is the wanted one as it is."""
+        return self.outputs == tuple(range(len(self.labels))) and not self.dropped
+
+    def arranged(self, trained: np.ndarray, initial: np.ndarray) -> np.ndarray:
+        """A head's weight or bias with the wanted outputs.
+
+        `trained`: of shape (..., labels before). `initial`: of shape (..., labels), the values of new labels.
+        """
+        result = initial.copy()
+        for place, output in enumerate(self.outputs):
+            if output is not None:
+                result[..., place] = trained[..., output]
+        return result
+
+    def message(self, source: str) -> str:
+        """What was done with the head of `source`, in one line; empty where it is taken as it is."""
+        if self.unchanged:
+            return ""
+        if not self.kept:
+            return (
+                f"{source}: its head was trained for other labels ({shown(self.dropped)}), none of these "
+                f"({shown(self.new)}): the head starts anew"
+            )
+        if not self.new and not self.dropped:
+            return f"{source}: its labels stand in another order here: the head's outputs are put in this one"
+        parts = [
+            f"{source}: {len(self.kept)} of {len(self.labels)} labels keep what its head learned ({shown(self.kept)})"
+        ]
+        if self.new:
+            parts.append(f"{len(self.new)} start anew ({shown(self.new)})")
+        if self.dropped:
+            parts.append(f"{len(self.dropped)} of its own are dropped ({shown(self.dropped)})")
+        return "; ".join(parts)
+
+
+def shown(labels: Sequence[str]) -> str:
+    """The first of some labels, for a message; what cannot be seen in them as escapes."""
+    return visible(", ".join(labels[:_SHOWN])) + (f", ... {len(labels)} in all" if len(labels) > _SHOWN else "")
+
+
+def map_head(trained: Sequence[str], labels: Sequence[str]) -> HeadMap:
+    """Find each of `labels` among those that a head was trained for; else one that differs in width or blanks only."""
+    places = {label: place for place, label in enumerate(trained)}
+    wanted = set(labels)
+    alike: dict[str, list[int]] = {}
+    for label, place in places.items():
+        if label not in wanted:
+            alike.setdefault(label_key(label), []).append(place)
+    outputs: list[int | None] = []
+    for label in labels:
+        others = alike.get(label_key(label), [])
+        outputs.append(places[label] if label in places else others.pop() if len(others) == 1 else None)
+    used = set(outputs)
+    return HeadMap(
+        tuple(labels), tuple(outputs), tuple(label for place, label in enumerate(trained) if place not in used)
+    )
+
+
+def are_named(labels: "Sequence[str] | None") -> bool:
+    """Whether a model's recorded labels are names, and not "LABEL_0" and so on."""
+    return bool(labels) and not all(_UNNAMED.fullmatch(label) for label in labels or ())
+
+
+def same_labels(trained: Sequence[str], labels: Sequence[str]) -> bool:
+    """Whether two lists hold the same labels, in whatever order."""
+    return len(trained) == len(labels) and set(trained) == set(labels)
+
+
+def difference(trained: Sequence[str], labels: Sequence[str]) -> str:
+    """How two lists of labels differ, for a message about a model that was trained for `trained`."""
+    if same_labels(trained, labels):
+        return "the same labels in another order"
+    missing = [label for label in trained if label not in set(labels)]
+    extra = [label for label in labels if label not in set(trained)]
+    parts = [f"{len(trained)} labels"]
+    if extra:
+        parts.append(f"without {shown(extra)}")
+    if missing:
+        parts.append(f"with {shown(missing)}")
+    return ", ".join(parts)
+
+
+def arrange_head(
+    state: Mapping[str, np.ndarray],
+    initial: Mapping[str, np.ndarray],
+    trained: "Sequence[str] | None",
+    labels: Sequence[str],
+    source: str,
+) -> "tuple[dict[str, np.ndarray], HeadMap | None, str]":
+    """Weights with the head's outputs in the order of `labels`; how they were found, and a line to tell the user.
+
+    `state`: the weights of a trained model by name. `initial`: weight and bias of the new model's head. `trained`: the
+    labels that `state` was trained for, None where nothing tells them. Heads without names keep their outputs' order
+    where there are as many as labels, which is said. A head that cannot be used is taken out of the weights.
+    """
+    found = dict(state)
+    heads = [name for name in (WEIGHT, BIAS) if name in found]
+    if not heads:
+        return found, None, ""
+    outputs = found[heads[-1]].shape[-1]
+    if trained is None or not are_named(trained) or len(trained) != outputs:
+        unnamed = f"{source}: nothing names its head's {outputs} outputs"
+        if outputs == len(labels):
+            return found, None, f"{unnamed}: they are taken in the order of the labels here"
+        for name in heads:
+            del found[name]
+        return found, None, f"{unnamed}, and here are {len(labels)} labels: the head starts anew"
+    plan = map_head(trained, labels)
+    for name in heads:
+        if plan.kept and found[name].shape[:-1] == initial[name].shape[:-1]:
+            found[name] = plan.arranged(found[name], initial[name])
+        else:
+            del found[name]
+    return found, plan, plan.message(source)
+
+
+def with_model_labels(data: DataSet, recorded: Sequence[str] | None) -> DataSet:
+    """A data set with its labels in a trained model's order, where both have the same ones; else as it is."""
+    spec = data.spec
+    if recorded is None or tuple(recorded) == spec.labels or not same_labels(recorded, spec.labels):
+        return data
+    names = spec.label_names and tuple(spec.label_names[spec.label_ids[label]] for label in recorded)
+    return dataclasses.replace(data, spec=dataclasses.replace(spec, labels=tuple(recorded), label_names=names))

@@ -1,0 +1,384 @@
+"""Load and save ERNIE encoders with a task head.
+
+Paddle is imported inside the functions: the module itself loads at once.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ernie_toolkit.console import notice
+from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.files import scratch_directory, write_json, write_text
+from ernie_toolkit.files.parsing import shown_path
+from ernie_toolkit.files.paths import path_problem
+from ernie_toolkit.files.transactions import Transaction, finish_transaction, transaction
+from ernie_toolkit.formats.weights import (
+    SAFETENSORS_FILE,
+    WEIGHTS_FILE,
+    as_float32,
+    read_model_weights,
+    read_weights_file,
+    weights_file,
+    write_safetensors,
+)
+from ernie_toolkit.models.config import (
+    ARCHITECTURES,
+    CONFIG_FILE,
+    PROBLEM_TYPES,
+    check_weights_size,
+    model_labels,
+    model_task,
+    read_model_config,
+)
+from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
+from ernie_toolkit.text.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
+from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
+
+if TYPE_CHECKING:
+    from paddlenlp.transformers import PretrainedConfig, PretrainedModel
+
+DEFAULT_MODEL = "ernie-3.0-medium-zh"
+SAMPLE_MODEL = "ernie-sample-nano"
+SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+# A small encoder, to be trained from scratch on the embedded sample.
+SAMPLE_SHAPE: dict[str, Any] = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "max_position_embeddings": 512,
+    # With ERNIE's own 0.02 so narrow a model stays at chance on the pair tasks.
+    "initializer_range": 0.05,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+_HEADS = ("classifier.", "cls.", "qa_outputs.")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens of a model in the order of their ids, and whether texts are lower-cased first."""
+
+    tokens: tuple[str, ...]
+    do_lower_case: bool = True
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A Paddle model with its vocabulary and the name or path it came from.
+
+    `fresh`: weights that were initialised because the source has none (a new task head, say). `new_labels`: labels
+    whose outputs start anew in a head that has others from the source. `notices`: lines about the head for the caller
+    to print.
+    """
+
+    model: "PretrainedModel"
+    vocabulary: Vocabulary
+    source: str
+    fresh: tuple[str, ...]
+    new_labels: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+def is_local(name_or_path: str) -> bool:
+    """Whether a model argument means a directory here, and not a published name."""
+    path = Path(name_or_path)
+    if path_problem(name_or_path):
+        return True  # no name is published that no file can have
+    return path.is_dir() or path.is_absolute() or len(path.parts) > 1 or name_or_path.startswith(".")
+
+
+def check_model_directory(directory: Path) -> None:
+    """Check, without Paddle, that a directory holds every file of a trained model; ModelError names the first gap."""
+    if problem := path_problem(str(directory)):
+        raise ModelError(f"{shown_path(directory)}: {problem}: give a trained model, or a published name")
+    if not directory.is_dir():
+        raise ModelError(f"{directory}: no such model directory: give a trained model, or a published name")
+    finish_transaction(directory)
+    weights = weights_file(directory) or directory / WEIGHTS_FILE
+    for path in (directory / CONFIG_FILE, weights, directory / VOCAB_FILE):
+        if not path.is_file():
+            wanted = f"{CONFIG_FILE}, {SAFETENSORS_FILE} or {WEIGHTS_FILE}, and {VOCAB_FILE}"
+            raise ModelError(f"{path}: not found: a model directory holds {wanted}")
+    config = read_model_config(directory / CONFIG_FILE)
+    kind = config.get("model_type", "ernie")
+    if kind != "ernie":
+        raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind:.40}': this toolkit loads ERNIE models")
+    check_weights_size(config, weights)
+
+
+def read_vocabulary(directory: Path) -> Vocabulary:
+    """The vocabulary of a model directory: `vocab.txt`, and `do_lower_case` of `tokenizer_config.json`."""
+    do_lower_case = read_do_lower_case(directory / TOKENIZER_CONFIG_FILE)
+    return Vocabulary(tuple(read_vocab(directory / VOCAB_FILE)), do_lower_case)
+
+
+def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
+    """Write the tokenizer's files as PaddleNLP's AutoTokenizer reads them."""
+    write_text(directory / VOCAB_FILE, "".join(token + "\n" for token in vocabulary.tokens))
+    names = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS}
+    write_json(
+        directory / TOKENIZER_CONFIG_FILE,
+        {"do_lower_case": vocabulary.do_lower_case, **names, "tokenizer_class": "ErnieTokenizer"},
+    )
+    write_json(directory / SPECIAL_TOKENS_FILE, names)
+
+
+@contextlib.contextmanager
+def quiet_paddlenlp() -> Any:
+    """Silence PaddleNLP's informational log lines within a block; warnings and errors stay."""
+    from paddlenlp.utils.log import logger
+
+    before = logger.logger.level
+    logger.set_level("WARNING")
+    try:
+        yield
+    finally:
+        logger.logger.setLevel(before)
+
+
+def _label_settings(labels: Sequence[str] | None, task: str) -> dict[str, Any]:
+    kind = {"problem_type": PROBLEM_TYPES.get(task)}
+    if labels is None:
+        return kind
+    ids = {label: index for index, label in enumerate(labels)}
+    return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids, **kind}
+
+
+def _dropout_settings(hidden: float | None, attention: float | None) -> dict[str, float]:
+    settings = {"hidden_dropout_prob": hidden, "attention_probs_dropout_prob": attention}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _model_class(task: str) -> "type[PretrainedModel]":
+    import paddlenlp.transformers
+
+    if task not in ARCHITECTURES:
+        raise ConfigError(f"task '{task}' is not known: use one of {', '.join(ARCHITECTURES)}")
+    found: type[PretrainedModel] = getattr(paddlenlp.transformers, ARCHITECTURES[task])
+    return found
+
+
+def build_model(model_class: "type[PretrainedModel]", config: "PretrainedConfig") -> "PretrainedModel":
+    """A model with random weights in the shape of its configuration: layers of a pruned one have its size."""
+    from ernie_toolkit.models.sizes import model_size
+
+    model = model_class(config)
+    if getattr(config, "pruned_num_attention_heads", None):
+        from ernie_toolkit.models.slices import resize
+
+        resize(model, model_size(config))
+    return model
+
+
+def copy_model(model: "PretrainedModel") -> "PretrainedModel":
+    """A second model with the same configuration and weights, in evaluation mode."""
+    import paddle
+
+    other = build_model(type(model), model.config)
+    other.set_state_dict({name: paddle.to_tensor(value.numpy()) for name, value in model.state_dict().items()})
+    other.eval()
+    return other
+
+
+def _config(config_class: "type[PretrainedConfig]", directory: Path) -> "PretrainedConfig":
+    """A model's configuration as PaddleNLP reads it. Raises ModelError."""
+    try:
+        with quiet_paddlenlp():
+            config: PretrainedConfig = config_class.from_pretrained(str(directory))
+    except Exception as error:  # PaddleNLP raises whatever a value leads it to
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{directory / CONFIG_FILE}: PaddleNLP cannot read it ({reason}): copy it again") from error
+    return config
+
+
+def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels: Sequence[str] | None) -> LoadedModel:
+    from paddlenlp.transformers import ErnieConfig
+
+    check_model_directory(directory)
+    vocabulary = read_vocabulary(directory)
+    config = _config(ErnieConfig, directory)
+    for name, value in settings.items():
+        setattr(config, name, value)
+    # The published ERNIE 3.0 models have more rows in their table (40,000) than tokens in their vocabulary.
+    if config.vocab_size < len(vocabulary.tokens):
+        raise ModelError(
+            f"{directory / VOCAB_FILE}: {len(vocabulary.tokens):,} tokens, {CONFIG_FILE} has room for "
+            f"{config.vocab_size:,}: the two files belong to different models"
+        )
+    weights = read_model_weights(directory)
+    if weights.notice:
+        notice(weights.notice)
+    try:
+        model = build_model(_model_class(task), config)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{directory / CONFIG_FILE}: no model can be built of it ({type(error).__name__}: {reason}): copy it again"
+        ) from error
+    loaded = LoadedModel(model, vocabulary, str(directory), ())
+    return _filled(loaded, weights.state, weights.path, task, labels)
+
+
+def _filled(
+    loaded: LoadedModel, state: dict[str, np.ndarray], path: Path, task: str, labels: Sequence[str] | None
+) -> LoadedModel:
+    """The model with the weights of a file, its head's outputs found by the names in the configuration beside it."""
+    model, source, described = loaded.model, str(path.parent), (path.parent / CONFIG_FILE).is_file()
+    head_notice = ""
+    new_labels: tuple[str, ...] = ()
+    other = model_task(path.parent) if described else None
+    if other not in (None, task) and any(key.startswith(_HEADS) for key in state):
+        # Heads of different tasks can have the same names and shapes and mean different things.
+        state = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
+        head_notice = f"{source}: its head was trained for the task '{other}': the head for '{task}' starts anew"
+    elif labels is not None:
+        own = {name: tensor.numpy() for name, tensor in model.state_dict().items() if name in (WEIGHT, BIAS)}
+        trained = model_labels(path.parent) if described else None
+        state, plan, head_notice = arrange_head(state, own, trained, labels, source if described else str(path))
+        if plan is not None:
+            new_labels = plan.new if plan.kept else ()
+            _arrange_thresholds(model.config, plan.outputs)
+    fresh = fill_model(model, state, path)
+    return replace(loaded, fresh=fresh, new_labels=new_labels, notices=(head_notice,) if head_notice else ())
+
+
+def _arrange_thresholds(config: "PretrainedConfig", outputs: Sequence[int | None]) -> None:
+    """Put a multi-label model's thresholds in its labels' new order; none where a label is new."""
+    recorded = getattr(config, "thresholds", None)
+    if recorded:
+        places = [place for place in outputs if place is not None]
+        config.thresholds = [recorded[place] for place in places] if len(places) == len(outputs) else None
+
+
+def fill_model(model: "PretrainedModel", state: dict[str, np.ndarray], path: Path) -> tuple[str, ...]:
+    """Fill a model from a state dict of its own kind, of another number of labels, or of the bare encoder."""
+    prefix = "" if any(key.startswith("ernie.") for key in state) else "ernie."
+    given = {prefix + key if not key.startswith(_HEADS) else key: value for key, value in state.items()}
+    own = model.state_dict()
+    fresh = []
+    for name, tensor in own.items():
+        value = given.get(name)
+        if value is not None and list(value.shape) == list(tensor.shape):
+            tensor.set_value(as_float32(value, name, path))
+        elif name.startswith(_HEADS):
+            fresh.append(name)  # another task's head, or another number of labels: starts anew
+        elif value is None:
+            missing = [key for key in own if key not in given and not key.startswith(_HEADS)]
+            raise ModelError(f"{path}: no weight '{name}' ({len(missing)} missing): the file is of another model")
+        else:
+            raise ModelError(
+                f"{path}: weight '{name}' has shape {list(value.shape)}, {CONFIG_FILE} makes it {list(tensor.shape)}"
+            )
+    return tuple(fresh)
+
+
+def _load_published(name: str, task: str, settings: dict[str, Any]) -> LoadedModel:
+    """A published model by PaddleNLP's own download and cache."""
+    from paddlenlp.transformers import ErnieTokenizer
+
+    from ernie_toolkit.models.paddle_files import safe_paddle_load
+
+    model_class = _model_class(task)
+    try:
+        with quiet_paddlenlp(), safe_paddle_load():
+            # PyTorch's files are pickles that PaddleNLP would run.
+            model = model_class.from_pretrained(name, convert_from_torch=False, **settings)
+            tokenizer = ErnieTokenizer.from_pretrained(name)
+    except ModelError:
+        raise
+    except Exception as error:  # PaddleNLP raises OSError, RuntimeError and others for the one cause
+        reason = " ".join(str(error).split())[:160]
+        raise ModelError(
+            f"model '{name}' can neither be found in PaddleNLP's cache nor downloaded ({reason}): "
+            f"give the path of a model directory, or '{SAMPLE_MODEL}' to train a small one from scratch"
+        ) from None
+    with tempfile.TemporaryDirectory() as directory, quiet_paddlenlp():
+        # The vocabulary file itself, not the tokenizer's own mapping: that holds a token listed twice once.
+        tokenizer.save_pretrained(directory)
+        vocabulary = read_vocabulary(Path(directory))
+    return LoadedModel(model, vocabulary, name, ("classifier.weight", "classifier.bias"))
+
+
+def new_model(vocabulary: Vocabulary, settings: dict[str, Any], task: str = "seq_cls") -> LoadedModel:
+    """An ERNIE model with random weights; `settings` holds ErnieConfig's own names and values."""
+    from paddlenlp.transformers import ErnieConfig
+
+    pad_id = vocabulary.tokens.index("[PAD]")
+    config = ErnieConfig(vocab_size=len(vocabulary.tokens), pad_token_id=pad_id, use_task_id=False, **settings)
+    config.problem_type = PROBLEM_TYPES.get(task)
+    model = _model_class(task)(config)
+    return LoadedModel(model, vocabulary, SAMPLE_MODEL, tuple(model.state_dict()))
+
+
+def load_model(
+    name_or_path: str,
+    labels: Sequence[str] | None = None,
+    hidden_dropout: float | None = None,
+    attention_dropout: float | None = None,
+    task: str = "seq_cls",
+) -> LoadedModel:
+    """An ERNIE model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
+
+    `labels`: the classes in the order of the logits; the model's own where None. A trained head's outputs go to the
+    labels of their names (see `heads`). `task`: one of `ARCHITECTURES`; a head trained for another task is left
+    behind, and a new one is `fresh`. Dropout probabilities
+    replace the configuration's where given. The model is in training mode. Raises ModelError that names the
+    file or weight that is missing or does not fit.
+    """
+    if task == "qa":
+        labels = None  # its two outputs are no labels
+    settings = {**_label_settings(labels, task), **_dropout_settings(hidden_dropout, attention_dropout)}
+    if name_or_path == SAMPLE_MODEL and not is_local(name_or_path):
+        from ernie_toolkit.data.sample import sample_vocab
+
+        if labels is None and task != "qa":
+            raise ConfigError(f"'{SAMPLE_MODEL}' is made new and has no labels of its own: name them")
+        vocabulary = Vocabulary(tuple(sample_vocab()))
+        return new_model(vocabulary, {**SAMPLE_SHAPE, **settings}, task)
+    if is_local(name_or_path):
+        return _load_directory(Path(name_or_path), task, settings, labels)
+    return _load_published(name_or_path, task, settings)
+
+
+def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], task: str) -> LoadedModel:
+    """Fill a model with the weights of a file (.pdparams, .safetensors) of the same shape.
+
+    A head that does not fit stays new.
+
+    `labels` and `task`: those of `loaded`. Which labels the file's head was trained for is read from the
+    configuration beside it. Raises ModelError that names what is missing or does not fit.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such weights file: give a .safetensors or .pdparams file")
+    # What the file has no head for starts at random, not from the head of the model that it is laid over.
+    loaded.model._init_weights(loaded.model.classifier)
+    loaded.model.classifier.bias.set_value(np.zeros(len(labels), dtype=np.float32))
+    return _filled(loaded, read_weights_file(path), path, task, labels)
+
+
+def save_model(model: "PretrainedModel", vocabulary: Vocabulary, directory: Path) -> None:
+    """Write config.json, weights and tokenizer files, together or not at all, so that `from_pretrained` loads them.
+
+    Other files of the directory stay.
+    """
+    with transaction(directory) as files:
+        stage_model(model, vocabulary, files)
+
+
+def stage_model(model: "PretrainedModel", vocabulary: Vocabulary, files: Transaction) -> None:
+    """Let a transaction's directory have a model's files, with whatever else belongs to it (see `save_model`)."""
+    with scratch_directory(files.staging / "model") as staging:
+        with quiet_paddlenlp():
+            model.save_pretrained(str(staging))
+        write_safetensors(staging / WEIGHTS_FILE)
+        write_vocabulary(staging, vocabulary)
+        weights = (WEIGHTS_FILE, SAFETENSORS_FILE)
+        for file in (*weights, CONFIG_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE):
+            (staging / file).replace(files.path(files.directory / file))

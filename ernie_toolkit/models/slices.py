@@ -1,0 +1,95 @@
+"""Heads and feed-forward neurons of a model's layers: put in another order, cut out for real.
+
+Imports Paddle; import it inside a function.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from paddle import nn
+
+from ernie_toolkit.models.sizes import LayerSize
+
+
+def encoder_layers(model: nn.Layer) -> list[Any]:
+    """The encoder layers of an ERNIE model with a task head, from the embeddings up."""
+    return list(model.ernie.encoder.layers)
+
+
+def current_size(model: nn.Layer) -> LayerSize:
+    """The size that the layers of a model have."""
+    layer = encoder_layers(model)[0]
+    return LayerSize(layer.self_attn.num_heads, layer.linear1.weight.shape[1])
+
+
+def head_columns(heads: np.ndarray, head_size: int) -> np.ndarray:
+    """The columns of a projection that some heads have, head by head, int64 of shape (heads * head_size,)."""
+    return (heads[:, None] * head_size + np.arange(head_size)).ravel()
+
+
+def _chosen(layer: nn.Linear, rows: np.ndarray | None = None, columns: np.ndarray | None = None) -> nn.Linear:
+    """A linear layer with some of another one's inputs (rows of its weight) or outputs (columns, and bias)."""
+    weight, bias = layer.weight.numpy(), layer.bias.numpy()
+    if rows is not None:
+        weight = weight[rows]
+    if columns is not None:
+        weight, bias = weight[:, columns], bias[columns]
+    chosen = nn.Linear(*weight.shape)
+    chosen.weight.set_value(weight)
+    chosen.bias.set_value(bias)
+    return chosen
+
+
+def select(model: nn.Layer, heads: Sequence[np.ndarray], neurons: Sequence[np.ndarray]) -> None:
+    """Keep the given heads and feed-forward neurons of each layer, in the order given; change `model` in place.
+
+    `heads` and `neurons`: for each layer int64 indices into what it has now; all of them in another order
+    is a reordering, which leaves the model's answers as they are. Every layer has to keep as many as the
+    first. The configuration records the size.
+    """
+    layers = encoder_layers(model)
+    size = LayerSize(len(heads[0]), len(neurons[0]))
+    for layer, kept_heads, kept_neurons in zip(layers, heads, neurons, strict=True):
+        if (len(kept_heads), len(kept_neurons)) != (size.num_attention_heads, size.intermediate_size):
+            raise ValueError("every layer has to keep as many heads and neurons as the first")
+        attention = layer.self_attn
+        columns = head_columns(np.asarray(kept_heads), attention.head_dim)
+        for name in ("q_proj", "k_proj", "v_proj"):
+            setattr(attention, name, _chosen(getattr(attention, name), columns=columns))
+        attention.out_proj = _chosen(attention.out_proj, rows=columns)
+        attention.num_heads = size.num_attention_heads
+        layer.linear1 = _chosen(layer.linear1, columns=np.asarray(kept_neurons))
+        layer.linear2 = _chosen(layer.linear2, rows=np.asarray(kept_neurons))
+    _record(model, size)
+
+
+def resize(model: nn.Layer, size: LayerSize) -> None:
+    """Give every layer of a new model the size of a pruned one's, so that its weights fit; changes it in place."""
+    count = len(encoder_layers(model))
+    if size == current_size(model):
+        return
+    select(model, [np.arange(size.num_attention_heads)] * count, [np.arange(size.intermediate_size)] * count)
+
+
+def _record(model: nn.Layer, size: LayerSize) -> None:
+    config = model.config
+    if size == LayerSize(config.num_attention_heads, config.intermediate_size):
+        return
+    config.pruned_num_attention_heads = size.num_attention_heads
+    config.pruned_intermediate_size = size.intermediate_size
+
+
+def parameter_count(model: nn.Layer) -> int:
+    """The number of a model's weights."""
+    return int(sum(np.prod(parameter.shape) for parameter in model.parameters()))
+
+
+def weights_checksum(model: nn.Layer) -> str:
+    """The first half of the SHA-256 of all weights, in hexadecimal: tells two models of one name and shape apart."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(value.numpy()).tobytes())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,157 @@
+"""How a model answers on train and dev: figures of each label, wrong rows, thresholds, labels taken for others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ernie_toolkit.decoding import label_sets
+from ernie_toolkit.metrics import label_set_scores
+
+CURVE_POINTS = 101
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """What a model says of a split.
+
+    `texts` in the file's order; `gold` and `predicted`: bool of shape (rows, classes); `probabilities`: float64 of the
+    same shape. `total` and `labels`: see `label_set_scores`.
+    """
+
+    texts: tuple[str, ...]
+    gold: np.ndarray
+    probabilities: np.ndarray
+    predicted: np.ndarray
+    total: dict[str, float]
+    labels: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's answers on train and dev."""
+
+    names: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    train: SplitResult
+    dev: SplitResult
+
+
+@dataclass(frozen=True)
+class BadCase:
+    """A row whose answer is wrong: label indices, and how sure the model was of its worst mistake (0 to 1).
+
+    `worst`: the largest distance of a wrong decision's probability from its label's threshold.
+    """
+
+    row: int
+    text: str
+    gold: tuple[int, ...]
+    predicted: tuple[int, ...]
+    missed: tuple[int, ...]
+    surplus: tuple[int, ...]
+    worst: float
+
+
+def split_result(
+    texts: Sequence[str], gold: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]
+) -> SplitResult:
+    """Figures of a split at some thresholds, one for each class."""
+    predicted = label_sets(probabilities, thresholds)
+    total, labels = label_set_scores(gold, predicted)
+    return SplitResult(tuple(texts), gold, probabilities, predicted, total, labels)
+
+
+def bad_cases(result: SplitResult, thresholds: Sequence[float]) -> list[BadCase]:
+    """The rows whose set of labels is not the gold one, in their order."""
+    found = []
+    distance = np.abs(result.probabilities - np.asarray(thresholds))
+    for row in np.flatnonzero((result.gold != result.predicted).any(axis=1)).tolist():
+        gold, predicted = result.gold[row], result.predicted[row]
+        worst = float(distance[row][gold != predicted].max())
+        found.append(
+            BadCase(
+                row,
+                result.texts[row],
+                _places(gold),
+                _places(predicted),
+                _places(gold & ~predicted),
+                _places(predicted & ~gold),
+                worst,
+            )
+        )
+    return found
+
+
+def _places(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(mask).tolist())
+
+
+def co_occurrence(gold: np.ndarray) -> np.ndarray:
+    """Rows that have both labels: int64 of shape (classes, classes), a label's own count on the diagonal."""
+    table = gold.astype(np.int64)
+    return table.T @ table
+
+
+def confusion(gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Labels given in place of others: int64 of shape (classes, classes).
+
+    Row i, column j counts the rows where label i is gold and was missed, and label j was given and is not gold. The
+    diagonal is 0.
+    """
+    missed, surplus = (gold & ~predicted).astype(np.int64), (predicted & ~gold).astype(np.int64)
+    return missed.T @ surplus
+
+
+def threshold_curve(gold: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    """Figures at thresholds from 0 to 1, the same for all labels.
+
+    `threshold` of shape (points,); `precision`, `recall`, `f1`: of each label, shape (points, classes);
+    `micro_*` and `macro_*` of all, shape (points,).
+    """
+    thresholds = np.linspace(0, 1, CURVE_POINTS)
+    columns: dict[str, list[object]] = {}
+    for value in thresholds:
+        total, labels = label_set_scores(gold, probabilities > value)
+        for name in ("precision", "recall", "f1"):
+            columns.setdefault(name, []).append(labels[name])
+            for average in ("micro", "macro"):
+                columns.setdefault(f"{average}_{name}", []).append(total[f"{average}_{name}"])
+    return {"threshold": thresholds, **{name: np.array(values) for name, values in columns.items()}}
+
+
+def _percentages(precision: float, recall: float, f1: float) -> str:
+    return f"precision: {100 * precision:.2f} | recall: {100 * recall:.2f} | F1 score {100 * f1:.2f}"
+
+
+def guide_lines(evaluation: Evaluation) -> list[str]:
+    """The figures as lines for people, in the form of the published guide."""
+    train, dev = evaluation.train, evaluation.dev
+    lines = [
+        "-----Evaluate model-------",
+        f"Train dataset size: {len(train.texts)}",
+        f"Dev dataset size: {len(dev.texts)}",
+        f"Accuracy in dev dataset: {100 * dev.total['accuracy']:.2f}%",
+    ]
+    for average in ("macro", "micro"):
+        figures = (dev.total[f"{average}_{name}"] for name in ("precision", "recall", "f1"))
+        lines.append(f"{average.title()} avg in dev dataset: {_percentages(*figures)}")
+    for index, name in enumerate(evaluation.names):
+        lines.append(f"Class name: {name}")
+        for split, result in (("train", train), ("dev", dev)):
+            count = int(result.labels["support"][index])
+            figures = (float(result.labels[key][index]) for key in ("precision", "recall", "f1"))
+            share = 100 * count / len(result.texts)
+            lines.append(f"Evaluation examples in {split} dataset: {count}({share:.1f}%) | {_percentages(*figures)}")
+        lines.append("----------------------------")
+    return lines
+
+
+def bad_case_text(evaluation: Evaluation, cases: Sequence[BadCase]) -> str:
+    """Wrong rows as tab-separated lines under a head: prediction, label, text."""
+
+    def named(places: Sequence[int]) -> str:
+        return ",".join(evaluation.names[place] for place in places)
+
+    lines = [f"{named(case.predicted)}\t{named(case.gold)}\t{case.text}\n" for case in cases]
+    return "Prediction\tLabel\tText\n" + "".join(lines)

@@ -1,0 +1,119 @@
+"""Encoded rows: batches of them, and what a model answers for them, whichever runtime computes it."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Dict
+
+import numpy as np
+
+from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.text.batching import batches_by_length
+from ernie_toolkit.text.features import Features, pad_batch
+
+# Positions with this target take no part in the loss (Paddle's and PyTorch's default).
+IGNORED = -100
+Batch = Dict[str, np.ndarray]
+Outputs = typing.Sequence[np.ndarray]
+"""Logits of each row, float32: (classes,) for a label, (tokens, classes) for tags, (2, tokens) for start and end.
+
+Padding is cut away. Labels of all rows come as one array of shape (rows, classes).
+"""
+
+
+@dataclass(frozen=True)
+class EncodedDataset:
+    """Model inputs of some rows, with training targets where there are any.
+
+    `targets`: argument of the model's forward (`labels`, `start_positions`, ...) to one int64 array of
+    shape (rows,), or to one array of shape (tokens,) for each row; empty for rows to predict. `pad_id`:
+    the id that fills up a batch. `cut_rows`: how many rows lost tokens at the maximum length, None where texts are
+    read in windows.
+    """
+
+    features: Sequence[Features]
+    pad_id: int
+    targets: Mapping[str, Sequence[np.ndarray] | np.ndarray] = field(default_factory=dict)
+    cut_rows: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, row: int) -> int:
+        """The row's own number: `collate` builds a batch from numbers, without copying rows one by one."""
+        return row
+
+    def lengths(self) -> list[int]:
+        """Tokens of each row."""
+        return [len(item) for item in self.features]
+
+    def subset(self, rows: Sequence[int]) -> EncodedDataset:
+        """Some of the rows, with their targets."""
+        targets = {
+            name: values[np.asarray(rows, dtype=np.int64)]
+            if isinstance(values, np.ndarray)
+            else [values[row] for row in rows]
+            for name, values in self.targets.items()
+        }
+        return EncodedDataset([self.features[row] for row in rows], self.pad_id, targets)
+
+    def collate(self, rows: Sequence[int]) -> Batch:
+        """The batch of these rows: `input_ids`, `token_type_ids`, and the targets, padded with `IGNORED`."""
+        batch = pad_batch([self.features[row] for row in rows], self.pad_id)
+        for name, values in self.targets.items():
+            if isinstance(values, np.ndarray):
+                batch[name] = values[np.asarray(rows)]
+                continue
+            batch[name] = np.full(batch["input_ids"].shape, IGNORED, dtype=np.int64)
+            for place, row in enumerate(rows):
+                batch[name][place, : len(values[row])] = values[row]
+        return batch
+
+
+def row_logits(outputs: Sequence[np.ndarray], lengths: Sequence[int]) -> list[np.ndarray]:
+    """Take a batch's outputs apart into the logits of each row, without padding (see `Outputs`).
+
+    `outputs`: one array of shape (batch_size, classes) or (batch_size, tokens, classes), or two of shape
+    (batch_size, tokens).
+    """
+    arrays = [np.asarray(output, dtype=np.float32) for output in outputs]
+    if len(arrays) == 2:
+        both = np.stack(arrays, axis=1)
+        return [both[row, :, :length].copy() for row, length in enumerate(lengths)]
+    (logits,) = arrays
+    if logits.ndim == 2:
+        return list(logits)
+    return [logits[row, :length].copy() for row, length in enumerate(lengths)]
+
+
+def in_order(parts: Mapping[int, np.ndarray], rows: int) -> Outputs:
+    """The logits of all rows in the rows' own order; those of labels as one array."""
+    ordered = [parts[row] for row in range(rows)]
+    return np.stack(ordered) if ordered and ordered[0].ndim == 1 else ordered
+
+
+def run_share(
+    dataset: EncodedDataset,
+    batch_size: int,
+    compute: Callable[[Batch], Sequence[np.ndarray]],
+    rank: int = 0,
+    world_size: int = 1,
+) -> dict[int, np.ndarray]:
+    """The logits of the rows that fall to one of several processes, by row number, computed in batches by length.
+
+    `compute` gets `input_ids` and `token_type_ids`, int64 of shape (batch_size, tokens), and gives the
+    model's outputs as `row_logits` takes them.
+    """
+    parts: dict[int, np.ndarray] = {}
+    lengths = dataset.lengths()
+    for rows in batches_by_length(lengths, batch_size)[rank::world_size]:
+        batch = pad_batch([dataset.features[row] for row in rows], dataset.pad_id)
+        parts.update(strict_zip(rows, row_logits(compute(batch), [lengths[row] for row in rows])))
+    return parts
+
+
+def run_rows(dataset: EncodedDataset, batch_size: int, compute: Callable[[Batch], Sequence[np.ndarray]]) -> Outputs:
+    """The logits of all rows in their own order (see `run_share`)."""
+    return in_order(run_share(dataset, batch_size, compute), len(dataset))

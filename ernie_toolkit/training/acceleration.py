@@ -1,0 +1,80 @@
+"""Settings of the process that make Paddle train faster on a CPU and compute the same.
+
+They are environment variables that Paddle and the libraries in its wheel read once, when they are loaded:
+call `apply_cpu_settings` before Paddle is imported. `benchmarks/training_speed.py` measures what they gain.
+"""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ernie_toolkit.inference.engines.onnxruntime import available_cores
+
+# The matrices of one fine-tuning batch are too small to keep more threads busy.
+MAX_THREADS = 8
+
+
+@dataclass(frozen=True)
+class CpuFeatures:
+    """Vendor name and instruction-set flags of the processor (empty where they cannot be known), and its cores."""
+
+    vendor: str
+    flags: frozenset[str]
+    cores: int
+
+
+def read_cpu_features(path: Path = Path("/proc/cpuinfo")) -> CpuFeatures:
+    """Read the first processor of a Linux cpuinfo file, and the processors that this process may use."""
+    cores = available_cores()
+    if not path.exists():
+        return CpuFeatures("", frozenset(), cores)
+    fields: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    return CpuFeatures(fields.get("vendor_id", ""), frozenset(fields.get("flags", "").split()), cores)
+
+
+def cpu_settings(cpu: CpuFeatures, environ: Mapping[str, str]) -> dict[str, str]:
+    """Environment variables that make Paddle faster on this CPU; what the user has set is left out.
+
+    MKL_DEBUG_CPU_TYPE=5: the MKL inside the Paddle wheel picks its matrix kernels by the maker's name and
+    gives other makers' processors slow ones; 5 names the AVX2 kernels, right wherever AVX2 and FMA exist.
+    FLAGS_use_stride_kernel=0: a transposition is done once by a fast kernel instead of later by a slow copy.
+    OMP_NUM_THREADS: Paddle sets it to 1 where nobody has; the cores are shared by the processes of a launch.
+    Only on x86 processors: the wheels for others carry OpenBLAS, with which Paddle allows one thread.
+    """
+    settings: dict[str, str] = {}
+    if cpu.vendor not in ("", "GenuineIntel") and {"avx2", "fma"} <= cpu.flags:
+        settings["MKL_DEBUG_CPU_TYPE"] = "5"
+    settings["FLAGS_use_stride_kernel"] = "0"
+    if "avx2" in cpu.flags:
+        processes = int(environ.get("PADDLE_TRAINERS_NUM", "1"))
+        settings["OMP_NUM_THREADS"] = str(max(1, min(cpu.cores // processes, MAX_THREADS)))
+    return {name: value for name, value in settings.items() if name not in environ}
+
+
+def apply_cpu_settings(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
+    """Set `cpu_settings` in the environment and return those that were set.
+
+    Raises RuntimeError where Paddle is already imported and some are missing, because it would no longer read them.
+    """
+    target = os.environ if environ is None else environ
+    settings = cpu_settings(read_cpu_features(), target)
+    if settings and "paddle" in sys.modules:
+        raise RuntimeError("apply_cpu_settings must run before paddle is imported")
+    target.update(settings)
+    return settings
+
+
+def import_paddle() -> None:
+    """Import Paddle without its warning of any OMP_NUM_THREADS but 1; what else it prints goes to standard error."""
+    with contextlib.redirect_stderr(io.StringIO()) as notices:
+        import paddle  # noqa: F401
+    for line in notices.getvalue().splitlines():
+        if line.strip() and "OMP_NUM_THREADS" not in line:
+            sys.stderr.write(line + "\n")

@@ -1,0 +1,62 @@
+"""A finished model in the place that a run writes to: what may be replaced, and what is of the model before."""
+
+from pathlib import Path
+
+from ernie_toolkit.bundle import BUNDLE_FILE, read_bundle
+from ernie_toolkit.errors import BundleError, ConfigError
+from ernie_toolkit.files import remove_directory
+from ernie_toolkit.files.transactions import finish_transaction
+from ernie_toolkit.formats.weights import weights_file, weights_sha256
+from ernie_toolkit.models.config import CONFIG_FILE
+from ernie_toolkit.training.checkpoints import CHECKPOINT_PREFIX
+from ernie_toolkit.training.records import read_metrics
+from ernie_toolkit.training.run import CHECKPOINTS
+
+SAMPLE = "sample"
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether a directory holds a trained model."""
+    finish_transaction(directory)
+    return (directory / CONFIG_FILE).is_file() and weights_file(directory) is not None
+
+
+def check_replaceable(directory: Path, data_source: str | None, resume: bool, overwrite: bool) -> str:
+    """Check that a training run may write its model to `directory`; gives a line for the user, mostly empty.
+
+    A model of the embedded sample may be replaced by another one of the sample: both come from the default command.
+    `data_source`: where the run's data comes from, None before it is known. Raises ConfigError where a finished model
+    would be replaced and nobody has said that it may be, and where there is nothing that `resume` could go on with.
+    """
+    if overwrite or not is_finished(directory):
+        return ""
+    unfinished = any((directory / CHECKPOINTS).glob(f"{CHECKPOINT_PREFIX}*"))
+    if resume and unfinished:
+        return ""
+    if resume:
+        raise ConfigError(
+            f"{directory} holds a finished model, and no run to go on with: evaluate or export it as it is, or "
+            "train anew with --overwrite_output_dir"
+        )
+    if read_metrics(directory).get("data_source") == SAMPLE and data_source in (None, SAMPLE):
+        return f"{directory}: the model there is of the sample too, and is replaced" if data_source else ""
+    raise ConfigError(
+        f"{directory} holds a finished model: give another place, or --overwrite_output_dir to replace it"
+    )
+
+
+def drop_stale_bundle(directory: Path, weights: Path) -> str:
+    """Delete a bundle that was made from other weights than those of the model beside it; gives a line if it did.
+
+    `weights`: the model's file, which has just been written.
+    """
+    if not (directory / BUNDLE_FILE).is_file():
+        return ""
+    try:
+        made_from = read_bundle(directory).info.weights_sha256
+    except BundleError:
+        made_from = ""  # a bundle that cannot be opened is of no use to anybody
+    if made_from == weights_sha256(weights):
+        return ""
+    remove_directory(directory)
+    return f"{directory}: the bundle there was of the model before, and is deleted"

@@ -1,0 +1,94 @@
+"""INT8 embedding tables: numbers by hand, the graph in ONNX Runtime, size, and with INT8 products."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings, quantize_rows
+from ernie_toolkit.errors import ModelError
+from ernie_toolkit.inference.engines.dynamic_quantization import quantize_dynamic_file
+
+
+def run(model: Path | bytes, ids: np.ndarray) -> np.ndarray:
+    source = model if isinstance(model, bytes) else str(model)
+    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    result: np.ndarray = session.run(None, {"input_ids": ids, "token_type_ids": np.zeros_like(ids)})[0]
+    return result
+
+
+def test_rows_by_hand() -> None:
+    values, scales = quantize_rows(
+        np.array([[1.27, -0.64, 0.0], [0.0, 0.0, 0.0], [-254.0, 3.0, 1.0]], dtype=np.float32)
+    )
+    assert scales.ravel().tolist() == pytest.approx([0.01, 1.0, 2.0])
+    assert values.tolist() == [[127, -64, 0], [0, 0, 0], [-127, 2, 0]]  # 1.5 and 0.5 go to the even neighbour
+    with pytest.raises(ValueError, match="not finite"):
+        quantize_rows(np.array([[np.inf, 1.0]], dtype=np.float32))
+
+
+@settings(deadline=None)
+@given(
+    arrays(
+        np.float32, st.tuples(st.integers(1, 5), st.integers(1, 6)), elements=st.floats(-(2.0**90), 2.0**90, width=32)
+    )
+)
+def test_no_value_is_further_off_than_half_a_step(table: np.ndarray) -> None:
+    values, scales = quantize_rows(table)
+    assert values.dtype == np.int8 and np.abs(values.astype(int)).max() <= 127
+    error = np.abs(values.astype(np.float64) * scales - table)
+    tiny = 127 * np.finfo(np.float32).tiny
+    assert (error <= np.maximum(scales.astype(np.float64) * 0.5001, tiny)[:, :] * np.ones_like(error)).all()
+
+
+def test_a_model_answers_as_its_rounded_tables_say(bundle: Bundle, tmp_path: Path) -> None:
+    ids = np.random.default_rng(0).integers(5, 7000, (6, 20))
+    target = tmp_path / "small.onnx"
+    [table] = quantize_embeddings(bundle.path("onnx"), target, min_rows=1000)
+    assert table.shape[1] == 32 and table.shape[0] > 7000 and 0 < table.max_row_error < 0.02
+    onnx.checker.check_model(str(target), full_check=True)
+    assert target.stat().st_size < bundle.path("onnx").stat().st_size - 2.5 * table.shape[0] * table.shape[1]
+    # The same table, rounded, in the FP32 graph: equal to the last bits.
+    model = onnx.load(str(bundle.path("onnx")))
+    [weights] = [item for item in model.graph.initializer if item.name == table.name]
+    values, scales = quantize_rows(onnx.numpy_helper.to_array(weights))
+    weights.CopyFrom(onnx.numpy_helper.from_array(values * scales, table.name))
+    expected, exact = run(model.SerializeToString(), ids), run(bundle.path("onnx"), ids)
+    got = run(target, ids)
+    assert np.abs(got - expected).max() < 1e-5 < np.abs(got - exact).max() < 0.05 * np.abs(exact).max()
+    both = run(quantize_dynamic_file(target), ids)
+    assert 1e-5 < np.linalg.norm(both - exact) / np.linalg.norm(exact) < 0.1
+
+
+def test_a_graph_without_tables_is_refused_and_keeps_the_target(bundle: Bundle, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    quantize_embeddings(bundle.path("onnx"), first)
+    second.write_bytes(b"earlier")
+    with pytest.raises(ModelError, match="no FP32 embedding table of 64 rows"):
+        quantize_embeddings(first, second)
+    assert second.read_bytes() == b"earlier"
+    assert len(quantize_embeddings(bundle.path("onnx"), second, min_rows=1)) > 1  # positions and types too
+    ids = np.arange(5, 45).reshape(2, 20)
+    assert np.abs(run(second, ids) - run(bundle.path("onnx"), ids)).max() < 0.05
+
+
+def test_positions_that_no_sequence_reaches_are_dropped(bundle: Bundle, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.onnx", tmp_path / "cut.onnx"
+    words, places = quantize_embeddings(bundle.path("onnx"), whole)
+    assert words.shape[0] > 7000 and places.shape == (64, 32)
+    [again] = quantize_embeddings(bundle.path("onnx"), cut, positions=48)
+    assert again.shape == words.shape and cut.stat().st_size < whole.stat().st_size + 48 * 32 * 3
+    shapes = {item.name: tuple(item.dims) for item in onnx.load(str(cut)).graph.initializer}
+    assert shapes[places.name] == (48, 32)
+    ids = np.random.default_rng(1).integers(5, 7000, (2, 48))
+    assert np.abs(run(cut, ids) - run(bundle.path("onnx"), ids)).max() < 0.05
+    quantize_embeddings(bundle.path("onnx"), cut, min_rows=40, positions=48)
+    assert (48, 32) in [
+        tuple(item.dims) for item in onnx.load(str(cut)).graph.initializer if item.data_type == onnx.TensorProto.INT8
+    ]

@@ -1,0 +1,166 @@
+"""Width pruning on the sample: what is returned is what was measured, loads, exports and resumes."""
+
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+from tiny import PAIRS, TINY_SHAPE, make_tiny_model
+
+from ernie_toolkit.arguments.options import TrainingOptions
+from ernie_toolkit.compression.distillation.losses import distillation_loss, observe
+from ernie_toolkit.compression.pruning.elastic import cut_out, make_elastic, use_size
+from ernie_toolkit.compression.pruning.prune import importance_batches, prune, width_name
+from ernie_toolkit.data import DataSet, load_dataset
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.inference import Predictor
+from ernie_toolkit.models import Vocabulary, copy_model
+from ernie_toolkit.models.sizes import LayerSize
+from ernie_toolkit.models.slices import current_size
+from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.tasks import QuestionAnswering, TokenClassification
+from ernie_toolkit.training import predict_logits
+
+WIDTHS = (Fraction(3, 4), Fraction(1, 2))
+TEACHER = {"initializer_range": 0.2, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+OPTIONS = TrainingOptions(
+    learning_rate=2e-3,
+    max_steps=20,
+    per_device_train_batch_size=16,
+    save_steps=5,
+    max_seq_length=48,
+    disable_tqdm=True,
+    report_to="none",
+    logging_steps=10,
+)
+
+
+@pytest.fixture
+def session(vocabulary: Vocabulary, afqmc_sample: DataSet) -> Session:
+    """A tiny model that answers with conviction; what it answers counts as right: a teacher needs no more."""
+    found = open_session(make_tiny_model(vocabulary, ("0", "1"), **TEACHER), afqmc_sample, PAIRS)
+    bias = found.loaded.model.classifier.bias
+    bias.set_value(
+        -np.median(predict_logits(found.loaded.model, found.encoded(afqmc_sample.split("train")), 32), axis=0)
+    )
+    return dataclasses.replace(found, data=dataclasses.replace(afqmc_sample, dev=answered(found, "dev")))
+
+
+def answered(session: Session, split: str) -> list[dict[str, Any]]:
+    """The examples of a split with the session's own answers for labels."""
+    examples = session.data.split(split)  # type: ignore[arg-type]
+    answers = session.predict(examples, 32)
+    return [{**example, "label": answer.label} for example, answer in zip(examples, answers, strict=True)]
+
+
+def task_session(vocabulary: Vocabulary, name: str) -> Session:
+    """The same for the two other tasks."""
+    limits = {"train": 40, "dev": 20}
+    data = load_dataset("msra_ner" if name == "token_cls" else "cmrc2018", data_source="sample", limits=limits)
+    task = QuestionAnswering(56, 16) if name == "qa" else TokenClassification(data.spec.labels, 48)
+    model = make_tiny_model(vocabulary, data.spec.labels or ("0", "1"), name, **TEACHER)
+    return open_session(model, data, task)
+
+
+@pytest.mark.parametrize("task", ["seq_cls", "token_cls", "qa"])
+def test_elastic_sizes_compute_what_cut_models_compute(vocabulary: Vocabulary, session: Session, task: str) -> None:
+    used = session if task == "seq_cls" else task_session(vocabulary, task)
+    rows = used.encoded(used.data.split("dev")[:10])
+    model = copy_model(used.loaded.model)
+    before = np.concatenate([item.ravel() for item in predict_logits(model, rows, 5)])
+    full = make_elastic(model)
+    for size in (LayerSize(3, 48), LayerSize(2, 32), full):
+        use_size(model, size)
+        elastic = np.concatenate([item.ravel() for item in predict_logits(model, rows, 5)])
+        small = cut_out(model, size)
+        cut = np.concatenate([item.ravel() for item in predict_logits(small, rows, 5)])
+        assert np.abs(elastic - cut).max() < 1e-5 and current_size(small) == size
+        assert (np.abs(elastic - before).max() < 1e-5) == (size == full)
+
+
+@pytest.mark.parametrize("task", ["seq_cls", "token_cls", "qa"])
+def test_a_model_has_nothing_to_learn_from_itself(vocabulary: Vocabulary, session: Session, task: str) -> None:
+    used = session if task == "seq_cls" else task_session(vocabulary, task)
+    rows = used.encoded(used.data.split("dev")[:6])
+    model = used.loaded.model
+    model.eval()
+    batch = {name: paddle.to_tensor(value) for name, value in rows.collate(list(range(len(rows)))[:6]).items()}
+    mask = batch["input_ids"] != model.config.pad_token_id
+    distillation_loss(observe(model, batch), observe(copy_model(model), batch), mask).backward()
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            assert float(parameter.grad.abs().max()) < 1e-5, name
+    # Padding takes no part, whatever stands there.
+    inputs = {name: batch[name] for name in ("input_ids", "token_type_ids")}
+    longer = {name: paddle.concat([value, value[:, :3] * 0], axis=1) for name, value in inputs.items()}
+    mask_longer = longer["input_ids"] != model.config.pad_token_id
+    teacher, student = copy_model(model), cut_out(model, LayerSize(2, 32))
+    short = distillation_loss(observe(student, batch), observe(teacher, batch), mask)
+    long = distillation_loss(observe(student, longer), observe(teacher, longer), mask_longer)
+    assert float(short) == pytest.approx(float(long), abs=1e-4)
+
+
+def test_widths_are_trained_in_one_run(session: Session, tmp_path: Path) -> None:
+    teacher = copy_model(session.loaded.model)
+    rows = session.encoded(session.data.split("dev"))
+    wanted = np.asarray(predict_logits(teacher, rows, 32))
+    pruned, result = prune(session, WIDTHS, OPTIONS, tmp_path)
+    assert [item.width for item in pruned] == list(WIDTHS)
+    assert [item.size for item in pruned] == [LayerSize(3, 48), LayerSize(2, 32)]
+    assert result.steps == 20
+    for item in pruned:
+        assert item.loaded.fresh == () and current_size(item.loaded.model) == item.size
+        logits = np.asarray(predict_logits(item.loaded.model, rows, 32))
+        figures = session.task.score(rows, logits, session.data.split("dev"))
+        assert figures == pytest.approx(item.metrics, abs=1e-5)  # neither width disturbed the other
+        seen = [entry[f"eval_{width_name(item.width)}/accuracy"] for entry in result.history if "eval_loss" in entry]
+        assert len(seen) == 5 and item.metrics["accuracy"] == max(seen)
+        assert np.corrcoef(logits.ravel(), wanted.ravel())[0, 1] > 0.5
+    assert [entry["step"] for entry in result.history if "eval_loss" in entry] == [0, 5, 10, 15, 20]
+    means = [entry["eval_accuracy"] for entry in result.history if "eval_loss" in entry and entry["step"]]
+    assert result.metrics["accuracy"] == pytest.approx(max(means))
+    # Exported, it answers as in Paddle.
+    small = dataclasses.replace(session, loaded=pruned[1].loaded)
+    bundle = small.export(tmp_path / "export", 20, pruned[1].metrics, trained=True)
+    texts = session.task.inputs(session.data.split("dev"))
+    expected = np.asarray(predict_logits(pruned[1].loaded.model, rows, 32))
+    assert np.abs(np.asarray(Predictor(bundle.directory).logits(texts)) - expected).max() < 1e-4
+
+
+def test_distillation_brings_a_small_model_nearer(session: Session, tmp_path: Path) -> None:
+    """On the rows it is taught with: a teacher that knows nothing has nothing to say about others."""
+    session = dataclasses.replace(session, data=dataclasses.replace(session.data, dev=answered(session, "train")))
+    rows = session.encoded(session.data.split("train"))
+    wanted = np.asarray(predict_logits(session.loaded.model, rows, 32))
+
+    def distance(loaded: paddle.nn.Layer) -> float:
+        return float(np.abs(np.asarray(predict_logits(loaded, rows, 32)) - wanted).mean())
+
+    other = dataclasses.replace(session.loaded, model=copy_model(session.loaded.model))
+    hardly = dataclasses.replace(OPTIONS, max_steps=1, save_steps=1, learning_rate=1e-6, metric_for_best_model="loss")
+    first, _ = prune(dataclasses.replace(session, loaded=other), WIDTHS[1:], hardly, tmp_path / "untrained")
+    options = dataclasses.replace(OPTIONS, max_steps=80, save_steps=80, metric_for_best_model="loss")
+    second, _ = prune(session, WIDTHS[1:], options, tmp_path / "trained")
+    assert distance(second[0].loaded.model) < 0.8 * distance(first[0].loaded.model)
+
+
+def test_importance_batches_come_from_training_rows(session: Session) -> None:
+    rows = session.encoded(session.data.split("train"))
+    batches = importance_batches(rows, 16, 42, 3)
+    assert len(batches) == 3 and all(batch["labels"].shape == (16,) for batch in batches)
+    assert len(importance_batches(rows, 16, 42, 100)) == 13
+    assert TINY_SHAPE["num_attention_heads"] == 4
+
+
+def test_widths_that_cannot_be_made(session: Session, tmp_path: Path) -> None:
+    for widths, message in (
+        ((), "one width at least"),
+        ((Fraction(1, 2), Fraction(1, 2)), "each of them once"),
+        ((Fraction(1, 5),), "leaves 0 of 4 heads"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            prune(session, widths, OPTIONS, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,53 @@
+"""The texts that every deployment is asked, what `Predictor` answers, and how the two are compared."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.decoding import answer_fields
+from ernie_toolkit.inference import Predictor
+from ernie_toolkit.text.features import TextInput
+
+HARD = [
+    "国产电动车上半年出口量再创新高",
+    "A股  three\tspaces，ｆｕｌｌ ｗｉｄｔｈ １２３",
+    "😀表情👨‍👩‍👧与组合字符é，以及\u200b零宽空格",
+    '"引号"、反斜杠\\和<b>标签</b>&amp;',
+    "𠮷野家的𡨴字",
+    "记者在枫坪村见到了56岁的教师秦昭岫，" * 8,
+]
+CONTEXT = "临江公司成立于1998年5月。临江公司生产全棉毛巾。😀临江公司的总部设在白埠市东部。" * 4
+INPUTS: dict[str, list[TextInput]] = {
+    "seq_cls": [(text, HARD[-1 - number]) for number, text in enumerate(HARD)],
+    "token_cls": list(HARD),
+    "qa": [("临江公司成立于哪一年？", CONTEXT), ("总部在哪里😀？", CONTEXT[:40]), ('What is "it"?', HARD[1])],
+}
+BATCH_SIZE = 32
+
+
+def expected_answers(bundle: Path, task: str, precision: str = "fp32") -> list[dict[str, Any]]:
+    """What `Predictor` answers to `INPUTS`, all in one batch, as `answer_fields` writes it."""
+    predictor = Predictor(bundle, num_threads=1, precision=precision)
+    return [answer_fields(answer) for answer in predictor.predict(INPUTS[task], BATCH_SIZE)]
+
+
+def assert_same_answers(
+    task: str, got: Sequence[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]], tolerance: float = 2e-5
+) -> None:
+    """Same labels, entities or spans, and the same confidence up to rounding.
+
+    `got` has the fields of `answer_fields`, of which a deployment may leave out `label_name`, `tags` and
+    `n_best`.
+    """
+    assert len(got) == len(expected)
+    for number, (one, other) in enumerate(zip(got, expected, strict=True)):
+        where = f"input {number}: {one} instead of {other}"
+        if task == "token_cls":
+            assert len(one["entities"]) == len(other["entities"]), where
+            for entity, wanted in zip(one["entities"], other["entities"], strict=True):
+                assert all(entity[name] == wanted[name] for name in ("text", "type", "start", "end")), where
+                assert abs(entity["confidence"] - wanted["confidence"]) <= tolerance, where
+            continue
+        names = ("label",) if task == "seq_cls" else ("answer", "start", "end")
+        assert all(one[name] == other[name] for name in names), where
+        assert abs(one["confidence"] - other["confidence"]) <= tolerance, where

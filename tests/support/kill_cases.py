@@ -1,0 +1,264 @@
+"""The runs that are stopped before each of their file operations."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ernie_toolkit.data.label_sets import (
+    FILES,
+    read_label_list,
+    read_label_sets,
+    write_label_sets,
+    write_sample_directory,
+)
+
+Tree = dict[str, str]
+
+
+TRAINING = (
+    "--max_steps",
+    "4",
+    "--save_steps",
+    "2",
+    "--per_device_train_batch_size",
+    "8",
+    "--max_seq_length",
+    "32",
+    "--report_to",
+    "none",
+    "--disable_tqdm",
+    "true",
+    "--device",
+    "cpu",
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A script, what it is run on, and what belongs together of what it writes.
+
+    `before`: commands that come first, the last of them the earlier run. `groups`: names of files, relative to the
+    watched directory, that must be of one run; "export/*" stands for all files of a directory. `may_go`: names
+    that may be missing while a run is on its way (a bundle of the model before). `grows`: names of what is written
+    again with each part that is done; that it can be read is checked all the same.
+    """
+
+    script: str
+    arguments: tuple[str, ...]
+    before: tuple[tuple[str, tuple[str, ...]], ...]
+    groups: tuple[tuple[str, ...], ...]
+    rerun: tuple[str, ...] = ()
+    may_go: tuple[str, ...] = ()
+    grows: tuple[str, ...] = ()
+    on_the_way: tuple[str, ...] = field(default=("checkpoints/", "unfinished/"))
+
+
+SEQ_CLS = (
+    "--dataset",
+    "afqmc",
+    "--data_source",
+    "sample",
+    "--model_name_or_path",
+    "ernie-sample-nano",
+    "--do_train",
+    "--do_predict",
+    "--do_export",
+    "--max_train_samples",
+    "32",
+    "--max_dev_samples",
+    "16",
+    "--max_test_samples",
+    "4",
+    "--output_dir",
+    "{place}/best",
+    "--export_model_dir",
+    "{place}/best",
+    *TRAINING,
+)
+
+
+COMPRESS = (
+    "--dataset",
+    "afqmc",
+    "--data_source",
+    "sample",
+    "--model_name_or_path",
+    "{inputs}/best/afqmc",
+    "--output_dir",
+    "{place}/small",
+    "--max_train_samples",
+    "32",
+    "--max_dev_samples",
+    "16",
+    "--width_mult_list",
+    "1/2",
+    "--method_list",
+    "dynamic",
+    *TRAINING,
+)
+
+
+MULTI_LABEL = (
+    "--dataset_dir",
+    "{inputs}/data",
+    "--save_dir",
+    "{place}/checkpoint",
+    "--model_name",
+    "ernie-sample-nano",
+    *TRAINING,
+)
+
+
+DOCCANO = ("--doccano_file", "{inputs}/doccano.jsonl", "--save_dir", "{place}/data", "--overwrite")
+
+
+DIRTY = ("--dataset_dir", "{place}", "--params_path", "{inputs}/checkpoint", "--dirty_num", "5", "--device", "cpu")
+
+
+TRAIN_SMALL = (
+    "multi_label/train.py",
+    (
+        "--dataset_dir",
+        "{inputs}/data",
+        "--save_dir",
+        "{inputs}/checkpoint",
+        "--model_name",
+        "ernie-sample-nano",
+        *TRAINING,
+    ),
+)
+
+
+EXPORT = ("--params_path", "{inputs}/checkpoint", "--output_path", "{place}/export")
+
+
+PRUNE = (
+    "--params_dir",
+    "{inputs}/checkpoint",
+    "--dataset_dir",
+    "{inputs}/data",
+    "--output_dir",
+    "{place}/prune",
+    "--width_mult",
+    "1/2",
+    *TRAINING,
+)
+
+
+CASES = {
+    "run_seq_cls": Case(
+        "run_seq_cls.py",
+        (*SEQ_CLS, "--overwrite_output_dir", "--seed", "7"),
+        (("run_seq_cls.py", SEQ_CLS),),
+        (
+            (
+                "best/afqmc/config.json",
+                "best/afqmc/model_state.pdparams",
+                "best/afqmc/model_state.safetensors",
+                "best/afqmc/vocab.txt",
+                "best/afqmc/metrics.json",
+                "best/afqmc/training_curve.png",
+            ),
+            ("best/afqmc/test_results.json", "best/afqmc/afqmc_predict.json"),
+            ("best/afqmc/export/*",),
+        ),
+        rerun=("--resume",),
+        may_go=("best/afqmc/export/",),
+    ),
+    "compress_seq_cls": Case(
+        "compress_seq_cls.py",
+        (*COMPRESS, "--overwrite_output_dir", "--seed", "7"),
+        (
+            ("run_seq_cls.py", tuple(part.replace("{place}", "{inputs}") for part in SEQ_CLS)),
+            ("compress_seq_cls.py", COMPRESS),
+        ),
+        (
+            (
+                "small/width_mult_0.5/config.json",
+                "small/width_mult_0.5/model_state.pdparams",
+                "small/width_mult_0.5/model_state.safetensors",
+            ),
+        ),
+        rerun=("--resume",),
+        may_go=("small/width_mult_1/", "small/width_mult_0.5/export/"),
+        grows=(
+            "small/compress_report",
+            "small/width_mult_1/export/",
+            "small/width_mult_0.5/export/",
+            "small/width_mult_0.5/metrics.json",
+        ),
+    ),
+    "multi_label_train": Case(
+        "multi_label/train.py",
+        (*MULTI_LABEL, "--overwrite_output_dir", "--seed", "7"),
+        (("multi_label/train.py", MULTI_LABEL),),
+        (
+            (
+                "checkpoint/config.json",
+                "checkpoint/model_state.pdparams",
+                "checkpoint/model_state.safetensors",
+                "checkpoint/label.txt",
+                "checkpoint/metrics.json",
+                "checkpoint/training_curve.png",
+            ),
+        ),
+        rerun=("--resume",),
+    ),
+    "export_model": Case(
+        "multi_label/export_model.py",
+        (*EXPORT, "--threshold", "0.3"),
+        (TRAIN_SMALL, ("multi_label/export_model.py", EXPORT)),
+        (("export/*",),),
+    ),
+    "prune": Case(
+        "multi_label/prune.py",
+        (*PRUNE, "--overwrite_output_dir", "--seed", "7"),
+        (TRAIN_SMALL, ("multi_label/prune.py", PRUNE)),
+        (("prune/0.5/config.json", "prune/0.5/model_state.pdparams", "prune/0.5/model_state.safetensors"),),
+        rerun=("--resume",),
+        may_go=("prune/width_mult_1/",),
+        grows=("prune/compress_report", "prune/width_mult_1/export/", "prune/width_mult_0.5/", "prune/0.5/"),
+    ),
+    "doccano": Case(
+        "multi_label/doccano.py",
+        (*DOCCANO, "--seed", "7", "--splits", "0.5", "0.5", "0"),
+        (("multi_label/doccano.py", DOCCANO),),
+        (("data/*",),),
+    ),
+    "dirty": Case(
+        "multi_label/analysis/dirty.py",
+        (*DIRTY, "--method", "confident"),
+        (TRAIN_SMALL, ("multi_label/analysis/dirty.py", DIRTY)),
+        (("train_dirty.txt", "train_dirty_rest.txt"),),
+    ),
+}
+
+
+def visible(directory: Path, pattern: str) -> list[Path]:
+    """What a reader finds: nothing under a hidden name."""
+    found = sorted(directory.rglob(pattern))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(directory).parts)]
+
+
+def tree(directory: Path) -> Tree:
+    """The files that a reader sees, and checksums of their content."""
+    files = [path for path in visible(directory, "*") if path.is_file()]
+    return {path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def everything(directory: Path) -> list[str]:
+    """All names, hidden ones too."""
+    return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*"))
+
+
+def write_inputs(inputs: Path) -> None:
+    """What the commands read: a data directory, doccano's export."""
+    write_sample_directory(inputs / "data")
+    labels = read_label_list(inputs / "data" / "label.txt")
+    for split, count in (("train", 32), ("dev", 16)):
+        path = inputs / "data" / FILES[split]  # type: ignore[index]
+        write_label_sets(path, list(read_label_sets(path, labels))[:count])
+    rows = [{"id": n, "text": f"第{n}条记录", "label": [f"标签{n % 3}"]} for n in range(240)]
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (inputs / "doccano.jsonl").write_text(lines, encoding="utf-8")
