@@ -21,7 +21,7 @@ HOUSE = (
     ("tasks",),
     ("data",),
     ("inference",),
-    ("simple_serving", "triton", "paddle_serving"),
+    ("simple_serving", "triton", "paddle_serving", "fastdeploy"),
     ("models",),
     ("training",),
     ("export",),
