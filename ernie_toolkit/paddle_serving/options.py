@@ -14,6 +14,7 @@ from ernie_toolkit.files.parsing import read_yaml
 from ernie_toolkit.files.paths import path_problem
 from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT, SHARE, THREADS, Range, check_number
 
+REQUIREMENTS = "multi_label/deploy/paddle_serving/requirements.txt"
 OPERATOR = "seq_cls"  # its name is the service's, and stands in the HTTP path
 PORTS = ("rpc_port", "http_port")
 UNPRIVILEGED_PORT = Range(1024, 65535)

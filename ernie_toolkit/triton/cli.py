@@ -1,4 +1,4 @@
-"""What the gRPC clients share: arguments, asking, printing."""
+"""The gRPC client scripts of deploy/triton_serving and deploy/serving, whose protocol is the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from ernie_toolkit.triton.interface import interface_of
 def run_client(
     prog: str, description: str | None, task: str, examples: Sequence[TextInput], argv: Sequence[str] | None = None
 ) -> None:
-    """Parse arguments, ask the ensemble of a task and print each answer as a line of JSON."""
+    """Parse arguments, ask the ensemble of a task and print each answer as a line of JSON.
+
+    `prog`, `description`: the script's name and its help.
+    `task`: its ensemble is asked (see `interface_of`).
+    `examples`: texts to ask where the command line gives none.
+    """
     parser = OneLineParser(prog=prog, description=description)
     parser.add_argument("--url", type=utf8_text, default="localhost:8001", help="gRPC address (default: %(default)s)")
     first, second = ("--question", "--context") if task == "qa" else ("--text", "--text_pair")
