@@ -14,12 +14,13 @@ from ernie_toolkit.models import SAMPLE_MODEL, LoadedModel, check_model_director
 from ernie_toolkit.models.config import model_labels, model_task
 from ernie_toolkit.models.config import model_thresholds as recorded_thresholds
 from ernie_toolkit.models.heads import difference, same_labels
-from ernie_toolkit.multi_label.options import SAMPLE_TRAINING
+from ernie_toolkit.multi_label.options import SAMPLE_TRAINING, TrainedOptions
 from ernie_toolkit.session import check_length
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.text.dataset import EncodedDataset, run_rows
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.training import predict_logits
+from ernie_toolkit.training.devices import use_device
 from ernie_toolkit.training.records import read_metrics
 
 if TYPE_CHECKING:
@@ -126,3 +127,13 @@ def load_trained(params_path: str, max_seq_length: int = 0, threshold: float = -
     check_length(loaded, length)
     tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
     return TrainedModel(loaded, tokenizer, task)
+
+
+def open_trained(options: TrainedOptions, threshold: float = -1.0) -> TrainedModel:
+    """Choose the device and load the model that the options name.
+
+    `threshold`: one for all labels; -1: the model's own.
+    Raises ModelError, ConfigError and DeviceError as `load_trained` and `use_device`.
+    """
+    use_device(options.device or None)
+    return load_trained(options.params_path, options.max_seq_length, threshold)

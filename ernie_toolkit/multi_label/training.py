@@ -22,8 +22,9 @@ from ernie_toolkit.files.transactions import transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_model, set_weights_file, stage_model
 from ernie_toolkit.models.heads import BIAS
-from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions
+from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions, TrainedOptions
 from ernie_toolkit.multi_label.thresholds import tune_thresholds
+from ernie_toolkit.multi_label.trained import check_labels, check_params
 from ernie_toolkit.session import Session, open_session
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
@@ -53,6 +54,17 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
     say(f"data: {directory}, {len(data.spec.labels)} labels")
     for line in data.summary:
         say(line)
+    return data
+
+
+def load_known_directory(options: TrainedOptions, splits: tuple[Split, ...]) -> DataSet:
+    """Read the data directory of a trained model, which has to have the model's labels.
+
+    Raises ModelError as `check_params` and `check_labels`, DataError as `load_directory`.
+    """
+    model = check_params(options.params_path)
+    data = load_directory(options, splits)
+    check_labels(model, data.spec.labels, Path(options.dataset_dir) / options.label_file)
     return data
 
 
