@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.cli import add_gpu_arguments, build_parser, find_bundle, print_speed, shape_profile
 
-__all__ = ["Predictor", "add_gpu_arguments", "build_parser", "find_bundle", "print_speed", "shape_profile"]
+__all__ = ["add_gpu_arguments", "build_parser", "find_bundle", "print_speed", "shape_profile"]
