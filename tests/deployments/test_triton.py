@@ -195,8 +195,12 @@ def test_the_committed_repository_serves_a_bundle_that_is_put_there(
     bundles: dict[str, Path], python: Path, tmp_path: Path
 ) -> None:
     repository = Path(shutil.copytree(DEPLOY / "models", tmp_path / "models"))
-    for task, bundle in bundles.items():
-        shutil.copytree(bundle, repository / f"{ENSEMBLES[task]}_model" / "1", dirs_exist_ok=True)
+    for task in ("seq_cls", "token_cls"):
+        shutil.copytree(bundles[task], repository / f"{ENSEMBLES[task]}_model" / "1", dirs_exist_ok=True)
+    for step in ("tokenizer", "model", "postprocess"):  # this one stays where it is
+        config = repository / f"ernie_qa_{step}" / "config.pbtxt"
+        text = config.read_text(encoding="utf-8")
+        config.write_text(text.replace('"ernie_qa_model/1"', f'"{bundles["qa"]}"'), encoding="utf-8")
     with triton(python, repository, tmp_path / "log") as server:
         for task in INPUTS:
             [answers] = server.ask(task, [INPUTS[task]])

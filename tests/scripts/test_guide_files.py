@@ -1,6 +1,7 @@
 """The files of PaddleNLP's two guides are there, hold no library code, and give the names that others import."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,40 @@ def test_scripts_are_short_and_hold_no_classes(path: Path) -> None:
 def test_faces_give_the_librarys_names(face: str) -> None:
     command = [sys.executable, "-c", SAME, Path(face).stem, FACES[face]]
     subprocess.run(command, cwd=(ROOT / face).parent, capture_output=True, text=True, check=True)
+
+
+def readmes() -> list[Path]:
+    """The Chinese READMEs of the guides' folders."""
+    return sorted(path for folder in ("deploy", "multi_label") for path in (ROOT / folder).rglob("README.md"))
+
+
+def commands(path: Path) -> list[str]:
+    """The lines of a README's shell blocks, and the commands in its tables, without comments."""
+    text = path.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```shell\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    lines = [re.sub(r"\s+# .*", "", line) for block in blocks for line in block.splitlines()]
+    return lines + re.findall(r"^\|.*`(python [^`]+)` \|$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", readmes(), ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_both_languages_have_the_same_commands(path: Path) -> None:
+    found = commands(path)
+    assert found and found == commands(path.with_name("README_en.md"))
+    scripts = {word for line in found for word in line.split() if word.endswith(".py") and "/" in word}
+    places = (ROOT, ROOT / "multi_label")
+    assert [name for name in scripts if not any((place / name).is_file() for place in places)] == []
+
+
+@pytest.mark.parametrize("path", readmes(), ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for language in (path, path.with_name("README_en.md")):
+        links = re.findall(r"\]\(([^)#]+)[^)]*\)", language.read_text(encoding="utf-8"))
+        inner = [link for link in links if not link.startswith("http")]
+        assert inner and [link for link in inner if not (language.parent / link).exists()] == []
+
+
+def test_the_table_of_devices_and_engines_names_every_deployment() -> None:
+    folders = {path.parent.name for path in (ROOT / "deploy").glob("*/README.md")}
+    for name in ("README.md", "README_en.md"):
+        text = (ROOT / "deploy" / name).read_text(encoding="utf-8")
+        assert [folder for folder in folders if f"({folder}/{name})" not in text] == []
