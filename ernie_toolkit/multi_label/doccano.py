@@ -161,7 +161,7 @@ def write_directory(directory: Path, options: DoccanoOptions, rows: Sequence[Exa
             if parts[split]:
                 files.write_text(directory / name, label_sets_text(parts[split]))
             else:
-                files.remove(directory / name)  # an empty file is an error to whoever reads it
+                files.remove(directory / name)  # an empty file would be an error when it is read
         files.write_text(directory / LABEL_FILE, "".join(label + "\n" for label in labels))
         files.write_text(directory / UNLABELLED_FILE, "".join(row["sentence"] + "\n" for row in last))
     counts = ", ".join(f"{name} {len(part)}" for name, part in parts.items())

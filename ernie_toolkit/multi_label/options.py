@@ -64,22 +64,22 @@ class FineTuningOptions(PlaceOptions):
     )
     batch_size: int = option(32, "rows in one training batch of one process or card", allowed=BATCH_SIZE)
     epochs: float = option(10.0, "passes over the training set", allowed=EPOCHS)
-    early_stop: bool = option(False, "stop when the dev figure no longer gets better")
+    early_stop: bool = option(False, "stop when the dev metric no longer gets better")
     early_stop_nums: int = option(4, "evaluations, one an epoch, without gain before stopping early", allowed=COUNT)
     warmup: bool = option(False, "let the learning rate rise at the start: over warmup_steps, or a tenth of all steps")
     init_from_ckpt: str = option("", "weights (.pdparams) of the model's own shape to start from", parse=path_text)
     tune_thresholds: bool = option(
         False, "choose each label's threshold by its F1 on dev, and store them with the model"
     )
-    resume: bool = option(False, "go on from the last checkpoint of a run that was cut off")
+    resume: bool = option(False, "resume a run that was cut off from its last checkpoint")
     resume_from_checkpoint: str = option(
-        "", "go on from this checkpoint (a directory), or from the last one in it; true: as --resume", parse=path_text
+        "", "resume from this checkpoint (a directory), or from the last one in it; true: as --resume", parse=path_text
     )
     overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
 
     @property
     def sample_allowed(self) -> bool:
-        """Whether the sample may stand in for a missing directory: only for a user who names no model either."""
+        """Whether the sample may replace a missing directory: only where no model is named either."""
         return not self.model_name
 
 
@@ -145,15 +145,15 @@ class PruneOptions(PlaceOptions):
     params_dir: str = option("./checkpoint/", "directory of a trained model", parse=path_text)
     output_dir: str = option("./prune", "directory for the pruned models and the report", parse=path_text)
     width_mult: tuple[str, ...] = option(WIDTHS, "share of heads and neurons left, each a model: 2/3, 0.5")
-    resume: bool = option(False, "go on behind the last finished part of a run that was cut off")
+    resume: bool = option(False, "resume a run that was cut off after its last finished part")
     overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
 
 
 def training_options(own: FineTuningOptions, options: TrainingOptions) -> TrainingOptions:
     """The options of a run in the names that training knows.
 
-    Raises ConfigError on values that cannot be meant, by the names that these scripts have for them, and on warm-up
-    that says two things.
+    Raises ConfigError on values out of their range, by the names that these scripts have for them, and where warm-up is
+    given twice.
     """
     check_option_ranges(own)
     if not own.epochs > 0:

@@ -188,7 +188,7 @@ class Measured:
 
 
 def stop_with_parent() -> None:
-    """Have this worker stop, as on SIGTERM, when the process that started it ends without telling it to."""
+    """Have this worker stop, as on SIGTERM, when the process that started it ends without a signal."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -202,7 +202,7 @@ def stop_with_parent() -> None:
 
 def create_app(options: ServingOptions) -> ASGIApp:
     """The application of a bundle, loaded and ready. Raises ToolkitErrors as `open_predictor`."""
-    limit = options.connections()  # said before the bundle is opened
+    limit = options.connections()  # an error before the bundle is opened
     metrics = Metrics()
     service = Service(options, metrics.on_batch)
     budget = ByteBudget(options.max_pending_bytes)
@@ -252,13 +252,13 @@ def _service_routes(service: Service, metrics: Metrics, budget: ByteBudget, mode
         trouble = service.trouble()
         return error(503, trouble, retry_after=RETRY_SECONDS) if trouble else JSONResponse({"status": "ready"})
 
-    async def figures(_: Request) -> Response:
+    async def metrics_text(_: Request) -> Response:
         return Response(await asyncio.to_thread(metrics.text), headers={"content-type": CONTENT_TYPE})
 
     async def info(_: Request) -> Response:
         return Response(about, media_type="application/json")
 
-    shown = {"/health": health, "/ready": ready, "/metrics": figures, "/info": info}
+    shown = {"/health": health, "/ready": ready, "/metrics": metrics_text, "/info": info}
     return [Route(model_path, model, methods=["POST"]), *(Route(path, handler) for path, handler in shown.items())]
 
 

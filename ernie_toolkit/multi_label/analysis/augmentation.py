@@ -96,7 +96,7 @@ def _substituted(
 def _inserted(
     words: Sequence[str], eligible: Sequence[int], count: int, replace: Replace, draw: random.Random
 ) -> dict[int, str]:
-    """`count` places, or as many as there are, with their own word and one that comes in behind it."""
+    """`count` places, or as many as there are, with their own word and a new one after it."""
     found: dict[int, str] = {}
     for place in eligible[: ASKED * count]:
         if len(found) == count:
@@ -159,7 +159,7 @@ def augment(
 
 
 def check_augmentation(strategy: str, create: int, percent: float) -> None:
-    """Raise ConfigError on the first value that cannot be meant."""
+    """Raise ConfigError on the first value out of its range (see `augment`)."""
     known = (*STRATEGIES, MIX, DUPLICATE)
     if strategy not in known:
         raise ConfigError(f"--aug_strategy '{strategy}' is not known: use one of {', '.join(known)}")
