@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
 from ernie_toolkit.arguments.options import boolean, device_of
@@ -79,13 +80,13 @@ def report(
     answers: Sequence[Answer],
     info: BundleInfo,
     output_file: str | None,
-    show: Callable[[int, TextInput, Answer], str],
+    show: Callable[[int, TextInput, Any], str],
 ) -> None:
     """Write the answers to a file, or print them; the bundle's warnings go to standard error.
 
     `rows`: what was read; `answers`: one for each row that has a text.
     `output_file`: path for one JSON object a line; None prints.
-    `show`: the lines to print for a row's number from 0, its text and its answer.
+    `show`: the lines to print for a row's number from 0, its text and its answer, which is of the script's own task.
     """
     if output_file:
         write_text(Path(output_file), output_lines(rows, answers, info.task))

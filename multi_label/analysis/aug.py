@@ -12,7 +12,7 @@ from ernie_toolkit.arguments.settings import add_options, resolve_options
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say
 from ernie_toolkit.data.label_sets import write_label_sets
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.multi_label.analysis.augmentation import REPLACERS, augment, check_augmentation, read_rows
+from ernie_toolkit.multi_label.analysis.augmentation import REPLACERS, Replace, augment, check_augmentation, read_rows
 from ernie_toolkit.multi_label.analysis.options import AugmentationOptions
 from ernie_toolkit.multi_label.checks import check_targets, usual_files
 from ernie_toolkit.training.devices import use_device
@@ -38,6 +38,7 @@ def main(argv: Sequence[str]) -> None:
         source, target = Path(options.train_path), Path(options.aug_path)
         check_targets({"aug_path": target}, {**usual_files(source.parent), "train_path": source})
         rows = read_rows(source)
+        replace: Replace
         if options.aug_type == "mlm":
             use_device(options.device or None)
             from ernie_toolkit.multi_label.analysis.masked_model import MaskedModel
