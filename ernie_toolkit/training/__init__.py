@@ -4,6 +4,7 @@
 """
 
 from ernie_toolkit.training.run import (
+    Criterion,
     TrainingResult,
     discard_checkpoints,
     predict_logits,
@@ -12,6 +13,7 @@ from ernie_toolkit.training.run import (
 )
 
 __all__ = [
+    "Criterion",
     "TrainingResult",
     "discard_checkpoints",
     "predict_logits",

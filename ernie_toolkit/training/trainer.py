@@ -22,6 +22,7 @@ from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, in_order,
 from ernie_toolkit.training.callbacks import BestCheckpointHere
 from ernie_toolkit.training.checkpoint_reading import check_optimizer, check_weights, reading
 from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step, seal
+from ernie_toolkit.training.run import Criterion
 from ernie_toolkit.training.selection import rank
 
 STAGING = ".partial"
@@ -81,6 +82,16 @@ def model_logits(
     return in_order(parts, len(dataset))
 
 
+def batch_loss(model: paddle.nn.Layer, batch: Batch, criterion: Criterion | None = None) -> paddle.Tensor:
+    """The loss of one batch with targets, as training computes it: the criterion's, or the model's own."""
+    inputs = {name: paddle.to_tensor(value) for name, value in batch.items()}
+    if criterion is None:
+        return model(**inputs)[0]
+    targets = ("labels",) if "labels" in inputs else ("start_positions", "end_positions")
+    labels = tuple(inputs.pop(name) for name in targets)
+    return criterion(model(**inputs), labels if len(labels) > 1 else labels[0])
+
+
 class ToolkitTrainer(Trainer):
     """The Trainer of a fine-tuning run; see the module's first line for what it does its own way."""
 
@@ -95,8 +106,15 @@ class ToolkitTrainer(Trainer):
         score: Score,
         by_length: bool,
         callbacks: list[TrainerCallback],
+        criterion: Criterion | None = None,
     ) -> None:
-        super().__init__(model=model, args=arguments, data_collator=train_set.collate, train_dataset=train_set)
+        super().__init__(
+            model=model,
+            criterion=criterion,
+            args=arguments,
+            data_collator=train_set.collate,
+            train_dataset=train_set,
+        )
         self.dev_set, self.score, self.by_length = dev_set, score, by_length
         self.resumed_from: str | None = None
         for callback in list(self.callback_handler.callbacks):
