@@ -115,8 +115,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 *(f"  {name:<20} {command.text}" for name, command in COMMANDS.items()),
                 f'  {"completion":<20} print the shell\'s completion: eval "$({PROGRAM} completion bash)", or zsh',
                 "",
-                f"{PROGRAM} COMMAND --help lists what a command takes. train and compress find the task by --dataset, or",
-                "--task says it.",
+                f"{PROGRAM} COMMAND --help lists what a command takes.",
+                "train and compress find the task by --dataset; --task says it for custom data.",
             ]
         ),
     )
