@@ -3,8 +3,8 @@
 `train` and `predict_logits` are imported from here; Paddle is loaded on the first call, not on import.
 """
 
+from ernie_toolkit.training.loss import Criterion
 from ernie_toolkit.training.run import (
-    Criterion,
     TrainingResult,
     discard_checkpoints,
     predict_logits,

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from paddlenlp.trainer import TrainingArguments
     from paddlenlp.transformers import PretrainedModel
 
-Criterion = Callable[[Any, Any], Any]
-"""Logits and labels of a batch, as tensors or pairs of them, to the loss, a scalar tensor."""
 CHECKPOINTS, LOGS, RUN_FILE = "checkpoints", "runs", "run.json"
 LOG_LINES = 40
 ROW_KEYS = ("training rows", "dev rows")

@@ -22,7 +22,7 @@ from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, in_order,
 from ernie_toolkit.training.callbacks import BestCheckpointHere
 from ernie_toolkit.training.checkpoint_reading import check_optimizer, check_weights, reading
 from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step, seal
-from ernie_toolkit.training.run import Criterion
+from ernie_toolkit.training.loss import Criterion
 from ernie_toolkit.training.selection import rank
 
 STAGING = ".partial"
@@ -80,16 +80,6 @@ def model_logits(
         paddle.distributed.all_gather_object(gathered, parts)
         parts = {row: logits for share in gathered for row, logits in share.items()}
     return in_order(parts, len(dataset))
-
-
-def batch_loss(model: paddle.nn.Layer, batch: Batch, criterion: Criterion | None = None) -> paddle.Tensor:
-    """The loss of one batch with targets, as training computes it: the criterion's, or the model's own."""
-    inputs = {name: paddle.to_tensor(value) for name, value in batch.items()}
-    if criterion is None:
-        return model(**inputs)[0]
-    targets = ("labels",) if "labels" in inputs else ("start_positions", "end_positions")
-    labels = tuple(inputs.pop(name) for name in targets)
-    return criterion(model(**inputs), labels if len(labels) > 1 else labels[0])
 
 
 class ToolkitTrainer(Trainer):

@@ -13,8 +13,7 @@ from paddle import nn
 
 from ernie_toolkit.models.slices import encoder_layers, select
 from ernie_toolkit.text.dataset import Batch
-from ernie_toolkit.training import Criterion
-from ernie_toolkit.training.trainer import batch_loss
+from ernie_toolkit.training.loss import Criterion, batch_loss
 
 
 @dataclass(frozen=True)
