@@ -15,8 +15,7 @@ from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import LoadedModel
 from ernie_toolkit.models.heads import are_named, difference, same_labels, shown
-from ernie_toolkit.tasks import QuestionAnswering, Task
-from ernie_toolkit.tasks.question_answering import thin_negatives
+from ernie_toolkit.tasks import Task
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.training import TrainingResult, predict_logits, train
@@ -66,9 +65,7 @@ class Session:
     def training_rows(self, options: TrainingOptions) -> EncodedDataset:
         """The train split as a run with these options sees it."""
         rows = self.encoded(self.data.split("train"))
-        if self.task.name == QuestionAnswering.name:
-            return thin_negatives(rows, options.negative_window_ratio, options.seed)
-        return rows
+        return self.task.training_rows(rows, options)
 
     def train(
         self, options: TrainingOptions, directory: Path, device: str, resume: bool = False, overwrite: bool = False

@@ -37,8 +37,13 @@ from ernie_toolkit.models.config import (
     read_model_config,
 )
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
-from ernie_toolkit.text.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
-from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
+from ernie_toolkit.text.tokenization import (
+    SPECIAL_TOKENS,
+    TOKENIZER_CONFIG_FILE,
+    VOCAB_FILE,
+    read_do_lower_case,
+    read_vocab,
+)
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedConfig, PretrainedModel
