@@ -29,7 +29,7 @@ from ernie_toolkit.compression.state import Request, check_unfinished, plain
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.file_options import FileOptions
-from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
+from ernie_toolkit.data.registry import CUSTOM, check_task
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local
 from ernie_toolkit.models.config import model_labels
@@ -97,7 +97,7 @@ def check_source(source: SourceOptions, options: CompressionOptions, task: str) 
     model = source.model_name_or_path or str(Path("best_models") / source.dataset)
     if not is_local(model) or not Path(model).is_dir():
         raise ConfigError(
-            f"{model}: no fine-tuned model there: python {TASK_SCRIPTS[task]} --dataset {source.dataset} makes one"
+            f"{model}: no fine-tuned model there: python {TASKS[task].script} --dataset {source.dataset} makes one"
         )
     check_model_directory(Path(model))
     return dataclasses.replace(source, model_name_or_path=model, output_dir=source.output_dir or model)
@@ -210,7 +210,7 @@ def build_parser(task: str, dataset: str, description: str) -> OneLineParser:
     """The arguments of a compress_* script."""
     names = [name for name, spec in DATASETS.items() if spec.task_name == task]
     parser = OneLineParser(
-        prog=TASK_SCRIPTS[task].replace("run_", "compress_"),
+        prog=TASKS[task].script.replace("run_", "compress_"),
         description=description,
         epilog=f"data sets: {', '.join((*names, CUSTOM))}",
     )

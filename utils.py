@@ -33,7 +33,7 @@ from ernie_toolkit.console import (
 )
 from ernie_toolkit.data import DATASETS, DataSet, get_spec, load_dataset
 from ernie_toolkit.data.file_options import FileOptions
-from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
+from ernie_toolkit.data.registry import CUSTOM, check_task
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, check_model_directory, is_local
@@ -341,12 +341,12 @@ def build_parser(task: str, dataset: str, description: str) -> OneLineParser:
     """The arguments of a run_* script."""
     names = [name for name, spec in DATASETS.items() if spec.task_name == task]
     parser = OneLineParser(
-        prog=TASK_SCRIPTS[task], description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
+        prog=TASKS[task].script, description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
     )
     defaults = {"dataset": dataset}
     for options_class in (RunOptions, FileOptions, TrainingOptions, *((ReadingOptions,) if task == "qa" else ())):
         add_options(parser, options_class, defaults)
-    add_guide_flags(parser, TASK_SCRIPTS[task])
+    add_guide_flags(parser, TASKS[task].script)
     return parser
 
 
