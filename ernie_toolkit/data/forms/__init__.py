@@ -10,8 +10,9 @@ from ernie_toolkit.data.forms.columns import ColumnsForm
 from ernie_toolkit.data.forms.label_sets import LabelSetsForm
 from ernie_toolkit.data.forms.questions import QuestionsForm
 from ernie_toolkit.data.forms.tags import TagsForm
+from ernie_toolkit.errors import ConfigError
 
-__all__ = ["FORMS", "ColumnsForm", "DataForm", "PredictedRow", "form_of"]
+__all__ = ["FORMS", "ColumnsForm", "DataForm", "PredictedRow", "form_of", "register_form"]
 
 FORMS: dict[str, DataForm] = {
     "columns": ColumnsForm(),
@@ -19,6 +20,12 @@ FORMS: dict[str, DataForm] = {
     "questions": QuestionsForm(),
     "label_sets": LabelSetsForm(),
 }
+
+
+def register_form(name: str, form: DataForm) -> None:
+    """Make a form known by the name that tasks give. Raises ConfigError where the name is taken."""
+    if FORMS.setdefault(name, form) is not form:
+        raise ConfigError(f"data form '{name}' is registered already: choose another name")
 
 
 def form_of(task_name: str) -> DataForm:
