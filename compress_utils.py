@@ -33,7 +33,7 @@ from ernie_toolkit.data.registry import CUSTOM, check_task
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local
 from ernie_toolkit.models.config import model_labels
-from ernie_toolkit.models.heads import difference, same_labels
+from ernie_toolkit.models.heads import label_mismatch
 from ernie_toolkit.tasks import TASKS, Task, make_task
 from ernie_toolkit.training.devices import accelerate_cpu, check_device
 from ernie_toolkit.training.records import read_metrics
@@ -139,8 +139,9 @@ def load_data(
 def check_bundle(bundle: Bundle, data: DataSet) -> None:
     """ConfigError where a bundle reads or answers something else than a data set has."""
     info, spec = bundle.info, data.spec
-    others = "" if same_labels(info.labels, spec.labels) else f" ({difference(info.labels, spec.labels)})"
-    if (info.task, info.text_format) != (spec.task_name, spec.text_format) or not same_labels(info.labels, spec.labels):
+    mismatch = label_mismatch(info.labels, spec.labels)
+    others = f" ({mismatch})" if mismatch else ""
+    if (info.task, info.text_format) != (spec.task_name, spec.text_format) or mismatch:
         raise ConfigError(
             f"--input_infer_model_path {bundle.directory} is a {info.task} model with {len(info.labels)} labels that "
             f"reads '{info.text_format}' ({info.dataset}), {spec.name} is {spec.task_name} with {len(spec.labels)} and "

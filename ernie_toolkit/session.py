@@ -14,7 +14,7 @@ from ernie_toolkit.errors import ModelError
 from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import LoadedModel
-from ernie_toolkit.models.heads import are_named, difference, same_labels, shown
+from ernie_toolkit.models.heads import are_named, label_mismatch, shown
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
@@ -153,10 +153,11 @@ def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:
     """ModelError where a model's configuration names other outputs than a task's labels, or has them in other order."""
     named = loaded.model.config.id2label or {}
     outputs = [str(named[place]) for place in sorted(named)]
-    if labels and are_named(outputs) and outputs != list(labels):
+    found = label_mismatch(outputs, labels, in_order=True)
+    if labels and are_named(outputs) and found:
         raise ModelError(
             f"{loaded.source}: its outputs ({shown(outputs)}) are not the task's labels ({shown(labels)}), but "
-            f"{difference(outputs, labels)}: load it by load_model(PATH, task.labels), which finds them by name"
+            f"{found}: load it by load_model(PATH, task.labels), which finds them by name"
         )
 
 
@@ -177,9 +178,8 @@ def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: S
     if loaded.fresh:
         wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
         # What was found in place of it: a head of another task, or one that nothing names.
-        found = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
-        raise ModelError(f"{loaded.source} has no trained {wanted}{found}: fine-tune it first")
-    if labels and recorded is not None and are_named(recorded) and not same_labels(recorded, labels):
-        raise ModelError(
-            f"{loaded.source} was trained for other labels ({difference(recorded, labels)}): choose its own data set"
-        )
+        others = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
+        raise ModelError(f"{loaded.source} has no trained {wanted}{others}: fine-tune it first")
+    found = label_mismatch(recorded or (), labels)
+    if labels and are_named(recorded) and found:
+        raise ModelError(f"{loaded.source} was trained for other labels ({found}): choose its own data set")

@@ -124,6 +124,8 @@ class Task(ABC):
     """Its name for people, in Chinese and in English."""
     script: ClassVar[str]
     """The script that trains it."""
+    config_section: ClassVar[str | None] = None
+    """The section of its data sets in a YAML file of options, where it has one."""
     metrics: ClassVar[tuple[str, ...]]
     """Metrics that may choose the best checkpoint, the task's own first."""
     answer: ClassVar[type[Answer]]

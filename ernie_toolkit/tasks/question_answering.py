@@ -53,6 +53,7 @@ class QuestionAnswering(Task):
     name: ClassVar[str] = "qa"
     title: ClassVar[tuple[str, str]] = ("阅读理解", "question answering")
     script: ClassVar[str] = "run_qa.py"
+    config_section: ClassVar[str | None] = "QuestionAnswering"
     metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match", "loss")
     answer: ClassVar[type[Answer]] = SpanAnswer
     head: ClassVar[str] = "span"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Type, TypeVar
 
+from ernie_toolkit.arguments.settings import TASK_SECTIONS
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.tasks.base import Task, TaskSettings, check_limits
 
@@ -17,6 +18,8 @@ def register(task: _TaskClass) -> _TaskClass:
     """Add a task to `TASKS`, and return it: usable as a decorator. Raises ConfigError where its name is taken."""
     if TASKS.setdefault(task.name, task) is not task:
         raise ConfigError(f"task '{task.name}' is registered already: choose another name")
+    if task.config_section is not None:
+        TASK_SECTIONS[task.name] = task.config_section
     return task
 
 

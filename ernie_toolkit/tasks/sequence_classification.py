@@ -39,6 +39,7 @@ class SequenceClassification(Task):
     name: ClassVar[str] = "seq_cls"
     title: ClassVar[tuple[str, str]] = ("文本分类", "text classification")
     script: ClassVar[str] = "run_seq_cls.py"
+    config_section: ClassVar[str | None] = "SequenceClassification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
     answer: ClassVar[type[Answer]] = LabelAnswer
     # PaddleNLP fills it in itself, but only in a training step.

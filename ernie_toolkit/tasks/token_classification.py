@@ -40,6 +40,7 @@ class TokenClassification(Task):
     name: ClassVar[str] = "token_cls"
     title: ClassVar[tuple[str, str]] = ("命名实体识别", "named entities")
     script: ClassVar[str] = "run_token_cls.py"
+    config_section: ClassVar[str | None] = "TokenClassification"
     metrics: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall", "loss")
     answer: ClassVar[type[Answer]] = TaggedText
     head: ClassVar[str] = "token"

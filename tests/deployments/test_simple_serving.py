@@ -32,7 +32,7 @@ def servers(
 
 
 def test_the_service_imports_no_paddle(environment: Callable[[str], Path]) -> None:
-    check_imports_no_paddle(environment("simple_serving"), "serving")
+    check_imports_no_paddle(environment("simple_serving"), "simple_serving")
 
 
 @pytest.mark.parametrize("task", list(INPUTS))

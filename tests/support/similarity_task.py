@@ -110,6 +110,7 @@ class Similarity(Task):
     name: ClassVar[str] = "similarity"
     title: ClassVar[tuple[str, str]] = ("文本相似度", "text similarity")
     script: ClassVar[str] = "run_similarity.py"
+    config_section: ClassVar[str | None] = "Similarity"
     metrics: ClassVar[tuple[str, ...]] = ("correlation", "loss")
     answer: ClassVar[type[Answer]] = ScoreAnswer
     problem_type: ClassVar[str | None] = "regression"

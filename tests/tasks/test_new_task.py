@@ -12,6 +12,7 @@ import pytest
 from similarity_task import Similarity, write_rows
 
 from ernie_toolkit.arguments.options import TrainingOptions
+from ernie_toolkit.arguments.settings import read_config
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.data.predictions import write_predictions
@@ -82,6 +83,12 @@ def test_a_users_file_is_read(trained: Trained, tmp_path: Path) -> None:
         load_dataset("custom", task="similarity", train_file=wrong, dev_file=wrong)
     with pytest.raises(ConfigError, match="pairs have none"):
         load_dataset("custom", task="similarity", train_file=wrong, dev_file=wrong, label_file=wrong)
+
+
+def test_its_section_of_a_configuration_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.yml"
+    path.write_text("Similarity:\n  custom:\n    learning_rate: 2e-3\n", encoding="utf-8")
+    assert read_config(path, Similarity.name, "custom", (TrainingOptions,)) == {"learning_rate": 0.002}
 
 
 def test_it_learns(trained: Trained) -> None:
