@@ -1,9 +1,12 @@
 """What a run writes about a test split: answers with confidence, and the benchmark's own file."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.forms import PredictedRow, form_of
 from ernie_toolkit.decoding import Answer
@@ -46,9 +49,7 @@ def write_predictions(
 
 def _rows(data: DataSet, examples: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> list[PredictedRow]:
     """All rows in the file's order; those that were skipped at the end where the reader told neither rows nor lines."""
-    rows = [
-        PredictedRow(example.get("line"), example, answer) for example, answer in zip(examples, answers, strict=True)
-    ]
+    rows = [PredictedRow(example.get("line"), example, answer) for example, answer in strict_zip(examples, answers)]
     skipped = [PredictedRow(item.place, reason=item.reason, number=getattr(item, "row", None)) for item in data.skipped]
     if all(isinstance(row.place, int) for row in (*rows, *skipped)):
         return sorted([*rows, *skipped], key=lambda row: cast(int, row.place))

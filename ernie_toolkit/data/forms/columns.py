@@ -80,7 +80,8 @@ class ColumnsForm(DataForm):
     def hidden(self, row: dict[str, Any], index: int) -> dict[str, Any]:
         """The row without its label."""
         hidden = ("label", "label_desc", "label_des")
-        return ({} if "idx" in row else {"id": index}) | {field: row[field] for field in row if field not in hidden}
+        shown = {field: value for field, value in row.items() if field not in hidden}
+        return shown if "idx" in row else {"id": index, **shown}
 
     def file_text(self, rows: Sequence[dict[str, Any]]) -> str:
         """A JSON object a line."""
