@@ -2,11 +2,12 @@
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from ernie_toolkit.compression.options import CompressionOptions
+from ernie_toolkit.compression.state import Say
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import LoadedModel, Vocabulary
@@ -83,7 +84,7 @@ def prune_vocabulary(
     return LoadedModel(model, vocabulary, loaded.source, ())
 
 
-def with_less_vocabulary(session: Session, options: CompressionOptions, say: Callable[[str], None]) -> Session:
+def with_less_vocabulary(session: Session, options: CompressionOptions, say: Say) -> Session:
     """The session of a model with fewer tokens, as the options ask; says how many stay, and what is unknown to it."""
     before, positions = session.loaded, session.task.max_seq_length if options.cuts_positions else 0
     loaded = prune_vocabulary(

@@ -30,7 +30,7 @@ FOLLOWERS = (".self_attn.k_proj", ".self_attn.v_proj")
 
 
 class _RoundedWeight(PyLayer):
-    """`round_to_int8` of a weight (inputs, outputs), on its device; the gradient passes as if it had not been rounded."""
+    """`round_to_int8` of a weight (inputs, outputs), where it lies; the gradient passes through unchanged."""
 
     @staticmethod
     def forward(ctx: Any, weight: paddle.Tensor, per_column: bool) -> paddle.Tensor:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.compression.report.figures import best_tradeoffs, megabytes_text, shown_figures
+from ernie_toolkit.compression.report.metrics import best_tradeoffs, megabytes_text, shown_metrics
 from ernie_toolkit.compression.report.model import Candidate, Report
 from ernie_toolkit.compression.report.table import STAR, metric_name
 from ernie_toolkit.files import replaced_file
@@ -62,7 +62,7 @@ def picture_points(report: Report) -> Timed:
     """What is drawn: latency in ms, metric in points, and the model; those without either are left out."""
     found = []
     for item in (report.baseline, *report.candidates):
-        shown = shown_figures(report, item)
+        shown = shown_metrics(report, item)
         if shown.latency_ms is not None and shown.metric is not None:
             found.append((shown.latency_ms, shown.metric, item))
     return found
@@ -134,7 +134,7 @@ def _draw_models(
 ) -> None:
     axes.grid(color="#eaeef2", linewidth=0.8)
     axes.set_axisbelow(True)
-    level = shown_figures(report, report.baseline).metric
+    level = shown_metrics(report, report.baseline).metric
     if level is not None:
         axes.axhline(level, color=COLOURS["fp32"], linewidth=1, dashes=(5, 4))
         axes.axhspan(level - _allowed_loss(report), level, color=ALLOWED, linewidth=0, zorder=0)
