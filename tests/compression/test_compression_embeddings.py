@@ -11,7 +11,7 @@ from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings
 from ernie_toolkit.compression.quantization.numeric import quantize_int8
 from ernie_toolkit.errors import ModelError
-from ernie_toolkit.inference.engines.dynamic_quantization import quantize_dynamic_file
+from ernie_toolkit.inference.engines.dynamic_quantization import dynamic_int8_bytes
 
 
 def run(model: Path | bytes, ids: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_a_model_answers_as_its_rounded_tables_say(bundle: Bundle, tmp_path: Pat
     expected, exact = run(model.SerializeToString(), ids), run(bundle.path("onnx"), ids)
     got = run(target, ids)
     assert np.abs(got - expected).max() < 1e-5 < np.abs(got - exact).max() < 0.05 * np.abs(exact).max()
-    both = run(quantize_dynamic_file(target), ids)
+    both = run(dynamic_int8_bytes(target), ids)
     assert 1e-5 < np.linalg.norm(both - exact) / np.linalg.norm(exact) < 0.1
 
 
