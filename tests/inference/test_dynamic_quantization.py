@@ -75,9 +75,10 @@ def test_every_product_with_a_weight_is_quantized_and_fused(bundle: Bundle, tmp_
     assert fused["MatMulIntegerToFloat"] + fused["DynamicQuantizeMatMul"] == PRODUCTS
 
 
-def test_without_the_onnx_package(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ConfigError, match=r"onnx package, which is not installed: pip install onnx, or take a bundle"):
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime.quantization"])
+def test_without_the_packages(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=rf"not installed \({package}\): pip install onnx ml_dtypes, or"):
         Predictor(bundle.directory, precision="int8")
 
 

@@ -1,6 +1,7 @@
-"""INT8 copies of models whose activations are quantized as they come; needs the onnx package.
+"""INT8 copies of models whose activations are quantized as they come, by ONNX Runtime's quantizer.
 
-Deployments do without that package where a bundle has its INT8 model.
+That needs the onnx package, and with newer releases of onnxruntime ml_dtypes; deployments do without both where a
+bundle has its INT8 model.
 """
 
 from __future__ import annotations
@@ -63,15 +64,16 @@ def quantize_products(model: onnx.ModelProto, per_channel: bool = True, exclude:
 def dynamic_int8_bytes(source: Path) -> bytes:
     """The INT8 form of an FP32 model's file, serialized (see `quantize_products`).
 
-    Raises ConfigError where the onnx package is missing, BundleError that names the file where it cannot be read, is
+    Raises ConfigError where a package is missing, BundleError that names the file where it cannot be read, is
     quantized already, has no matrix product with a constant weight, or has weights that are not finite.
     """
     try:
         import onnx
+        import onnxruntime.quantization  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            "precision 'int8' quantizes the model with the onnx package, which is not installed: pip install onnx, "
-            "or take a bundle with a model_int8.onnx (compress_*.py)"
+            f"precision 'int8' quantizes the model with a package that is not installed ({error.name}): pip install "
+            "onnx ml_dtypes, or take a bundle with a model_int8.onnx (compress_*.py)"
         ) from error
     try:
         model = onnx.load(str(source))
