@@ -18,7 +18,7 @@ from ernie_toolkit.compression.quantization.onnx import check_nodes, onnx_parame
 from ernie_toolkit.compression.report.measurement import row_tokens
 from ernie_toolkit.compression.report.model import REPORT_FILE, Candidate, Report, read_report
 from ernie_toolkit.compression.rows import bundle_rows, session_rows
-from ernie_toolkit.compression.stages import FULL, PARITY_ROWS, describe_model, finish_model, pruned_sessions
+from ernie_toolkit.compression.stages import FULL, describe_model, finish_model, pruned_sessions
 from ernie_toolkit.compression.state import (
     Request,
     RunState,
@@ -35,6 +35,7 @@ from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.engines.onnxruntime import available_cores
 from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import Task
+from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
 from ernie_toolkit.training.records import versions
 
 __all__ = ["FULL", "Request", "check_unfinished", "compress_bundle", "compress_session"]
@@ -79,14 +80,20 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     return evaluator.report
 
 
-def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -> Report:
-    """Quantize an exported model, without Paddle; a copy of its bundle gets the INT8 model (see `compress_session`)."""
+def compress_bundle(
+    bundle: Bundle, data: DataSet, request: Request, say: Say, custom_evaluate: CustomEvaluate | None = None
+) -> Report:
+    """Quantize an exported model, without Paddle; a copy of its bundle gets the INT8 model (see `compress_session`).
+
+    custom_evaluate: a metric beside the task's own (see `Session`).
+    """
     _begin(request, say)
     inside, target = bundle.directory.resolve(), request.directory.resolve()
     if target == inside or inside in target.parents:
         raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
     predictor = Predictor(bundle.directory)  # checks that bundle, tokenizer and model belong together
-    rows = bundle_rows(predictor.task, predictor.tokenizer, data)
+    task = with_metric(predictor.task, custom_evaluate)
+    rows = bundle_rows(task, predictor.tokenizer, data)
     run = find_run(request, {"bundle": bundle.info.files["onnx"].sha256, **rows.identity})
     finished = finished_report(run, say)
     if finished is not None:
@@ -96,7 +103,7 @@ def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -
         _write_base(run, base, say, bundle)
     tokens, parameters = predictor.tokenizer.vocab_size, onnx_parameter_count(bundle.path("onnx"))
     full = Fp32Model("", str(FULL), base, rows, tokens, parameters, None)
-    evaluator = _evaluator(predictor.task, data, run, full, str(bundle.directory), say)
+    evaluator = _evaluator(task, data, run, full, str(bundle.directory), say)
     quantize_after_training(evaluator, full)
     if request.options.fp16:
         make_fp16(evaluator, full)
@@ -131,7 +138,7 @@ def _write_base(run: RunState, base: Path, say: Say, model: Session | Bundle) ->
                 shutil.copytree(model.directory, staging, dirs_exist_ok=True)
                 read_bundle(staging, verify=True)
             else:
-                model.export(staging, PARITY_ROWS, {}, trained=False)
+                model.export(staging, trained=False)
             _start(run, staging / ONNX_FILE, say)
     run.finish(BASE)
 

@@ -26,11 +26,9 @@ from ernie_toolkit.files.transactions import finish_transaction, transaction
 from ernie_toolkit.formats.ranges import FIGURE, check_number
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models.sizes import LayerSize
-from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.session import PARITY_ROWS, Session
 from ernie_toolkit.training.records import METRICS_FILE
 
-# Rows that Paddle's and ONNX Runtime's logits are compared on.
-PARITY_ROWS = 64
 FULL = Fraction(1)
 PRUNING = "dynabert"
 
@@ -116,8 +114,7 @@ def _opened(session: Session, directory: Path) -> Session:
     """The session with the model of a directory in place of its own."""
     from ernie_toolkit.models import load_model
 
-    task = session.task
-    return open_session(load_model(str(directory), task.labels or None, task=task.name), session.data, task)
+    return replace(session, loaded=load_model(str(directory), session.task))
 
 
 def _copy_files(source: Path, target: Path) -> None:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -42,6 +42,8 @@ from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedConfig, PretrainedModel
+
+    from ernie_toolkit.tasks import Task
 
 DEFAULT_MODEL = "ernie-3.0-medium-zh"
 SAMPLE_MODEL = "ernie-sample-nano"
@@ -319,19 +321,22 @@ def new_model(vocabulary: Vocabulary, settings: dict[str, Any], task: str = "seq
 
 def load_model(
     name_or_path: str,
-    labels: Sequence[str] | None = None,
+    labels: "Sequence[str] | Task | None" = None,
     hidden_dropout: float | None = None,
     attention_dropout: float | None = None,
     task: str = "seq_cls",
 ) -> LoadedModel:
     """An ERNIE model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
 
-    `labels`: the classes in the order of the logits; the model's own where None. A trained head's outputs go to the
-    labels of their names (see `heads`). `task`: one of `ARCHITECTURES`; a head trained for another task is left
-    behind, and a new one is `fresh`. Dropout probabilities
-    replace the configuration's where given. The model is in training mode. Raises ModelError that names the
-    file or weight that is missing or does not fit.
+    `labels`: the task, of which labels and name are taken; or the classes in the order of the logits; the model's own
+    where None. A trained head's outputs go to the labels of their names (see `heads`). `task`: one of `ARCHITECTURES`;
+    a head trained for another task is left behind, and a new one is `fresh`. Dropout probabilities replace the
+    configuration's where given. The model is in training mode. Raises ModelError that names the file or weight that is
+    missing or does not fit.
     """
+    if hasattr(labels, "max_seq_length"):
+        of = cast("Task", labels)
+        labels, task = of.labels, of.name
     if task == "qa":
         labels = None  # its two outputs are no labels
     settings = {**_label_settings(labels, task), **_dropout_settings(hidden_dropout, attention_dropout)}

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ernie_toolkit.console import say
+from ernie_toolkit.data.label_order import same_labels
 from ernie_toolkit.decoding import LabelSetAnswer, sigmoid
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.models import SAMPLE_MODEL, LoadedModel, check_model_directory, load_model
 from ernie_toolkit.models.config import model_labels, model_task
 from ernie_toolkit.models.config import model_thresholds as recorded_thresholds
-from ernie_toolkit.models.heads import difference, same_labels
+from ernie_toolkit.models.heads import difference
 from ernie_toolkit.multi_label.options import SAMPLE_TRAINING
 from ernie_toolkit.session import check_length
 from ernie_toolkit.tasks import MultiLabelClassification

@@ -20,12 +20,11 @@ from ernie_toolkit.compression.pipeline import Request, compress_bundle
 from ernie_toolkit.compression.quantization.onnx import weight_products
 from ernie_toolkit.compression.report.metrics import shown_metrics
 from ernie_toolkit.compression.report.model import Report, read_report
-from ernie_toolkit.compression.stages import PARITY_ROWS
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model
-from ernie_toolkit.session import open_session
+from ernie_toolkit.session import PARITY_ROWS, open_session
 from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, TokenClassification
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.features import TextInput

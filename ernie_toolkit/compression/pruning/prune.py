@@ -74,7 +74,7 @@ def prune(
     model, task, dev = session.loaded.model, session.task, session.data.split("dev")
     teacher = copy_model(model)
     batches = importance_batches(rows.train, options.per_device_train_batch_size, options.seed, IMPORTANCE_BATCHES)
-    reorder(model, taylor_importance(model, batches))
+    reorder(model, taylor_importance(model, batches, session.criterion))
     make_elastic(model)
     trainer = functools.partial(
         WidthTrainer,

@@ -3,6 +3,7 @@
 import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ernie_toolkit.compression.state import Say
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import LoadedModel, Vocabulary
-from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, WordPieceTokenizer, build_tokenizer, is_ideograph
 
 TOKENS = "ernie.embeddings.word_embeddings.weight"
@@ -90,7 +91,7 @@ def with_less_vocabulary(session: Session, options: CompressionOptions, say: Say
     loaded = prune_vocabulary(
         before, _texts(session, "train"), options.unseen_ideographs, options.max_vocab_size, positions
     )
-    cut = open_session(loaded, session.data, session.task)
+    cut = replace(session, loaded=loaded)
     told = [f"{len(loaded.vocabulary.tokens):,} of {len(before.vocabulary.tokens):,} tokens stay"]
     if positions:
         now, were = (item.model.config.max_position_embeddings for item in (loaded, before))
