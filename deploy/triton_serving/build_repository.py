@@ -12,7 +12,7 @@ from pathlib import Path
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
-from ernie_toolkit.inference.console import MODEL_PATHS
+from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.triton.cli import add_repository_arguments, repository_options
 from ernie_toolkit.triton.repository import build_generic, build_repository
 
@@ -29,12 +29,12 @@ def build_parser() -> OneLineParser:
     parser.add_argument(
         "--without_bundle",
         nargs="+",
-        choices=tuple(MODEL_PATHS),
+        choices=tuple(TASKS),
         metavar="TASK",
-        help=f"write the models of these tasks ({', '.join(MODEL_PATHS)}) without a bundle, in place of --model_path",
+        help=f"write the models of these tasks ({', '.join(TASKS)}) without a bundle, in place of --model_path",
     )
     parser.add_argument(
-        "--single", action="store_true", help="with --without_bundle: seq_cls reads single texts, not pairs"
+        "--single", action="store_true", help="with --without_bundle: models of single texts, not of pairs"
     )
     add_repository_arguments(parser)
     return parser

@@ -6,8 +6,7 @@ python deploy/triton_serving/seq_cls_grpc_client.py --text 怎么还款 --text_p
 
 from __future__ import annotations
 
-from ernie_toolkit.inference.console import EXAMPLES
 from ernie_toolkit.triton.cli import run_client
 
 if __name__ == "__main__":
-    run_client("seq_cls_grpc_client.py", __doc__, "seq_cls", EXAMPLES["pair"])
+    run_client("seq_cls_grpc_client.py", __doc__, "seq_cls")

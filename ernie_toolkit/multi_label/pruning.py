@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from ernie_toolkit.bundle import read_bundle
-from ernie_toolkit.compression.evaluator import EXPORT
+from ernie_toolkit.bundle import EXPORT_DIRECTORY, read_bundle
 from ernie_toolkit.compression.pipeline import FULL, Request, compress_session
 from ernie_toolkit.compression.pruning.prune import width_name
 from ernie_toolkit.compression.report.files import write_report
@@ -32,8 +31,8 @@ def guide_name(width: Fraction) -> str:
 def _lay_out(source: Path, target: Path) -> None:
     """Copy a model and its bundle, which lies in `export/` there, into one directory."""
     with replaced_directory(target) as staging:
-        shutil.copytree(source, staging, ignore=shutil.ignore_patterns(EXPORT), dirs_exist_ok=True)
-        shutil.copytree(source / EXPORT, staging, dirs_exist_ok=True)
+        shutil.copytree(source, staging, ignore=shutil.ignore_patterns(EXPORT_DIRECTORY), dirs_exist_ok=True)
+        shutil.copytree(source / EXPORT_DIRECTORY, staging, dirs_exist_ok=True)
 
 
 def _drop_laid_out(report: Report, request: Request) -> None:
@@ -68,7 +67,7 @@ def _renamed(report: Report, names: dict[str, str]) -> Report:
     for item in report.candidates:
         directory, _, rest = item.file.partition("/")
         if directory in names:
-            item = dataclasses.replace(item, file=f"{names[directory]}/{rest.removeprefix(EXPORT + '/')}")
+            item = dataclasses.replace(item, file=f"{names[directory]}/{rest.removeprefix(EXPORT_DIRECTORY + '/')}")
         candidates.append(item)
     return dataclasses.replace(report, candidates=tuple(candidates))
 
@@ -86,8 +85,10 @@ def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Rep
     names = _new_names(report, request.options.widths)
     for old, new in names.items():
         source = request.directory / old
-        if not has_legacy(source / EXPORT):  # first, so that what an earlier run has left is replaced by all of it
-            add_legacy(source, read_bundle(source / EXPORT))
+        if not has_legacy(
+            source / EXPORT_DIRECTORY
+        ):  # first, so that what an earlier run has left is replaced by all of it
+            add_legacy(source, read_bundle(source / EXPORT_DIRECTORY))
         _lay_out(source, request.directory / new)
     if names:
         # The report is right before and after; only then do the directories go that it was of.

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, Bundle, read_bundle
-from ernie_toolkit.bundle.graph import INPUTS, OUTPUTS
+from ernie_toolkit.bundle.graph import INPUTS
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.transactions import transaction
 from ernie_toolkit.formats.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, check_number
-from ernie_toolkit.text.features import PAIR_FORMATS
-from ernie_toolkit.triton.interface import Interface, Tensor, interface_of
+from ernie_toolkit.tasks import HEADS, TASKS
+from ernie_toolkit.tasks.base import Tensor
+from ernie_toolkit.text.formats import PAIR_FORMATS
+from ernie_toolkit.triton.interface import Interface, interface_of
 from ernie_toolkit.triton.pbtxt import Symbol, format_message
 
 BACKENDS = ("python", "onnxruntime", "fastdeploy")
@@ -60,10 +62,13 @@ class RepositoryOptions:
 
 @dataclass(frozen=True)
 class _ModelFacts:
-    """What the configurations have of a model: its task, how many labels (-1: any), its outputs, its file."""
+    """What the configurations have of a model: its task, the logits' classes, its outputs, its file.
+
+    `classes`: -1 stands for any number; None for logits without such a dimension (see `Task.num_classes`).
+    """
 
     task: str
-    labels: int
+    classes: int | None
     outputs: tuple[str, ...]
     file: str
 
@@ -81,7 +86,7 @@ def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOp
     info = bundle.info
     interface = interface_of(info.task, info.text_format in PAIR_FORMATS)
     file = ONNX_FILE if options.backend == "python" else _model_file(bundle, options)
-    model = _ModelFacts(info.task, len(info.labels), info.outputs, file)
+    model = _ModelFacts(info.task, TASKS[info.task].num_classes(info.labels), info.outputs, file)
     _write(interface, model, target, options, lambda version: _copy_bundle(bundle, version, options))
     return interface
 
@@ -92,16 +97,18 @@ def build_generic(task: str, pairs: bool, target: Path, options: RepositoryOptio
     The bundle's files belong into the model step's version folder, beside model.py. The tokenizer step refuses a bundle
     that reads other inputs.
 
-    `task`: one of the tasks that have an interface.
-    `pairs`: for classification, whether each input is a pair of texts.
+    `task`: its name, one of `TASKS`.
+    `pairs`: whether each input is a pair of texts, where the task reads pairs.
     `target`: the repository, made where it is missing.
     Returns the ensemble's interface. Raises ConfigError on another backend than python, which alone opens bundles.
     """
     if options.backend != "python":
         raise ConfigError(f"--backend {options.backend} computes a bundle's own file: give --model_path, or use python")
-    interface = interface_of(task, pairs and task == "seq_cls")
-    outputs = tuple(f"fetch_name_{place}" for place in range(OUTPUTS[task][0]))
-    _write(interface, _ModelFacts(task, -1, outputs, ONNX_FILE), target, options, None)
+    kind = TASKS[task]
+    interface = interface_of(task, pairs and kind.default_text_format in PAIR_FORMATS)
+    outputs = tuple(f"fetch_name_{place}" for place in range(HEADS[kind.head].outputs))
+    classes = None if kind.num_classes(()) is None else -1
+    _write(interface, _ModelFacts(task, classes, outputs, ONNX_FILE), target, options, None)
     return interface
 
 
@@ -182,8 +189,9 @@ def _sequences() -> tuple[Tensor, ...]:
 
 
 def _logits(model: _ModelFacts) -> tuple[Tensor, ...]:
-    shapes = {"seq_cls": (model.labels,), "multi_label": (model.labels,), "token_cls": (-1, model.labels), "qa": (-1,)}
-    return tuple(Tensor(name, "FP32", shapes[model.task]) for name in model.outputs)
+    tokens = (-1,) if HEADS[TASKS[model.task].head].tokens else ()
+    dims = tokens if model.classes is None else (*tokens, model.classes)
+    return tuple(Tensor(name, "FP32", dims) for name in model.outputs)
 
 
 def _instances(count: int, device: str) -> list[dict[str, Any]]:
