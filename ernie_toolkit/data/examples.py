@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import typing
 from typing import Any
 
 from ernie_toolkit.compat import strict_zip
@@ -10,7 +10,7 @@ from ernie_toolkit.data.loading import DataSet
 from ernie_toolkit.data.registry import CUSTOM, DEFAULT_TASK, SPLITS, DatasetSpec
 from ernie_toolkit.errors import ConfigError, DataError
 
-Examples = Sequence["dict[str, Any]"]
+Examples = typing.Sequence["dict[str, Any]"]
 
 
 def make_dataset(
@@ -18,7 +18,7 @@ def make_dataset(
     dev: Examples | None = None,
     test: Examples | None = None,
     *,
-    labels: Sequence[str] = (),
+    labels: typing.Sequence[str] = (),
     task: str = DEFAULT_TASK,
     name: str = CUSTOM,
 ) -> DataSet:
