@@ -10,7 +10,6 @@ from ernie_toolkit.arguments.options import TrainingOptions, check_training_opti
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, Bundle
 from ernie_toolkit.console import is_main_process
 from ernie_toolkit.data import DataSet
-from ernie_toolkit.data.label_order import same_labels
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.export import Origin, export_bundle
@@ -19,10 +18,9 @@ from ernie_toolkit.files.transactions import transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import LoadedModel, is_local, stage_model
 from ernie_toolkit.models.config import model_labels
-from ernie_toolkit.models.heads import are_named, difference, shown
-from ernie_toolkit.tasks import QuestionAnswering, Task
+from ernie_toolkit.models.heads import are_named, label_mismatch, shown
+from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
-from ernie_toolkit.tasks.question_answering import thin_negatives
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.training import Criterion, TrainingResult, discard_checkpoints, predict_logits, train
@@ -113,9 +111,7 @@ class Session:
     def training_rows(self, options: TrainingOptions) -> EncodedDataset:
         """The train split as a run with these options sees it."""
         rows = self.encoded(self.data.split("train"))
-        if self.task.name == QuestionAnswering.name:
-            return thin_negatives(rows, options.negative_window_ratio, options.seed)
-        return rows
+        return self.task.training_rows(rows, options)
 
     def train(
         self, options: TrainingOptions, directory: str | Path, resume: bool | str = False, overwrite: bool = False
@@ -294,10 +290,11 @@ def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:
     """ModelError where a model's configuration names other outputs than a task's labels, or has them in other order."""
     named = loaded.model.config.id2label or {}
     outputs = [str(named[place]) for place in sorted(named)]
-    if labels and are_named(outputs) and outputs != list(labels):
+    found = label_mismatch(outputs, labels, in_order=True)
+    if labels and are_named(outputs) and found:
         raise ModelError(
             f"{loaded.source}: its outputs ({shown(outputs)}) are not the task's labels ({shown(labels)}), but "
-            f"{difference(outputs, labels)}: load it by load_model(PATH, task.labels), which finds them by name"
+            f"{found}: load it by load_model(PATH, task.labels), which finds them by name"
         )
 
 
@@ -309,13 +306,12 @@ def require_trained_head(loaded: LoadedModel, labels: Sequence[str]) -> None:
     if loaded.fresh:
         wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
         # What was found in place of it: a head of another task, or one that nothing names.
-        found = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
-        raise ModelError(f"{loaded.source} has no trained {wanted}{found}: fine-tune it first")
+        others = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
+        raise ModelError(f"{loaded.source} has no trained {wanted}{others}: fine-tune it first")
     recorded = model_labels(Path(loaded.source)) if is_local(loaded.source) else None
-    if labels and recorded is not None and are_named(recorded) and not same_labels(recorded, labels):
-        raise ModelError(
-            f"{loaded.source} was trained for other labels ({difference(recorded, labels)}): choose its own data set"
-        )
+    found = label_mismatch(recorded or (), labels)
+    if labels and are_named(recorded) and found:
+        raise ModelError(f"{loaded.source} was trained for other labels ({found}): choose its own data set")
 
 
 def open_session(loaded: LoadedModel, data: DataSet, task: Task, say: Callable[[str], None] = ignore) -> Session:

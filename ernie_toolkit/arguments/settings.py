@@ -15,7 +15,8 @@ from ernie_toolkit.files.parsing import read_yaml
 from ernie_toolkit.formats.escapes import half_character
 from ernie_toolkit.formats.ranges import PARSERS, check_number, real_number
 
-TASK_SECTIONS = {"seq_cls": "SequenceClassification", "token_cls": "TokenClassification", "qa": "QuestionAnswering"}
+# Filled by `tasks.register`: a task to the name of its section.
+TASK_SECTIONS: dict[str, str] = {}
 SAMPLE_SECTION, DEFAULTS = "Sample", "DefaultArgs"
 Options = TypeVar("Options")
 

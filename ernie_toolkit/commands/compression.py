@@ -18,7 +18,7 @@ from ernie_toolkit.arguments.settings import add_options, read_config, resolve_o
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, with_config
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
-from ernie_toolkit.commands.options import SourceOptions
+from ernie_toolkit.commands.options import SourceOptions, reading_limits, reads_windows
 from ernie_toolkit.compression.options import (
     CompressionOptions,
     bundle_directory,
@@ -29,11 +29,10 @@ from ernie_toolkit.compression.state import Request, check_unfinished, plain
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.file_options import FileOptions
-from ernie_toolkit.data.label_order import same_labels
-from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
+from ernie_toolkit.data.registry import CUSTOM, check_task
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local
-from ernie_toolkit.models.heads import difference
+from ernie_toolkit.models.heads import label_mismatch
 from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.training.records import read_metrics
 
@@ -75,7 +74,7 @@ class CompressArguments(SourceOptions):
     @property
     def limits(self) -> dict[str, int]:
         """The task's own settings beside the length, for `DatasetSpec.task`."""
-        return dataclasses.asdict(self.reading) if self.task_name == "qa" else {}
+        return reading_limits(self.task_name, self.reading)
 
     @property
     def dropouts(self) -> tuple[float | None, float | None]:
@@ -101,10 +100,10 @@ class CompressArguments(SourceOptions):
         """
         bundle = read_bundle(self.compression.input_infer_model_path, verify=True)
         info, spec = bundle.info, data.spec
-        same = same_labels(info.labels, spec.labels)
-        if same and (info.task, info.text_format) == (spec.task_name, spec.text_format):
+        mismatch = label_mismatch(info.labels, spec.labels)
+        if not mismatch and (info.task, info.text_format) == (spec.task_name, spec.text_format):
             return bundle
-        others = "" if same else f" ({difference(info.labels, spec.labels)})"
+        others = f" ({mismatch})" if mismatch else ""
         raise ConfigError(
             f"--input_infer_model_path {bundle.directory} is a {info.task} model with {len(info.labels)} labels that "
             f"reads '{info.text_format}' ({info.dataset}), {spec.name} is {spec.task_name} with {len(spec.labels)} and "
@@ -123,7 +122,7 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
     """
     names = [name for name, spec in DATASETS.items() if spec.task_name == task]
     parser = OneLineParser(
-        prog=TASK_SCRIPTS[task].replace("run_", "compress_"),
+        prog=TASKS[task].script.replace("run_", "compress_"),
         description=description,
         epilog=f"data sets: {', '.join((*names, CUSTOM))}",
     )
@@ -131,7 +130,7 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
     for options_class in (SourceOptions, FileOptions, CompressionOptions):
         add_options(parser, options_class, defaults)
     add_options(parser, TrainingOptions, without=NOT_OF_TRAINING)
-    if task == "qa":
+    if reads_windows(task):
         add_options(parser, ReadingOptions)
     add_guide_flags(parser, parser.prog)
     return parser
@@ -193,7 +192,7 @@ def _checked_source(source: SourceOptions, options: CompressionOptions, task: st
     model = source.model_name_or_path or str(Path("best_models") / source.dataset)
     if not is_local(model) or not Path(model).is_dir():
         raise ConfigError(
-            f"{model}: no fine-tuned model there: python {TASK_SCRIPTS[task]} --dataset {source.dataset} makes one"
+            f"{model}: no fine-tuned model there: python {TASKS[task].script} --dataset {source.dataset} makes one"
         )
     check_model_directory(Path(model))
     return dataclasses.replace(source, model_name_or_path=model, output_dir=source.output_dir or model)

@@ -18,11 +18,11 @@ from ernie_toolkit.arguments.settings import add_options, read_config, resolve_o
 from ernie_toolkit.bundle import EXPORT_DIRECTORY
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, RUN_NAMES, config_path, with_config
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
-from ernie_toolkit.commands.options import STAGES, RunOptions, SourceOptions
+from ernie_toolkit.commands.options import STAGES, RunOptions, SourceOptions, reading_limits, reads_windows
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.file_options import FileOptions
-from ernie_toolkit.data.registry import CUSTOM, TASK_SCRIPTS, check_task
+from ernie_toolkit.data.registry import CUSTOM, check_task
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, check_model_directory, is_local
 from ernie_toolkit.session import PARITY_ROWS
@@ -77,7 +77,7 @@ class RunArguments(RunOptions):
     @property
     def limits(self) -> dict[str, int]:
         """The task's own settings beside the length, for `DatasetSpec.task`."""
-        return dataclasses.asdict(self.reading) if self.task_name == "qa" else {}
+        return reading_limits(self.task_name, self.reading)
 
     @property
     def dropouts(self) -> tuple[float | None, float | None]:
@@ -136,12 +136,17 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
     """
     names = [name for name, spec in DATASETS.items() if spec.task_name == task]
     parser = OneLineParser(
-        prog=TASK_SCRIPTS[task], description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
+        prog=TASKS[task].script, description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
     )
     defaults = {"dataset": dataset}
-    for options_class in (RunOptions, FileOptions, TrainingOptions, *((ReadingOptions,) if task == "qa" else ())):
+    for options_class in (
+        RunOptions,
+        FileOptions,
+        TrainingOptions,
+        *((ReadingOptions,) if reads_windows(task) else ()),
+    ):
         add_options(parser, options_class, defaults)
-    add_guide_flags(parser, TASK_SCRIPTS[task])
+    add_guide_flags(parser, TASKS[task].script)
     return parser
 
 

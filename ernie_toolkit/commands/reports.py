@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, Bundle, read_bundle, stale_message
-from ernie_toolkit.compression.report.figures import best_tradeoffs, change_text, shown_figures, size_text, speed_text
+from ernie_toolkit.compression.report.metrics import best_tradeoffs, change_text, shown_metrics, size_text, speed_text
 from ernie_toolkit.compression.report.model import Report
 from ernie_toolkit.console import say, warn
 from ernie_toolkit.data import DataSet
@@ -83,7 +83,7 @@ def report_compression(report: Report, directory: Path) -> None:
     front = {item.name for item in best_tradeoffs(report)}
     say(f"kept, of {len(report.candidates)} candidates (*: best trade-off of {report.metric} and latency):")
     for item in (report.baseline, *(item for item in report.candidates if item.kept)):
-        change = "" if item is report.baseline else f"({change_text(shown_figures(report, item).change)})"
+        change = "" if item is report.baseline else f"({change_text(shown_metrics(report, item).change)})"
         say(
             f"  {'*' if item.name in front else ' '} {item.name:<{width}}  {report.metric} "
             f"{item.metrics[report.metric]:.4f} {change:<7}  {size_text(report, item):>6} MB  "

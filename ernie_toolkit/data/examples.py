@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.data.loading import DataSet
-from ernie_toolkit.data.registry import CUSTOM, SPLITS, TASK_SCRIPTS, DatasetSpec
+from ernie_toolkit.data.registry import CUSTOM, DEFAULT_TASK, SPLITS, DatasetSpec
 from ernie_toolkit.errors import ConfigError, DataError
 
 Examples = Sequence["dict[str, Any]"]
-# How examples of a task are read; those of a classifier by their fields.
-_TEXT_FORMATS = {"token_cls": "characters", "qa": "question_context", "multi_label": "sentence"}
-_LABEL_FIELDS = {"seq_cls": "label", "token_cls": "labels", "multi_label": "labels"}
 
 
 def make_dataset(
@@ -21,7 +19,7 @@ def make_dataset(
     test: Examples | None = None,
     *,
     labels: Sequence[str] = (),
-    task: str = "seq_cls",
+    task: str = DEFAULT_TASK,
     name: str = CUSTOM,
 ) -> DataSet:
     """A data set of examples in memory, in place of `load_dataset`.
@@ -39,22 +37,27 @@ def make_dataset(
     Raises ConfigError on a task that is not known and where there are no labels, DataError on an example without its
     text or with a label that is not among `labels`.
     """
-    if task not in TASK_SCRIPTS:
-        raise ConfigError(f"task '{task}' is not known: use one of {', '.join(TASK_SCRIPTS)}")
-    splits = dict(zip(SPLITS, (train, dev, test)))
-    field = _LABEL_FIELDS.get(task)
-    if field and not labels:
-        labels = sorted({label for example in train or () for label in _labels_of(example, field, "train", 0)})
+    from ernie_toolkit.tasks import task_named  # tasks need numpy, the names of data sets do not
+
+    kind = task_named(task)
+    splits = dict(strict_zip(SPLITS, (train, dev, test)))
+    if kind.has_labels and not labels:
+        labels = sorted(
+            {label for row, example in enumerate(train or ()) for label in _labels_of(example, "train", row)}
+        )
         if not labels:
             raise ConfigError(f"a data set of task '{task}' needs labels, or training examples that have them")
-    text_format = _TEXT_FORMATS.get(task) or _format_of(next((rows[0] for rows in splits.values() if rows), {}))
-    spec = DatasetSpec(name, task, tuple(labels), text_format, metric="accuracy" if task == "seq_cls" else "f1")
+    first: dict[str, Any] = next((rows[0] for rows in splits.values() if rows), {})
+    text_format = kind.default_text_format
+    if text_format in ("pair", "sentence"):
+        text_format = "pair" if "sentence1" in first else "sentence"
+    spec = DatasetSpec(name, task, tuple(labels), text_format, metric=kind.metrics[0])
     known = set(labels)
     for split, rows in splits.items():
         for row, example in enumerate(rows or ()):
             _check_text(example, text_format, f"{split} example {row}")
-            if field and not (split == "test" and field not in example):
-                for label in _labels_of(example, field, split, row):
+            if kind.has_labels and (split != "test" or {"label", "labels"} & set(example)):
+                for label in _labels_of(example, split, row):
                     if label not in known:
                         raise DataError(f"{split} example {row}: label '{label}' is not among the labels")
     own = {
@@ -64,14 +67,10 @@ def make_dataset(
     return DataSet(spec, own["train"], own["dev"], own["test"], "custom", "given as examples")
 
 
-def _format_of(example: dict[str, Any]) -> str:
-    return "pair" if "sentence1" in example else "sentence"
-
-
-def _labels_of(example: dict[str, Any], field: str, split: str, row: int) -> list[str]:
-    if field not in example:
-        raise DataError(f"{split} example {row} has no '{field}': {str(example)[:60]}")
-    value = example[field]
+def _labels_of(example: dict[str, Any], split: str, row: int) -> list[str]:
+    value = example.get("label", example.get("labels"))
+    if value is None:
+        raise DataError(f"{split} example {row} has no 'label', nor 'labels': {str(example)[:60]}")
     return [value] if isinstance(value, str) else list(value)
 
 

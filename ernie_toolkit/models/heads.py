@@ -107,6 +107,15 @@ def are_named(labels: "Sequence[str] | None") -> bool:
     return bool(labels) and not all(_UNNAMED.fullmatch(label) for label in labels or ())
 
 
+def label_mismatch(trained: Sequence[str], labels: Sequence[str], in_order: bool = False) -> str:
+    """How the labels that a model was trained for differ from the wanted ones, for a message; empty where they match.
+
+    `in_order`: whether their order has to be the same too.
+    """
+    same = tuple(trained) == tuple(labels) if in_order else same_labels(trained, labels)
+    return "" if same else difference(trained, labels)
+
+
 def difference(trained: Sequence[str], labels: Sequence[str]) -> str:
     """How two lists of labels differ, for a message about a model that was trained for `trained`."""
     if same_labels(trained, labels):

@@ -41,6 +41,9 @@ class TaskWithMetric:
         return {self._metric: float(value), **self._task.score(rows, logits, examples)}
 
 
+Task.register(TaskWithMetric)
+
+
 def with_metric(task: Task, evaluate: CustomEvaluate | None) -> Task:
     """The task, measured by `evaluate` too where it is not None; a task that already is stays as it is."""
     if evaluate is None or isinstance(task, TaskWithMetric):

@@ -19,6 +19,7 @@ from ernie_toolkit.models.heads import (
     WEIGHT,
     arrange_head,
     difference,
+    label_mismatch,
     map_head,
 )
 from ernie_toolkit.session import open_session, require_trained_head
@@ -70,6 +71,9 @@ def test_messages_name_what_stays_starts_and_goes() -> None:
     )
     assert "none of these (x, y): the head starts anew" in map_head(("a", "b"), ("x", "y")).message("m")
     assert difference(("a", "b"), ("b", "a")) == "the same labels in another order"
+    assert label_mismatch(("a", "b"), ("b", "a")) == label_mismatch(("a", "b"), ["a", "b"], in_order=True) == ""
+    assert label_mismatch(("a", "b"), ("b", "a"), in_order=True) == "the same labels in another order"
+    assert label_mismatch(("a", "b"), ("b", "x")) == difference(("a", "b"), ("b", "x"))
     assert difference(("a", "b"), ("b", "x", "y")) == "2 labels, without x, y, with a"
     many = tuple(map(str, range(9)))
     assert "0, 1, 2, 3, 4, ... 9 in all" in map_head(("a", "b"), many).message("m")

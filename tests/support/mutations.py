@@ -294,7 +294,7 @@ def run_targets(directory: Path) -> list[Target]:
     request = Request(CompressionOptions(), TrainingOptions(), directory / "run", resume=True)
     unfinished = directory / "run/unfinished/run.json"
     unfinished.parent.mkdir(parents=True)
-    unfinished.write_text(json.dumps(find_run(request, {"dataset": "afqmc"}).wanted), encoding="utf-8")
+    unfinished.write_text(json.dumps(find_run(request, {"dataset": "afqmc"}).asked), encoding="utf-8")
     config, service = directory / "c.yml", directory / "service.yml"
     shutil.copyfile(ROOT / "configs/default.yml", config)
     shutil.copyfile(ROOT / "multi_label/deploy/paddle_serving/config.yml", service)
