@@ -45,6 +45,7 @@ from ernie_toolkit.inference.engines.onnxruntime import available_cores
 from ernie_toolkit.models.sizes import layer_size
 from ernie_toolkit.session import Session, open_session
 from ernie_toolkit.tasks import Task
+from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.training.records import METRICS_FILE, versions
 from ernie_toolkit.training.run import fingerprint
@@ -112,15 +113,20 @@ def _check_widths(session: Session, options: CompressionOptions) -> None:
         layer_size(full.num_attention_heads, full.intermediate_size, width)
 
 
-def compress_bundle(bundle: Bundle, data: DataSet, request: Request, say: Say) -> Report:
-    """Quantize an exported model, without Paddle; a copy of its bundle gets the INT8 model (see `compress_session`)."""
+def compress_bundle(
+    bundle: Bundle, data: DataSet, request: Request, say: Say, custom_evaluate: CustomEvaluate | None = None
+) -> Report:
+    """Quantize an exported model, without Paddle; a copy of its bundle gets the INT8 model (see `compress_session`).
+
+    custom_evaluate: a metric beside the task's own (see `Session`).
+    """
     check_request(request)
     _tell_options(request, say)
     inside, target = bundle.directory.resolve(), request.directory.resolve()
     if target == inside or inside in target.parents:
         raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
     predictor = Predictor(bundle.directory)  # checks that bundle, tokenizer and model belong together
-    task, tokenizer = predictor.task, predictor.tokenizer
+    task, tokenizer = with_metric(predictor.task, custom_evaluate), predictor.tokenizer
 
     dev, train = (
         task.with_targets(task.encode(tokenizer, task.inputs(examples)), examples)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ernie_toolkit.data.custom import read_custom, read_labels
 from ernie_toolkit.data.custom_spec import custom_spec
+from ernie_toolkit.data.examples import make_dataset
 from ernie_toolkit.data.loading import DataSet, load_dataset
 from ernie_toolkit.data.readers import Example, read_clue_jsonl
 from ernie_toolkit.data.registry import CUSTOM, DATASETS, SPLITS, DatasetSpec, Split, get_spec
@@ -22,6 +23,7 @@ __all__ = [
     "custom_spec",
     "get_spec",
     "load_dataset",
+    "make_dataset",
     "read_clue_jsonl",
     "read_custom",
     "read_labels",

@@ -12,6 +12,7 @@ from ernie_toolkit.data.custom_spec import custom_spec
 from ernie_toolkit.data.encodings import encoding_notice
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, SkippedRow
 from ernie_toolkit.data.forms import form_of
+from ernie_toolkit.data.label_order import in_model_order
 from ernie_toolkit.data.official import official_files
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.reading import left_out_warnings, parse_examples, read_examples
@@ -92,9 +93,9 @@ def load_dataset(
     and nothing to be had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the
     published sample). `limits` gives, per split, how many rows are read from its start,
     `options` says how files are read. `labels`: those that a model was trained for, which the files of "custom" are
-    read with where no `label_file` is given. The four files belong
-    to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError where
-    the official files cannot be had, DataError on files that are missing or malformed.
+    read with where no `label_file` is given; where the data set has the same ones, it gets them in this order. The four
+    files belong to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError
+    where the official files cannot be had, DataError on files that are missing or malformed.
     """
     request = _check_request(name, task, data_dir, data_source, splits, limits, options)
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
@@ -109,7 +110,7 @@ def load_dataset(
     _refuse_columns(request, name)
     if given:
         raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
-    spec = get_spec(name)
+    spec = in_model_order(get_spec(name), labels)
     check_task(spec, task)
     if data_dir:
         paths = data_dir_files(spec, Path(data_dir), request.splits)
@@ -232,6 +233,7 @@ def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason:
 
 def _load_custom(files: Mapping[str, Path], request: _Request, labels: Sequence[str] | None) -> DataSet:
     spec = custom_spec(**files, task=request.task or DEFAULT_TASK, options=request.options, trained_labels=labels)
+    spec = in_model_order(spec, labels)
     missing = [split for split in request.splits if split not in spec.files]
     if missing:
         raise ConfigError(f"--dataset {CUSTOM} has no {missing[0]} data: give --{missing[0]}_file")

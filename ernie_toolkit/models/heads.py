@@ -4,7 +4,6 @@ A head has an output for each label, in the order of the data that it was traine
 labels in another order, or some others: outputs go by name, never by place.
 """
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.data import DataSet
+from ernie_toolkit.data.label_order import same_labels
 from ernie_toolkit.data.label_spelling import label_key, visible
 
 WEIGHT, BIAS = "classifier.weight", "classifier.bias"
@@ -117,11 +116,6 @@ def label_mismatch(trained: Sequence[str], labels: Sequence[str], in_order: bool
     return "" if same else difference(trained, labels)
 
 
-def same_labels(trained: Sequence[str], labels: Sequence[str]) -> bool:
-    """Whether two lists hold the same labels, in whatever order."""
-    return len(trained) == len(labels) and set(trained) == set(labels)
-
-
 def difference(trained: Sequence[str], labels: Sequence[str]) -> str:
     """How two lists of labels differ, for a message about a model that was trained for `trained`."""
     if same_labels(trained, labels):
@@ -168,12 +162,3 @@ def arrange_head(
         else:
             del found[name]
     return found, plan, plan.message(source)
-
-
-def with_model_labels(data: DataSet, recorded: Sequence[str] | None) -> DataSet:
-    """A data set with its labels in a trained model's order, where both have the same ones; else as it is."""
-    spec = data.spec
-    if recorded is None or tuple(recorded) == spec.labels or not same_labels(recorded, spec.labels):
-        return data
-    names = spec.label_names and tuple(spec.label_names[spec.label_ids[label]] for label in recorded)
-    return dataclasses.replace(data, spec=dataclasses.replace(spec, labels=tuple(recorded), label_names=names))

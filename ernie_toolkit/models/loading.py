@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -36,7 +36,7 @@ from ernie_toolkit.models.config import (
     read_model_config,
 )
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
-from ernie_toolkit.tasks import TASKS, SequenceClassification, task_named
+from ernie_toolkit.tasks import TASKS, SequenceClassification, Task, task_named
 from ernie_toolkit.text.tokenization import (
     SPECIAL_TOKENS,
     TOKENIZER_CONFIG_FILE,
@@ -323,19 +323,22 @@ def new_model(vocabulary: Vocabulary, settings: dict[str, Any], task: str = Sequ
 
 def load_model(
     name_or_path: str,
-    labels: Sequence[str] | None = None,
+    labels: "Sequence[str] | Task | None" = None,
     hidden_dropout: float | None = None,
     attention_dropout: float | None = None,
     task: str = SequenceClassification.name,
 ) -> LoadedModel:
     """An ERNIE model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
 
-    `labels`: the classes in the order of the logits; the model's own where None. A trained head's outputs go to the
-    labels of their names (see `heads`). `task`: one of `tasks.TASKS`; a head trained for another task is left
-    behind, and a new one is `fresh`. Dropout probabilities
-    replace the configuration's where given. The model is in training mode. Raises ModelError that names the
-    file or weight that is missing or does not fit.
+    `labels`: the task, of which labels and name are taken; or the classes in the order of the logits; the model's own
+    where None. A trained head's outputs go to the labels of their names (see `heads`). `task`: one of `tasks.TASKS`;
+    a head trained for another task is left behind, and a new one is `fresh`. Dropout probabilities replace the
+    configuration's where given. The model is in training mode. Raises ModelError that names the file or weight that is
+    missing or does not fit.
     """
+    if hasattr(labels, "max_seq_length"):
+        of = cast(Task, labels)
+        labels, task = of.labels, of.name
     if not task_named(task).has_labels:
         labels = None
     settings = {**_label_settings(labels, task), **_dropout_settings(hidden_dropout, attention_dropout)}

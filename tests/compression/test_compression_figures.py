@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import PAIRS
 
-from compress_utils import print_report
+from ernie_toolkit.commands.reports import report_compression
 from ernie_toolkit.compression import CompressionOptions, compress
 from ernie_toolkit.compression.report.figures import (
     SAME_SPEED,
@@ -223,7 +223,7 @@ def test_a_compression_tells_one_thing_everywhere(
     raw = json.loads((tmp_path / "compress_report.json").read_text(encoding="utf-8"))
     assert read_report(tmp_path / "compress_report.json") == report
     rows = table_rows((tmp_path / "compress_report.md").read_text(encoding="utf-8"))
-    print_report(report, tmp_path)
+    report_compression(report, tmp_path)
     printed = capsys.readouterr().out
     models = [raw["baseline"], *raw["candidates"]]
     for row, item, (latency, metric, _) in zip(rows, models, picture_points(report), strict=True):

@@ -385,7 +385,7 @@ def test_a_trained_model_loses_little(vocabulary: Vocabulary, tmp_path: Path) ->
     training = TrainingOptions(
         learning_rate=3e-3, max_steps=120, save_steps=120, max_seq_length=32, disable_tqdm=True, report_to="none"
     )
-    trained = session.train(training, tmp_path / "run", "cpu").metrics["accuracy"]
+    trained = session.train(training, tmp_path / "run").metrics["accuracy"]
     source = session.export(tmp_path / "export", 20, {}, trained=True).path("onnx")
     train_rows, dev = session.encoded(data.split("train")), data.split("dev")
     dev_rows = session.encoded(dev)

@@ -77,7 +77,7 @@ def trained(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) ->
     options = dataclasses.replace(
         OPTIONS, learning_rate=3e-3, max_steps=120, save_steps=120, per_device_train_batch_size=32
     )
-    session.train(options, tmp_path_factory.mktemp("fine-tuned"), "cpu")
+    session.train(options, tmp_path_factory.mktemp("fine-tuned"))
     for layer in loaded.model.ernie.encoder.layers:
         value, reader = layer.self_attn.v_proj, layer.self_attn.out_proj
         columns, rows = np.ones(32, dtype=np.float32), np.ones((32, 1), dtype=np.float32)

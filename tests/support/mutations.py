@@ -270,8 +270,10 @@ def run_targets(directory: Path) -> list[Target]:
     """What runs leave for others: reports, checkpoints, configurations, requests."""
     from reports import candidate, make_report
 
-    from ernie_toolkit.arguments.options import ReadingOptions, RunOptions, TrainingOptions
-    from ernie_toolkit.arguments.settings import config_notices, read_config
+    from ernie_toolkit.arguments.options import ReadingOptions, TrainingOptions
+    from ernie_toolkit.arguments.settings import read_config
+    from ernie_toolkit.commands.config import config_notices
+    from ernie_toolkit.commands.options import RunOptions
     from ernie_toolkit.compression.options import CompressionOptions
     from ernie_toolkit.compression.report.files import report_json
     from ernie_toolkit.compression.report.model import read_report

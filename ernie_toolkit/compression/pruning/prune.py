@@ -79,7 +79,7 @@ def prune(
     dev_rows = session.encoded(dev)
     teacher = copy_model(model)
     batches = importance_batches(rows, options.per_device_train_batch_size, options.seed, IMPORTANCE_BATCHES)
-    reorder(model, taylor_importance(model, batches))
+    reorder(model, taylor_importance(model, batches, session.criterion))
     make_elastic(model)
     trainer = functools.partial(
         WidthTrainer,
