@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from ernie_toolkit.data.loading import DataSet
 from ernie_toolkit.data.registry import CUSTOM, DEFAULT_TASK, SPLITS, DatasetSpec
 from ernie_toolkit.errors import ConfigError, DataError
 
-Examples = Sequence["dict[str, Any]"]
+Examples = typing.Sequence[typing.Dict[str, Any]]
 
 
 def make_dataset(
