@@ -1,4 +1,4 @@
-# make venv | demo | test | test-fast | test-deploy | lint | constraints | clean
+# make venv | demo | test | test-fast | test-deploy | lint | hooks | constraints | clean
 # PYTHON=python3.12 chooses another interpreter than the first of 3.11, 3.12, 3.10 found.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3,10) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p && break; done)
@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test test-fast test-deploy lint constraints clean
+.PHONY: venv demo test test-fast test-deploy lint hooks constraints clean
 
 venv: $(STAMP)
 
@@ -37,8 +37,19 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-constraints:
-	$(PYTHON) scripts/lock.py
+# Every package that the requirements install, with its version, for all Pythons and systems that they run on. Pins that
+# still hold are kept; `make constraints UPGRADE=--upgrade` takes the newest versions instead.
+UPGRADE ?=
+COMPILE = $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python $(BIN)/python --no-annotate \
+  --no-emit-package ernie-toolkit --custom-compile-command "make constraints"
+constraints: $(STAMP)
+	$(COMPILE) --python-version 3.10 requirements.txt requirements-test.txt -o constraints.txt
+	$(COMPILE) --python-version 3.10 deploy/simple_serving/requirements.txt -o deploy/simple_serving/constraints.txt
+	$(COMPILE) --python-version 3.10 deploy/triton_serving/requirements.txt -o deploy/triton_serving/constraints.txt
+	$(COMPILE) --python-version 3.8 deploy/python/requirements.txt -o deploy/python/constraints.txt
+	$(COMPILE) --python-version 3.8 deploy/predictor/requirements_cpu.txt -o deploy/predictor/constraints.txt
+	$(COMPILE) --python-version 3.8 multi_label/deploy/paddle_serving/requirements.txt \
+	  -o multi_label/deploy/paddle_serving/constraints.txt
 
 clean:
 	rm -rf $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis demo_output
