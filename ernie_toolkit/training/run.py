@@ -283,9 +283,9 @@ def train(
     identity: dict[str, Any] | None = None,
     make_trainer: Callable[..., Any] | None = None,
 ) -> TrainingResult:
-    """Fine-tune `model` in place; it holds the weights of the best checkpoint afterwards, or of the last step where
-    the options keep no best one.
+    """Fine-tune `model` in place.
 
+    It holds the weights of the best checkpoint afterwards, or of the last step where the options keep no best one.
     `score` gives the figures of the dev set's logits, `loss` and `options.metric_for_best_model` among them.
     Checkpoints go to `run_dir/checkpoints`, VisualDL logs to `run_dir/runs`. `identity`: what else must be
     the same for `resume` to be right (data set, model). `make_trainer` takes the arguments of
