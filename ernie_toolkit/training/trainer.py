@@ -98,7 +98,6 @@ class ToolkitTrainer(Trainer):
     ) -> None:
         super().__init__(model=model, args=arguments, data_collator=train_set.collate, train_dataset=train_set)
         self.dev_set, self.score, self.by_length = dev_set, score, by_length
-        self.resumed_from: str | None = None
         for callback in list(self.callback_handler.callbacks):
             if type(callback).__name__ in ("ProgressCallback", "PrinterCallback"):
                 self.remove_callback(callback)
