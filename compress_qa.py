@@ -4,8 +4,54 @@ python compress_qa.py --model_name_or_path best_models/cmrc2018/ --dataset cmrc2
 """
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from compress_utils import run_compress_script
+from ernie_toolkit import compress, load_dataset, load_model
+from utils import (
+    compress_arguments,
+    one_line_errors,
+    report_compression,
+    report_data,
+    report_model_to_compress,
+    report_sample,
+    say,
+    set_up_device,
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """The journey from a fine-tuned model, or its bundle, to smaller ones and a report."""
+    args = compress_arguments("qa", "cmrc2018", __doc__, argv)
+    data = load_dataset(args.dataset, **args.source)
+    report_data(data)
+    args.print_settings()
+    task = data.spec.task(args.training.max_seq_length, **args.limits)
+
+    device = set_up_device(args)
+    bundle = args.compression.input_infer_model_path
+    model = args.bundle(data) if bundle else load_model(args.model_name_or_path, task, *args.dropouts)
+    report_model_to_compress(model, task)
+    report = compress(
+        model,
+        None,
+        data,
+        data,
+        task,
+        output_dir=args.output_dir,
+        options=args.compression,
+        training=args.training,
+        device=device,
+        resume=args.resume,
+        overwrite=args.overwrite_output_dir,
+        say=say,
+        criterion=None,
+        custom_evaluate=None,
+    )
+    report_compression(report, Path(args.output_dir))
+    report_sample(data)
+
 
 if __name__ == "__main__":
-    run_compress_script("qa", "cmrc2018", str(__doc__), sys.argv[1:])
+    with one_line_errors(__file__):
+        main(sys.argv[1:])

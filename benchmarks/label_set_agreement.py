@@ -24,7 +24,7 @@ from ernie_toolkit.data.label_sets import UNLABELLED_FILE, read_texts, split_lin
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.files import write_text
 from ernie_toolkit.paddle_serving.wire import parse_answer, request_columns
-from ernie_toolkit.simple_serving.options import MODEL_NAMES
+from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.triton.interface import interface_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,7 +63,7 @@ def simple_serving(bundle: Path, folder: Path) -> Iterator[Ask]:
     ]
 
     def ask(texts: Sequence[str]) -> list[set[str]]:
-        answer = post(f"{url}/{MODEL_NAMES['multi_label']}", {"data": {"text": list(texts)}})
+        answer = post(f"{url}/{TASKS['multi_label'].service_path}", {"data": {"text": list(texts)}})
         return [set(names) for names in answer["result"]["label_name"]]
 
     with running_server(command, folder / "http.log", lambda: answers(f"{url}/ready")):

@@ -27,7 +27,7 @@ from ernie_toolkit.data.inputs import read_inputs
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.files import write_json
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.simple_serving.options import MODEL_NAMES
+from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.text.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.triton.interface import interface_of
 
@@ -108,7 +108,7 @@ def simple_serving(model: Path, info: BundleInfo, precision: str, threads: int) 
     with tempfile.TemporaryDirectory() as name:
         ready = f"http://127.0.0.1:{port}/ready"
         with running_server(command, Path(name) / "log", lambda: answers(ready)):
-            yield lambda: poster(port, f"/{MODEL_NAMES[info.task]}", body)
+            yield lambda: poster(port, f"/{TASKS[info.task].service_path}", body)
 
 
 @contextlib.contextmanager

@@ -36,7 +36,8 @@ from ernie_toolkit.bundle import BundleInfo, read_bundle
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.simple_serving.client import ServerError, post
-from ernie_toolkit.simple_serving.options import MODEL_NAMES, PRECISIONS
+from ernie_toolkit.simple_serving.options import PRECISIONS
+from ernie_toolkit.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 INPUTS = 200
@@ -245,7 +246,7 @@ class Load:
 def client_thread(load: Load, seed: int, stop: threading.Event, give_up: threading.Event, tally: Tally) -> None:
     """Ask until `stop`; a request that was begun is finished."""
     drawn = random.Random(seed)
-    client = Client(load.port, f"/{MODEL_NAMES[load.task]}", load.patient, tally)
+    client = Client(load.port, f"/{TASKS[load.task].service_path}", load.patient, tally)
     while not stop.is_set():
         chosen = drawn.sample(range(len(load.inputs)), drawn.choice((1, 1, 1, 2, 4)))
         data, malformed = data_of([load.inputs[row] for row in chosen]), drawn.random() < load.malformed
@@ -367,7 +368,7 @@ def run(args: Any) -> int:
     try:
         server.start()
         inputs = make_inputs(info, seed=1)
-        url = f"http://127.0.0.1:{port}/{MODEL_NAMES[info.task]}"
+        url = f"http://127.0.0.1:{port}/{TASKS[info.task].service_path}"
         expected = [rows_of(info.task, post(url, data_of([item])))[0] for item in inputs]
         load = Load(port, info.task, inputs, expected, args.malformed, args.restart)
         if args.large:

@@ -1,50 +1,95 @@
-"""The journey of a fine-tuning run: model and data joined, trained, measured, exported."""
+"""A model, a data set and a task between the two: trained, evaluated, asked, exported."""
 
-import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
-from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.bundle import EXPORT_DIRECTORY, Bundle
+from ernie_toolkit.console import is_main_process
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.decoding import Answer
-from ernie_toolkit.errors import ModelError
+from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.export import Origin, export_bundle
+from ernie_toolkit.files import write_json
+from ernie_toolkit.files.transactions import transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
-from ernie_toolkit.models import LoadedModel
-from ernie_toolkit.models.heads import are_named, difference, same_labels, shown
-from ernie_toolkit.tasks import QuestionAnswering, Task
-from ernie_toolkit.tasks.question_answering import thin_negatives
+from ernie_toolkit.models import LoadedModel, is_local, stage_model
+from ernie_toolkit.models.config import model_labels
+from ernie_toolkit.models.heads import are_named, label_mismatch, shown
+from ernie_toolkit.tasks import Task
+from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
-from ernie_toolkit.training import TrainingResult, predict_logits, train
-from ernie_toolkit.training.records import read_metrics
+from ernie_toolkit.training import Criterion, TrainingResult, discard_checkpoints, predict_logits, train
+from ernie_toolkit.training.chosen_checkpoint import goes_on
+from ernie_toolkit.training.finished import drop_stale_bundle
+from ernie_toolkit.training.records import (
+    CURVE_FILE,
+    EVALUATION_FILE,
+    METRICS_FILE,
+    plot_training_curve,
+    read_metrics,
+    versions,
+)
 
 Examples = Sequence[dict[str, Any]]
+# Real rows on which an exported model is compared with Paddle's.
+PARITY_ROWS = 64
 
 
 def ignore(_: str) -> None:
-    """Tell nobody."""
+    """Print nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Session:
-    """A model with the tokenizer of its vocabulary, the data set it works on, and the task between the two.
+    """A model at work on a data set.
 
-    `tell` gets the lines that a user is to see: how many rows are cut at the maximum length.
+        session = Session(load_model("ernie-3.0-medium-zh", task.labels, task=task.name), data, task)
+        session.train(TrainingOptions(max_seq_length=128), Path("best_models/afqmc"))
+        session.export(Path("best_models/afqmc/export"))
+
+    loaded: the model, of `load_model`.
+    data: of `load_dataset`; which of its splits are needed is said at each method.
+    task: of `data.spec.task(max_seq_length)`.
+    device: Paddle's name of the device that is computed on, "cpu" or "gpu:0".
+    criterion: the loss that is trained on, None for the model's own. It is called with the model's logits and the
+        labels as tensors (reading comprehension: with a pair of each, for start and end), and gives a scalar tensor.
+    custom_evaluate: a metric beside the task's own, which chooses the best checkpoint (see `CustomEvaluate`).
+    say: gets the lines that a user is to see, such as how many rows are cut at the maximum length.
+
+    Raises ModelError where the model has fewer positions than the task's longest sequence, and where its outputs are
+    not the task's labels in their order; ConfigError on a metric that has the name of another.
     """
 
     loaded: LoadedModel
-    tokenizer: WordPieceTokenizer
     data: DataSet
     task: Task
-    tell: Callable[[str], None] = ignore
+    device: str = "cpu"
+    criterion: Criterion | None = None
+    custom_evaluate: CustomEvaluate | None = None
+    say: Callable[[str], None] = ignore
+    tokenizer: WordPieceTokenizer = field(init=False, repr=False)
+    result: TrainingResult | None = field(init=False, default=None, repr=False)
+    """What the session's last training gave, None before."""
+    trained_with: TrainingOptions | None = field(init=False, default=None, repr=False)
+    """How the session's last training was done, with the metric that chose the best checkpoint."""
+    saved: Path | None = field(init=False, default=None, repr=False)
+    """The weights file that `save` has written."""
+
+    def __post_init__(self) -> None:
+        check_length(self.loaded, self.task.max_seq_length)
+        _check_outputs(self.loaded, self.task.labels)
+        self.task = with_metric(self.task, self.custom_evaluate)
+        vocabulary = self.loaded.vocabulary
+        self.tokenizer = build_tokenizer(vocabulary.tokens, vocabulary.do_lower_case)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What has to be the same for an unfinished run to be gone on with."""
+        """What has to be the same for an unfinished run to be resumed."""
         return {
             "dataset": self.data.spec.name,
             "data_source": self.data.source,
@@ -57,7 +102,7 @@ class Session:
     def settled(self, options: TrainingOptions) -> TrainingOptions:
         """Checked options, with the task's own metric where they choose none (see `check_training_options`)."""
         check_training_options(options, self.task.metrics)
-        return dataclasses.replace(options, metric_for_best_model=options.metric_for_best_model or self.task.metrics[0])
+        return replace(options, metric_for_best_model=options.metric_for_best_model or self.task.metrics[0])
 
     def encoded(self, examples: Examples) -> EncodedDataset:
         """Model inputs of some labelled examples, with training targets."""
@@ -66,49 +111,100 @@ class Session:
     def training_rows(self, options: TrainingOptions) -> EncodedDataset:
         """The train split as a run with these options sees it."""
         rows = self.encoded(self.data.split("train"))
-        if self.task.name == QuestionAnswering.name:
-            return thin_negatives(rows, options.negative_window_ratio, options.seed)
-        return rows
+        return self.task.training_rows(rows, options)
 
     def train(
-        self, options: TrainingOptions, directory: Path, device: str, resume: bool = False, overwrite: bool = False
+        self, options: TrainingOptions, directory: str | Path, resume: bool | str = False, overwrite: bool = False
     ) -> TrainingResult:
-        """Fine-tune on the train split; the model holds the weights of the best checkpoint on dev afterwards.
+        """Fine-tune on the train split; afterwards the model holds the weights of the best checkpoint on dev.
+
+        directory: gets `checkpoints/` and the training curves; the model itself is written by `save`.
+        resume: go on with the run that was cut off there; or the directory of the checkpoint to go on from.
+        overwrite: drop what a run that was cut off has left there.
 
         Raises as `check_training_options` and `training.train` do.
         """
+        from ernie_toolkit.training.trainer import ToolkitTrainer
+
+        directory = Path(directory)
         options = self.settled(options)
         dev = self.data.split("dev")
         rows, training_rows = self.encoded(dev), self.training_rows(options)
-        self._tell_cuts({"training": training_rows, "dev": rows})
-        return train(
+        self._report_cuts({"training": training_rows, "dev": rows})
+        if isinstance(resume, str):
+            resume = goes_on(False, resume, directory, overwrite)
+        result = train(
             self.loaded.model,
             training_rows,
             rows,
             lambda logits: self.task.score(rows, logits, dev),
             options,
             directory,
-            device,
+            self.device,
             resume,
             overwrite,
             self.identity,
+            functools.partial(ToolkitTrainer, criterion=self.criterion),
         )
+        self.result, self.trained_with = result, options
+        return result
 
-    def evaluate(self, batch_size: int) -> dict[str, float]:
-        """Figures of the dev split, computed with Paddle (see `Task.score`)."""
+    def save(self, directory: str | Path, settings: Mapping[str, Any], bundle: Path | None = None) -> None:
+        """Write the trained model, `metrics.json` and the training curve, together or not at all.
+
+        settings: what the run was asked for, for `metrics.json`. bundle: where bundles of this model go beside
+        `directory/export`; those of the model before are deleted. Only the first process of a distributed run writes.
+        Raises ConfigError before `train`.
+        """
+        result, options = self.result, self.trained_with
+        if result is None or options is None:
+            raise ConfigError("there is nothing to save: call train first")
+        if not is_main_process():
+            return
+        directory = Path(directory)
+        title = f"{self.loaded.source} on {self.data.spec.name} ({self.data.source})"
+        with transaction(directory) as files:
+            stage_model(self.loaded.model, self.loaded.vocabulary, files)
+            curve = files.path(directory / CURVE_FILE)
+            plot_training_curve(result.history, self.task.metrics[0], title, curve, result.best_step)
+            files.write_json(directory / METRICS_FILE, self._record(result.metrics, settings))
+        self.saved = directory / WEIGHTS_FILE
+        for place in dict.fromkeys((directory / EXPORT_DIRECTORY, bundle or directory / EXPORT_DIRECTORY)):
+            if dropped := drop_stale_bundle(place, self.saved):
+                self.say(dropped)
+        kept = f"best on dev at step {result.best_step}" if options.keeps_best else "the last step's weights"
+        self.say(f"trained to step {result.steps} in {result.seconds:.1f} s; {kept}: {directory}")
+
+    def evaluate(self, batch_size: int = 64) -> dict[str, float]:
+        """Metrics of the dev split, computed with Paddle (see `Task.score`).
+
+        batch_size: rows that are computed at once.
+        """
         examples = self.data.split("dev")
         rows = self.encoded(examples)
-        self._tell_cuts({"dev": rows})
+        self._report_cuts({"dev": rows})
         return self.task.score(rows, predict_logits(self.loaded.model, rows, batch_size), examples)
 
-    def predict(self, examples: Examples, batch_size: int) -> Sequence[Answer]:
-        """Answers to some examples, computed with Paddle."""
+    def discard_checkpoints(self, directory: str | Path) -> None:
+        """Delete the checkpoints of a training in `directory` that has ended; until then it can be resumed."""
+        discard_checkpoints(Path(directory))
+
+    def save_evaluation(self, metrics: dict[str, float], directory: Path, settings: Mapping[str, Any]) -> Path:
+        """Write metrics of a model that this session has not trained to `eval_results.json`; gives the file."""
+        write_json(directory / EVALUATION_FILE, self._record(metrics, settings, trained=False))
+        return directory / EVALUATION_FILE
+
+    def predict(self, examples: Examples, batch_size: int = 64) -> Sequence[Answer]:
+        """Answers to some examples, in their order, computed with Paddle.
+
+        examples: as a split of the data set has them, without labels too. batch_size: rows computed at once.
+        """
         inputs = self.task.inputs(examples)
         rows = self.task.encode(self.tokenizer, inputs)
-        self._tell_cuts({"test": rows})
+        self._report_cuts({"test": rows})
         return self.task.decode(rows, predict_logits(self.loaded.model, rows, batch_size), inputs)
 
-    def _tell_cuts(self, splits: Mapping[str, EncodedDataset]) -> None:
+    def _report_cuts(self, splits: Mapping[str, EncodedDataset]) -> None:
         """Say how many rows of each split lose tokens, where the task cuts texts at all."""
         parts = [
             f"{rows.cut_rows:,} of {len(rows):,} {name} rows"
@@ -116,32 +212,70 @@ class Session:
             if rows.cut_rows is not None
         ]
         if parts:
-            self.tell(f"cut at {self.task.max_seq_length} tokens: {', '.join(parts)}")
+            self.say(f"cut at {self.task.max_seq_length} tokens: {', '.join(parts)}")
+
+    def _record(
+        self, metrics: Mapping[str, float], settings: Mapping[str, Any], trained: bool = True
+    ) -> dict[str, Any]:
+        """Metrics, where they come from, settings and versions, as metrics.json and eval_results.json have them."""
+        data, result = self.data, self.result
+        record: dict[str, Any] = {"dataset": data.spec.name, "task": self.task.name, "metrics": dict(metrics)}
+        if trained and result is not None:
+            record["training"] = {
+                "steps": result.steps,
+                "best_step": result.best_step,
+                "seconds": round(result.seconds, 1),
+                "resumed_from_step": result.resumed_from_step,
+                "evaluations": [entry for entry in result.history if "eval_loss" in entry],
+            }
+        if trained and self.trained_with is not None:
+            settings = {**settings, "metric_for_best_model": self.trained_with.metric_for_best_model}
+        return record | {
+            "model": self.loaded.source,
+            "data_source": data.source,
+            "data_location": data.location,
+            "left_out": data.left_out,
+            "warnings": list(data.warnings),
+            "notices": list(data.notices),
+            "seed": settings.get("seed"),
+            "settings": dict(settings),
+            "versions": versions(),
+        }
+
+    def require_trained_head(self) -> None:
+        """ModelError where the model cannot answer without being trained first (see the function of this name)."""
+        require_trained_head(self.loaded, self.task.labels)
 
     def export(
         self,
-        directory: Path,
-        parity_rows: int,
-        metrics: dict[str, float],
-        trained: bool,
+        directory: str | Path,
+        parity_rows: int = PARITY_ROWS,
+        metrics: Mapping[str, float] | None = None,
+        trained: bool | None = None,
         weights_file: Path | None = None,
     ) -> Bundle:
-        """Write the bundle, after comparing ONNX with Paddle on the first rows of the dev split.
+        """Write the bundle that every deployment reads, after comparing ONNX with Paddle on rows of the dev split.
 
-        `trained`: whether the model was trained on this session's data; if not, where its weights come from
-        is read from the record in its own directory. `weights_file`: where a trained model was saved.
+        directory: the bundle; one that is there is replaced as a whole.
+        parity_rows: how many rows are compared.
+        metrics: dev metrics for `bundle.json`; none: those of the session's training, or of the model's own record.
+        trained: whether the model was trained on this session's data, None: whether this session has trained it. If
+            not, where its weights come from is read from the record in its own directory.
+        weights_file: where a trained model was saved; None: where `save` has written it.
         """
+        trained = self.result is not None if trained is None else trained
         record: dict[str, Any] = {"data_source": self.data.source, "warnings": self.data.warnings}
+        if self.result is not None:
+            record["metrics"] = self.result.metrics
         if not trained:
             own = read_metrics(Path(self.loaded.source))
             record = {"data_source": "unknown", "warnings": [], "metrics": {}} | own
             weights_file = Path(self.loaded.source) / WEIGHTS_FILE
-        origin = Origin(
-            self.data.spec.name, record["data_source"], metrics or record.get("metrics", {}), tuple(record["warnings"])
-        )
+        metrics, weights_file = metrics or record.get("metrics", {}), weights_file or self.saved
+        origin = Origin(self.data.spec.name, record["data_source"], dict(metrics), tuple(record["warnings"]))
         texts = self.task.inputs(self.data.split("dev")[:parity_rows])
         return export_bundle(
-            self.loaded.model, self.tokenizer, self.task, origin, texts, directory, weights_file=weights_file
+            self.loaded.model, self.tokenizer, self.task, origin, texts, Path(directory), weights_file=weights_file
         )
 
 
@@ -156,33 +290,30 @@ def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:
     """ModelError where a model's configuration names other outputs than a task's labels, or has them in other order."""
     named = loaded.model.config.id2label or {}
     outputs = [str(named[place]) for place in sorted(named)]
-    if labels and are_named(outputs) and outputs != list(labels):
+    found = label_mismatch(outputs, labels, in_order=True)
+    if labels and are_named(outputs) and found:
         raise ModelError(
             f"{loaded.source}: its outputs ({shown(outputs)}) are not the task's labels ({shown(labels)}), but "
-            f"{difference(outputs, labels)}: load it by load_model(PATH, task.labels), which finds them by name"
+            f"{found}: load it by load_model(PATH, task.labels), which finds them by name"
         )
 
 
-def open_session(loaded: LoadedModel, data: DataSet, task: Task, tell: Callable[[str], None] = ignore) -> Session:
-    """Join model, data and task (see `Session`).
+def require_trained_head(loaded: LoadedModel, labels: Sequence[str]) -> None:
+    """ModelError where a model cannot answer for these labels without being trained first.
 
-    Raises ModelError where the model has fewer positions than the task's longest sequence, and where its outputs are
-    not the task's labels in their order.
+    labels: the task's, empty for reading comprehension.
     """
-    check_length(loaded, task.max_seq_length)
-    _check_outputs(loaded, task.labels)
-    tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
-    return Session(loaded, tokenizer, data, task, tell)
-
-
-def require_trained_head(loaded: LoadedModel, labels: Sequence[str], recorded: Sequence[str] | None) -> None:
-    """ModelError where a model cannot answer for this task and these labels without being trained first."""
     if loaded.fresh:
         wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
         # What was found in place of it: a head of another task, or one that nothing names.
-        found = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
-        raise ModelError(f"{loaded.source} has no trained {wanted}{found}: fine-tune it first")
-    if labels and recorded is not None and are_named(recorded) and not same_labels(recorded, labels):
-        raise ModelError(
-            f"{loaded.source} was trained for other labels ({difference(recorded, labels)}): choose its own data set"
-        )
+        others = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
+        raise ModelError(f"{loaded.source} has no trained {wanted}{others}: fine-tune it first")
+    recorded = model_labels(Path(loaded.source)) if is_local(loaded.source) else None
+    found = label_mismatch(recorded or (), labels)
+    if labels and are_named(recorded) and found:
+        raise ModelError(f"{loaded.source} was trained for other labels ({found}): choose its own data set")
+
+
+def open_session(loaded: LoadedModel, data: DataSet, task: Task, say: Callable[[str], None] = ignore) -> Session:
+    """Join model, data and task (see `Session`)."""
+    return Session(loaded, data, task, say=say)

@@ -14,7 +14,7 @@ from ernie_toolkit.arguments.options import TrainingOptions, check_training_opti
 from ernie_toolkit.arguments.settings import add_options, resolve_options
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
 from ernie_toolkit.compression.pipeline import Request, check_unfinished
-from ernie_toolkit.compression.report.figures import size_text, speed_text
+from ernie_toolkit.compression.report.metrics import size_text, speed_text
 from ernie_toolkit.compression.report.model import Report
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
 from ernie_toolkit.errors import ConfigError

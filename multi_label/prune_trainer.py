@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from ernie_toolkit.bundle import EXPORT_DIRECTORY as EXPORT
 from ernie_toolkit.bundle import read_bundle
-from ernie_toolkit.compression.evaluator import EXPORT
 from ernie_toolkit.compression.pipeline import FULL, Request, compress_session
 from ernie_toolkit.compression.pruning.prune import width_name
 from ernie_toolkit.compression.report.files import write_report

@@ -15,10 +15,10 @@ HOUSE = (
     ("formats",),
     ("console",),
     ("arguments",),
-    ("bundle",),
     ("text", "decoding"),
     ("metrics",),
     ("tasks",),
+    ("bundle",),
     ("data",),
     ("inference",),
     ("simple_serving", "triton", "paddle_serving"),
@@ -28,6 +28,7 @@ HOUSE = (
     ("session",),
     ("compression",),
     ("multi_label",),
+    ("commands",),
 )
 FLOORS = {name: floor for floor, names in enumerate(HOUSE, 1) for name in names}
 # What `simple_serving` needs is in an environment of its own: tests/deployments/test_simple_serving.py checks it there.
@@ -57,7 +58,8 @@ def test_every_part_stands_on_a_floor(root: Path) -> None:
 
 def test_imports_point_down(root: Path) -> None:
     upward = []
-    for path in modules(root):
+    front_door = root / "ernie_toolkit" / "__init__.py"  # imports each name when it is asked for
+    for path in (path for path in modules(root) if path != front_door):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

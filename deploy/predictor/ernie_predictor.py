@@ -14,15 +14,14 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import BATCH_SIZE, SEQUENCE_LENGTH, in_range
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.inference.console import MODEL_PATHS, add_input_arguments, inputs_of, report
+from ernie_toolkit.inference.console import add_input_arguments, inputs_of, report
+from ernie_toolkit.tasks import TASKS, SequenceClassification
 
 
 def build_parser(prog: str, description: str | None) -> OneLineParser:
     """The arguments of both scripts."""
     parser = OneLineParser(prog=prog, description=description)
-    parser.add_argument(
-        "--task_name", choices=tuple(MODEL_PATHS), help="must be the bundle's own, which is the default"
-    )
+    parser.add_argument("--task_name", choices=tuple(TASKS), help="must be the bundle's own, which is the default")
     parser.add_argument(
         "--model_path",
         type=path_text,
@@ -45,7 +44,7 @@ def find_bundle(args: argparse.Namespace) -> Bundle:
     DIR/int8 asks for the INT8 model. Warns of a bundle that was made from other weights than the model beside it has.
     Raises ConfigError where it is a bundle for another task than `--task_name`.
     """
-    path = args.model_path or MODEL_PATHS[args.task_name or "seq_cls"]
+    path = args.model_path or TASKS[args.task_name or SequenceClassification.name].model_path
     if not Path(path).is_dir() and (Path(path).parent / BUNDLE_FILE).is_file():
         if Path(path).name == "int8" and args.precision_mode == "fp32":
             notice(f"--model_path {path} asks for INT8: computed as with --precision_mode int8")

@@ -21,7 +21,6 @@ from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.escapes import terminal_line
 from ernie_toolkit.formats.ranges import BATCH_SIZE, SEQUENCE_LENGTH, THREADS, in_range
 from ernie_toolkit.inference.console import (
-    MODEL_PATHS,
     add_input_arguments,
     inputs_of,
     output_lines,
@@ -29,6 +28,7 @@ from ernie_toolkit.inference.console import (
     warn_of,
 )
 from ernie_toolkit.inference.predictor import BundlePredictor, Run, limited
+from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.text.features import TextInput
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def has_amx() -> bool:
 def build_parser(prog: str, description: str | None, task: str) -> OneLineParser:
     """The guide's arguments, and those for texts."""
     parser = OneLineParser(prog=prog, description=description)
-    parser.add_argument("--model_dir", type=path_text, default=MODEL_PATHS[task], help="bundle (default: %(default)s)")
+    parser.add_argument(
+        "--model_dir", type=path_text, default=TASKS[task].model_path, help="bundle (default: %(default)s)"
+    )
     parser.add_argument(
         "--model_prefix",
         default="model",

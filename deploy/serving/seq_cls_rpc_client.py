@@ -9,12 +9,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ernie_toolkit.inference.console import EXAMPLES
-
 # The protocol is Triton's, and so is the client.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "triton_serving"))
 
 from grpc_client import run_client
 
 if __name__ == "__main__":
-    run_client("seq_cls_rpc_client.py", __doc__, "seq_cls", EXAMPLES["pair"])
+    run_client("seq_cls_rpc_client.py", __doc__, "seq_cls")

@@ -9,28 +9,31 @@ from collections.abc import Sequence
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.files.paths import utf8_text
+from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.text.features import TextInput
+from ernie_toolkit.text.formats import PAIR_FORMATS
 from ernie_toolkit.triton.client import ask, connect
 from ernie_toolkit.triton.interface import interface_of
 
 
-def run_client(
-    prog: str, description: str | None, task: str, examples: Sequence[TextInput], argv: Sequence[str] | None = None
-) -> None:
+def run_client(prog: str, description: str | None, task: str, argv: Sequence[str] | None = None) -> None:
     """Parse arguments, ask the ensemble of a task and print each answer as a line of JSON."""
+    kind = TASKS[task]
+    only_pairs, only_singles = len(kind.text_fields("sentence")) == 2, kind.default_text_format not in PAIR_FORMATS
     parser = OneLineParser(prog=prog, description=description)
     parser.add_argument("--url", type=utf8_text, default="localhost:8001", help="gRPC address (default: %(default)s)")
-    first, second = ("--question", "--context") if task == "qa" else ("--text", "--text_pair")
+    first, second = (f"--{name}" for name in kind.text_fields("pair"))
     parser.add_argument(first, dest="first", nargs="+", default=[], metavar="TEXT", help="what to ask about")
     parser.add_argument(second, dest="second", nargs="+", default=[], metavar="TEXT", help="the other text of each")
     parser.add_argument("--single", action="store_true", help="the built-in examples as single texts, not pairs")
     args = parser.parse_args(argv)
-    if args.second and task == "token_cls":
+    if args.second and only_singles:
         parser.error(f"{second}: this model reads single texts: leave it out")
-    if (args.second or (task == "qa" and args.first)) and len(args.first) != len(args.second):
+    if (args.second or (only_pairs and args.first)) and len(args.first) != len(args.second):
         parser.error(f"{len(args.first)} {first} and {len(args.second)} {second}: they do not make pairs")
     texts: list[TextInput] = list(strict_zip(args.first, args.second)) if args.second else list(args.first)
     if not texts:
+        examples = kind.examples_for(kind.default_text_format)
         texts = [text[0] if args.single and not isinstance(text, str) else text for text in examples]
     with exit_on_toolkit_error(prog):
         interface = interface_of(task, not isinstance(texts[0], str))

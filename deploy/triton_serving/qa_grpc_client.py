@@ -8,7 +8,5 @@ from __future__ import annotations
 
 from grpc_client import run_client
 
-from ernie_toolkit.inference.console import EXAMPLES
-
 if __name__ == "__main__":
-    run_client("qa_grpc_client.py", __doc__, "qa", EXAMPLES["question_context"])
+    run_client("qa_grpc_client.py", __doc__, "qa")

@@ -8,7 +8,5 @@ from __future__ import annotations
 
 from grpc_client import run_client
 
-from ernie_toolkit.inference.console import EXAMPLES
-
 if __name__ == "__main__":
-    run_client("token_cls_grpc_client.py", __doc__, "token_cls", EXAMPLES["characters"])
+    run_client("token_cls_grpc_client.py", __doc__, "token_cls")

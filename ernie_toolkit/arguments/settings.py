@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ernie_toolkit.arguments.guide_flags import not_needed
-from ernie_toolkit.arguments.options import RunOptions, boolean, check_option_ranges, dataset_name
+from ernie_toolkit.arguments.options import boolean, check_option_ranges, dataset_name
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.parsing import read_yaml
 from ernie_toolkit.formats.escapes import half_character
 from ernie_toolkit.formats.ranges import PARSERS, check_number, real_number
 
-TASK_SECTIONS = {"seq_cls": "SequenceClassification", "token_cls": "TokenClassification", "qa": "QuestionAnswering"}
+# Filled by `tasks.register`: a task to the name of its section.
+TASK_SECTIONS: dict[str, str] = {}
 SAMPLE_SECTION, DEFAULTS = "Sample", "DefaultArgs"
-OF_A_RUN = frozenset(item.name for item in dataclasses.fields(RunOptions))
 Options = TypeVar("Options")
 
 
@@ -131,7 +131,7 @@ def check_whole_texts(content: Any, path: Path) -> None:
         raise ConfigError(f"{path}: {place} holds half of a surrogate pair: write the character itself")
 
 
-def _sections(path: Path) -> dict[str, Any]:
+def config_sections(path: Path) -> dict[str, Any]:
     """A YAML file's mappings of options, by the places where they stand in it; ConfigError on any other file.
 
     `DefaultArgs` is always among them; the others are `SECTION.DATASET`.
@@ -163,30 +163,9 @@ def read_config(
     file is checked, not only the part in use. Raises ConfigError that names file and key.
     """
     known = {item.name: item for options_class in options_classes for item in dataclasses.fields(options_class)}
-    sections = {where: _overlay(section, known, path, where) for where, section in _sections(path).items()}
+    sections = {where: _overlay(section, known, path, where) for where, section in config_sections(path).items()}
     places = [DEFAULTS, f"{TASK_SECTIONS[task]}.{dataset}", *([f"{SAMPLE_SECTION}.{dataset}"] if sample else ())]
     return {key: value for place in places for key, value in sections.get(place, {}).items()}
-
-
-def config_notices(path: Path, task: str, dataset: str, names: Collection[str]) -> list[str]:
-    """What a YAML file says in vain for one data set of a task, a line each.
-
-    These are the guides' keys that are not needed, and options of a run that are not among `names`. Raises ConfigError
-    as `read_config`.
-    """
-    found = _sections(path)
-    notices = []
-    for where in (DEFAULTS, f"{TASK_SECTIONS[task]}.{dataset}"):
-        for key, value in _mapping(found.get(where), path, where).items():
-            place, reason = f"{path}: {where}.{key}", not_needed(str(key))
-            if key in ("dataset", "task_name"):
-                if where == DEFAULTS or dataset_name(str(value)) != dataset:
-                    notices.append(f"{place} is left out: the section's name and --dataset say which data set it is")
-            elif reason is not None:
-                notices.append(f"{place} is not needed: {reason}")
-            elif key in OF_A_RUN and key not in names:
-                notices.append(f"{place} is left out: give --{key} on the command line")
-    return notices
 
 
 def resolve_options(

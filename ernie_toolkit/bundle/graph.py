@@ -37,16 +37,14 @@ from ernie_toolkit.formats.onnx_wire import (
     field_texts,
     parse_message,
 )
+from ernie_toolkit.tasks import HEADS, TASKS
+from ernie_toolkit.text.formats import PAIR_FORMATS
 
 if TYPE_CHECKING:
     from ernie_toolkit.bundle.info import BundleInfo
 
 # What every model reads, in this order.
 INPUTS = ("input_ids", "token_type_ids")
-# Formats whose inputs are pairs of texts.
-PAIR_FORMATS = ("pair", "keywords", "question_context")
-# Outputs of a task's graph, and their dimensions; labels are the last one.
-OUTPUTS = {"seq_cls": (1, 2), "multi_label": (1, 2), "token_cls": (1, 3), "qa": (2, 2)}
 # Operators that change neither the order nor the number of a table's rows, or of its indices.
 _PASSING = ("Cast", "Identity", "DequantizeLinear")
 # What counts positions.
@@ -192,14 +190,24 @@ def check_graph(path: Path, info: BundleInfo, largest_id: int) -> None:
         raise BundleError(f"{path}: {problems[0]}: export the model again")
 
 
+def _output_shape(info: BundleInfo) -> tuple[int, int, int | None]:
+    """Outputs of a graph for the bundle's task, their dimensions, and the size of the last one, None where it is open.
+
+    The dimensions are rows, then tokens where the head has logits for each of them, then classes where it has any.
+    """
+    task = TASKS[info.task]
+    head, classes = HEADS[task.head], task.num_classes(info.labels)
+    return head.outputs, 1 + head.tokens + (classes is not None), classes
+
+
 def check_logits(arrays: Sequence[Any], info: BundleInfo) -> None:
     """BundleError where a model has answered with another number of outputs or of classes than its bundle says."""
-    count, rank = OUTPUTS[info.task]
+    count, rank, classes = _output_shape(info)
     found = [tuple(array.shape) for array in arrays]
-    classes = () if info.task == "qa" else (len(info.labels),)
-    if len(found) != count or any(len(shape) != rank or shape[rank - len(classes) :] != classes for shape in found):
+    fits = [len(shape) == rank and classes in (None, shape[-1]) for shape in found]
+    if len(found) != count or not all(fits):
         shown = ", ".join(str(list(shape)) for shape in found)
-        wanted = f"{len(info.labels)} labels" if classes else f"{count} outputs"
+        wanted = f"{len(info.labels)} labels" if info.labels else f"{count} outputs"
         raise BundleError(f"the model answers with shape(s) {shown}, its bundle has {wanted}: export the model again")
 
 
@@ -219,18 +227,14 @@ def _output_problems(graph: Graph, info: BundleInfo) -> list[str]:
     if names != list(info.outputs):
         said = f"the model answers with {', '.join(names) or 'nothing'}"
         return [f"{said:.200}, bundle.json says {', '.join(info.outputs):.200}"]
-    count, rank = OUTPUTS[info.task]
+    count, rank, wanted = _output_shape(info)
     if len(names) != count:
         return [f"the model has {len(names)} output(s), and a model for the task '{info.task}' {count}"]
     shapes = [value.dims for value in graph.outputs if value.dims is not None]
     if any(len(dims) != rank for dims in shapes):
         return [f"its output has {len(shapes[0])} dimensions, and a model for the task '{info.task}' {rank}"]
-    classes = [dims[-1] for dims in shapes if info.task != "qa" and dims[-1]]
-    return [
-        f"the model has {found} classes, bundle.json {len(info.labels)} labels"
-        for found in classes
-        if found != len(info.labels)
-    ]
+    classes = [dims[-1] for dims in shapes if wanted is not None and dims[-1]]
+    return [f"the model has {found} classes, bundle.json {wanted} labels" for found in classes if found != wanted]
 
 
 def _table_problems(graph: Graph, info: BundleInfo, largest_id: int) -> list[str]:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit import __version__
-from ernie_toolkit.bundle.graph import INPUTS, OUTPUTS
+from ernie_toolkit.bundle.graph import INPUTS
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.files.paths import path_problem
 from ernie_toolkit.formats.ranges import FIGURE, SEQUENCE_LENGTH, SHARE, Range, check_number
+from ernie_toolkit.tasks import TASKS
 
 FORMAT_VERSION = 1
 REQUIRED_ROLES = ("tokenizer", "onnx")
@@ -39,9 +40,9 @@ class FileEntry:
 class BundleInfo:
     """What `bundle.json` says.
 
-    `labels`: identifiers in the order of the logits (none for "qa"); `label_names`: readable names in the
+    `labels`: identifiers in the order of the logits (some tasks have none); `label_names`: readable names in the
     same order, or None. `limits`: further settings of the task by name (windows, search). `thresholds`: the probability
-    that each label has to be above ("multi_label" only; 0.5 where there are none). `files`: role
+    that each label has to be above (for sets of labels only; 0.5 where there are none). `files`: role
     ("tokenizer", "onnx", "onnx_int8", "onnx_fp16", "paddle_program", "paddle_weights") to entry. `parity`: rows
     compared and largest absolute difference between Paddle's and ONNX Runtime's logits. `compression`: for
     the role of a compressed model, how it was made and its dev metrics. `weights_sha256`: checksum of the Paddle
@@ -170,11 +171,12 @@ def parse_info(raw: Mapping[str, Any], where: Path) -> BundleInfo:
 def _check_task(info: BundleInfo, where: Path) -> None:
     """BundleError where parts of a description do not fit each other."""
     labels, problem = len(info.labels), ""
-    if info.task not in OUTPUTS:
-        problem = f"task '{info.task:.40}' is not known, only {', '.join(OUTPUTS)}"
-    elif info.task == "qa" and labels:
-        problem = f"{labels} labels, and answers to questions have none"
-    elif info.task != "qa" and not labels:
+    task = TASKS.get(info.task)
+    if task is None:
+        problem = f"task '{info.task:.40}' is not known, only {', '.join(TASKS)}"
+    elif not task.has_labels and labels:
+        problem = f"{labels} labels, and the task '{info.task}' has none"
+    elif task.has_labels and not labels:
         problem = "no labels"
     elif len(set(info.labels)) < labels:
         problem = "a label is there twice"

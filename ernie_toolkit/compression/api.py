@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ernie_toolkit.arguments.options import TrainingOptions
+from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression.options import CompressionOptions
-from ernie_toolkit.compression.pipeline import compress_session
+from ernie_toolkit.compression.pipeline import compress_bundle, compress_session
 from ernie_toolkit.compression.report.model import Report
 from ernie_toolkit.compression.state import Request
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model, read_vocabulary
-from ernie_toolkit.models.config import model_labels
-from ernie_toolkit.session import open_session, require_trained_head
+from ernie_toolkit.session import Session, require_trained_head
 from ernie_toolkit.tasks import Task
+from ernie_toolkit.tasks.custom_metric import CustomEvaluate
+from ernie_toolkit.training import Criterion
 from ernie_toolkit.training.records import read_metrics
 
 if TYPE_CHECKING:
@@ -29,12 +31,12 @@ OF_THE_DEVICE = ("fp16", "bf16", "fp16_opt_level", "recompute")
 
 
 def compress(
-    model: "str | Path | LoadedModel | PretrainedModel",
+    model: "str | Path | Bundle | LoadedModel | PretrainedModel",
     tokenizer: "PretrainedTokenizer | Vocabulary | None",
     train_dataset: Examples | DataSet,
     dev_dataset: Examples | DataSet,
     task: Task,
-    strategy: str = "dynabert+ptq",
+    strategy: str | None = None,
     output_dir: str | Path = "compressed",
     options: CompressionOptions | None = None,
     training: TrainingOptions | None = None,
@@ -42,31 +44,50 @@ def compress(
     resume: bool = False,
     overwrite: bool = False,
     say: Callable[[str], None] = print,
+    criterion: Criterion | None = None,
+    custom_evaluate: CustomEvaluate | None = None,
 ) -> Report:
     """Make a fine-tuned model smaller and faster; what `compress_seq_cls.py` and its siblings do, in one call.
 
-    `model`: a directory, what `load_model` gives, or a model of PaddleNLP, which is used up. `tokenizer`:
-    PaddleNLP's, or a vocabulary; None where `model` brings its own. `train_dataset` and `dev_dataset`: what
-    `load_dataset` gives, of which each takes its split, so that the report and the bundles tell the data's name,
-    source and warnings; or examples as the data sets' readers give them: text fields and "label" (seq_cls),
-    "text" and "labels" with a tag for each character (token_cls), "id", "question", "context", "answers" and
-    "span" (qa). `task`: see `make_task`; its length counts, not that of `training`. `strategy` replaces that of
-    `options`. `training` tells how dynabert and qat train; None: as the model was fine-tuned, where its directory
-    tells that. `resume` goes on with a run that was cut off, and gives the report of one that has ended. Returns
-    the report; models, bundles and `compress_report.*` are in `output_dir`. Raises ConfigError, ModelError or
-    DataError on what cannot work.
+        task = data.spec.task(max_seq_length=128)
+        report = compress("best_models/afqmc", None, data, data, task, "dynabert+ptq", "compressed")
+
+    model: a directory, what `load_model` gives, or a model of PaddleNLP, which is used up; or a bundle, of
+        `read_bundle`, which is quantized as it is.
+    tokenizer: PaddleNLP's, or a vocabulary; None where `model` brings its own.
+    train_dataset, dev_dataset: what `load_dataset` gives, of which each takes its split, so that the report and the
+        bundles have the data's name, source and warnings; or examples as the data sets' readers give them: text fields
+        and "label" (seq_cls), "text" and "labels" with a tag for each character (token_cls), "id", "question",
+        "context", "answers" and "span" (qa).
+    task: of `data.spec.task` or `make_task`; its length counts, not that of `training`.
+    strategy: parts joined by "+", in place of that of `options`.
+    output_dir: gets models, bundles and `compress_report.*`.
+    training: how dynabert and qat train; None: as the model was fine-tuned, where its directory says that.
+    device: that dynabert and qat train on, "cpu" or "gpu:0".
+    resume: go on with a run that was cut off, or give the report of one that has ended.
+    overwrite: drop what a run that was cut off has left.
+    say: gets a line for each part that is done.
+    criterion: the loss by which heads and neurons are important, None for the model's own (see `Session`).
+    custom_evaluate: a metric beside the task's own, which chooses between candidates (see `Session`).
+
+    Raises ConfigError, ModelError or DataError on what cannot work.
     """
-    loaded = _loaded(model, tokenizer, task)
-    recorded = model_labels(Path(model)) if isinstance(model, (str, Path)) else None
-    require_trained_head(loaded, task.labels, recorded)
-    for message in loaded.notices:
-        say(message)
+    options = options or CompressionOptions()
+    options = options if strategy is None else dataclasses.replace(options, strategy=strategy)
     data = _joined(train_dataset, dev_dataset, task)
-    options = dataclasses.replace(options or CompressionOptions(), strategy=strategy)
+    if isinstance(model, Bundle):
+        request = Request(options, training or TrainingOptions(), Path(output_dir), device, resume, overwrite)
+        return compress_bundle(model, data, request, say, custom_evaluate)
+    loaded = _loaded(model, tokenizer, task)
+    require_trained_head(loaded, task.labels)
+    if loaded is not model:
+        for message in loaded.notices:
+            say(message)
     training = training or _recorded_training(loaded.source)
     training = dataclasses.replace(training, max_seq_length=task.max_seq_length)
     request = Request(options, training, Path(output_dir), device, resume, overwrite)
-    return compress_session(open_session(loaded, data, task), request, say)
+    session = Session(loaded, data, task, device, criterion, custom_evaluate)
+    return compress_session(session, request, say)
 
 
 def _recorded_training(source: str) -> TrainingOptions:
@@ -89,6 +110,8 @@ def _joined(train: Examples | DataSet, dev: Examples | DataSet, task: Task) -> D
                 f"data set {spec.name} is {spec.task_name} of {len(spec.labels)} labels ({spec.text_format}), the task "
                 f"is {task.name} of {len(task.labels)} ({task.text_format}): make_task takes them from data.spec"
             )
+    if isinstance(dev, DataSet) and dev is train:
+        return dev
     spec = DatasetSpec(CUSTOM, task.name, task.labels, task.text_format, task.label_names, task.metrics[0])
     joined = DataSet(spec, _rows(train, "train"), _rows(dev, "dev"), None, "custom", "given as examples")
     if isinstance(dev, DataSet):

@@ -1,113 +1,120 @@
-"""The INT8 and FP16 candidates of one FP32 model: all judged, the best into its bundle."""
+"""The INT8 and FP16 candidates of one FP32 model: all are evaluated, the best goes into its bundle."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ernie_toolkit.compression.evaluator import Variant, Workshop
+from ernie_toolkit.compression.evaluator import Evaluator, Form, Fp32Model
 from ernie_toolkit.compression.options import ALL_BATCHES
 from ernie_toolkit.compression.quantization.calibration import Range
 from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings
 from ernie_toolkit.compression.quantization.onnx import convert_to_fp16, quantize_dynamic, quantize_static
 from ernie_toolkit.compression.quantization.ptq import Plan, Quantizer, fewest_kept, make_plans
-from ernie_toolkit.compression.report.figures import best_of
+from ernie_toolkit.compression.report.metrics import best_of
 from ernie_toolkit.compression.report.model import Candidate
 
 INT8_ROLE, FP16_ROLE = "onnx_int8", "onnx_fp16"
+AUTO = ("auto",)
 
 
-def quantize_after_training(shop: Workshop, variant: Variant) -> None:
-    """Judge every plan of `ptq`, and keep the best by the dev metric, of equals the smallest (see `best_of`).
+def quantize_after_training(evaluator: Evaluator, model: Fp32Model) -> None:
+    """Evaluate every plan of `ptq`, and keep the best by the dev metric, of equals the smallest (see `best_of`).
 
-    With `--keep_fp32 auto`, where the best loses more than `--max_drop`, the fewest products that mend it
+    With `keep_fp32` "auto", where the best loses more than `max_drop`, the fewest products that bring it back above
     stay FP32. With `embeddings` the best gets INT8 embedding tables.
     """
-    if _finished(shop, variant):
+    if _finished(evaluator, model):
         return
-    work = _workspace(shop, variant)
-    options = shop.options
-    quantizer = Quantizer(variant.onnx, variant.train, options, shop.seed, work)
-    exclude = () if options.keep_fp32 == ("auto",) else options.keep_fp32
+    work, options = _workspace(evaluator, model), evaluator.options
+    quantizer = Quantizer(model.onnx, model.rows.train, options, evaluator.run.request.training.seed, work)
     plans = make_plans(options)
-    _tell_rows(shop, quantizer, plans)
-    judged: list[tuple[Candidate, Plan]] = []
-    for plan in plans:
-        path = work / "candidate.onnx"
-        if shop.report.find(variant.candidate_name(plan.name)) is None:
-            quantizer.write(plan, path, exclude)
-        settings = _settings(shop, quantizer, plan, exclude)
-        judged.append((shop.judge(variant, plan.name, path, "int8", plan.method, settings=settings), plan))
-    best = best_of(shop.report, [candidate for candidate, _ in judged])
-    plan = next(plan for candidate, plan in judged if candidate is best)
-    form = plan.name
-    if options.keep_fp32 == ("auto",) and shop.drop(best.metrics) > options.max_drop:
-        exclude = _search_kept(shop, variant, quantizer, plan)
-        form = f"{plan.name}, {len(exclude)} FP32"
+    _report_rows(evaluator, quantizer, plans)
+    exclude = () if options.keep_fp32 == AUTO else options.keep_fp32
+    best, form, plan = _best_plan(evaluator, model, quantizer, plans, exclude)
+    if options.keep_fp32 == AUTO and evaluator.drop(best.metrics) > options.max_drop:
+        exclude = _search_kept(evaluator, model, quantizer, plan)
+        form = _form(evaluator, quantizer, plan, exclude, f"{plan.name}, {len(exclude)} FP32")
         path = work / "candidate.onnx"
         quantizer.write(plan, path, exclude)
-        settings = _settings(shop, quantizer, plan, exclude)
-        best = shop.judge(variant, form, path, "int8", plan.method, settings=settings)
-    source = None
-    if "embeddings" in options.parts:
-        source, form = work / "tables.onnx", f"{form} + embeddings"
-        quantize_embeddings(quantizer.prepared(exclude), source, positions=shop.task.max_seq_length)
+        best = evaluator.evaluate(model, form, path)
     path = work / "best.onnx"
-    quantizer.write(plan, path, exclude, source)
-    if source is not None:
-        best = shop.judge(variant, form, path, "int8", plan.method, True, best.settings)
-    shop.keep(variant, best, INT8_ROLE, path)
+    if "embeddings" in options.parts:
+        tables = work / "tables.onnx"
+        quantize_embeddings(quantizer.prepared(exclude), tables, positions=evaluator.task.max_seq_length)
+        quantizer.write(plan, path, exclude, tables)
+        best = evaluator.evaluate(model, replace(form, name=f"{form.name} + embeddings", embeddings=True), path)
+    else:
+        quantizer.write(plan, path, exclude)
+    evaluator.keep(model, best, INT8_ROLE, path)
 
 
 def quantize_trained(
-    shop: Workshop, variant: Variant, ranges: dict[str, Range] | None, settings: dict[str, object]
+    evaluator: Evaluator, model: Fp32Model, ranges: dict[str, Range] | None, settings: dict[str, object]
 ) -> None:
-    """Judge and keep the INT8 form of a model trained for it.
+    """Evaluate and keep the INT8 form of a model trained for it.
 
     `ranges`: learned ranges of its activations by their names in the graph; None where they are taken from
     each batch. `settings`: how it was trained.
     """
-    if _finished(shop, variant):
+    if _finished(evaluator, model):
         return
-    work, source, form = _workspace(shop, variant), variant.onnx, "INT8"
+    work, per_channel = _workspace(evaluator, model), evaluator.options.per_channel
 
     def write(source: Path, target: Path) -> None:
         if ranges is None:
-            quantize_dynamic(source, target, shop.options.per_channel)
+            quantize_dynamic(source, target, per_channel)
         else:
-            quantize_static(source, target, ranges, shop.options.per_channel)
+            quantize_static(source, target, ranges, per_channel)
 
-    path = work / "best.onnx"
-    write(source, path)
-    best = shop.judge(variant, form, path, "int8", "qat", settings=settings)
-    if "embeddings" in shop.options.parts:
-        quantize_embeddings(variant.onnx, work / "tables.onnx", positions=shop.task.max_seq_length)
+    path, form = work / "best.onnx", Form("INT8", method="qat", settings=settings)
+    write(model.onnx, path)
+    best = evaluator.evaluate(model, form, path)
+    if "embeddings" in evaluator.options.parts:
+        quantize_embeddings(model.onnx, work / "tables.onnx", positions=evaluator.task.max_seq_length)
         write(work / "tables.onnx", path)
-        best = shop.judge(variant, f"{form} + embeddings", path, "int8", "qat", True, settings)
-    shop.keep(variant, best, INT8_ROLE, path)
+        best = evaluator.evaluate(model, replace(form, name="INT8 + embeddings", embeddings=True), path)
+    evaluator.keep(model, best, INT8_ROLE, path)
 
 
-def quantize_tables(shop: Workshop, variant: Variant) -> None:
-    """Judge and keep the model with INT8 embedding tables and everything else in FP32."""
-    if _finished(shop, variant):
+def quantize_tables(evaluator: Evaluator, model: Fp32Model) -> None:
+    """Evaluate and keep the model with INT8 embedding tables and everything else in FP32."""
+    if _finished(evaluator, model):
         return
-    path = _workspace(shop, variant) / "best.onnx"
-    quantize_embeddings(variant.onnx, path, positions=shop.task.max_seq_length)
-    best = shop.judge(variant, "INT8 embeddings", path, "int8", "", True)
-    shop.keep(variant, best, INT8_ROLE, path)
+    path = _workspace(evaluator, model) / "best.onnx"
+    quantize_embeddings(model.onnx, path, positions=evaluator.task.max_seq_length)
+    best = evaluator.evaluate(model, Form("INT8 embeddings", embeddings=True), path)
+    evaluator.keep(model, best, INT8_ROLE, path)
 
 
-def halve(shop: Workshop, variant: Variant) -> None:
-    """Judge and keep the model in float16. Speed is that of this machine's CPU, which has to convert it back."""
-    found = shop.report.find(variant.candidate_name("FP16"))
-    if found is not None and _in_bundle(shop, found):
+def make_fp16(evaluator: Evaluator, model: Fp32Model) -> None:
+    """Evaluate and keep the model in float16. Speed is that of this machine's CPU, which has to convert it back."""
+    form = Form("FP16", "fp16")
+    found = evaluator.report.find(model.candidate_name(form.name))
+    if found is not None and evaluator.in_bundle(found):
         return
-    path = _workspace(shop, variant) / "half.onnx"
-    convert_to_fp16(variant.onnx, path)
-    shop.keep(variant, shop.judge(variant, "FP16", path, "fp16"), FP16_ROLE, path)
+    path = _workspace(evaluator, model) / "half.onnx"
+    convert_to_fp16(model.onnx, path)
+    evaluator.keep(model, evaluator.evaluate(model, form, path), FP16_ROLE, path)
 
 
-def _settings(shop: Workshop, quantizer: Quantizer, plan: Plan, exclude: Collection[str]) -> dict[str, object]:
-    """What a report tells of how a candidate was quantized."""
-    options = shop.options
+def _best_plan(
+    evaluator: Evaluator, model: Fp32Model, quantizer: Quantizer, plans: Sequence[Plan], exclude: Collection[str]
+) -> tuple[Candidate, Form, Plan]:
+    """The best candidate of all plans, each of which is evaluated, and how it was made."""
+    made: list[tuple[Candidate, Form, Plan]] = []
+    path = quantizer.workspace / "candidate.onnx"
+    for plan in plans:
+        if evaluator.report.find(model.candidate_name(plan.name)) is None:
+            quantizer.write(plan, path, exclude)
+        form = _form(evaluator, quantizer, plan, exclude, plan.name)
+        made.append((evaluator.evaluate(model, form, path), form, plan))
+    best = best_of(evaluator.report, [candidate for candidate, _, _ in made])
+    return next(item for item in made if item[0] is best)
+
+
+def _form(evaluator: Evaluator, quantizer: Quantizer, plan: Plan, exclude: Collection[str], name: str) -> Form:
+    """How a candidate is quantized, for the report."""
+    options = evaluator.options
     settings: dict[str, object] = {
         "weight_quantize_type": options.weight_quantize_type,
         "round_type": options.round_type,
@@ -116,16 +123,18 @@ def _settings(shop: Workshop, quantizer: Quantizer, plan: Plan, exclude: Collect
     }
     if plan.method == "static":
         settings["calibration_rows"] = quantizer.calibration_rows(plan)
-    return settings | ({"keep_fp32": list(exclude)} if exclude else {})
+    if exclude:
+        settings["keep_fp32"] = list(exclude)
+    return Form(name, method=plan.method, settings=settings)
 
 
-def _tell_rows(shop: Workshop, quantizer: Quantizer, plans: Sequence[Plan]) -> None:
+def _report_rows(evaluator: Evaluator, quantizer: Quantizer, plans: Sequence[Plan]) -> None:
     """Say which plans name more calibration rows than there are, and how many rows "all" are."""
     static = [plan for plan in plans if plan.method == "static"]
     whole = [plan for plan in static if plan.batch_num == ALL_BATCHES]
     if whole:
-        same = "" if len(shop.options.batch_size_list) == 1 else ", of which other sizes change only avg"
-        shop.say(
+        same = "" if len(evaluator.options.batch_size_list) == 1 else ", of which other sizes change only avg"
+        evaluator.say(
             f"calibration {', '.join(dict.fromkeys(plan.grid for plan in whole))}: all "
             f"{quantizer.calibration_rows(whole[0]):,} training rows{same}"
         )
@@ -135,38 +144,35 @@ def _tell_rows(shop: Workshop, quantizer: Quantizer, plans: Sequence[Plan]) -> N
         if quantizer.calibration_rows(plan) < plan.batch_size * plan.batch_num
     }
     if short:
-        shop.say(f"calibration {', '.join(short)}: only {max(short.values())} training rows are there; all are used")
+        evaluator.say(
+            f"calibration {', '.join(short)}: only {max(short.values())} training rows are there; all are used"
+        )
 
 
-def _in_bundle(shop: Workshop, item: Candidate) -> bool:
-    return item.kept and (shop.directory / item.file).is_file()
-
-
-def _finished(shop: Workshop, variant: Variant) -> bool:
-    """Whether an earlier part of this run has put the variant's INT8 model into its bundle."""
-    prefix = variant.directory.relative_to(shop.directory).as_posix() + "/"
+def _finished(evaluator: Evaluator, model: Fp32Model) -> bool:
+    """Whether an earlier part of this run has put the model's INT8 form into its bundle."""
+    prefix = model.directory.relative_to(evaluator.run.directory).as_posix() + "/"
     return any(
-        item.precision == "int8" and item.file.startswith(prefix) and _in_bundle(shop, item)
-        for item in shop.report.candidates
+        item.precision == "int8" and item.file.startswith(prefix) and evaluator.in_bundle(item)
+        for item in evaluator.report.candidates
     )
 
 
-def _workspace(shop: Workshop, variant: Variant) -> Path:
-    directory = shop.work / variant.directory.name
+def _workspace(evaluator: Evaluator, model: Fp32Model) -> Path:
+    directory = evaluator.run.work / model.directory.name
     directory.mkdir(parents=True, exist_ok=True)
     return directory
 
 
-def _search_kept(shop: Workshop, variant: Variant, quantizer: Quantizer, plan: Plan) -> tuple[str, ...]:
+def _search_kept(evaluator: Evaluator, model: Fp32Model, quantizer: Quantizer, plan: Plan) -> tuple[str, ...]:
     names = quantizer.by_sensitivity(plan)
     path = quantizer.workspace / "search.onnx"
 
-    def drop(kept: list[str]) -> float:
+    def drop(kept: Sequence[str]) -> float:
         quantizer.write(plan, path, kept)
-        loss = shop.drop(shop.figures(path, variant.dev, "int8"))
-        shop.say(
-            f"  {variant.candidate_name(plan.name)}: {len(kept)} of {len(names)} products in FP32: {-loss:+.2f} points"
-        )
+        loss = evaluator.drop(evaluator.metrics(path, model.rows.dev, "int8"))
+        name = model.candidate_name(plan.name)
+        evaluator.say(f"  {name}: {len(kept)} of {len(names)} products in FP32: {-loss:+.2f} points")
         return loss
 
-    return fewest_kept(names, lambda kept: drop(list(kept)), shop.options.max_drop)
+    return fewest_kept(names, drop, evaluator.options.max_drop)

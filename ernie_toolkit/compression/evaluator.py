@@ -1,172 +1,155 @@
-"""Where candidates are judged: dev figures, size, speed beside FP32, and the report that grows with each."""
+"""How candidates are evaluated: dev metrics, size, speed beside FP32, and the report that grows with each."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.bundle import COMPRESSED_FILES, ONNX_FILE, add_compressed, read_bundle
+from ernie_toolkit.bundle import COMPRESSED_FILES, EXPORT_DIRECTORY, ONNX_FILE, add_compressed, read_bundle
 from ernie_toolkit.compression.options import CompressionOptions
-from ernie_toolkit.compression.report.figures import change_text, shown_figures, size_text, speed_text
 from ernie_toolkit.compression.report.files import write_report
 from ernie_toolkit.compression.report.measurement import Speed, measure
+from ernie_toolkit.compression.report.metrics import change_text, shown_metrics, size_text, speed_text
 from ernie_toolkit.compression.report.model import Candidate, Report
-from ernie_toolkit.files import remove_directory
+from ernie_toolkit.compression.rows import SplitRows
+from ernie_toolkit.compression.state import RunState, Say
 from ernie_toolkit.inference.engines.onnxruntime import model_session
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.text.dataset import EncodedDataset, run_rows
 
-EXPORT, WORK = "export", "unfinished"
 EVALUATION_BATCH = 32
 
 
 @dataclass(frozen=True)
-class Variant:
+class Fp32Model:
     """An FP32 model that candidates are made of.
 
     `name`: as candidates' names begin, empty for the model as it was. `directory`: holds its bundle in
-    `export/`. `dev` and `train`: rows in its own vocabulary, the former with targets. `flops`: of one
-    sequence, None where they are not known.
+    `export/`. `rows`: the splits in its own vocabulary. `vocabulary`: tokens. `flops`: of one sequence, None where
+    they are not known.
     """
 
     name: str
     width: str
     directory: Path
-    dev: EncodedDataset
-    train: EncodedDataset
+    rows: SplitRows
     vocabulary: int
     parameters: int
     flops: int | None
 
     @property
+    def export(self) -> Path:
+        """The directory of its bundle."""
+        return self.directory / EXPORT_DIRECTORY
+
+    @property
     def onnx(self) -> Path:
         """Its FP32 ONNX file."""
-        return self.directory / EXPORT / ONNX_FILE
+        return self.export / ONNX_FILE
 
     def candidate_name(self, form: str) -> str:
         """The name of a candidate made of it."""
         return f"{self.name} {form}".strip()
 
 
-@dataclass
-class Workshop:
-    """The state of a compression run: what candidates are judged by, and the report so far.
+@dataclass(frozen=True)
+class Form:
+    """How a candidate is made of its FP32 model.
 
-    `say` is told what is going on, a line at a time.
+    `name`: what follows the model's in the candidate's name. `precision`, `method`, `embeddings`, `settings`: see
+    `Candidate`.
     """
 
+    name: str
+    precision: str = "int8"
+    method: str = ""
+    embeddings: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Evaluator:
+    """What candidates of one run are evaluated with, and the report so far.
+
+    `baseline`: the ONNX file that speed is compared with. `say`: gets the lines that report progress.
+    """
+
+    run: RunState
     task: Task
     dev_examples: Sequence[dict[str, Any]]
-    options: CompressionOptions
-    seed: int
-    directory: Path
     baseline: Path
     report: Report
-    say: Callable[[str], None]
+    say: Say
 
     @property
-    def work(self) -> Path:
-        """A directory for what is deleted when the run ends well."""
-        return self.directory / WORK
+    def options(self) -> CompressionOptions:
+        """The run's options."""
+        return self.run.request.options
 
     @property
     def threads(self) -> int | None:
         """Threads of the sessions, None for all processors."""
         return self.options.num_threads or None
 
-    def figures(self, path: Path, rows: EncodedDataset, precision: str) -> dict[str, float]:
-        """Dev figures of an ONNX model (see `Task.score`), details left out."""
+    def metrics(self, path: Path, rows: EncodedDataset, precision: str) -> dict[str, float]:
+        """Dev metrics of an ONNX model (see `Task.score`), those of single labels left out."""
         session = model_session(path, num_threads=self.threads, precision=precision)
         names = [output.name for output in session.get_outputs()]
         logits = run_rows(rows, EVALUATION_BATCH, lambda batch: session.run(names, batch))
         scores = self.task.score(rows, logits, self.dev_examples)
         return {name: value for name, value in scores.items() if "/" not in name}
 
-    def drop(self, figures: dict[str, float]) -> float:
-        """Points of the task's own metric that some figures lie below the FP32 model's."""
-        metric = self.report.metric
-        return 100 * (self.report.baseline.metrics[metric] - figures[metric])
+    def drop(self, metrics: dict[str, float]) -> float:
+        """Points of the task's own metric that some metrics lie below the FP32 model's."""
+        name = self.report.metric
+        return 100 * (self.report.baseline.metrics[name] - metrics[name])
 
-    def judge(
-        self,
-        variant: Variant,
-        form: str,
-        path: Path,
-        precision: str,
-        method: str = "",
-        embeddings: bool = False,
-        settings: dict[str, Any] | None = None,
-    ) -> Candidate:
-        """Measure a candidate and put it into the report, which is written; one found there is taken as it is."""
-        found = self.report.find(variant.candidate_name(form))
+    def evaluate(self, model: Fp32Model, form: Form, path: Path, metrics: dict[str, float] | None = None) -> Candidate:
+        """Measure a candidate and write the report with it; one that is in the report already is taken as it is.
+
+        `path`: its ONNX file. `metrics`: its dev metrics, where they are known.
+        """
+        found = self.report.find(model.candidate_name(form.name))
         if found is not None:
             return found
-        candidate = self.measured(variant, form, path, precision, method, embeddings, settings)
-        self.record(candidate)
-        self.say(self.line(candidate))
+        candidate = self.measure(model, form, path, metrics)
+        self._record(candidate)
+        self.say(self._line(candidate))
         return candidate
 
-    def line(self, item: Candidate) -> str:
-        """What the report tells of a model, in a line of the console."""
-        report = self.report
-        change = "" if item is report.baseline else f" ({change_text(shown_figures(report, item).change)} points)"
-        return (
-            f"{item.name}: {report.metric} {item.metrics[report.metric]:.4f}{change}, {size_text(report, item)} MB, "
-            f"{speed_text(report, item)}"
-        )
-
-    def measured(
-        self,
-        variant: Variant,
-        form: str,
-        path: Path,
-        precision: str,
-        method: str = "",
-        embeddings: bool = False,
-        settings: dict[str, Any] | None = None,
-    ) -> Candidate:
-        """Dev figures, size and speed of a candidate, compared with the FP32 model's in turns; or that model's own."""
-        metrics = self.figures(path, variant.dev, precision)
-        full = self.report.baseline
-        paths = {"own": (path, precision)}
-        known = None
-        if full.latency_ms is not None and full.sequences_per_second is not None:
-            known = Speed(full.latency_ms, full.sequences_per_second)
-            paths = {"baseline": (self.baseline, "fp32"), **paths}
-        sessions = {
-            name: model_session(path, num_threads=self.threads, precision=precision, spinning=False)
-            for name, (path, precision) in paths.items()
-        }
-        speed = measure(sessions, variant.dev, known)["own"]
+    def measure(self, model: Fp32Model, form: Form, path: Path, metrics: dict[str, float] | None = None) -> Candidate:
+        """Metrics, size and speed of a candidate, timed in turns with the FP32 model; or of that model itself."""
+        speed = self._speed(path, form.precision, model.rows.dev)
         return Candidate(
-            name=variant.candidate_name(form) or "FP32",
-            width=variant.width,
-            precision=precision,
-            method=method,
-            settings=settings or {},
-            embeddings=embeddings,
-            vocabulary=variant.vocabulary,
-            parameters=variant.parameters,
+            name=model.candidate_name(form.name) or "FP32",
+            width=model.width,
+            precision=form.precision,
+            method=form.method,
+            settings=form.settings,
+            embeddings=form.embeddings,
+            vocabulary=model.vocabulary,
+            parameters=model.parameters,
             size=path.stat().st_size,
-            metrics=metrics,
+            metrics=metrics or self.metrics(path, model.rows.dev, form.precision),
             latency_ms=speed.latency_ms,
             sequences_per_second=speed.sequences_per_second,
-            flops=variant.flops,
+            flops=model.flops,
             kept=False,
             file="",
             speed_spread=speed.spread,
         )
 
-    def record(self, candidate: Candidate) -> None:
-        """Put a candidate into the report, in place of one of its name."""
-        self.report = self.report.with_candidate(candidate)
-        write_report(self.report, self.directory)
+    def record_baseline(self, model: Fp32Model) -> None:
+        """Measure the FP32 model that the run began with, and write the report with it."""
+        item = self.measure(model, Form("", "fp32"), model.onnx)
+        self.report = replace(self.report, baseline=replace(item, kept=True, file=self._relative(model.onnx)))
+        write_report(self.report, self.run.directory)
+        self.say(self._line(self.report.baseline))
 
-    def keep(self, variant: Variant, candidate: Candidate, role: str, path: Path | None = None) -> None:
-        """Mark a candidate as the one that is deployed; with `path`, copy the file into the variant's bundle."""
-        target = variant.onnx
+    def keep(self, model: Fp32Model, candidate: Candidate, role: str, path: Path | None = None) -> None:
+        """Mark a candidate as one that is deployed; with `path`, copy the file into the bundle of its FP32 model."""
+        target = model.onnx
         if path is not None:
-            bundle = read_bundle(variant.directory / EXPORT)
             description = {
                 "name": candidate.name,
                 "method": candidate.method,
@@ -174,10 +157,38 @@ class Workshop:
                 **candidate.settings,
                 "metrics": candidate.metrics,
             }
-            add_compressed(bundle, role, path, description)
-            target = variant.directory / EXPORT / COMPRESSED_FILES[role]
-        self.record(replace(candidate, kept=True, file=target.relative_to(self.directory).as_posix()))
+            add_compressed(read_bundle(model.export), role, path, description)
+            target = model.export / COMPRESSED_FILES[role]
+        self._record(replace(candidate, kept=True, file=self._relative(target)))
 
-    def finish(self) -> None:
-        """Delete what was needed on the way."""
-        remove_directory(self.work)
+    def in_bundle(self, item: Candidate) -> bool:
+        """Whether a candidate is kept, and its file still there."""
+        return item.kept and (self.run.directory / item.file).is_file()
+
+    def _speed(self, path: Path, precision: str, rows: EncodedDataset) -> Speed:
+        full = self.report.baseline
+        paths = {"own": (path, precision)}
+        known = None
+        if full.latency_ms is not None and full.sequences_per_second is not None:
+            known = Speed(full.latency_ms, full.sequences_per_second)
+            paths = {"baseline": (self.baseline, "fp32"), **paths}
+        sessions = {
+            name: model_session(file, num_threads=self.threads, precision=kind, spinning=False)
+            for name, (file, kind) in paths.items()
+        }
+        return measure(sessions, rows, known)["own"]
+
+    def _line(self, item: Candidate) -> str:
+        report = self.report
+        change = "" if item is report.baseline else f" ({change_text(shown_metrics(report, item).change)} points)"
+        return (
+            f"{item.name}: {report.metric} {item.metrics[report.metric]:.4f}{change}, {size_text(report, item)} MB, "
+            f"{speed_text(report, item)}"
+        )
+
+    def _record(self, candidate: Candidate) -> None:
+        self.report = self.report.with_candidate(candidate)
+        write_report(self.report, self.run.directory)
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.run.directory).as_posix()

@@ -1,7 +1,7 @@
-"""What a compression run is asked to do, and how far one that was asked the same has come in its directory.
+"""What a compression run is asked to do, and which parts of it are finished in its directory.
 
-While a run is unfinished, `unfinished/` holds what it was asked (`run.json`), a mark for each part that is done,
-and what is needed on the way. A finished run leaves the checksum of what it was asked in its report.
+While a run is unfinished, `unfinished/` holds what it was asked (`run.json`), a file for each finished part with what
+later parts need of it, and checkpoints. A finished run leaves the checksum of what it was asked in its report.
 """
 
 import dataclasses
@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.options import TrainingOptions
-from ernie_toolkit.compression.evaluator import WORK
-from ernie_toolkit.compression.options import CompressionOptions, check_compression_options, check_distillation
+from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
 from ernie_toolkit.compression.report.model import REPORT_FILE, Report, read_report
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import check_output_file, remove_directory, write_json
@@ -22,17 +21,22 @@ from ernie_toolkit.files.parsing import decode_json, read_json_object
 from ernie_toolkit.files.paths import path_problem
 from ernie_toolkit.training.run import change
 
-RUN_FILE = "run.json"
-# Parts of a run that leave a mark in `unfinished/`: what an earlier run has left in their place does not count.
-BASE, REPORT = "base_exported", "report_begun"
+WORK, RUN_FILE = "unfinished", "run.json"
 # Settings that change nothing in what is written.
 FREE = ("logging_steps", "disable_tqdm", "report_to", "dataloader_num_workers", "keep_checkpoints")
+START_ANEW = "start anew with --overwrite_output_dir"
+
 Say = Callable[[str], None]
+"""Takes the lines that report a run's progress."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a run is to do: with which options, where, and whether it goes on with one that was cut off."""
+    """What a run is to do. Raises ConfigError on options that do not go together.
+
+    `directory`: where models and report are written. `device`: what trains ("cpu", "gpu", ...). `resume`: continue a
+    run that was cut off there. `overwrite`: drop it.
+    """
 
     options: CompressionOptions
     training: TrainingOptions
@@ -41,49 +45,69 @@ class Request:
     resume: bool = False
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        check_compression_options(self.options)
+
 
 @dataclass(frozen=True)
 class RunState:
-    """A run in its directory; `goes_on`: whether it is one that was cut off there. `wanted`: what it was asked."""
+    """A run in its directory. `asked`: its settings, model and data. `resumed`: whether it continues one cut off."""
 
-    directory: Path
-    wanted: dict[str, Any]
-    goes_on: bool
+    request: Request
+    asked: dict[str, Any]
+    resumed: bool
+
+    @property
+    def directory(self) -> Path:
+        """Where models and report are written."""
+        return self.request.directory
+
+    @property
+    def work(self) -> Path:
+        """A directory for what is deleted when the run ends well."""
+        return self.directory / WORK
 
     @property
     def checksum(self) -> str:
         """SHA-256 of what was asked, in hexadecimal."""
-        return hashlib.sha256(json.dumps(self.wanted, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.asked, sort_keys=True).encode()).hexdigest()
 
     def start(self, say: Say) -> None:
         """Mark the directory as that of an unfinished run; drop what another one has left of its work."""
-        remove_directory(self.directory / WORK)
-        write_json(self.directory / WORK / RUN_FILE, self.wanted)
-        if (self.directory / REPORT_FILE).is_file():
+        remove_directory(self.work)
+        write_json(self.work / RUN_FILE, self.asked)
+        report = self.directory / REPORT_FILE
+        if report.is_file():
             say(
-                f"{self.directory / REPORT_FILE} and the models of an earlier run there are replaced as this one goes "
-                "on: another --output_dir keeps them"
+                f"{report} and the models of an earlier run there are replaced as this one continues: another "
+                "--output_dir keeps them"
             )
 
-    def mark(self, part: str) -> None:
-        """Record that a part is done."""
-        (self.directory / WORK / part).touch()
+    def finish(self, part: str, result: dict[str, Any] | None = None) -> None:
+        """Record that a part is finished, with what later parts need of it."""
+        write_json(self._file(part), result or {})
 
     def has(self, part: str) -> bool:
-        """Whether the run that this one goes on with has done a part."""
-        return self.goes_on and (self.directory / WORK / part).is_file()
+        """Whether the run that this one continues has finished a part."""
+        return self.resumed and self._file(part).is_file()
 
+    def result(self, part: str) -> dict[str, Any]:
+        """What `finish` recorded of a part; ConfigError where that cannot be read."""
+        return read_json_object(self._file(part), ConfigError, START_ANEW)
 
-def check_request(request: Request) -> None:
-    """ConfigError on what cannot be meant, before anything is read or written."""
-    check_compression_options(request.options)
-    check_distillation(request.training, request.device)
-    check_unfinished(request)
+    def end(self) -> None:
+        """Delete what was needed on the way."""
+        remove_directory(self.work)
+
+    def _file(self, part: str) -> Path:
+        return self.work / f"{part}.json"
 
 
 def check_unfinished(request: Request) -> None:
-    """ConfigError where a run was cut off in the directory and nobody said what to do about it, or where there can be
-    no directory."""
+    """ConfigError where a run was cut off in the directory and the request neither resumes nor overwrites it.
+
+    The same where there can be no directory.
+    """
     if request.directory.exists() and not request.directory.is_dir():
         raise ConfigError(f"--output_dir {request.directory} is a file: give a directory")
     check_output_file(request.directory / REPORT_FILE)
@@ -96,42 +120,41 @@ def check_unfinished(request: Request) -> None:
 
 
 def find_run(request: Request, identity: dict[str, Any]) -> RunState:
-    """The run that is to go on, or a new one; ConfigError where the unfinished one was asked something else.
+    """The run to resume, or a new one; writes nothing. ConfigError where the unfinished one was asked something else.
 
-    `identity`: model and data. Writes nothing.
+    `identity`: what tells the model and the data.
     """
     training = dataclasses.asdict(request.training)
     for name in FREE:
         training.pop(name)
-    wanted = plain({**identity, **dataclasses.asdict(request.options), "training": training})
+    asked = plain({**identity, **dataclasses.asdict(request.options), "training": training})
     path = request.directory / WORK / RUN_FILE
     if not path.is_file() or request.overwrite:
-        return RunState(request.directory, wanted, False)
-    before = read_json_object(path, ConfigError, "start anew with --overwrite_output_dir")
-    before.setdefault("labels", wanted.get("labels"))  # not recorded by earlier versions
-    changed = [key for key in wanted if before.get(key) != wanted[key]]
+        return RunState(request, asked, False)
+    before = read_json_object(path, ConfigError, START_ANEW)
+    before.setdefault("labels", asked.get("labels"))  # not recorded by earlier versions
+    changed = [key for key in asked if before.get(key) != asked[key]]
     if changed:
-        said = change(changed[0], before.get(changed[0]), wanted[changed[0]])
+        said = change(changed[0], before.get(changed[0]), asked[changed[0]])
         raise ConfigError(
-            f"--resume, but this is not the run in {request.directory}: {said}: give it what it had, or start anew "
-            "with --overwrite_output_dir"
+            f"--resume, but this is not the run in {request.directory}: {said}: give it what it had, or {START_ANEW}"
         )
-    return RunState(request.directory, wanted, True)
+    return RunState(request, asked, True)
 
 
-def finished_report(request: Request, run: RunState, say: Say) -> Report | None:
-    """With --resume, the report of a run that was asked the same and has ended; None where there is none.
+def finished_report(run: RunState, say: Say) -> Report | None:
+    """With `resume`, the report of a run that was asked the same and has ended; None where there is none.
 
     Its models have to lie where the report says: where they were moved or deleted, they are made again.
     """
-    path = request.directory / REPORT_FILE
-    if run.goes_on or not request.resume or request.overwrite or not path.is_file():
+    request, path = run.request, run.directory / REPORT_FILE
+    if run.resumed or not request.resume or request.overwrite or not path.is_file():
         return None
     report = read_report(path)
     kept = [item.file for item in (report.baseline, *report.candidates) if item.kept]
     if report.run != run.checksum or any(map(path_problem, kept)):
         return None
-    if not all((request.directory / file).is_file() for file in kept):
+    if not all((run.directory / file).is_file() for file in kept):
         return None
     say(f"{path}: the run has ended before, with the same model, data and settings; without --resume it starts anew")
     return report

@@ -3,10 +3,12 @@ where they come from (`official`, `sample`), and the one call that does it all (
 
 from __future__ import annotations
 
-from ernie_toolkit.data.custom import custom_spec, read_custom, read_labels
+from ernie_toolkit.data.custom import read_custom, read_labels
+from ernie_toolkit.data.custom_spec import custom_spec
+from ernie_toolkit.data.examples import make_dataset
 from ernie_toolkit.data.loading import DataSet, load_dataset
 from ernie_toolkit.data.readers import Example, read_clue_jsonl
-from ernie_toolkit.data.registry import CUSTOM, DATASETS, SPLITS, TASK_SCRIPTS, DatasetSpec, Split, get_spec
+from ernie_toolkit.data.registry import CUSTOM, DATASETS, SPLITS, DatasetSpec, Split, get_spec
 from ernie_toolkit.data.squad import read_squad
 from ernie_toolkit.data.tagged import read_tagged
 
@@ -14,7 +16,6 @@ __all__ = [
     "CUSTOM",
     "DATASETS",
     "SPLITS",
-    "TASK_SCRIPTS",
     "DataSet",
     "DatasetSpec",
     "Example",
@@ -22,6 +23,7 @@ __all__ = [
     "custom_spec",
     "get_spec",
     "load_dataset",
+    "make_dataset",
     "read_clue_jsonl",
     "read_custom",
     "read_labels",

@@ -1,4 +1,4 @@
-"""A user's own data: what its files hold, and the reader of those for classification.
+"""The reader of users' own files for classification.
 
 Files for classification have columns (`tables`, `layout`) or are JSON (`json_rows`); those with tags and those with
 questions have the official forms (`tagged`, `squad`). Either way the examples come out with the official field names,
@@ -17,7 +17,6 @@ from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, F
 from ernie_toolkit.data.json_rows import texts_of_row
 from ernie_toolkit.data.label_spelling import (
     check_labels_are_shared,
-    check_spellings,
     joined_labels,
     label_key,
     spelling_notices,
@@ -26,77 +25,14 @@ from ernie_toolkit.data.label_spelling import (
 )
 from ernie_toolkit.data.lines import is_json, read_lines
 from ernie_toolkit.data.readers import Example, check_label
-from ernie_toolkit.data.registry import CUSTOM, SPLITS, DatasetSpec, Split
-from ernie_toolkit.data.tagged import bio_labels, read_tags
-from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.data.registry import DatasetSpec, Split
+from ernie_toolkit.errors import DataError
 
-__all__ = ["custom_spec", "read_custom", "read_labels", "texts_of_row"]
+__all__ = ["collect_labels", "custom_text_format", "read_custom", "read_labels", "texts_of_row"]
 
 # Fewer rows show no header.
 _HEADER_ROWS = 8
 _TEXTS = {"sentence": 1, "pair": 2}
-
-
-def custom_spec(
-    train_file: Path | None = None,
-    dev_file: Path | None = None,
-    test_file: Path | None = None,
-    label_file: Path | None = None,
-    task: str = "seq_cls",
-    options: FileOptions = DEFAULT_FILE_OPTIONS,
-    trained_labels: Sequence[str] | None = None,
-) -> DatasetSpec:
-    """Find out what a user's files hold: for classification single sentences or pairs, and which labels.
-
-    In seq_cls the text format is that of the first row of the first labelled file (train, else dev, else
-    test). The labels are those of `label_file`, one a line with an optional name after a tab, in its order;
-    without it `trained_labels`, those of a trained model; without these those of
-    the training file, sorted (whole numbers by value; BIO tags by type, O last), so that
-    shuffled rows give the same model outputs. In qa there are none. Raises ConfigError where no file tells
-    the labels, DataError on bad files.
-    """
-    paths = strict_zip(SPLITS, (train_file, dev_file, test_file))
-    files = {split: path for split, path in paths if path is not None}
-    if not files:
-        raise ConfigError("data set 'custom' needs --train_file, --dev_file or --test_file")
-    if task == "qa" and label_file is not None:
-        raise ConfigError("--label_file is for tasks with labels, and questions have none: leave it out")
-    labels: tuple[str, ...] = ()
-    names: tuple[str, ...] | None = None
-    if task != "qa":
-        if trained_labels and label_file is None:
-            labels = tuple(trained_labels)
-        else:
-            labels, names = _labels(train_file, label_file, task, options)
-    split, first = next(iter(files.items()))
-    formats = {"token_cls": "characters", "qa": "question_context"}
-    return DatasetSpec(
-        name=CUSTOM,
-        task_name=task,
-        labels=labels,
-        text_format=formats.get(task) or _text_format(first, split, options),
-        label_names=names,
-        metric="accuracy" if task == "seq_cls" else "f1",
-        files={split: (str(path),) for split, path in files.items()},
-    )
-
-
-def _labels(
-    train_file: Path | None, label_file: Path | None, task: str, options: FileOptions
-) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """The labels of a user's files, and their names where they have some."""
-    names: tuple[str, ...] | None = None
-    if label_file is not None:
-        labels, names = read_labels(label_file, options.encoding, 1 if task == "token_cls" else 2)
-        if task == "seq_cls":
-            check_spellings(label_file, labels)
-        elif task == "token_cls":
-            labels, names = bio_labels(labels, names, f"{label_file}")
-    elif train_file is not None:
-        labels = read_tags(train_file, options) if task == "token_cls" else _collect_labels(train_file, options)
-    else:
-        raise ConfigError("data set 'custom' has no labels: give --label_file or --train_file")
-    return labels, names
 
 
 def read_custom(
@@ -220,7 +156,7 @@ def _label_order(label: str) -> tuple[int, int, str]:
     return 1, 0, label
 
 
-def _collect_labels(path: Path, options: FileOptions) -> tuple[str, ...]:
+def collect_labels(path: Path, options: FileOptions) -> tuple[str, ...]:
     """The labels of a training file, one for all spellings that differ in nothing that can be meant."""
     rows = [(row.texts, row.label) for row in raw_rows(path, "train", options, FileRecord()) if row.label is not None]
     labels = joined_labels(Counter(label for _, label in rows))
@@ -238,7 +174,7 @@ def _remedy(path: Path) -> str:
     return "give the columns' numbers with --text_column and --label_column"
 
 
-def _text_format(path: Path, split: Split, options: FileOptions) -> str:
+def custom_text_format(path: Path, split: Split, options: FileOptions) -> str:
     """Whether the first row of a file is a sentence or a pair; a test file's columns count as texts."""
     if is_json(path):
         texts = next((len(row.texts) for row in raw_rows(path, split, options, FileRecord())), 0)

@@ -24,7 +24,7 @@ from ernie_toolkit.data.lines import (
 )
 from ernie_toolkit.data.questions import ID_FIELDS, QUESTION_FIELDS
 from ernie_toolkit.data.readers import parse_row
-from ernie_toolkit.data.registry import DatasetSpec
+from ernie_toolkit.data.registry import DEFAULT_TASK, DatasetSpec
 from ernie_toolkit.data.squad import read_squad
 from ernie_toolkit.data.tables import read_table
 from ernie_toolkit.data.tag_columns import tagged_file_error
@@ -232,7 +232,7 @@ def _json_input(row: dict[str, Any], text_format: str, where: str) -> TextInput:
             raise DataError(f"{where}: {len(texts)} text(s), the model reads {_COLUMNS[text_format]}")
         return texts[0] if len(texts) == 1 else (texts[0], texts[1])
     unlabelled: dict[str, Any] = {**row, "label": None, "id": 0}
-    example = parse_row(unlabelled, DatasetSpec("input", "seq_cls", (), text_format), "test", 0, where)
+    example = parse_row(unlabelled, DatasetSpec("input", DEFAULT_TASK, (), text_format), "test", 0, where)
     assert example is not None  # only sets with gold gaps leave rows out
     return texts_of(example, text_format)
 

@@ -8,13 +8,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
-from ernie_toolkit.data.custom import custom_spec
+from ernie_toolkit.data.custom_spec import custom_spec
 from ernie_toolkit.data.encodings import encoding_notice
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, SkippedRow
+from ernie_toolkit.data.forms import form_of
+from ernie_toolkit.data.label_order import in_model_order
 from ernie_toolkit.data.official import official_files
 from ernie_toolkit.data.readers import Example
 from ernie_toolkit.data.reading import left_out_warnings, parse_examples, read_examples
-from ernie_toolkit.data.registry import CUSTOM, SPLITS, TASK_SCRIPTS, DatasetSpec, Split, check_task, get_spec
+from ernie_toolkit.data.registry import CUSTOM, DEFAULT_TASK, SPLITS, DatasetSpec, Split, check_task, get_spec
 from ernie_toolkit.data.summary import summarize
 from ernie_toolkit.errors import ConfigError, DataError, DownloadError
 from ernie_toolkit.files.paths import path_problem
@@ -91,9 +93,9 @@ def load_dataset(
     and nothing to be had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the
     published sample). `limits` gives, per split, how many rows are read from its start,
     `options` says how files are read. `labels`: those that a model was trained for, which the files of "custom" are
-    read with where no `label_file` is given. The four files belong
-    to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError where
-    the official files cannot be had, DataError on files that are missing or malformed.
+    read with where no `label_file` is given; where the data set has the same ones, it gets them in this order. The four
+    files belong to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError
+    where the official files cannot be had, DataError on files that are missing or malformed.
     """
     request = _check_request(name, task, data_dir, data_source, splits, limits, options)
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
@@ -102,13 +104,13 @@ def load_dataset(
             raise ConfigError(f"--{flag} is {problem}: give another")
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
-        if task not in (None, "seq_cls"):
+        if not form_of(task or DEFAULT_TASK).has_columns:
             _refuse_columns(request, f"{CUSTOM} of task '{task}'")
         return _load_custom(given, request, labels)
     _refuse_columns(request, name)
     if given:
         raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
-    spec = get_spec(name)
+    spec = in_model_order(get_spec(name), labels)
     check_task(spec, task)
     if data_dir:
         paths = data_dir_files(spec, Path(data_dir), request.splits)
@@ -152,8 +154,10 @@ def _check_request(
     limits: Mapping[str, int] | None,
     options: FileOptions,
 ) -> _Request:
-    if task is not None and task not in TASK_SCRIPTS:
-        raise ConfigError(f"task '{task}' is not known: use one of {', '.join(TASK_SCRIPTS)}")
+    from ernie_toolkit.tasks import task_named  # tasks need numpy, reading data does not
+
+    if task is not None:
+        task_named(task)
     if data_source not in get_args(DataSource):
         known = ", ".join(get_args(DataSource))
         raise ConfigError(f"data source '{data_source}' is not known: use one of {known}")
@@ -228,7 +232,8 @@ def _load_sample(spec: DatasetSpec, seed: int | None, request: _Request, reason:
 
 
 def _load_custom(files: Mapping[str, Path], request: _Request, labels: Sequence[str] | None) -> DataSet:
-    spec = custom_spec(**files, task=request.task or "seq_cls", options=request.options, trained_labels=labels)
+    spec = custom_spec(**files, task=request.task or DEFAULT_TASK, options=request.options, trained_labels=labels)
+    spec = in_model_order(spec, labels)
     missing = [split for split in request.splits if split not in spec.files]
     if missing:
         raise ConfigError(f"--dataset {CUSTOM} has no {missing[0]} data: give --{missing[0]}_file")

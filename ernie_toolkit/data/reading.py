@@ -1,4 +1,4 @@
-"""Which reader serves a data set: the one place that tells the tasks' files apart."""
+"""Examples of a data set's files and rows, by the form of its task's files."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.data.custom import read_custom
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
-from ernie_toolkit.data.questions import ANSWER_NOT_FOUND, parse_question
-from ernie_toolkit.data.readers import NO_GOLD_LABEL, Example, parse_row, read_clue_jsonl
-from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, Split
-from ernie_toolkit.data.squad import read_squad
-from ernie_toolkit.data.tagged import parse_tagged_row, read_tagged
+from ernie_toolkit.data.forms import form_of
+from ernie_toolkit.data.readers import Example
+from ernie_toolkit.data.registry import DatasetSpec, Split
 
 _SHOWN_PLACES = 5
-_REASONS = {"qa": ANSWER_NOT_FOUND}
 
 
 def read_examples(
@@ -25,32 +21,20 @@ def read_examples(
 
     Raises DataError at the first row that does not fit.
     """
-    if spec.task_name == "token_cls":
-        return read_tagged(path, spec, split, options, record)
-    if spec.task_name == "qa":
-        return read_squad(path, split, options, record)
-    if spec.name == CUSTOM:
-        return read_custom(path, spec, split, options, record)
-    return read_clue_jsonl(path, spec, split, options, record)
+    return form_of(spec.task_name).read(path, spec, split, options, record)
 
 
 def parse_examples(
     rows: list[dict[str, Any]], spec: DatasetSpec, split: Split, source: str, record: FileRecord
 ) -> Iterator[Example]:
     """The same for rows that are in memory, in the official fields; `source` names them in messages."""
+    form = form_of(spec.task_name)
     for index, row in enumerate(rows):
-        where = f"{source} {split} row {index + 1}"
-        example: Example | None
-        if spec.task_name == "token_cls":
-            example = parse_tagged_row(row, spec, split, index, where)
-        elif spec.task_name == "qa":
-            example = parse_question(row, split, where)
-        else:
-            example = parse_row(row, spec, split, index, where)
+        example = form.parse(row, spec, split, index, f"{source} {split} row {index + 1}")
         if example is None:
-            record.leave_out(_REASONS.get(spec.task_name, NO_GOLD_LABEL), row.get("id", index + 1))
+            record.leave_out(form.left_out, row.get("id", index + 1))
         else:
-            if split == "test" and spec.task_name == "seq_cls":
+            if split == "test" and form.numbers_test_rows:
                 example["line"] = index + 1
             yield example
 

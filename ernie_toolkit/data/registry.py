@@ -15,13 +15,8 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 CUSTOM = "custom"
 
-TASK_SCRIPTS = {
-    "seq_cls": "run_seq_cls.py",
-    "token_cls": "run_token_cls.py",
-    "qa": "run_qa.py",
-    "multi_label": "multi_label/train.py",
-}
-"""The tasks, and the script that trains each: a data set of another task is answered with its name."""
+DEFAULT_TASK = "seq_cls"
+"""What a user's own files are read as where nothing else is said."""
 
 _JSON_FILES: Mapping[str, tuple[str, ...]] = {split: (f"{split}.json",) for split in SPLITS}
 
@@ -253,10 +248,12 @@ DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in _SPECS}
 
 def check_task(spec: DatasetSpec, task: str | None) -> None:
     """Check that a data set is of the task asked for (None: of any). Raises ConfigError naming its script."""
+    from ernie_toolkit.tasks import TASKS  # tasks need numpy, the names of data sets do not
+
     if task is not None and spec.task_name != task:
         raise ConfigError(
             f"data set '{spec.name}' is of task '{spec.task_name}', not '{task}': "
-            f"use {TASK_SCRIPTS[spec.task_name]} for it"
+            f"use {TASKS[spec.task_name].script} for it"
         )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ernie_toolkit.decoding.answers import Answer, answer_fields, empty_fields
+from ernie_toolkit.decoding.answers import Answer
 from ernie_toolkit.decoding.bio import EntitySpan, entity_spans
 from ernie_toolkit.decoding.label_sets import LabelSetAnswer, decode_label_sets, label_sets, sigmoid
 from ernie_toolkit.decoding.labels import LabelAnswer, decode_labels, softmax
 from ernie_toolkit.decoding.spans import SpanAnswer, SpanCandidate, WindowLogits, decode_spans
-from ernie_toolkit.decoding.tags import Entity, TaggedText, character_tags, decode_tags
+from ernie_toolkit.decoding.tags import Entity, TaggedText, character_tags, decode_tags, word_starts
 
 __all__ = [
     "Answer",
@@ -19,15 +19,14 @@ __all__ = [
     "SpanCandidate",
     "TaggedText",
     "WindowLogits",
-    "answer_fields",
     "character_tags",
     "decode_label_sets",
     "decode_labels",
     "decode_spans",
     "decode_tags",
-    "empty_fields",
     "entity_spans",
     "label_sets",
     "sigmoid",
     "softmax",
+    "word_starts",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +26,21 @@ class LabelSetAnswer:
     names: tuple[str, ...]
     confidences: tuple[float, ...]
     probabilities: tuple[float, ...]
+
+    FIELDS: ClassVar[tuple[str, ...]] = ("labels", "label_names", "confidences")
+
+    def fields(self) -> dict[str, Any]:
+        """`labels`, `label_names` and `confidences` of the labels that the text has (see `Answer.fields`)."""
+        return {
+            "labels": list(self.labels),
+            "label_names": list(self.names),
+            "confidences": [round(value, 6) for value in self.confidences],
+        }
+
+    def lines(self) -> list[str]:
+        """The labels' names and their probabilities, in one line."""
+        confidences = ", ".join(f"{value:.4f}" for value in self.confidences)
+        return [f"label: {','.join(self.names) or '(none)'}  confidence: {confidences or '-'}"]
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +19,16 @@ class LabelAnswer:
     label: str
     name: str
     confidence: float
+
+    FIELDS: ClassVar[tuple[str, ...]] = ("label", "label_name", "confidence")
+
+    def fields(self) -> dict[str, Any]:
+        """`label`, `label_name` and `confidence` (see `Answer.fields`)."""
+        return {"label": self.label, "label_name": self.name, "confidence": round(self.confidence, 6)}
+
+    def lines(self) -> list[str]:
+        """The label and its probability."""
+        return [f"label: {self.label} ({self.name})  confidence: {self.confidence:.4f}"]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +39,32 @@ class SpanAnswer:
     end: int
     confidence: float
     candidates: tuple[SpanCandidate, ...]
+
+    FIELDS: ClassVar[tuple[str, ...]] = ("answer", "start", "end", "confidence", "n_best")
+
+    def fields(self) -> dict[str, Any]:
+        """`answer`, `start`, `end` and `confidence`, and in `n_best` the same of each candidate."""
+        candidates = [
+            {
+                "text": item.text,
+                "start": item.start,
+                "end": item.end,
+                "score": round(item.score, 4),
+                "confidence": round(item.confidence, 6),
+            }
+            for item in self.candidates
+        ]
+        return {
+            "answer": self.text,
+            "start": self.start,
+            "end": self.end,
+            "confidence": round(self.confidence, 6),
+            "n_best": candidates,
+        }
+
+    def lines(self) -> list[str]:
+        """The answer, its first and last character, and its confidence."""
+        return [f"answer: {self.text}  pos: [{self.start}, {self.end - 1}]  confidence: {self.confidence:.4f}"]
 
 
 @dataclass(frozen=True)
@@ -81,9 +108,7 @@ def best_spans(window: WindowLogits, n_best_size: int, max_answer_length: int) -
         count *= 2
 
 
-def decode_spans(
-    windows: Sequence[WindowLogits], context: str, n_best_size: int = 20, max_answer_length: int = 50
-) -> SpanAnswer:
+def decode_spans(windows: Sequence[WindowLogits], context: str, n_best_size: int, max_answer_length: int) -> SpanAnswer:
     """The answer to a question from all windows of its context, by n-best search.
 
     `max_answer_length` counts tokens. A place that several windows offer counts with its best score; of

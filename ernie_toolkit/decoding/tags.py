@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +35,62 @@ class TaggedText:
     text: str
     tags: tuple[str, ...]
     entities: tuple[Entity, ...]
+
+    FIELDS: ClassVar[tuple[str, ...]] = ("entities", "tags")
+
+    def fields(self) -> dict[str, Any]:
+        """`entities`, each with `text`, `type`, `start`, `end` and `confidence`, and `tags`, one for each character."""
+        entities = [
+            {
+                "text": item.text,
+                "type": item.type,
+                "start": item.start,
+                "end": item.end,
+                "confidence": round(item.confidence, 6),
+            }
+            for item in self.entities
+        ]
+        return {"entities": entities, "tags": list(self.tags)}
+
+    def lines(self) -> list[str]:
+        """A line for each entity; positions are its first and its last character."""
+        return [
+            f"entity: {item.text}  label: {item.type}  pos: [{item.start}, {item.end - 1}]  "
+            f"confidence: {item.confidence:.4f}"
+            for item in self.entities
+        ] or ["no entity"]
+
+    def word_tags(self, words: Sequence[str] | None) -> tuple[list[dict[str, Any]], list[str]]:
+        """The entities as PaddleNLP's SimpleServing gives them, and a tag for each character, or for each word.
+
+        `words`: the parts that the text was joined of (see `word_starts`), None where it came whole. Each entity has
+        `pos` (first and last character, or word), `entity`, `label` and `confidence`.
+        """
+        starts = list(range(len(self.text))) if words is None else word_starts(self.text, words)
+        place = np.searchsorted(starts, np.arange(len(self.text)), side="right") - 1
+        entities = [
+            {
+                "pos": [int(place[item.start]), int(place[item.end - 1])],
+                "entity": item.text,
+                "label": item.type,
+                "confidence": round(item.confidence, 6),
+            }
+            for item in self.entities
+        ]
+        return entities, [self.tags[start] for start in starts]
+
+
+def word_starts(text: str, words: Sequence[str]) -> list[int]:
+    """Where each word begins in a text that was joined of them: a space may stand before one.
+
+    `text`: as `data.tagged.join_tokens` makes it of `words`. Returns a character index for each word.
+    """
+    starts, position = [], 0
+    for word in words:
+        position += not text.startswith(word, position)
+        starts.append(position)
+        position += len(word)
+    return starts
 
 
 @lru_cache(maxsize=8)

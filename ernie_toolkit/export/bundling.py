@@ -1,6 +1,6 @@
 """Write a bundle: export, compare ONNX Runtime with Paddle on real rows, describe, rename into place."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,12 +61,14 @@ def export_bundle(
     directory: Path,
     max_difference: float = MAX_DIFFERENCE,
     weights_file: Path | None = None,
+    measure: Callable[[Path], dict[str, float]] | None = None,
 ) -> Bundle:
     """Export a trained model to `directory`, which is replaced when everything is written and checked.
 
     `parity_texts`: real inputs on which Paddle's and ONNX Runtime's logits are compared; a largest absolute
     difference over `max_difference` raises BundleError and leaves an earlier bundle as it was. `weights_file`: the file
     that holds the model's weights, whose checksum the bundle carries (see `weights_sha256`); None where there is none.
+    `measure`: gives the dev metrics of the ONNX file, in place of those of `origin`.
     """
     dataset = task.encode(tokenizer, parity_texts)
     expected = predict_logits(model, dataset, batch_size=16)
@@ -100,7 +102,7 @@ def export_bundle(
             data_source=origin.data_source,
             limits=task.limits,
             thresholds=task.thresholds,
-            metrics=origin.metrics,
+            metrics=measure(staging / ONNX_FILE) if measure is not None else origin.metrics,
             parity={"rows": float(len(dataset)), "max_abs_difference": difference},
             warnings=origin.warnings,
             weights_sha256=weights_sha256(weights_file) if weights_file is not None else "",

@@ -21,7 +21,7 @@ from ernie_toolkit.console import exit_on_toolkit_error, prepare_console
 from ernie_toolkit.errors import BundleError, ModelError
 from ernie_toolkit.export.bundling import onnx_logits
 from ernie_toolkit.files import replaced_directory
-from ernie_toolkit.inference.console import EXAMPLES
+from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.predictor import bundle_task
 from ernie_toolkit.text.dataset import Outputs, run_rows
 from ernie_toolkit.text.tokenization import load_tokenizer
@@ -113,8 +113,7 @@ def _write(model_dir: Path, bundle_dir: Path) -> None:
     loaded = load_model(str(model_dir), info.labels or None, task=task.name)
     if loaded.fresh:
         raise ModelError(f"{model_dir} has no trained head for the task '{task.name}'")
-    texts = EXAMPLES.get(info.text_format, EXAMPLES["pair" if info.text_format in ("pair", "keywords") else "single"])
-    rows = task.encode(load_tokenizer(bundle.path("tokenizer")), texts)
+    rows = task.encode(load_tokenizer(bundle.path("tokenizer")), examples_of(info))
     expected = predict_logits(loaded.model, rows, 16)
     loaded.model.eval()
     spec = [paddle.static.InputSpec([None, None], "int64", name) for name in INPUTS]

@@ -18,33 +18,27 @@ VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 MAX_FIELD_NUMBER = 2**29 - 1
 
 # Field numbers of onnx.proto.
-MODEL_GRAPH, MODEL_OPSET_IMPORT = 7, 8
-OPSET_DOMAIN, OPSET_VERSION = 1, 2
+MODEL_GRAPH = 7
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
 VALUE_INFO_NAME, VALUE_INFO_TYPE = 1, 2
 TYPE_TENSOR, TENSOR_TYPE_ELEMENT, TENSOR_TYPE_SHAPE, SHAPE_DIM, DIM_VALUE = 1, 1, 2, 1, 1
-NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OP_TYPE, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 3, 4, 5, 7
-ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TENSOR, ATTRIBUTE_TYPE = 1, 3, 5, 20
-ATTRIBUTE_SUBGRAPHS = (6, 11)
-TENSOR_DIMS, TENSOR_DATA_TYPE, TENSOR_FLOAT_DATA, TENSOR_NAME, TENSOR_RAW_DATA = 1, 2, 4, 8, 9
-TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 13, 14
-FLOAT, INT8, INT64 = 1, 3, 7  # TensorProto.DataType
-INT_ATTRIBUTE, EXTERNAL = 2, 1  # AttributeProto.AttributeType, TensorProto.DataLocation
-DEFAULT_DOMAINS = ("", "ai.onnx")
+NODE_INPUT, NODE_OUTPUT, NODE_OP_TYPE, NODE_ATTRIBUTE = 1, 2, 4, 5
+ATTRIBUTE_TENSOR = 5
+TENSOR_DIMS, TENSOR_NAME = 1, 8
+INT64 = 7  # TensorProto.DataType
 
 
 class Field(NamedTuple):
     """One field of a protobuf message.
 
     `integer`: the value of a varint as an unsigned 64-bit number, else 0. `payload`: the bytes of a field of
-    another wire type, else empty. `raw`: the whole field as it stood, tag and length included.
+    another wire type, else empty.
     """
 
     number: int
     wire_type: int
     integer: int
     payload: memoryview
-    raw: memoryview
 
 
 def read_varint(data: memoryview, start: int) -> tuple[int, int]:
@@ -85,14 +79,9 @@ def parse_message(data: Chunk) -> list[Field]:
         end = position + size
         if end > len(view):
             raise BundleError(f"not an ONNX model, or cut off: field {number} at byte {start} is not whole")
-        fields.append(Field(number, wire_type, value, view[position:end], view[start:end]))
+        fields.append(Field(number, wire_type, value, view[position:end]))
         position = end
     return fields
-
-
-def serialize_message(fields: Iterable[Field]) -> bytes:
-    """The message that `parse_message` read these fields from, byte for byte."""
-    return b"".join(field.raw for field in fields)
 
 
 def field_payloads(fields: Iterable[Field], number: int) -> list[memoryview]:

@@ -15,41 +15,19 @@ from ernie_toolkit.console import notice, print_line, warn
 from ernie_toolkit.data.file_options import ENCODINGS, ON_ERROR, FileOptions, FileRecord
 from ernie_toolkit.data.inputs import InputRow, read_input_rows, skipped_notice, with_answers
 from ernie_toolkit.data.lines import check_text
-from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, TaggedText, answer_fields, empty_fields
+from ernie_toolkit.decoding import Answer
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import check_output_file, write_text
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.escapes import terminal_line
-from ernie_toolkit.text.features import PAIR_FORMATS, TextInput
-
-# Where run_*.py and multi_label/export_model.py put the bundle of each task's first data set.
-MODEL_PATHS = {
-    "seq_cls": "best_models/afqmc/export",
-    "token_cls": "best_models/msra_ner/export",
-    "qa": "best_models/cmrc2018/export",
-    "multi_label": "export",
-}
-COMPANY = "临江公司成立于1998年5月。临江公司生产全棉毛巾。临江公司的总部设在白埠市东部。"
-# What the models that the default commands train on the sample answer rightly with a wide margin, whatever the seed,
-# the number of threads and the processor.
-EXAMPLES: dict[str, list[TextInput]] = {
-    "single": ["这款电动轿车试驾体验超出预期", "乒乓小将打破全国纪录"],
-    "pair": [("在哪里重设校园卡密码", "校园卡密码忘了。"), ("怎么查信用卡余额", "我想把信用卡退掉")],
-    "characters": ["记者在枫坪村见到了56岁的教师秦昭岫。", "白埠市师范学院聘请凯鑫科技公司的叶明舟担任顾问。"],
-    "question_context": [("临江公司成立于哪一年？", COMPANY), ("临江公司的总部在哪里？", COMPANY)],
-    "multi_label": [
-        "快递当天就到了，不过外盒压得变形。",
-        "用料很精细，价格也比别家便宜；客服推来推去。",
-        "这是给家里老人买的。",
-    ],
-}
+from ernie_toolkit.tasks import TASKS
+from ernie_toolkit.text.features import TextInput
+from ernie_toolkit.text.formats import PAIR_FORMATS
 
 
 def examples_of(info: BundleInfo) -> list[TextInput]:
     """Built-in texts of the kind that a bundle reads."""
-    if info.task in EXAMPLES:
-        return EXAMPLES[info.task]
-    return EXAMPLES.get(info.text_format, EXAMPLES["pair" if info.text_format in PAIR_FORMATS else "single"])
+    return TASKS[info.task].examples_for(info.text_format)
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,8 +106,8 @@ def _as_typed(text: str) -> str:
 
 def _texts(args: argparse.Namespace, info: BundleInfo) -> Sequence[TextInput]:
     """The texts of the command line, or built-in ones."""
-    if info.task == "qa":
-        return _questions(args)
+    if "question" in TASKS[info.task].text_fields(info.text_format):
+        return _questions(args, info)
     if args.question or args.context:
         raise ConfigError("this model answers no questions: give --text in place of --question and --context")
     pairs = info.text_format in PAIR_FORMATS
@@ -146,11 +124,11 @@ def _texts(args: argparse.Namespace, info: BundleInfo) -> Sequence[TextInput]:
     return list(strict_zip(args.text, args.text_pair)) if pairs else list(args.text)
 
 
-def _questions(args: argparse.Namespace) -> list[TextInput]:
+def _questions(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
     if args.text or args.text_pair:
         raise ConfigError("this model answers questions: give --question and --context in place of --text")
     if not args.question and not args.context:
-        return EXAMPLES["question_context"]
+        return examples_of(info)
     contexts = args.context * len(args.question) if len(args.context) == 1 else args.context
     if not args.question or len(contexts) != len(args.question):
         raise ConfigError(
@@ -161,14 +139,14 @@ def _questions(args: argparse.Namespace) -> list[TextInput]:
 
 
 def fields_of(row: InputRow, answer: Answer | None, task: str) -> dict[str, Any]:
-    """One line of the output file: `line` (or `id`) of a file's row, `text`, and `answer_fields`.
+    """One line of the output file: `line` (or `id`) of a file's row, `text`, and `Answer.fields`.
 
     Of a row that could not be read all is null but its place and its `reason`.
     """
     place = {} if row.place is None else {"line" if isinstance(row.place, int) else "id": row.place}
     if answer is None or row.text is None:
-        return {**place, "text": None, **empty_fields(task), "reason": row.reason}
-    return {**place, "text": row.text if isinstance(row.text, str) else list(row.text), **answer_fields(answer)}
+        return {**place, "text": None, **dict.fromkeys(TASKS[task].answer.FIELDS), "reason": row.reason}
+    return {**place, "text": row.text if isinstance(row.text, str) else list(row.text), **answer.fields()}
 
 
 def output_lines(rows: Iterable[InputRow], answers: Iterable[Answer], task: str) -> str:
@@ -184,24 +162,7 @@ def show_skipped(row: InputRow) -> str:
 
 def show(text: TextInput, answer: Answer) -> str:
     """An input and its answer for people; positions of entities are their first and last character."""
-    lines = [f"input: {text if isinstance(text, str) else ' | '.join(text)}"]
-    if isinstance(answer, LabelAnswer):
-        lines.append(f"label: {answer.label} ({answer.name})  confidence: {answer.confidence:.4f}")
-    elif isinstance(answer, LabelSetAnswer):
-        lines.append(
-            f"label: {','.join(answer.names) or '(none)'}  "
-            f"confidence: {', '.join(f'{value:.4f}' for value in answer.confidences) or '-'}"
-        )
-    elif isinstance(answer, TaggedText):
-        lines += [
-            f"entity: {item.text}  label: {item.type}  pos: [{item.start}, {item.end - 1}]  "
-            f"confidence: {item.confidence:.4f}"
-            for item in answer.entities
-        ] or ["no entity"]
-    else:
-        lines.append(
-            f"answer: {answer.text}  pos: [{answer.start}, {answer.end - 1}]  confidence: {answer.confidence:.4f}"
-        )
+    lines = [f"input: {text if isinstance(text, str) else ' | '.join(text)}", *answer.lines()]
     return "\n".join(map(terminal_line, lines)) + "\n"
 
 

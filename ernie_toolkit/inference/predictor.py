@@ -16,7 +16,7 @@ from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.formats.ranges import BATCH_SIZE, SHARE, check_number
 from ernie_toolkit.inference.engines.gpu import BoundRun, GpuOptions
 from ernie_toolkit.inference.engines.onnxruntime import open_session
-from ernie_toolkit.tasks import Task, make_task
+from ernie_toolkit.tasks import HEADS, TASKS, Task, make_task
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, run_rows
 from ernie_toolkit.text.features import Texts, as_inputs
 from ernie_toolkit.text.tokenization import load_tokenizer
@@ -53,7 +53,7 @@ def with_threshold(info: BundleInfo, threshold: float | None) -> BundleInfo:
     """
     if threshold is None:
         return info
-    if info.task != "multi_label":
+    if not TASKS[info.task].has_thresholds:
         raise ConfigError(f"a bundle for the task '{info.task}' has no threshold: leave it out")
     check_number(threshold, float, SHARE, "threshold")
     return dataclasses.replace(info, thresholds=(threshold,) * len(info.labels))
@@ -108,8 +108,8 @@ class BundlePredictor:
         `texts`: as `predict` takes them; one input alone gives one row.
         """
         found = self.run(self.task.encode(self.tokenizer, texts), batch_size)
-        if not len(found) and self.task.name in ("seq_cls", "multi_label"):
-            return typing.cast(Outputs, np.zeros((0, len(self.labels)), dtype=np.float32))
+        if not len(found) and not HEADS[self.task.head].tokens:
+            return typing.cast(Outputs, np.zeros((0, self.task.num_classes(self.labels) or 0), dtype=np.float32))
         return found
 
     def predict(self, texts: Texts, batch_size: int = 32) -> list[Answer]:

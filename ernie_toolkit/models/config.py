@@ -7,20 +7,16 @@ from typing import Any
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files.parsing import read_json_object
 from ernie_toolkit.formats.ranges import SHARE, Range, check_number
+from ernie_toolkit.tasks import TASKS
 
 CONFIG_FILE = "config.json"
 REMEDY = "write or copy it again"
-# The class of PaddleNLP for each task; `config.json` names it under "architectures".
+# The class of PaddleNLP for each head (see `tasks.HEADS`); `config.json` names it under "architectures".
 ARCHITECTURES = {
-    "seq_cls": "ErnieForSequenceClassification",
-    "token_cls": "ErnieForTokenClassification",
-    "qa": "ErnieForQuestionAnswering",
-    "multi_label": "ErnieForSequenceClassification",
+    "sequence": "ErnieForSequenceClassification",
+    "token": "ErnieForTokenClassification",
+    "span": "ErnieForQuestionAnswering",
 }
-# As in transformers' configurations: tells a head for sets of labels from one for a single label.
-MULTI_LABEL = "multi_label_classification"
-# PaddleNLP fills in the first one itself, but only in a training step.
-PROBLEM_TYPES = {"seq_cls": "single_label_classification", "multi_label": MULTI_LABEL}
 SIZE, LAYERS = Range(1, 10**8), Range(1, 1000)
 # Whole numbers that a configuration may have; a model's own defaults stand for those that are missing.
 COUNTS = {
@@ -141,9 +137,10 @@ def model_task(directory: Path) -> str | None:
     """The task that the head of a model directory was made for; None where it names no such head."""
     config = read_model_config(directory / CONFIG_FILE)
     named = config.get("architectures") or []
-    if config.get("problem_type") == MULTI_LABEL and ARCHITECTURES["multi_label"] in named:
-        return "multi_label"
-    return next((task for task, architecture in ARCHITECTURES.items() if architecture in named), None)
+    fitting = [task for task in TASKS.values() if ARCHITECTURES[task.head] in named]
+    # Tasks with the same head are told apart by the kind of problem; PaddleNLP writes none where it was not trained.
+    exact = [task for task in fitting if task.problem_type == config.get("problem_type")]
+    return next((task.name for task in (*exact, *fitting)), None)
 
 
 def model_labels(directory: Path) -> tuple[str, ...] | None:

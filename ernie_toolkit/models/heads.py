@@ -4,7 +4,6 @@ A head has an output for each label, in the order of the data that it was traine
 labels in another order, or some others: outputs go by name, never by place.
 """
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.data import DataSet
+from ernie_toolkit.data.label_order import same_labels
 from ernie_toolkit.data.label_spelling import label_key, visible
 
 WEIGHT, BIAS = "classifier.weight", "classifier.bias"
@@ -108,9 +107,13 @@ def are_named(labels: "Sequence[str] | None") -> bool:
     return bool(labels) and not all(_UNNAMED.fullmatch(label) for label in labels or ())
 
 
-def same_labels(trained: Sequence[str], labels: Sequence[str]) -> bool:
-    """Whether two lists hold the same labels, in whatever order."""
-    return len(trained) == len(labels) and set(trained) == set(labels)
+def label_mismatch(trained: Sequence[str], labels: Sequence[str], in_order: bool = False) -> str:
+    """How the labels that a model was trained for differ from the wanted ones, for a message; empty where they match.
+
+    `in_order`: whether their order has to be the same too.
+    """
+    same = tuple(trained) == tuple(labels) if in_order else same_labels(trained, labels)
+    return "" if same else difference(trained, labels)
 
 
 def difference(trained: Sequence[str], labels: Sequence[str]) -> str:
@@ -159,12 +162,3 @@ def arrange_head(
         else:
             del found[name]
     return found, plan, plan.message(source)
-
-
-def with_model_labels(data: DataSet, recorded: Sequence[str] | None) -> DataSet:
-    """A data set with its labels in a trained model's order, where both have the same ones; else as it is."""
-    spec = data.spec
-    if recorded is None or tuple(recorded) == spec.labels or not same_labels(recorded, spec.labels):
-        return data
-    names = spec.label_names and tuple(spec.label_names[spec.label_ids[label]] for label in recorded)
-    return dataclasses.replace(data, spec=dataclasses.replace(spec, labels=tuple(recorded), label_names=names))

@@ -30,15 +30,20 @@ from ernie_toolkit.formats.weights import (
 from ernie_toolkit.models.config import (
     ARCHITECTURES,
     CONFIG_FILE,
-    PROBLEM_TYPES,
     check_weights_size,
     model_labels,
     model_task,
     read_model_config,
 )
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
-from ernie_toolkit.text.tokenization import CONFIG_FILE as TOKENIZER_CONFIG_FILE
-from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, VOCAB_FILE, read_do_lower_case, read_vocab
+from ernie_toolkit.tasks import TASKS, SequenceClassification, Task, task_named
+from ernie_toolkit.text.tokenization import (
+    SPECIAL_TOKENS,
+    TOKENIZER_CONFIG_FILE,
+    VOCAB_FILE,
+    read_do_lower_case,
+    read_vocab,
+)
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedConfig, PretrainedModel
@@ -144,9 +149,10 @@ def quiet_paddlenlp() -> Any:
 
 
 def _label_settings(labels: Sequence[str] | None, task: str) -> dict[str, Any]:
-    kind = {"problem_type": PROBLEM_TYPES.get(task)}
+    kind: dict[str, Any] = {"problem_type": task_named(task).problem_type}
     if labels is None:
-        return kind
+        classes = None if TASKS[task].has_labels else TASKS[task].num_classes(())
+        return kind if classes is None else {"num_labels": classes, **kind}
     ids = {label: index for index, label in enumerate(labels)}
     return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids, **kind}
 
@@ -159,9 +165,7 @@ def _dropout_settings(hidden: float | None, attention: float | None) -> dict[str
 def _model_class(task: str) -> "type[PretrainedModel]":
     import paddlenlp.transformers
 
-    if task not in ARCHITECTURES:
-        raise ConfigError(f"task '{task}' is not known: use one of {', '.join(ARCHITECTURES)}")
-    found: type[PretrainedModel] = getattr(paddlenlp.transformers, ARCHITECTURES[task])
+    found: type[PretrainedModel] = getattr(paddlenlp.transformers, ARCHITECTURES[task_named(task).head])
     return found
 
 
@@ -306,39 +310,41 @@ def _load_published(name: str, task: str, settings: dict[str, Any]) -> LoadedMod
     return LoadedModel(model, vocabulary, name, ("classifier.weight", "classifier.bias"))
 
 
-def new_model(vocabulary: Vocabulary, settings: dict[str, Any], task: str = "seq_cls") -> LoadedModel:
+def new_model(vocabulary: Vocabulary, settings: dict[str, Any], task: str = SequenceClassification.name) -> LoadedModel:
     """An ERNIE model with random weights; `settings` holds ErnieConfig's own names and values."""
     from paddlenlp.transformers import ErnieConfig
 
     pad_id = vocabulary.tokens.index("[PAD]")
     config = ErnieConfig(vocab_size=len(vocabulary.tokens), pad_token_id=pad_id, use_task_id=False, **settings)
-    config.problem_type = PROBLEM_TYPES.get(task)
+    config.problem_type = task_named(task).problem_type
     model = _model_class(task)(config)
     return LoadedModel(model, vocabulary, SAMPLE_MODEL, tuple(model.state_dict()))
 
 
 def load_model(
     name_or_path: str,
-    labels: Sequence[str] | None = None,
+    labels: "Sequence[str] | Task | None" = None,
     hidden_dropout: float | None = None,
     attention_dropout: float | None = None,
-    task: str = "seq_cls",
+    task: str = SequenceClassification.name,
 ) -> LoadedModel:
     """An ERNIE model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
 
-    `labels`: the classes in the order of the logits; the model's own where None. A trained head's outputs go to the
-    labels of their names (see `heads`). `task`: one of `ARCHITECTURES`; a head trained for another task is left
-    behind, and a new one is `fresh`. Dropout probabilities
-    replace the configuration's where given. The model is in training mode. Raises ModelError that names the
-    file or weight that is missing or does not fit.
+    `labels`: the task, of which labels and name are taken; or the classes in the order of the logits; the model's own
+    where None. A trained head's outputs go to the labels of their names (see `heads`). `task`: one of `tasks.TASKS`;
+    a head trained for another task is left behind, and a new one is `fresh`. Dropout probabilities replace the
+    configuration's where given. The model is in training mode. Raises ModelError that names the file or weight that is
+    missing or does not fit.
     """
-    if task == "qa":
-        labels = None  # its two outputs are no labels
+    if isinstance(labels, Task):
+        task, labels = labels.name, labels.labels
+    if not task_named(task).has_labels:
+        labels = None
     settings = {**_label_settings(labels, task), **_dropout_settings(hidden_dropout, attention_dropout)}
     if name_or_path == SAMPLE_MODEL and not is_local(name_or_path):
         from ernie_toolkit.data.sample import sample_vocab
 
-        if labels is None and task != "qa":
+        if labels is None and TASKS[task].has_labels:
             raise ConfigError(f"'{SAMPLE_MODEL}' is made new and has no labels of its own: name them")
         vocabulary = Vocabulary(tuple(sample_vocab()))
         return new_model(vocabulary, {**SAMPLE_SHAPE, **settings}, task)

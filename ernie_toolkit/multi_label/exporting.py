@@ -9,8 +9,8 @@ from ernie_toolkit.export.legacy import export_legacy
 from ernie_toolkit.files import replaced_directory, scratch_directory
 from ernie_toolkit.files.transactions import transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
-from ernie_toolkit.inference.console import EXAMPLES
 from ernie_toolkit.multi_label.trained import TrainedModel
+from ernie_toolkit.tasks import SequenceClassification
 from ernie_toolkit.training.records import read_metrics
 
 # Old format and its two files: what PaddlePaddle 2 and Paddle Serving read.
@@ -24,7 +24,9 @@ def parity_texts() -> list[str]:
     from ernie_toolkit.data.sample import SAMPLE_SEED, reviews
 
     generated = reviews.generate(SAMPLE_SEED)["unlabelled"]
-    return [str(text) for text in EXAMPLES["single"]] + [row["sentence"] for row in generated[:PARITY_ROWS]]
+    return [str(text) for text in SequenceClassification.examples["sentence"]] + [
+        row["sentence"] for row in generated[:PARITY_ROWS]
+    ]
 
 
 def export_model(trained: TrainedModel, directory: Path, legacy: bool = False) -> Bundle:

@@ -13,7 +13,7 @@ from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.models import SAMPLE_MODEL, LoadedModel, check_model_directory, load_model
 from ernie_toolkit.models.config import model_labels, model_task
 from ernie_toolkit.models.config import model_thresholds as recorded_thresholds
-from ernie_toolkit.models.heads import difference, same_labels
+from ernie_toolkit.models.heads import label_mismatch
 from ernie_toolkit.multi_label.options import SAMPLE_TRAINING
 from ernie_toolkit.session import check_length
 from ernie_toolkit.tasks import MultiLabelClassification
@@ -83,11 +83,8 @@ def check_params(params_path: str) -> Path:
 def check_labels(directory: Path, labels: Sequence[str], where: Path) -> None:
     """ModelError where a model was trained for other labels than a file lists; their order may be another."""
     recorded = model_labels(directory) or ()
-    if not same_labels(recorded, labels):
-        raise ModelError(
-            f"{directory} was trained for other labels than {where} lists ({difference(recorded, labels)}): "
-            "use its own list"
-        )
+    if found := label_mismatch(recorded, labels):
+        raise ModelError(f"{directory} was trained for other labels than {where} lists ({found}): use its own list")
     if tuple(recorded) != tuple(labels):
         say(f"{where} has the labels of {directory} in another order: the model's own order is used")
 

@@ -24,7 +24,7 @@ from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_
 from ernie_toolkit.models.heads import BIAS
 from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions
 from ernie_toolkit.multi_label.thresholds import tune_thresholds
-from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
 from ernie_toolkit.training.chosen_checkpoint import goes_on, goes_on_in_place
@@ -115,9 +115,9 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
     notice = check_replaceable(directory, data.source, in_place, own.overwrite_output_dir)
     if notice:
         say(notice)
-    session = open_session(loaded, data, task, say)
+    session = Session(loaded, data, task, device, say=say)
     resume = goes_on(own.resume, own.resume_from_checkpoint, directory, own.overwrite_output_dir)
-    result = session.train(options, directory, device, resume, own.overwrite_output_dir)
+    result = session.train(options, directory, resume, own.overwrite_output_dir)
     metrics = result.metrics
     if is_main_process():
         if own.tune_thresholds:

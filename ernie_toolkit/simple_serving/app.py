@@ -28,8 +28,9 @@ from ernie_toolkit.simple_serving.batcher import QueueFullError, StoppedError
 from ernie_toolkit.simple_serving.budget import BodyTooLargeError, BudgetSpentError, ByteBudget
 from ernie_toolkit.simple_serving.connections import Connections, Refusals
 from ernie_toolkit.simple_serving.metrics import CONTENT_TYPE, Metrics
-from ernie_toolkit.simple_serving.options import MODEL_NAMES, ServingOptions
+from ernie_toolkit.simple_serving.options import ServingOptions
 from ernie_toolkit.simple_serving.service import Service
+from ernie_toolkit.tasks import TASKS
 
 logger = logging.getLogger("uvicorn.error")
 DISCARDED_BYTES = 64 << 20
@@ -214,7 +215,7 @@ def create_app(options: ServingOptions) -> ASGIApp:
             budget.freed = 0
             service.give_memory_back()
 
-    model_path = "/" + MODEL_NAMES[options.task]
+    model_path = "/" + TASKS[options.task].service_path
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:

@@ -13,9 +13,9 @@ from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.files.paths import path_text, utf8_text
 from ernie_toolkit.formats.ranges import PORT as PORT_NUMBER
 from ernie_toolkit.formats.ranges import THREADS, in_range
-from ernie_toolkit.inference.console import MODEL_PATHS
 from ernie_toolkit.inference.packages import packages_of
-from ernie_toolkit.simple_serving.options import HOST, KEY_VARIABLE, MODEL_NAMES, PRECISIONS, RANGES, ServingOptions
+from ernie_toolkit.simple_serving.options import HOST, KEY_VARIABLE, PRECISIONS, RANGES, ServingOptions
+from ernie_toolkit.tasks import TASKS
 
 ARGUMENTS_VARIABLE = "ERNIE_SERVING_ARGS"
 PORT = 8189  # SimpleServing's
@@ -24,7 +24,7 @@ REQUIREMENTS = "deploy/simple_serving/requirements.txt"
 
 def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
     """The arguments of the server of one task."""
-    default = ServingOptions(task, MODEL_PATHS[task])
+    default = ServingOptions(task, TASKS[task].model_path)
     parser = OneLineParser(prog=Path(sys.argv[0]).name, description=description)
     parser.add_argument(
         "--model_path", type=path_text, default=default.model_path, help="bundle (default: %(default)s)"
@@ -116,7 +116,7 @@ def lazy_app(task: str, name: str) -> Any:
     For `uvicorn server_seq_cls:app`. Raises AttributeError on another name, as a module does.
     """
     if name != "app":
-        raise AttributeError(f"module for {MODEL_NAMES[task]} has no attribute {name!r}")
+        raise AttributeError(f"module for {TASKS[task].service_path} has no attribute {name!r}")
     parser = build_parser(task, None)
     args = parser.parse_args(shlex.split(os.environ.get(ARGUMENTS_VARIABLE, "")))
     with exit_on_toolkit_error(parser.prog):

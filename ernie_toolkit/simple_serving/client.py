@@ -18,18 +18,16 @@ from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.files.parsing import decode_json
 from ernie_toolkit.files.paths import path_text, utf8_text
-from ernie_toolkit.formats.ranges import BATCH_SIZE, SEQUENCE_LENGTH, SHARE, Range, in_range
-from ernie_toolkit.inference.console import EXAMPLES
+from ernie_toolkit.formats.ranges import BATCH_SIZE, SEQUENCE_LENGTH, Range, in_range
 from ernie_toolkit.simple_serving.cli import PORT
-from ernie_toolkit.simple_serving.options import KEY_VARIABLE, MODEL_NAMES
+from ernie_toolkit.simple_serving.options import KEY_VARIABLE
+from ernie_toolkit.tasks import TASKS
 
 # The connection failed or the server is full or stopping: the same request may be answered next time.
 RETRY_STATUSES = (502, 503, 504)
 PAUSE = 0.5  # seconds before the first retry; each further one waits twice as long, up to PAUSE_LIMIT
 PAUSE_LIMIT = 8.0
 ROWS = 8  # of a data set, sent at once
-FIELDS = {"seq_cls": ("text", "text_pair"), "qa": ("question", "context")}  # of `data`; of the other tasks `text`
-EXAMPLES_OF = {"seq_cls": "pair", "token_cls": "characters", "qa": "question_context", "multi_label": "multi_label"}
 
 
 class ServerError(ToolkitError):
@@ -129,11 +127,12 @@ def build_parser(task: str, description: str | None, dataset: str | None) -> arg
 
     `dataset`: the one that `--dataset` alone means; None for a task without known data sets.
     """
+    kind = TASKS[task]
     parser = OneLineParser(prog=Path(sys.argv[0]).name, description=description)
     parser.add_argument(
-        "--url", type=utf8_text, default=f"http://127.0.0.1:{PORT}/{MODEL_NAMES[task]}", help="(default: %(default)s)"
+        "--url", type=utf8_text, default=f"http://127.0.0.1:{PORT}/{kind.service_path}", help="(default: %(default)s)"
     )
-    for name in FIELDS.get(task, ("text",)):
+    for name in kind.text_fields(kind.default_text_format):
         parser.add_argument(f"--{name}", nargs="+", help="(default: built-in examples)")
     if dataset:
         parser.add_argument(
@@ -148,19 +147,13 @@ def build_parser(task: str, description: str | None, dataset: str | None) -> arg
         )
     parser.add_argument("--max_seq_len", type=in_range(int, SEQUENCE_LENGTH), help="(default: the model's own)")
     parser.add_argument("--batch_size", type=in_range(int, BATCH_SIZE), help="(default: the server decides)")
-    if task == "qa":
+    for parameter in kind.request_parameters:
         parser.add_argument(
-            "--doc_stride",
-            type=in_range(int, Range(0, 2048)),
-            help="tokens that windows share (default: the model's own)",
+            f"--{parameter.name}",
+            type=in_range(parameter.kind, parameter.allowed),
+            help=f"{parameter.text} (default: the model's own)",
         )
-    if task == "multi_label":
-        parser.add_argument(
-            "--prob_limit",
-            type=in_range(float, SHARE),
-            help="probability that a label has to be above (default: the model's own)",
-        )
-    if task == "token_cls":
+    if kind.accepts_words:
         parser.add_argument("--is_split_into_words", action="store_true", help="send lists of characters")
     parser.add_argument("--api_key", help=f"what the server asks for; better in ${KEY_VARIABLE}")
     parser.add_argument(
@@ -174,7 +167,8 @@ def build_parser(task: str, description: str | None, dataset: str | None) -> arg
 
 def data_of(task: str, args: argparse.Namespace) -> dict[str, Any]:
     """The `data` of a request: a data set's rows, the command line's texts, or built-in examples."""
-    names = FIELDS.get(task, ("text",))
+    kind = TASKS[task]
+    names = kind.text_fields(kind.default_text_format)
     given = {name: getattr(args, name) for name in names if getattr(args, name)}
     dataset = getattr(args, "dataset", None)
     if given and dataset:
@@ -184,7 +178,7 @@ def data_of(task: str, args: argparse.Namespace) -> dict[str, Any]:
     elif given:
         return given
     else:
-        inputs = EXAMPLES[EXAMPLES_OF[task]]
+        inputs = kind.examples_for(kind.default_text_format)
     columns = [[item] if isinstance(item, str) else list(item) for item in inputs]
     return {name: list(column) for name, column in zip(names, zip(*columns, strict=True), strict=False)}
 
@@ -215,10 +209,10 @@ def main(
     parser = build_parser(task, description, dataset)
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
-        data = data_of(task, args)
+        data, known = data_of(task, args), TASKS[task].request_parameters
         parameters = {
             name: value
-            for name in ("max_seq_len", "batch_size", "doc_stride", "is_split_into_words", "prob_limit")
+            for name in ("max_seq_len", "batch_size", "is_split_into_words", *(item.name for item in known))
             if (value := getattr(args, name, None)) is not None and value is not False
         }
         sent = {**data, "text": [list(text) for text in data["text"]]} if "is_split_into_words" in parameters else data

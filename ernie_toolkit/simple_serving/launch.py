@@ -15,9 +15,10 @@ from uvicorn.supervisors import Multiprocess
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.simple_serving.app import create_app
 from ernie_toolkit.simple_serving.log import log_config
-from ernie_toolkit.simple_serving.options import KEY_VARIABLE, MODEL_NAMES, ServingOptions
+from ernie_toolkit.simple_serving.options import KEY_VARIABLE, ServingOptions
 from ernie_toolkit.simple_serving.protocol import GuardedProtocol
 from ernie_toolkit.simple_serving.service import open_predictor
+from ernie_toolkit.tasks import TASKS
 
 # uvicorn kills a worker that leaves a ping unanswered for this long; loading a large model must not count as that.
 WORKER_SILENCE = 120
@@ -77,7 +78,7 @@ def serve(options: ServingOptions, host: str, port: int, access_log: bool = Fals
     with bind(host, port) as listener:
         say_who_can_ask(options, listener.getsockname()[0])
         address = f"[{host}]" if ":" in host else host
-        sys.stderr.write(f"http://{address}:{listener.getsockname()[1]}/{MODEL_NAMES[options.task]}: loading\n")
+        sys.stderr.write(f"http://{address}:{listener.getsockname()[1]}/{TASKS[options.task].service_path}: loading\n")
         if options.workers == 1:
             uvicorn.Server(_config(create_app(options), options, access_log)).run([listener])
             return

@@ -6,14 +6,6 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT, SECONDS, THREADS, Range, check_number
 from ernie_toolkit.inference.engines.onnxruntime import available_cores
 
-MODEL_NAMES = {
-    "seq_cls": "models/ernie_cls",
-    "token_cls": "models/ernie_ner",
-    "qa": "models/ernie_qa",
-    "multi_label": "models/cls_multi_label",
-}
-"""Task to the path that PaddleNLP's clients post to."""
-
 PRECISIONS = ("fp32", "int8")
 HOST = "127.0.0.1"
 KEY_VARIABLE = "ERNIE_API_KEY"

@@ -14,19 +14,11 @@ from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.predictor import bundle_task, limited, with_threshold
 from ernie_toolkit.simple_serving.batcher import Batcher, QueueFullError
-from ernie_toolkit.simple_serving.bounds import least_windows
 from ernie_toolkit.simple_serving.gate import Gate
 from ernie_toolkit.simple_serving.memory import LARGE_BODY, give_back, steady_run, tune_allocator
-from ernie_toolkit.simple_serving.options import MODEL_NAMES, ServingOptions
-from ernie_toolkit.simple_serving.wire import (
-    PAIR_FORMATS,
-    RequestError,
-    Settings,
-    WireRequest,
-    parse_request,
-    result_of,
-)
-from ernie_toolkit.tasks import Task
+from ernie_toolkit.simple_serving.options import ServingOptions
+from ernie_toolkit.simple_serving.wire import RequestError, Settings, WireRequest, parse_request
+from ernie_toolkit.tasks import TASKS, Task
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 
 T = TypeVar("T")
@@ -142,12 +134,15 @@ class Service:
 
     def description(self) -> dict[str, Any]:
         """What the page needs to know."""
-        info = self.info
+        info, kind = self.info, TASKS[self.info.task]
+        fields = kind.text_fields(info.text_format)
         return {
             "task": info.task,
-            "path": MODEL_NAMES[info.task],
+            "title": kind.title,
+            "path": kind.service_path,
             "dataset": info.dataset,
-            "pairs": info.task == "qa" or info.text_format in PAIR_FORMATS,
+            "fields": fields,
+            "pairs": len(fields) == 2,
             "labels": [
                 {"label_id": label, "label_name": name}
                 for label, name in zip(info.labels, info.label_names or info.labels, strict=True)
@@ -166,16 +161,15 @@ class Service:
         """The bundle's task with a request's settings; a length over the bundle's own is the bundle's own."""
         info = self.info
         length = min(settings.max_seq_length or info.max_seq_length, info.max_seq_length)
-        limits = {} if settings.doc_stride is None else {"doc_stride": settings.doc_stride}
         if dataclasses.replace(settings, max_seq_length=length) == Settings(info.max_seq_length):
             return self._predictor.task
-        info = with_threshold(limited(info, length, limits), settings.threshold)
+        info = with_threshold(limited(info, length, dict(settings.limits)), settings.threshold)
         return bundle_task(info, self._predictor.bundle.directory)
 
     def _read(self, body: bytes) -> tuple[WireRequest, Task, EncodedDataset]:
         request = parse_request(body, self.info.task, self.info.text_format, self.options.max_texts)
         task = self._task(request.settings)
-        least, most = least_windows(task, request.inputs), self.options.max_rows
+        least, most = task.least_rows(request.inputs), self.options.max_rows
         if least > most:  # said before the work of tokenizing and cutting is done
             raise _too_many_windows(f"at least {least}", task, most)
         rows = task.encode(self._predictor.tokenizer, list(request.inputs))
@@ -185,5 +179,5 @@ class Service:
 
     def _write(self, request: WireRequest, task: Task, rows: EncodedDataset, logits: Outputs) -> bytes:
         answers = task.decode(rows, logits, request.inputs)
-        result = result_of(request, answers, logits, dataclasses.replace(self.info, thresholds=task.thresholds))
+        result = task.service_result(request.inputs, answers, logits, request.words)
         return json.dumps({"result": result}, ensure_ascii=False, allow_nan=False).encode()

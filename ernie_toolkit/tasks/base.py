@@ -1,81 +1,280 @@
-"""What every task tells the journey from data to deployment."""
+"""What every task provides from its data to its deployments, with defaults for what most tasks have in common."""
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from ernie_toolkit.decoding import Answer, softmax
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.formats.ranges import Range
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
-from ernie_toolkit.text.features import TextInput, Texts
+from ernie_toolkit.text.features import TextInput, Texts, texts_of
+from ernie_toolkit.text.formats import PAIR_FORMATS
 from ernie_toolkit.text.tokenization import WordPieceTokenizer
 
 Example = typing.Mapping[str, Any]
+TOP_LABELS = 5
+"""Most probable labels that a service's answer lists."""
 
 
-class Task(Protocol):
-    """How a task's examples become model inputs, its logits answers, and its answers figures.
+@dataclass(frozen=True)
+class HeadShape:
+    """The shape of a head's logits.
 
-    Training, evaluation and every deployment go through the same object, so that what was measured is what
-    is served.
+    `outputs`: tensors that the model gives. `tokens`: whether these have logits for each token, so that a text may be
+    read in several windows.
     """
 
+    outputs: int
+    tokens: bool
+
+
+HEADS = {"sequence": HeadShape(1, False), "token": HeadShape(1, True), "span": HeadShape(2, True)}
+"""Heads by name; `models.config.ARCHITECTURES` has the Paddle class of each."""
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """What a task is made from, as a data set or a bundle records it.
+
+    `limits`: further settings by name (see `Task.LIMITS`). `thresholds`: probabilities from 0 to 1, one for each label.
+    """
+
+    labels: tuple[str, ...]
+    max_seq_length: int
+    text_format: str
+    label_names: tuple[str, ...] | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    thresholds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class RequestParameter:
+    """A parameter that an HTTP request may set.
+
+    `kind`: int or float. `allowed`: the values a client script accepts. `setting`: the limit that it replaces, or
+    "threshold". `text`: its meaning, for a client's help.
+    """
+
+    name: str
+    kind: type
+    allowed: Range
+    setting: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a model: its name, its Triton type ("STRING", "INT64", "FP32"), its shape without the batch."""
+
+    name: str
+    type: str
+    dims: tuple[int, ...] = (1,)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The models of a Triton repository: the ensemble's name, its outputs, and the tokenizer step's name.
+
+    `tokenizer`: `<name>_tokenizer` where empty.
+    """
+
+    name: str
+    answers: tuple[Tensor, ...]
+    tokenizer: str = ""
+
+
+class RowSelection(Protocol):
+    """The training options that decide which rows a task trains on (see `TrainingOptions`)."""
+
+    @property
+    def negative_window_ratio(self) -> float:
+        """Windows without the answer for each one with it; -1 for all."""
+
+    @property
+    def seed(self) -> int:
+        """The seed that rows are drawn with."""
+
+
+class Task(ABC):
+    """How a task's examples become model inputs, its logits answers, and its answers metrics.
+
+    Training, evaluation and every deployment go through the same object, so that what was measured is what is served.
+    A subclass is a frozen dataclass; `register` makes it known to data sets, models and deployments.
+    """
+
+    labels: tuple[str, ...]
+    """Label identifiers in the order of the logits; empty where the task has none."""
+    label_names: tuple[str, ...] | None
+    """Readable names in the labels' order, or None."""
+    text_format: str
+    """How the texts of an example are read (see `features.texts_of`)."""
+    max_seq_length: int
+    """The longest sequence in tokens."""
+
     name: ClassVar[str]
-    """As in `DatasetSpec.task`, `bundle.json` and `--task_name`."""
-
+    """As in `DatasetSpec.task_name`, `bundle.json` and `--task_name`."""
+    title: ClassVar[tuple[str, str]]
+    """Its name for people, in Chinese and in English."""
+    script: ClassVar[str]
+    """The script that trains it."""
+    config_section: ClassVar[str | None] = None
+    """The section of its data sets in a YAML file of options, where it has one."""
     metrics: ClassVar[tuple[str, ...]]
-    """Figures that may choose the best checkpoint, the task's own first."""
+    """Metrics that may choose the best checkpoint, the task's own first."""
+    answer: ClassVar[type[Answer]]
+    """The class of its answers."""
+    head: ClassVar[str] = "sequence"
+    """One of `HEADS`."""
+    problem_type: ClassVar[str | None] = None
+    """`problem_type` of the model's `config.json`; tells apart tasks that have the same head."""
+    data_form: ClassVar[str] = "columns"
+    """How its files are read: one of `data.forms.FORMS`."""
+    has_labels: ClassVar[bool] = True
+    has_thresholds: ClassVar[bool] = False
+    LIMITS: ClassVar[tuple[str, ...]] = ()
+    """Its fields beside the length that `bundle.json` records and a deployment may change."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Label identifiers in the order of the logits; empty where the task has none."""
+    model_path: ClassVar[str]
+    """The bundle that deployments open where none is named."""
+    service_path: ClassVar[str]
+    """The path of its HTTP service, below `/`."""
+    ensemble: ClassVar[Ensemble]
+    request_parameters: ClassVar[tuple[RequestParameter, ...]] = ()
+    accepts_words: ClassVar[bool] = False
+    """Whether a text of an HTTP request may come as a list of words."""
+    default_text_format: ClassVar[str] = "sentence"
+    """The text format of the client scripts' examples."""
+    examples: ClassVar[Mapping[str, Sequence[TextInput]]]
+    """Built-in inputs by text format."""
 
-    @property
-    def label_names(self) -> tuple[str, ...] | None:
-        """Readable names in the labels' order, or None."""
+    @classmethod
+    @abstractmethod
+    def make(cls, settings: TaskSettings) -> Task:
+        """The task with these settings. Raises ConfigError where they do not fit each other."""
 
-    @property
-    def text_format(self) -> str:
-        """How the texts of an example are read (see `features.texts_of`)."""
+    @classmethod
+    def num_classes(cls, labels: Sequence[str]) -> int | None:
+        """The size of the logits' last dimension, for these labels; None where that dimension is the tokens'."""
+        return len(labels)
 
-    @property
-    def max_seq_length(self) -> int:
-        """The longest sequence in tokens."""
+    @classmethod
+    def text_fields(cls, text_format: str) -> tuple[str, ...]:
+        """The names of an input's texts in a request: one, or two for a pair."""
+        return ("text", "text_pair") if text_format in PAIR_FORMATS else ("text",)
+
+    @classmethod
+    def examples_for(cls, text_format: str) -> list[TextInput]:
+        """Built-in inputs in a text format, or in the one of the same number of texts."""
+        alike = "pair" if text_format in PAIR_FORMATS else "sentence"
+        return list(cls.examples.get(text_format) or cls.examples.get(alike) or cls.examples[cls.default_text_format])
 
     @property
     def limits(self) -> dict[str, int]:
-        """The task's further settings, as `bundle.json` records them."""
+        """The further settings, as `bundle.json` records them."""
+        return {name: getattr(self, name) for name in self.LIMITS}
 
     @property
     def thresholds(self) -> tuple[float, ...]:
         """The probability that each label has to be above, for a task with sets of them; else empty."""
+        return ()
+
+    @property
+    def shown_names(self) -> tuple[str, ...]:
+        """A name for people for each label: the label itself where it has no other."""
+        return self.label_names or self.labels
 
     def inputs(self, examples: Sequence[Example]) -> list[TextInput]:
         """What the model reads of some examples of a data set."""
+        return [texts_of(example, self.text_format) for example in examples]
 
+    @abstractmethod
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """Model inputs of some texts or pairs (see `as_inputs`), without targets.
 
         Raises ConfigError on limits that leave no room, DataError on inputs that the task does not read.
         """
 
+    @abstractmethod
     def with_targets(self, rows: EncodedDataset, examples: Sequence[Example]) -> EncodedDataset:
         """The same rows with training targets; `examples` are those that `rows` were encoded from."""
 
+    def training_rows(self, rows: EncodedDataset, options: RowSelection) -> EncodedDataset:
+        """Those of the rows with targets that a run with these options trains on."""
+        return rows
+
+    @abstractmethod
     def decode(self, rows: EncodedDataset, logits: Outputs, inputs: Sequence[TextInput]) -> Sequence[Answer]:
         """The answer to each input, in their order; `logits` are those of `rows`, `rows` those of `inputs`."""
 
+    @abstractmethod
     def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
-        """Figures of a set with targets, all but `loss` (in nats) between 0 and 1.
+        """Metrics of a set with targets, all but `loss` (in nats) between 0 and 1.
 
         A name with a slash ("PER/f1") belongs to a table of details.
         """
+
+    def least_rows(self, inputs: Sequence[TextInput]) -> int:
+        """No more rows than `encode` makes of these inputs, found without tokenizing them."""
+        return len(inputs)
+
+    @abstractmethod
+    def service_result(
+        self,
+        inputs: Sequence[TextInput],
+        answers: Sequence[Any],
+        logits: Sequence[np.ndarray],
+        words: Sequence[Sequence[str] | None],
+    ) -> dict[str, Any]:
+        """The `result` of an HTTP answer, as JSON: names to lists with an entry for each input.
+
+        `logits`: those of the answers, as `decode` got them. `words`: for each input the words that it came split
+        into, or None; empty where none did.
+        """
+
+    @abstractmethod
+    def answer_arrays(self, answers: Sequence[Any]) -> list[np.ndarray]:
+        """Answers as the arrays of `ensemble.answers`, in their order; the first dimension is the answers'."""
+
+    @classmethod
+    def answer_fields(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of one answer (see `Answer.fields`) from its values in `answer_arrays`, by name, texts as bytes.
+
+        What the arrays do not hold (all tags, other candidates) is left out; labels stay indices.
+        """
+        return {name: value.decode("utf-8") if isinstance(value, bytes) else value for name, value in values.items()}
 
 
 def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> float:
     """Mean cross entropy in nats of logits of shape (rows, classes) and classes of shape (rows,)."""
     probability = softmax(logits)[np.arange(len(targets)), targets]
     return float(-np.log(np.maximum(probability, 1e-300)).mean())
+
+
+def logits_table(logits: Outputs, classes: int) -> np.ndarray:
+    """Logits of labels as one float32 array of shape (rows, classes)."""
+    return np.asarray(logits, dtype=np.float32).reshape(len(logits), classes)
+
+
+_KINDS: Mapping[str, type] = {"INT64": np.int64, "FP32": np.float32, "STRING": np.object_}
+
+
+def arrays_of(rows: Sequence[Sequence[Any]], tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """Rows of plain values as one array of shape (rows, 1) for each tensor; texts are bytes."""
+    return [
+        np.array([row[place] for row in rows], dtype=_KINDS[tensor.type]).reshape(-1, 1)
+        for place, tensor in enumerate(tensors)
+    ]
+
+
+def check_limits(task: type[Task], limits: Mapping[str, int]) -> None:
+    """ConfigError on a limit that a task does not have."""
+    for name in limits:
+        if name not in task.LIMITS:
+            raise ConfigError(f"task '{task.name}' has no setting '{name}': leave it out")

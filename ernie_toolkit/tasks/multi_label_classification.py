@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ernie_toolkit.decoding import LabelSetAnswer, decode_label_sets, label_sets, sigmoid
+from ernie_toolkit.decoding import Answer, LabelSetAnswer, decode_label_sets, label_sets, sigmoid
 from ernie_toolkit.decoding.label_sets import THRESHOLD
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.files.parsing import decode_json
+from ernie_toolkit.formats.ranges import SHARE
 from ernie_toolkit.metrics import label_set_scores
-from ernie_toolkit.tasks.base import Example
+from ernie_toolkit.tasks.base import (
+    TOP_LABELS,
+    Ensemble,
+    Example,
+    RequestParameter,
+    Task,
+    TaskSettings,
+    Tensor,
+    logits_table,
+)
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
-from ernie_toolkit.text.features import TextInput, Texts, encode_counting_cuts, texts_of
+from ernie_toolkit.text.features import TextInput, Texts, encode_counting_cuts
 from ernie_toolkit.text.tokenization import WordPieceTokenizer
+
+# A set has as many columns as the largest one of the request's texts has labels, at least one; -1 (of probability 0)
+# fills up the others. Names are a JSON list in one string.
+NO_LABEL = -1
 
 
 @dataclass(frozen=True)
-class MultiLabelClassification:
+class MultiLabelClassification(Task):
     """Text to the labels that it has; what is longer than `max_seq_length` tokens is cut off (see `Task`).
 
     `thresholds`: the probability that each label has to be above, 0.5 for all where empty. Raises ConfigError on
@@ -33,7 +49,32 @@ class MultiLabelClassification:
     text_format: str = "sentence"
 
     name: ClassVar[str] = "multi_label"
+    title: ClassVar[tuple[str, str]] = ("多标签分类", "multi-label classification")
+    script: ClassVar[str] = "multi_label/train.py"
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "micro_f1", "accuracy", "loss")
+    answer: ClassVar[type[Answer]] = LabelSetAnswer
+    # As in transformers' configurations: tells a head for sets of labels from one for a single label.
+    problem_type: ClassVar[str | None] = "multi_label_classification"
+    data_form: ClassVar[str] = "label_sets"
+    has_thresholds: ClassVar[bool] = True
+    model_path: ClassVar[str] = "export"
+    service_path: ClassVar[str] = "models/cls_multi_label"
+    # The names of the models are those of PaddleNLP's guide.
+    ensemble: ClassVar[Ensemble] = Ensemble(
+        "seqcls",
+        (Tensor("label", "INT64", (-1,)), Tensor("confidence", "FP32", (-1,)), Tensor("label_name", "STRING")),
+        "tokenizer",
+    )
+    request_parameters: ClassVar[tuple[RequestParameter, ...]] = (
+        RequestParameter("prob_limit", float, SHARE, "threshold", "probability that a label has to be above"),
+    )
+    examples: ClassVar[Mapping[str, Sequence[TextInput]]] = {
+        "sentence": [
+            "快递当天就到了，不过外盒压得变形。",
+            "用料很精细，价格也比别家便宜；客服推来推去。",
+            "这是给家里老人买的。",
+        ]
+    }
 
     def __post_init__(self) -> None:
         if len(self.thresholds) not in (0, len(self.labels)):
@@ -42,19 +83,21 @@ class MultiLabelClassification:
         if wrong:
             raise ConfigError(f"a threshold is {wrong[0]}: it must lie between 0 and 1")
 
-    @property
-    def limits(self) -> dict[str, int]:
-        """None beside the length."""
-        return {}
+    @classmethod
+    def make(cls, settings: TaskSettings) -> MultiLabelClassification:
+        """The task for these labels and thresholds."""
+        return cls(
+            settings.labels,
+            settings.max_seq_length,
+            settings.thresholds,
+            settings.label_names,
+            settings.text_format,
+        )
 
     @property
     def used_thresholds(self) -> tuple[float, ...]:
         """One for each label."""
         return self.thresholds or (THRESHOLD,) * len(self.labels)
-
-    def inputs(self, examples: Sequence[Example]) -> list[TextInput]:
-        """The texts of some examples."""
-        return [texts_of(example, self.text_format) for example in examples]
 
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """One row for each text."""
@@ -93,7 +136,59 @@ class MultiLabelClassification:
 
     def table(self, logits: Outputs) -> np.ndarray:
         """Logits as one float32 array of shape (rows, classes)."""
-        return np.asarray(logits, dtype=np.float32).reshape(len(logits), len(self.labels))
+        return logits_table(logits, len(self.labels))
+
+    def service_result(
+        self,
+        inputs: Sequence[TextInput],
+        answers: Sequence[LabelSetAnswer],
+        logits: Sequence[np.ndarray],
+        words: Sequence[Sequence[str] | None],
+    ) -> dict[str, Any]:
+        """Lists of lists, in the labels' order; `top` has all labels of a text and the most probable others."""
+        return {
+            "label": [list(answer.indices) for answer in answers],
+            "confidence": [[round(value, 6) for value in answer.confidences] for answer in answers],
+            "label_id": [list(answer.labels) for answer in answers],
+            "label_name": [list(answer.names) for answer in answers],
+            "top": [self._top(answer) for answer in answers],
+        }
+
+    def _top(self, answer: LabelSetAnswer) -> list[dict[str, Any]]:
+        order = sorted(range(len(self.labels)), key=lambda index: -answer.probabilities[index])
+        return [
+            {
+                "label": index,
+                "label_id": self.labels[index],
+                "label_name": self.shown_names[index],
+                "confidence": round(answer.probabilities[index], 6),
+                "threshold": self.used_thresholds[index],
+                "chosen": index in answer.indices,
+            }
+            for place, index in enumerate(order)
+            if place < TOP_LABELS or index in answer.indices
+        ]
+
+    def answer_arrays(self, answers: Sequence[LabelSetAnswer]) -> list[np.ndarray]:
+        """Indices (int64) and probabilities (float32) of shape (texts, largest set), and names of shape (texts, 1)."""
+        widest = max(1, max(len(answer.indices) for answer in answers))
+        indices = np.full((len(answers), widest), NO_LABEL, dtype=np.int64)
+        confidences = np.zeros((len(answers), widest), dtype=np.float32)
+        for row, answer in enumerate(answers):
+            indices[row, : len(answer.indices)] = answer.indices
+            confidences[row, : len(answer.indices)] = answer.confidences
+        names = [[json.dumps(answer.names, ensure_ascii=False).encode()] for answer in answers]
+        return [indices, confidences, np.array(names, dtype=np.object_)]
+
+    @classmethod
+    def answer_fields(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The labels that the text has, without what fills up the arrays."""
+        count = sum(label != NO_LABEL for label in values["label"])
+        return {
+            "labels": values["label"][:count],
+            "label_names": decode_json(values["label_name"]),
+            "confidences": values["confidence"][:count],
+        }
 
 
 def binary_cross_entropy(logits: np.ndarray, gold: np.ndarray) -> float:

@@ -2,53 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from itertools import groupby
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
+from ernie_toolkit.arguments.options import ReadingOptions
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.decoding import SpanAnswer, WindowLogits, decode_spans
+from ernie_toolkit.decoding import Answer, SpanAnswer, WindowLogits, decode_spans
 from ernie_toolkit.metrics import reading_scores
-from ernie_toolkit.tasks.base import Example, cross_entropy
+from ernie_toolkit.tasks.base import (
+    Ensemble,
+    Example,
+    RequestParameter,
+    RowSelection,
+    Task,
+    TaskSettings,
+    Tensor,
+    arrays_of,
+    cross_entropy,
+)
 from ernie_toolkit.text.dataset import IGNORED, EncodedDataset, Outputs
-from ernie_toolkit.text.features import TextInput, Texts, texts_of
+from ernie_toolkit.text.features import TextInput, Texts
 from ernie_toolkit.text.tokenization import WordPieceTokenizer
-from ernie_toolkit.text.windows import Window, context_windows
+from ernie_toolkit.text.windows import Window, context_windows, least_tokens, least_windows
 
 TARGETS = ("start_positions", "end_positions")
+COMPANY = "临江公司成立于1998年5月。临江公司生产全棉毛巾。临江公司的总部设在白埠市东部。"
+_RANGES = {item.name: item.metadata["allowed"] for item in fields(ReadingOptions)}
 
 
 @dataclass(frozen=True)
-class QuestionAnswering:
+class QuestionAnswering(Task):
     """Question and context to a span of the context, which is read in windows (see `Task`).
 
     `doc_stride`: tokens that neighbouring windows share, at most half of a window. `n_best_size`: candidates
-    kept for a question. `max_answer_length`: tokens of the longest answer.
+    kept for a question. `max_answer_length`: tokens of the longest answer. Their defaults are those of the scripts.
     """
 
     max_seq_length: int
-    doc_stride: int = 128
-    n_best_size: int = 20
-    max_answer_length: int = 50
+    doc_stride: int = ReadingOptions.doc_stride
+    n_best_size: int = ReadingOptions.n_best_size
+    max_answer_length: int = ReadingOptions.max_answer_length
     text_format: str = "question_context"
+    labels: tuple[str, ...] = field(default=(), init=False)
+    label_names: tuple[str, ...] | None = field(default=None, init=False)
 
     name: ClassVar[str] = "qa"
+    title: ClassVar[tuple[str, str]] = ("阅读理解", "question answering")
+    script: ClassVar[str] = "run_qa.py"
+    config_section: ClassVar[str | None] = "QuestionAnswering"
     metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match", "loss")
-    labels: ClassVar[tuple[str, ...]] = ()
-    label_names: ClassVar[tuple[str, ...] | None] = None
-    thresholds: ClassVar[tuple[float, ...]] = ()
+    answer: ClassVar[type[Answer]] = SpanAnswer
+    head: ClassVar[str] = "span"
+    data_form: ClassVar[str] = "questions"
+    has_labels: ClassVar[bool] = False
+    LIMITS: ClassVar[tuple[str, ...]] = ("doc_stride", "n_best_size", "max_answer_length")
+    model_path: ClassVar[str] = "best_models/cmrc2018/export"
+    service_path: ClassVar[str] = "models/ernie_qa"
+    ensemble: ClassVar[Ensemble] = Ensemble(
+        "ernie_qa",
+        (
+            Tensor("answer", "STRING"),
+            Tensor("confidence", "FP32"),
+            Tensor("start", "INT64"),
+            Tensor("end", "INT64"),
+        ),
+    )
+    request_parameters: ClassVar[tuple[RequestParameter, ...]] = (
+        RequestParameter("doc_stride", int, _RANGES["doc_stride"], "doc_stride", "tokens that windows share"),
+    )
+    default_text_format: ClassVar[str] = "question_context"
+    examples: ClassVar[Mapping[str, Sequence[TextInput]]] = {
+        "question_context": [("临江公司成立于哪一年？", COMPANY), ("临江公司的总部在哪里？", COMPANY)]
+    }
 
-    @property
-    def limits(self) -> dict[str, int]:
-        """Windows and search."""
-        return {name: getattr(self, name) for name in ("doc_stride", "n_best_size", "max_answer_length")}
+    @classmethod
+    def make(cls, settings: TaskSettings) -> QuestionAnswering:
+        """The task with these limits, its defaults for those that are not given."""
+        given = settings.limits
+        return cls(
+            settings.max_seq_length,
+            given.get("doc_stride", cls.doc_stride),
+            given.get("n_best_size", cls.n_best_size),
+            given.get("max_answer_length", cls.max_answer_length),
+            settings.text_format,
+        )
 
-    def inputs(self, examples: Sequence[Example]) -> list[TextInput]:
-        """Question and context of some examples."""
-        return [texts_of(example, self.text_format) for example in examples]
+    @classmethod
+    def num_classes(cls, labels: Sequence[str]) -> int | None:
+        """None: start and end are chosen among the tokens."""
+        return None
+
+    @classmethod
+    def text_fields(cls, text_format: str) -> tuple[str, ...]:
+        """Question and context, in every format."""
+        return "question", "context"
 
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """One row for each window, those of a question next to each other."""
@@ -64,6 +115,10 @@ class QuestionAnswering:
         windows = cast("Sequence[Window]", rows.features)
         places = np.array([_target(window, examples[window.source]["span"]) for window in windows], dtype=np.int64)
         return replace(rows, targets=dict(strict_zip(TARGETS, places.reshape(-1, 2).T.copy())))
+
+    def training_rows(self, rows: EncodedDataset, options: RowSelection) -> EncodedDataset:
+        """All windows that hold an answer, and a share of those that lack it (see `thin_negatives`)."""
+        return thin_negatives(rows, options.negative_window_ratio, options.seed)
 
     def decode(self, rows: EncodedDataset, logits: Outputs, inputs: Sequence[TextInput]) -> list[SpanAnswer]:
         """The answer to each question from all windows of its context."""
@@ -95,6 +150,31 @@ class QuestionAnswering:
                 if gold[row] != IGNORED
             ]
         return {**scores, "loss": float(np.mean(losses)) if losses else 0.0}
+
+    def least_rows(self, inputs: Sequence[TextInput]) -> int:
+        """As many windows as the contexts make alone: a question takes room, and the windows are then more."""
+        room = self.max_seq_length - 3
+        return sum(least_windows(least_tokens(text[1]), room, self.doc_stride) for text in inputs)
+
+    def service_result(
+        self,
+        inputs: Sequence[TextInput],
+        answers: Sequence[SpanAnswer],
+        logits: Sequence[np.ndarray],
+        words: Sequence[Sequence[str] | None],
+    ) -> dict[str, Any]:
+        """Context and question of each input, and the fields of its answer."""
+        found = [answer.fields() for answer in answers]
+        return {
+            "context": [item[1] for item in inputs],
+            "question": [item[0] for item in inputs],
+            **{name: [item[name] for item in found] for name in ("answer", "confidence", "start", "end", "n_best")},
+        }
+
+    def answer_arrays(self, answers: Sequence[SpanAnswer]) -> list[np.ndarray]:
+        """Text, probability and place (characters [start, end)) of each answer."""
+        rows = [(answer.text.encode(), answer.confidence, answer.start, answer.end) for answer in answers]
+        return arrays_of(rows, self.ensemble.answers)
 
 
 def thin_negatives(rows: EncodedDataset, ratio: float, seed: int) -> EncodedDataset:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.decoding import TaggedText, decode_tags, entity_spans
+from ernie_toolkit.decoding import Answer, TaggedText, decode_tags, entity_spans
+from ernie_toolkit.files.parsing import decode_json
 from ernie_toolkit.metrics import entity_scores
-from ernie_toolkit.tasks.base import Example, cross_entropy
+from ernie_toolkit.tasks.base import Ensemble, Example, Task, TaskSettings, Tensor, arrays_of, cross_entropy
 from ernie_toolkit.text.dataset import IGNORED, EncodedDataset, Outputs
-from ernie_toolkit.text.features import TextInput, Texts, texts_of
+from ernie_toolkit.text.features import TextInput, Texts
 from ernie_toolkit.text.tokenization import WordPieceTokenizer
-from ernie_toolkit.text.windows import Window, kept_ranges, text_windows
+from ernie_toolkit.text.windows import Window, kept_ranges, least_tokens, least_windows, text_windows
 
 WINDOW_OVERLAP = 32
 
 
 @dataclass(frozen=True)
-class TokenClassification:
+class TokenClassification(Task):
     """Text to tags and entities; a text of more than `max_seq_length` tokens is read in windows (see `Task`).
 
     `window_overlap`: tokens that neighbouring windows share, at most half of a window. Each token is
@@ -33,20 +35,32 @@ class TokenClassification:
     max_seq_length: int
     window_overlap: int = WINDOW_OVERLAP
     text_format: str = "characters"
+    label_names: tuple[str, ...] | None = field(default=None, init=False)
 
     name: ClassVar[str] = "token_cls"
+    title: ClassVar[tuple[str, str]] = ("命名实体识别", "named entities")
+    script: ClassVar[str] = "run_token_cls.py"
+    config_section: ClassVar[str | None] = "TokenClassification"
     metrics: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall", "loss")
-    label_names: ClassVar[tuple[str, ...] | None] = None
-    thresholds: ClassVar[tuple[float, ...]] = ()
+    answer: ClassVar[type[Answer]] = TaggedText
+    head: ClassVar[str] = "token"
+    data_form: ClassVar[str] = "tags"
+    LIMITS: ClassVar[tuple[str, ...]] = ("window_overlap",)
+    model_path: ClassVar[str] = "best_models/msra_ner/export"
+    service_path: ClassVar[str] = "models/ernie_ner"
+    # One JSON list of entities: "pos" (first and last character), "label", "entity", "confidence".
+    ensemble: ClassVar[Ensemble] = Ensemble("ernie_tokencls", (Tensor("OUTPUT", "STRING"),))
+    accepts_words: ClassVar[bool] = True
+    default_text_format: ClassVar[str] = "characters"
+    examples: ClassVar[Mapping[str, Sequence[TextInput]]] = {
+        "characters": ["记者在枫坪村见到了56岁的教师秦昭岫。", "白埠市师范学院聘请凯鑫科技公司的叶明舟担任顾问。"]
+    }
 
-    @property
-    def limits(self) -> dict[str, int]:
-        """The overlap of windows, in tokens."""
-        return {"window_overlap": self.window_overlap}
-
-    def inputs(self, examples: Sequence[Example]) -> list[TextInput]:
-        """The texts of some examples."""
-        return [texts_of(example, self.text_format) for example in examples]
+    @classmethod
+    def make(cls, settings: TaskSettings) -> TokenClassification:
+        """The task for these tags."""
+        overlap = settings.limits.get("window_overlap", WINDOW_OVERLAP)
+        return cls(settings.labels, settings.max_seq_length, overlap, settings.text_format)
 
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """One row for each window, those of a text next to each other."""
@@ -87,11 +101,51 @@ class TokenClassification:
         overall, by_type = entity_scores(
             [entity_spans(example["labels"]) for example in examples], [entity_spans(answer.tags) for answer in answers]
         )
-        figures = {name: getattr(overall, name) for name in ("precision", "recall", "f1")}
+        scores_by_name = {name: getattr(overall, name) for name in ("precision", "recall", "f1")}
         targets = np.concatenate(list(rows.targets["labels"]))
         counted = targets != IGNORED
-        figures["loss"] = cross_entropy(np.concatenate(list(logits))[counted], targets[counted])
+        scores_by_name["loss"] = cross_entropy(np.concatenate(list(logits))[counted], targets[counted])
         for kind, scores in by_type.items():
             for name in ("precision", "recall", "f1", "support"):
-                figures[f"{kind}/{name}"] = float(getattr(scores, name))
-        return figures
+                scores_by_name[f"{kind}/{name}"] = float(getattr(scores, name))
+        return scores_by_name
+
+    def least_rows(self, inputs: Sequence[TextInput]) -> int:
+        """Exactly as many as `encode` makes, for texts of ideographs alone; else no more."""
+        room = self.max_seq_length - 2
+        return sum(least_windows(least_tokens(str(text)), room, self.window_overlap) for text in inputs)
+
+    def service_result(
+        self,
+        inputs: Sequence[TextInput],
+        answers: Sequence[TaggedText],
+        logits: Sequence[np.ndarray],
+        words: Sequence[Sequence[str] | None],
+    ) -> dict[str, Any]:
+        """`value`: the entities of each text. `tokens_label`: the tag's index of each character, or of each word."""
+        indices = {label: index for index, label in enumerate(self.labels)}
+        parts = [answer.word_tags(split) for answer, split in strict_zip(answers, words or (None,) * len(answers))]
+        return {
+            "value": [entities for entities, _ in parts],
+            "tokens_label": [[indices[tag] for tag in tags] for _, tags in parts],
+        }
+
+    def answer_arrays(self, answers: Sequence[TaggedText]) -> list[np.ndarray]:
+        """A JSON list of the entities of each text."""
+        rows = [(json.dumps(answer.word_tags(None)[0], ensure_ascii=False).encode(),) for answer in answers]
+        return arrays_of(rows, self.ensemble.answers)
+
+    @classmethod
+    def answer_fields(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The entities, without the tags."""
+        entities = [
+            {
+                "text": item["entity"],
+                "type": item["label"],
+                "start": item["pos"][0],
+                "end": item["pos"][1] + 1,
+                "confidence": item["confidence"],
+            }
+            for item in decode_json(values["OUTPUT"])
+        ]
+        return {"entities": entities}

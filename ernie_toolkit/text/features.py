@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Tuple, Union, cast, get_args
+from typing import Any, Tuple, Union, cast
 
 import numpy as np
 
-from ernie_toolkit.bundle.graph import PAIR_FORMATS
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.text.formats import PAIR_FORMATS, TEXT_FORMATS
 from ernie_toolkit.text.tokenization import WordPieceTokenizer
 
-TextFormat = Literal["sentence", "pair", "keywords", "coreference", "characters", "question_context"]
-TEXT_FORMATS: tuple[str, ...] = get_args(TextFormat)
 TextInput = Union[str, Tuple[str, str]]
 """What a model reads for one answer: a text, or a pair of texts."""
 Texts = Union[TextInput, "Iterable[TextInput]"]

@@ -39,7 +39,7 @@ from ernie_toolkit.files.parsing import decode_json, read_json_object, read_utf8
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 TOKENIZER_FILE = "tokenizer.json"
 VOCAB_FILE = "vocab.txt"
-CONFIG_FILE = "tokenizer_config.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 CONTINUATION = "##"
 MAX_CHARS_PER_WORD = 100
 """A longer word is [UNK] as a whole."""
@@ -224,7 +224,7 @@ def load_tokenizer(path: Path) -> WordPieceTokenizer:
     path = Path(path)
     if path.is_dir():
         if (path / VOCAB_FILE).is_file():
-            return build_tokenizer(read_vocab(path / VOCAB_FILE), read_do_lower_case(path / CONFIG_FILE))
+            return build_tokenizer(read_vocab(path / VOCAB_FILE), read_do_lower_case(path / TOKENIZER_CONFIG_FILE))
         if not (path / TOKENIZER_FILE).is_file():
             raise ModelError(f"{path} holds neither {VOCAB_FILE} nor {TOKENIZER_FILE}: is it a model directory?")
         path = path / TOKENIZER_FILE

@@ -57,6 +57,22 @@ def cut(total: int, room: int, overlap: int) -> list[tuple[int, int]]:
     return ranges
 
 
+# Each of these characters is a token of its own, whatever the vocabulary, in every release of Unicode.
+IDEOGRAPHS = (0x4E00, 0x9FA5)
+
+
+def least_tokens(text: str) -> int:
+    """No more tokens than a text has: its ideographs. Other characters may share a token or make none."""
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    return int(np.count_nonzero((codes >= IDEOGRAPHS[0]) & (codes <= IDEOGRAPHS[1])))
+
+
+def least_windows(tokens: int, room: int, overlap: int) -> int:
+    """As many ranges as `cut` makes, and 1 where it has none to make."""
+    step = room - min(overlap, room // 2)
+    return 1 + max(0, -(-(tokens - room) // step))
+
+
 def kept_ranges(windows: Sequence[Window]) -> list[tuple[int, int]]:
     """For each window, which of its stretch's tokens [from, to) count, so that each token of a text counts once.
 

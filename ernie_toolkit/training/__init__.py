@@ -3,6 +3,7 @@
 `train` and `predict_logits` are imported from here; Paddle is loaded on the first call, not on import.
 """
 
+from ernie_toolkit.training.loss import Criterion
 from ernie_toolkit.training.run import (
     TrainingResult,
     discard_checkpoints,
@@ -12,6 +13,7 @@ from ernie_toolkit.training.run import (
 )
 
 __all__ = [
+    "Criterion",
     "TrainingResult",
     "discard_checkpoints",
     "predict_logits",

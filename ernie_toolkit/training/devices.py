@@ -5,19 +5,27 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution
 
 from ernie_toolkit.arguments.options import split_device
-from ernie_toolkit.console import say
+from ernie_toolkit.console import notice, say
 from ernie_toolkit.errors import DeviceError
 from ernie_toolkit.training.acceleration import apply_cpu_settings, import_paddle
 
 
 def accelerate_cpu(device: str | None) -> None:
-    """Set what makes Paddle faster on this CPU, where it will compute there; has to come before Paddle is imported."""
+    """Set what makes Paddle faster on this CPU, where it will compute there; has to come before Paddle is imported.
+
+    Where it comes later, which a script that imports Paddle at its top makes it, that is printed.
+    """
     try:
         distribution("paddlepaddle-gpu")
         gpu_build = True
     except PackageNotFoundError:
         gpu_build = False
     if device == "cpu" or (device is None and not gpu_build):
+        if "paddle" in sys.modules:
+            notice(
+                "Paddle was imported before its CPU settings could be made, and may be slower: import it in functions"
+            )
+            return
         settings = apply_cpu_settings()
         say("CPU settings: " + " ".join(f"{name}={value}" for name, value in settings.items()))
 

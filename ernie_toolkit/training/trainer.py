@@ -22,6 +22,7 @@ from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, in_order,
 from ernie_toolkit.training.callbacks import BestCheckpointHere
 from ernie_toolkit.training.checkpoint_reading import check_optimizer, check_weights, reading
 from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step, seal
+from ernie_toolkit.training.loss import Criterion
 from ernie_toolkit.training.selection import rank
 
 STAGING = ".partial"
@@ -95,8 +96,15 @@ class ToolkitTrainer(Trainer):
         score: Score,
         by_length: bool,
         callbacks: list[TrainerCallback],
+        criterion: Criterion | None = None,
     ) -> None:
-        super().__init__(model=model, args=arguments, data_collator=train_set.collate, train_dataset=train_set)
+        super().__init__(
+            model=model,
+            criterion=criterion,
+            args=arguments,
+            data_collator=train_set.collate,
+            train_dataset=train_set,
+        )
         self.dev_set, self.score, self.by_length = dev_set, score, by_length
         for callback in list(self.callback_handler.callbacks):
             if type(callback).__name__ in ("ProgressCallback", "PrinterCallback"):

@@ -8,10 +8,10 @@ import numpy as np
 
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ToolkitError
-from ernie_toolkit.files.parsing import decode_json
 from ernie_toolkit.inference.packages import packages_of
+from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.text.features import Texts, as_inputs
-from ernie_toolkit.triton.interface import NO_LABEL, Interface
+from ernie_toolkit.triton.interface import Interface
 
 if TYPE_CHECKING:
     from tritonclient.grpc import InferenceServerClient
@@ -42,7 +42,7 @@ def connect(url: str, interface: Interface) -> InferenceServerClient:
 
 
 def ask(client: InferenceServerClient, interface: Interface, texts: Texts, timeout: float = 60) -> list[dict[str, Any]]:
-    """The answer to each text, with the fields of `decoding.answer_fields` that the ensemble gives; labels by index.
+    """The answer to each text, with the fields of `Answer.fields` that the ensemble gives; labels by index.
 
     `texts`: as `as_inputs` takes them; pairs where the ensemble reads them. `timeout` in seconds. Raises DataError
     on inputs that the ensemble does not read, ServerError with the server's reason.
@@ -67,30 +67,6 @@ def ask(client: InferenceServerClient, interface: Interface, texts: Texts, timeo
         item.name: result.as_numpy(item.name).reshape(-1 if item.dims == (1,) else (len(rows), -1)).tolist()
         for item in interface.answers
     }
-    return [fields(dict(strict_zip(columns, row))) for row in strict_zip(*columns.values())]
-
-
-def fields(values: dict[str, Any]) -> dict[str, Any]:
-    """One answer from the values of an ensemble's outputs."""
-    if "OUTPUT" in values:
-        entities = decode_json(values["OUTPUT"])
-        return {
-            "entities": [
-                {
-                    "text": item["entity"],
-                    "type": item["label"],
-                    "start": item["pos"][0],
-                    "end": item["pos"][1] + 1,
-                    "confidence": item["confidence"],
-                }
-                for item in entities
-            ]
-        }
-    if isinstance(values.get("label"), list):
-        count = sum(label != NO_LABEL for label in values["label"])
-        return {
-            "labels": values["label"][:count],
-            "label_names": decode_json(values["label_name"]),
-            "confidences": values["confidence"][:count],
-        }
-    return {name: value.decode("utf-8") if isinstance(value, bytes) else value for name, value in values.items()}
+    return [
+        TASKS[interface.task].answer_fields(dict(strict_zip(columns, row))) for row in strict_zip(*columns.values())
+    ]

@@ -6,27 +6,22 @@ from dataclasses import dataclass
 
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import DataError
+from ernie_toolkit.tasks import HEADS, TASKS
+from ernie_toolkit.tasks.base import Tensor
 from ernie_toolkit.text.features import TextInput
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A tensor of a model: its name, its Triton type ("STRING", "INT64", "FP32"), its shape without the batch."""
-
-    name: str
-    type: str
-    dims: tuple[int, ...] = (1,)
 
 
 @dataclass(frozen=True)
 class Interface:
     """The ensemble of a task.
 
-    `texts`: inputs that carry texts. `answers`: outputs. `windows`: whether a text may take several rows of
-    the model, so that the postprocess step has to see the texts again; only then do logits have a token axis.
+    `task`: its name in the toolkit, `name`: that of the ensemble. `texts`: inputs that carry texts. `answers`:
+    outputs. `windows`: whether a text may take several rows of the model, so that the postprocess step has to see the
+    texts again; only then do logits have a token axis.
     `tokenizer_name`: the name of the tokenizer step, where it is not the usual.
     """
 
+    task: str
     name: str
     texts: tuple[Tensor, ...]
     answers: tuple[Tensor, ...]
@@ -65,38 +60,17 @@ class Interface:
         return f"{self.name}_postprocess"
 
 
-# A set has as many columns as the largest one of the request's texts has labels, at least one; -1 (of probability 0)
-# fills up the others. Names are a JSON list in one string. The names of the models are those of PaddleNLP's guide.
-NO_LABEL = -1
-LABEL_SET_ANSWERS = (
-    Tensor("label", "INT64", (-1,)),
-    Tensor("confidence", "FP32", (-1,)),
-    Tensor("label_name", "STRING"),
-)
-LABEL_ANSWERS = (Tensor("label", "INT64"), Tensor("confidence", "FP32"), Tensor("label_name", "STRING"))
-SPAN_ANSWERS = (
-    Tensor("answer", "STRING"),
-    Tensor("confidence", "FP32"),
-    Tensor("start", "INT64"),
-    Tensor("end", "INT64"),
-)
+# The input tensors by the names that texts have in requests of other services.
+TEXT_TENSORS = {"text": "INPUT", "text_pair": "INPUT_PAIR", "question": "QUESTION", "context": "CONTEXT"}
 
 
 def interface_of(task: str, pairs: bool) -> Interface:
-    """The ensemble of a task; `pairs`: whether each input is a pair of texts.
-
-    Answers: the label's index, probability and name; or those of any number of labels; or for texts to tag one
-    JSON list of entities ("pos": first and last character, "label", "entity", "confidence"); or for questions
-    text, probability and place (characters [start, end)) of the answer.
-    """
-    if task == "qa":
-        return Interface("ernie_qa", (Tensor("QUESTION", "STRING"), Tensor("CONTEXT", "STRING")), SPAN_ANSWERS, True)
-    texts = (Tensor("INPUT", "STRING"),) + ((Tensor("INPUT_PAIR", "STRING"),) if pairs else ())
-    if task == "token_cls":
-        return Interface("ernie_tokencls", texts, (Tensor("OUTPUT", "STRING"),), True)
-    if task == "multi_label":
-        return Interface("seqcls", texts, LABEL_SET_ANSWERS, False, "tokenizer")
-    return Interface("ernie_seqcls", texts, LABEL_ANSWERS, False)
+    """The ensemble of a task; `pairs`: whether each input is a pair of texts (see `Task.ensemble`)."""
+    kind = TASKS[task]
+    fields = kind.text_fields("pair" if pairs else "sentence")
+    texts = tuple(Tensor(TEXT_TENSORS.get(name, name.upper()), "STRING") for name in fields)
+    ensemble = kind.ensemble
+    return Interface(task, ensemble.name, texts, ensemble.answers, HEADS[kind.head].tokens, ensemble.tokenizer)
 
 
 def join_texts(columns: list[list[str]]) -> list[TextInput]:

@@ -7,7 +7,6 @@ server. The bundle lies in the model step's version folder, beside which the oth
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,17 +16,18 @@ import numpy as np
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.bundle.graph import INPUTS, check_logits
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.errors import BundleError, ToolkitError
 from ernie_toolkit.files.parsing import parse_json_object
 from ernie_toolkit.formats.ranges import COUNT, THREADS_OR_ALL, Range, check_number, whole_number
 from ernie_toolkit.inference.engines.onnxruntime import open_session
 from ernie_toolkit.inference.predictor import bundle_task
+from ernie_toolkit.tasks import HEADS, TASKS
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, row_logits
-from ernie_toolkit.text.features import PAIR_FORMATS, TextInput, pad_batch
+from ernie_toolkit.text.features import TextInput, pad_batch
+from ernie_toolkit.text.formats import PAIR_FORMATS
 from ernie_toolkit.text.tokenization import load_tokenizer
 from ernie_toolkit.text.windows import Window
-from ernie_toolkit.triton.interface import NO_LABEL, Interface, interface_of, join_texts
+from ernie_toolkit.triton.interface import Interface, interface_of, join_texts
 
 
 class Step:
@@ -138,7 +138,7 @@ class OnnxModel(Step):
         self.session = open_session(self.bundle, device, threads, self.parameters["precision"], gpu)
         self.pad_id = load_tokenizer(self.bundle.path("tokenizer")).special.pad
         self.max_rows = self.count("max_rows", COUNT)
-        self.token_axis = interface_of(self.bundle.info.task, False).windows
+        self.token_axis = HEADS[TASKS[self.bundle.info.task].head].tokens
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """The logits of each request; requests that the server handed over together are computed together."""
@@ -210,42 +210,4 @@ class PostprocessModel(Step):
             found = self.task.decode(rows, row_logits(logits, rows.lengths()), inputs)
         else:
             found = self.task.decode(EncodedDataset([], self.tokenizer.special.pad), list(logits[0]), [])
-        if isinstance(found[0], LabelSetAnswer):
-            return label_set_values(cast("Sequence[LabelSetAnswer]", found))
-        columns = strict_zip(*(answer_values(answer) for answer in found))
-        return [np.array(column, dtype=kind).reshape(-1, 1) for column, kind in strict_zip(columns, self._kinds())]
-
-    def _kinds(self) -> list[type]:
-        kinds: dict[str, type] = {"INT64": np.int64, "FP32": np.float32, "STRING": np.object_}
-        return [kinds[item.type] for item in self.interface.answers]
-
-
-def label_set_values(answers: Sequence[LabelSetAnswer]) -> list[np.ndarray]:
-    """Indices (int64) and probabilities (float32) of shape (texts, largest set), and names of shape (texts, 1)."""
-    widest = max(1, max(len(answer.indices) for answer in answers))
-    indices = np.full((len(answers), widest), NO_LABEL, dtype=np.int64)
-    confidences = np.zeros((len(answers), widest), dtype=np.float32)
-    for row, answer in enumerate(answers):
-        indices[row, : len(answer.indices)] = answer.indices
-        confidences[row, : len(answer.indices)] = answer.confidences
-    names = [[json.dumps(answer.names, ensure_ascii=False).encode()] for answer in answers]
-    return [indices, confidences, np.array(names, dtype=np.object_)]
-
-
-def answer_values(answer: Answer) -> tuple[Any, ...]:
-    """The values of an answer in the order of its task's outputs (see `interface_of`)."""
-    if isinstance(answer, LabelAnswer):
-        return answer.index, answer.confidence, answer.name.encode()
-    if isinstance(answer, SpanAnswer):
-        return answer.text.encode(), answer.confidence, answer.start, answer.end
-    assert isinstance(answer, TaggedText)
-    entities = [
-        {
-            "pos": [item.start, item.end - 1],
-            "label": item.type,
-            "entity": item.text,
-            "confidence": round(item.confidence, 6),
-        }
-        for item in answer.entities
-    ]
-    return (json.dumps(entities, ensure_ascii=False).encode(),)
+        return self.task.answer_arrays(found)

@@ -17,8 +17,10 @@ from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.transactions import transaction
 from ernie_toolkit.formats.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, check_number
-from ernie_toolkit.text.features import PAIR_FORMATS
-from ernie_toolkit.triton.interface import Interface, Tensor, interface_of
+from ernie_toolkit.tasks import HEADS, TASKS
+from ernie_toolkit.tasks.base import Tensor
+from ernie_toolkit.text.formats import PAIR_FORMATS
+from ernie_toolkit.triton.interface import Interface, interface_of
 from ernie_toolkit.triton.pbtxt import Symbol, format_message
 
 BACKENDS = ("python", "onnxruntime", "fastdeploy")
@@ -137,10 +139,9 @@ def _sequences() -> tuple[Tensor, ...]:
 
 
 def _logits(bundle: Bundle) -> tuple[Tensor, ...]:
-    info = bundle.info
-    labels = len(info.labels)
-    shapes = {"seq_cls": (labels,), "multi_label": (labels,), "token_cls": (-1, labels), "qa": (-1,)}
-    dims = shapes[info.task]
+    info, task = bundle.info, TASKS[bundle.info.task]
+    classes = task.num_classes(info.labels)
+    dims = ((-1,) if HEADS[task.head].tokens else ()) + (() if classes is None else (classes,))
     return tuple(Tensor(name, "FP32", dims) for name in info.outputs)
 
 

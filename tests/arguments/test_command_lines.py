@@ -9,8 +9,9 @@ import pytest
 import yaml
 from command_lines import PATHS
 
-from ernie_toolkit.arguments.options import ReadingOptions, RunOptions, TrainingOptions
+from ernie_toolkit.arguments.options import ReadingOptions, TrainingOptions
 from ernie_toolkit.arguments.settings import read_config
+from ernie_toolkit.commands.options import RunOptions
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.data import load_dataset
 from ernie_toolkit.errors import ConfigError, ModelError

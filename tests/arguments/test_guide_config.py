@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from script_parsers import load
 
-from ernie_toolkit.arguments.options import RunOptions, SourceOptions, TrainingOptions
-from ernie_toolkit.arguments.settings import config_notices, read_config
+from ernie_toolkit.arguments.options import TrainingOptions
+from ernie_toolkit.arguments.settings import read_config
+from ernie_toolkit.commands.config import RUN_NAMES, SOURCE_NAMES, config_notices, with_config
+from ernie_toolkit.commands.options import RunOptions, SourceOptions
 from ernie_toolkit.errors import ConfigError
 
 CLASSES = (RunOptions, TrainingOptions)
@@ -93,14 +94,13 @@ def test_keys_and_values_that_stay_errors(tmp_path: Path, line: str, message: st
         read_config(path, "seq_cls", "afqmc", CLASSES)
 
 
-def test_the_command_line_beats_the_file(guide: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    utils = load(root / "utils.py")
+def test_the_command_line_beats_the_file(guide: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = SourceOptions(dataset="tnews", config=str(guide))
     for device in ({}, {"device": "cpu"}):
         given = argparse.Namespace(config=str(guide), **device)
-        found = vars(utils.with_config(given, source, "seq_cls", utils.RUN_NAMES))
+        found = vars(with_config(given, source, "seq_cls", RUN_NAMES))
         assert found == {"config": str(guide), "device": "gpu:1", "resume": True, "output_dir": "there", **device}
-    found = vars(utils.with_config(given, source, "seq_cls", utils.SOURCE_NAMES))
+    found = vars(with_config(given, source, "seq_cls", SOURCE_NAMES))
     assert found == {"config": str(guide), "device": "cpu"}  # compress_* has another output_dir than run_*
     assert "output_dir is left out: give --output_dir on the command line" in capsys.readouterr().err
 

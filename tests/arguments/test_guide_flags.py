@@ -12,17 +12,8 @@ from hypothesis import strategies as st
 from script_parsers import parser_of
 from tiny import ROOT
 
-from ernie_toolkit.arguments.guide_flags import (
-    DOCUMENT,
-    DOES,
-    NOT_NEEDED,
-    OTHER_NAME,
-    SCRIPTS,
-    GuideFlag,
-    _NotNeeded,
-    add_guide_flags,
-    flag_table,
-)
+from ernie_toolkit.arguments.guide_flag_table import DOES, NOT_NEEDED, OTHER_NAME, SCRIPTS, GuideFlag
+from ernie_toolkit.arguments.guide_flags import DOCUMENT, _NotNeeded, add_guide_flags, flag_table
 from ernie_toolkit.arguments.options import dataset_name, device_of, metric_name, split_device
 from ernie_toolkit.data import DATASETS
 from ernie_toolkit.errors import DeviceError

@@ -6,14 +6,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from ernie_toolkit.bundle import Bundle
-from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings, quantize_rows
+from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings
+from ernie_toolkit.compression.quantization.numeric import quantize_int8
 from ernie_toolkit.errors import ModelError
-from ernie_toolkit.inference.engines.dynamic_quantization import quantize_dynamic_file
+from ernie_toolkit.inference.engines.dynamic_quantization import dynamic_int8_bytes
 
 
 def run(model: Path | bytes, ids: np.ndarray) -> np.ndarray:
@@ -21,30 +19,6 @@ def run(model: Path | bytes, ids: np.ndarray) -> np.ndarray:
     session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
     result: np.ndarray = session.run(None, {"input_ids": ids, "token_type_ids": np.zeros_like(ids)})[0]
     return result
-
-
-def test_rows_by_hand() -> None:
-    values, scales = quantize_rows(
-        np.array([[1.27, -0.64, 0.0], [0.0, 0.0, 0.0], [-254.0, 3.0, 1.0]], dtype=np.float32)
-    )
-    assert scales.ravel().tolist() == pytest.approx([0.01, 1.0, 2.0])
-    assert values.tolist() == [[127, -64, 0], [0, 0, 0], [-127, 2, 0]]  # 1.5 and 0.5 go to the even neighbour
-    with pytest.raises(ValueError, match="not finite"):
-        quantize_rows(np.array([[np.inf, 1.0]], dtype=np.float32))
-
-
-@settings(deadline=None)
-@given(
-    arrays(
-        np.float32, st.tuples(st.integers(1, 5), st.integers(1, 6)), elements=st.floats(-(2.0**90), 2.0**90, width=32)
-    )
-)
-def test_no_value_is_further_off_than_half_a_step(table: np.ndarray) -> None:
-    values, scales = quantize_rows(table)
-    assert values.dtype == np.int8 and np.abs(values.astype(int)).max() <= 127
-    error = np.abs(values.astype(np.float64) * scales - table)
-    tiny = 127 * np.finfo(np.float32).tiny
-    assert (error <= np.maximum(scales.astype(np.float64) * 0.5001, tiny)[:, :] * np.ones_like(error)).all()
 
 
 def test_a_model_answers_as_its_rounded_tables_say(bundle: Bundle, tmp_path: Path) -> None:
@@ -57,12 +31,12 @@ def test_a_model_answers_as_its_rounded_tables_say(bundle: Bundle, tmp_path: Pat
     # The same table, rounded, in the FP32 graph: equal to the last bits.
     model = onnx.load(str(bundle.path("onnx")))
     [weights] = [item for item in model.graph.initializer if item.name == table.name]
-    values, scales = quantize_rows(onnx.numpy_helper.to_array(weights))
+    values, scales = quantize_int8(onnx.numpy_helper.to_array(weights), axis=1)
     weights.CopyFrom(onnx.numpy_helper.from_array(values * scales, table.name))
     expected, exact = run(model.SerializeToString(), ids), run(bundle.path("onnx"), ids)
     got = run(target, ids)
     assert np.abs(got - expected).max() < 1e-5 < np.abs(got - exact).max() < 0.05 * np.abs(exact).max()
-    both = run(quantize_dynamic_file(target), ids)
+    both = run(dynamic_int8_bytes(target), ids)
     assert 1e-5 < np.linalg.norm(both - exact) / np.linalg.norm(exact) < 0.1
 
 

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -16,20 +18,23 @@ from ernie_toolkit.compression import compress
 from ernie_toolkit.compression.options import STRATEGIES
 from ernie_toolkit.compression.pipeline import Request, compress_bundle
 from ernie_toolkit.compression.quantization.onnx import weight_products
-from ernie_toolkit.compression.report.figures import shown_figures
+from ernie_toolkit.compression.report.metrics import shown_metrics
 from ernie_toolkit.compression.report.model import Report, read_report
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model
-from ernie_toolkit.session import open_session
+from ernie_toolkit.session import PARITY_ROWS, open_session
 from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, TokenClassification
+from ernie_toolkit.text.dataset import EncodedDataset
+from ernie_toolkit.text.features import TextInput
+from ernie_toolkit.text.tokenization import WordPieceTokenizer
 from ernie_toolkit.training import predict_logits, train
 
 
 def changes(report: Report) -> list[float]:
     """What each candidate's metric is above FP32's, in points."""
-    return [shown_figures(report, item).change for item in report.candidates]
+    return [shown_metrics(report, item).change for item in report.candidates]
 
 
 @pytest.fixture
@@ -90,6 +95,33 @@ def test_widths_of_one_run_do_not_disturb_each_other(
             tmp_path / f"on_{width}",
         )
         assert result.steps == 4
+
+
+class CountingPairs(SequenceClassification):
+    """A task that remembers how many texts it was given to encode each time."""
+
+    encoded: ClassVar[list[int]] = []
+
+    def encode(self, tokenizer: WordPieceTokenizer, texts: Sequence[TextInput]) -> EncodedDataset:
+        self.encoded.append(len(texts))
+        return super().encode(tokenizer, texts)
+
+
+def test_splits_are_encoded_once_for_each_vocabulary(
+    teacher: LoadedModel, afqmc_sample: DataSet, tmp_path: Path
+) -> None:
+    """Pruning, training for INT8, calibration and evaluation read the same rows; the rest compares a few of them."""
+    splits = [len(afqmc_sample.split("train")), len(afqmc_sample.split("dev"))]
+    data = dataclasses.replace(afqmc_sample, dev=afqmc_sample.split("dev") + afqmc_sample.split("dev"))
+    splits[1] *= 2
+    assert min(splits) > PARITY_ROWS
+    task = CountingPairs(PAIRS.labels, PAIRS.max_seq_length, None, "pair")
+    CountingPairs.encoded.clear()
+    run(teacher, data, tmp_path / "one", "dynabert+qat", task)
+    assert [count for count in CountingPairs.encoded if count > PARITY_ROWS] == splits
+    CountingPairs.encoded.clear()
+    run(teacher, data, tmp_path / "cut", "dynabert+ptq", task, prune_vocab=True, method_list=("dynamic",))
+    assert [count for count in CountingPairs.encoded if count > PARITY_ROWS] == splits * 2
 
 
 @pytest.mark.slow
@@ -175,7 +207,7 @@ def test_sensitive_products_stay_fp32(teacher: LoadedModel, afqmc_sample: DataSe
     lost = max(changes(first))
     report = run(teacher, data, tmp_path / "auto", "ptq", max_drop=0.0, **coarse)
     chosen = next(item for item in report.candidates if item.kept)
-    assert shown_figures(report, chosen).change >= 0 > lost and chosen.settings["keep_fp32"] and "FP32" in chosen.name
+    assert shown_metrics(report, chosen).change >= 0 > lost and chosen.settings["keep_fp32"] and "FP32" in chosen.name
     check_bundles(report, data, tmp_path / "auto")
 
 

@@ -20,6 +20,7 @@ from ernie_toolkit.compression.quantization.activations import (
     calibration_batches,
 )
 from ernie_toolkit.compression.quantization.calibration import extremes_of
+from ernie_toolkit.compression.quantization.numeric import int8_scales, round_to_int8
 from ernie_toolkit.compression.quantization.onnx import (
     convert_to_fp16,
     onnx_parameter_count,
@@ -31,11 +32,9 @@ from ernie_toolkit.compression.quantization.ptq import Plan, Quantizer, fewest_k
 from ernie_toolkit.compression.quantization.rounding import (
     adaptive_rounding,
     input_moments,
-    nearest,
     output_error,
     prepare_weights,
     rounded_weights,
-    weight_scales,
 )
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError, ModelError
@@ -68,18 +67,18 @@ def options(**values: object) -> CompressionOptions:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6), st.booleans())
-def test_adaptive_rounding_is_never_worse_and_keeps_to_the_two_steps(seed: int, per_channel: bool) -> None:
+@given(st.integers(0, 10**6), st.sampled_from([0, None]))
+def test_adaptive_rounding_is_never_worse_and_keeps_to_the_two_steps(seed: int, axis: int | None) -> None:
     generator = np.random.default_rng(seed)
     weight = generator.normal(size=(12, 7)).astype(np.float32)
     inputs = generator.normal(size=(40, 5)) @ generator.normal(size=(5, 12))
     gram = inputs.T @ inputs / len(inputs) + 0.1 * np.eye(12)
-    plain, rounded = nearest(weight, per_channel), adaptive_rounding(weight, gram, per_channel)
+    plain, rounded = round_to_int8(weight, axis), adaptive_rounding(weight, gram, axis)
     assert output_error(weight, rounded, gram) <= output_error(weight, plain, gram) * (1 + 0.05) + 1e-9
-    scales = weight_scales(weight, per_channel)
+    scales = int8_scales(weight, axis)
     assert (np.abs(rounded - weight) <= scales * 1.0001).all()
     # The quantizer finds the same steps again.
-    assert np.array_equal(nearest(rounded, per_channel), rounded)
+    assert np.array_equal(round_to_int8(rounded, axis), rounded)
 
 
 def test_adaptive_rounding_finds_what_trying_all_finds() -> None:
@@ -87,15 +86,15 @@ def test_adaptive_rounding_finds_what_trying_all_finds() -> None:
     weight = generator.normal(size=(6, 1)).astype(np.float32)
     inputs = generator.normal(size=(50, 3)) @ generator.normal(size=(3, 6))
     gram = inputs.T @ inputs / 50
-    scale = float(weight_scales(weight, True)[0, 0])
+    scale = float(int8_scales(weight, 0)[0, 0])
     steps = [
         {np.floor(value / scale), np.ceil(value / scale)} if abs(value / scale) < 126.5 else {np.rint(value / scale)}
         for value in weight[:, 0]
     ]
     every = [np.array(choice, dtype=np.float32)[:, None] * scale for choice in itertools.product(*steps)]
     best = min(output_error(weight, choice, gram) for choice in every)
-    plain = output_error(weight, nearest(weight, True), gram)
-    found = output_error(weight, adaptive_rounding(weight, gram, True), gram)
+    plain = output_error(weight, round_to_int8(weight, 0), gram)
+    found = output_error(weight, adaptive_rounding(weight, gram, 0), gram)
     # One weight after the other does not have to end at the very best; it comes most of the way.
     assert best <= found * 1.0001 and plain - found >= 0.8 * (plain - best)
 
@@ -240,7 +239,7 @@ def test_prepared_weights_lose_less(
         for product in products:
             gram, _ = moments[product.input]
             weight = before[product.weight]
-            plain = output_error(weight, nearest(weight, False), gram)
+            plain = output_error(weight, round_to_int8(weight, None), gram)
             assert output_error(weight, after[product.weight], gram) < plain
     predictor = Predictor(bundle.directory)
     dev = predictor.task.encode(predictor.tokenizer, predictor.task.inputs(afqmc_sample.split("dev")))
@@ -294,7 +293,7 @@ def test_bias_correction_takes_back_the_mean_error(bundle: Bundle, rows: Encoded
         for item in weight_products(model)
     }
     moments[product.input] = (np.eye(width), mean)
-    rounded = rounded_weights(source, moments, True, "round")
+    rounded = rounded_weights(source, moments, per_channel=True, adaptive=False)
     prepare_weights(source, tmp_path / "corrected.onnx", rounded, False, True)
     after = {
         item.name: numpy_helper.to_array(item) for item in onnx.load(str(tmp_path / "corrected.onnx")).graph.initializer
@@ -304,9 +303,7 @@ def test_bias_correction_takes_back_the_mean_error(bundle: Bundle, rows: Encoded
     bias = next(name for name in add.input if name in constants)
     weight = constants[product.weight]
     exact = mean @ weight + constants[bias]
-    assert mean @ nearest(weight, True) + after[bias] == pytest.approx(exact, abs=1e-5)
-    with pytest.raises(ConfigError, match="--round_type up is not known: use one of round, adaround"):
-        rounded_weights(source, moments, True, "up")
+    assert mean @ round_to_int8(weight, 0) + after[bias] == pytest.approx(exact, abs=1e-5)
 
 
 def test_sensitive_products_come_first(bundle: Bundle, rows: EncodedDataset, tmp_path: Path) -> None:
@@ -385,7 +382,7 @@ def test_a_trained_model_loses_little(vocabulary: Vocabulary, tmp_path: Path) ->
     training = TrainingOptions(
         learning_rate=3e-3, max_steps=120, save_steps=120, max_seq_length=32, disable_tqdm=True, report_to="none"
     )
-    trained = session.train(training, tmp_path / "run", "cpu").metrics["accuracy"]
+    trained = session.train(training, tmp_path / "run").metrics["accuracy"]
     source = session.export(tmp_path / "export", 20, {}, trained=True).path("onnx")
     train_rows, dev = session.encoded(data.split("train")), data.split("dev")
     dev_rows = session.encoded(dev)

@@ -25,9 +25,10 @@ from ernie_toolkit.compression.qat.layers import (
     onnx_ranges,
     restore,
 )
-from ernie_toolkit.compression.qat.train import train_quantized
+from ernie_toolkit.compression.qat.train import QatResult, train_quantized
 from ernie_toolkit.compression.quantization.calibration import Range
 from ernie_toolkit.compression.quantization.onnx import quantize_dynamic, quantize_static
+from ernie_toolkit.compression.rows import session_rows
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference.engines.onnxruntime import model_session
@@ -55,6 +56,14 @@ OPTIONS = TrainingOptions(
 )
 
 
+def int8_result(
+    session: Session, settings: QatSettings, options: TrainingOptions, directory: Path, resume: bool = False
+) -> QatResult:
+    """What `train_quantized` makes of a session's model on the rows of its data set."""
+    options = session.settled(options)
+    return train_quantized(session, session_rows(session, options), settings, options, directory, resume=resume)
+
+
 @pytest.fixture
 def session(vocabulary: Vocabulary, afqmc_sample: DataSet) -> Session:
     """A tiny model that answers with conviction, though not rightly."""
@@ -77,7 +86,7 @@ def trained(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) ->
     options = dataclasses.replace(
         OPTIONS, learning_rate=3e-3, max_steps=120, save_steps=120, per_device_train_batch_size=32
     )
-    session.train(options, tmp_path_factory.mktemp("fine-tuned"), "cpu")
+    session.train(options, tmp_path_factory.mktemp("fine-tuned"))
     for layer in loaded.model.ernie.encoder.layers:
         value, reader = layer.self_attn.v_proj, layer.self_attn.out_proj
         columns, rows = np.ones(32, dtype=np.float32), np.ones((32, 1), dtype=np.float32)
@@ -245,7 +254,7 @@ def test_training_brings_int8_nearer_to_the_model(trained: Session, tmp_path: Pa
     options = dataclasses.replace(
         OPTIONS, learning_rate=3e-3, max_steps=60, save_steps=20, per_device_train_batch_size=32
     )
-    result = train_quantized(used, COARSE, options, tmp_path)
+    result = int8_result(used, COARSE, options, tmp_path)
     assert result.improved and result.ranges is None
     assert result.metrics["accuracy"] > result.start_metrics["accuracy"] + 0.1
     assert distance(used, teacher) < 0.5 * start
@@ -262,7 +271,7 @@ def test_weights_stay_where_no_step_is_better(session: Session, tmp_path: Path) 
     model = session.loaded.model
     before = {name: value.numpy() for name, value in model.state_dict().items()}
     options = dataclasses.replace(OPTIONS, learning_rate=1e-9, max_steps=2, save_steps=1)
-    result = train_quantized(session, PACT, options, tmp_path)
+    result = int8_result(session, PACT, options, tmp_path)
     assert not result.improved and result.metrics == result.start_metrics
     assert all(np.array_equal(value.numpy(), before[name]) for name, value in model.state_dict().items())
     make_quantized(model, PACT)
@@ -279,9 +288,7 @@ def test_a_pruned_model_is_trained_and_a_run_goes_on_where_it_stopped(session: S
         # A process of its own would give the parameters, and so the optimizer's state, the same names.
         with paddle.utils.unique_name.guard():
             used = dataclasses.replace(session.loaded, model=copy_model(session.loaded.model))
-            result = train_quantized(
-                dataclasses.replace(session, loaded=used), settings, options, tmp_path, resume=resume
-            )
+            result = int8_result(dataclasses.replace(session, loaded=used), settings, options, tmp_path, resume=resume)
         assert shapes(used.model) == shapes(session.loaded.model) and linear_types(used.model) == {nn.Linear}
         assert result.result.resumed_from_step == (4 if resume else 0)
         return {name: value.numpy() for name, value in used.model.state_dict().items()}, result.ranges, result.metrics
@@ -295,10 +302,10 @@ def test_a_pruned_model_is_trained_and_a_run_goes_on_where_it_stopped(session: S
     for name, pair in ranges.items():
         assert ranges_again is not None and ranges_again[name] == pytest.approx(pair, rel=1e-5)
     with pytest.raises(ConfigError, match="holds an unfinished run"):
-        train_quantized(session, settings, options, tmp_path)
+        int8_result(session, settings, options, tmp_path)
     assert linear_types(session.loaded.model) == {nn.Linear}
     with pytest.raises(ConfigError, match="quantization was"):
-        train_quantized(session, STATIC, options, tmp_path, resume=True)
+        int8_result(session, STATIC, options, tmp_path, resume=True)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from reports import candidate, candidates, make_report, text, values
 
 from ernie_toolkit.compression.report.comparison import comparison_table, read_reports
@@ -24,7 +25,7 @@ from ernie_toolkit.compression.report.model import (
     Report,
     read_report,
 )
-from ernie_toolkit.compression.report.plot import place_labels, plot_report
+from ernie_toolkit.compression.report.plot import draw_report, plot_report, spread_out
 from ernie_toolkit.compression.report.table import markdown_table, report_page
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json
@@ -205,20 +206,40 @@ def test_a_report_without_times_has_a_picture_too(tmp_path: Path) -> None:
     assert (tmp_path / "report.png").read_bytes()[:8] == PNG
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.floats(0, 830), st.floats(0, 500), st.floats(3, 21), st.floats(20, 210)), min_size=1, max_size=25
-    )
-)
-def test_labels_lie_inside_and_over_no_other(items: list[tuple[float, float, float, float]]) -> None:
-    anchors = [(x, y, radius) for x, y, radius, _ in items]
-    boxes = place_labels(anchors, [(width, 12.0) for *_, width in items], (0.0, 0.0, 830.0, 500.0), anchors)
-    for (left, bottom, right, top), (*_, width) in zip(boxes, items, strict=True):
-        assert left >= 0 and bottom >= 0 and right <= 831 and top <= 501
-        assert right - left == pytest.approx(width) and top - bottom == pytest.approx(12)
+@pytest.mark.parametrize("spread", [1.0, 0.0, 1e-9])
+@pytest.mark.parametrize("count", [1, 7, 30])
+def test_names_lie_inside_the_picture_and_over_nothing(count: int, spread: float) -> None:
+    """However near their discs are to each other: neither over another name, nor over the axes or a legend."""
+    made = [
+        candidate(
+            f"3/4 cut vocabulary INT8 mse {index}xall + embeddings",
+            0.74 - 0.002 * spread * (index % 13),
+            latency_ms=10 - 0.2 * spread * index,
+            kept=True,
+        )
+        for index in range(count)
+    ]
+    figure = draw_report(make_report(*made))
+    figure.canvas.draw()
+    [axes] = figure.axes
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # an annotation's own has its line too
+    assert len(boxes) == count + 1
+    others = [axes.get_window_extent(), *(legend.get_window_extent() for legend in figure.legends)]
+    for box in boxes:
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 1152 and box.y1 <= 672
+        assert not any(box.overlaps(other) for other in others)
     for one, other in itertools.combinations(boxes, 2):
-        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+        assert not one.overlaps(other)
+
+
+@given(st.lists(st.floats(-0.5, 1.5), max_size=30))
+def test_places_are_spread_out_in_their_order(places: list[float]) -> None:
+    gap = 0.9 / 30
+    found = spread_out(sorted(places), 0.05, 0.95, gap)
+    assert all(0.05 - 1e-9 <= place <= 0.95 + 1e-9 for place in found)
+    assert all(second - first >= gap - 1e-9 for first, second in itertools.pairwise(found))
+    if len(places) == 1 and 0.05 <= places[0] <= 0.95:
+        assert found == places
 
 
 def three_reports() -> list[Report]:

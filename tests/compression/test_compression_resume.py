@@ -49,7 +49,7 @@ def test_a_bundle_run_keeps_what_it_has_finished(bundle: Bundle, afqmc_sample: D
     written = int8.stat().st_mtime_ns
     request = dataclasses.replace(request, resume=True)
     with pytest.raises(Halt):
-        compress_bundle(bundle, afqmc_sample, request, halting("going on behind 2"))  # type: ignore[arg-type]
+        compress_bundle(bundle, afqmc_sample, request, halting("resuming after 2"))  # type: ignore[arg-type]
     assert int8.stat().st_mtime_ns == written
     # A file that is listed and not there is made again.
     shutil.rmtree(int8.parent)

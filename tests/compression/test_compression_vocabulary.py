@@ -107,7 +107,7 @@ def test_tables_cut_to_a_size_and_a_length(
         open_session(loaded, afqmc_sample, longer)
     again = open_session(loaded, afqmc_sample, PAIRS)
     training = TrainingOptions(max_steps=2, save_steps=2, max_seq_length=48, disable_tqdm=True, report_to="none")
-    assert again.train(training, tmp_path / "trained", "cpu").steps == 2
+    assert again.train(training, tmp_path / "trained").steps == 2
     bundle = again.export(tmp_path / "export", 10, {}, trained=True)
     pair = ("借" * 40, "还款" * 20)
     assert len(Predictor(bundle.directory).predict([pair])) == 1

@@ -48,12 +48,10 @@ def no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_import_is_light() -> None:
     code = (
-        "import sys, time; start = time.perf_counter(); import ernie_toolkit.data; "
-        "print(time.perf_counter() - start, *[n for n in ('paddle', 'paddlenlp', 'numpy') if n in sys.modules])"
+        "import sys, ernie_toolkit.data; "
+        "print(*[name for name in ('paddle', 'paddlenlp', 'numpy', 'onnxruntime') if name in sys.modules])"
     )
-    seconds, *heavy = subprocess.check_output([sys.executable, "-c", code], text=True).split()
-    assert heavy == []
-    assert float(seconds) < 1.0  # 0.05 s on a quiet machine
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == []
 
 
 @pytest.mark.parametrize("folder", ["", "afqmc"])

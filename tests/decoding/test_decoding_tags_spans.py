@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from ernie_toolkit.decoding import (
     LabelAnswer,
     WindowLogits,
-    answer_fields,
     character_tags,
     decode_spans,
     decode_tags,
@@ -202,19 +201,19 @@ def test_a_later_window_can_hold_the_answer() -> None:
     places = offsets(*((i, i + 1) for i in range(6)))
     early = WindowLogits(np.array([1.0, 0, 0, 0]), np.array([0, 1.0, 0, 0]), places[:4])
     late = WindowLogits(np.array([0, 0, 5.0, 0]), np.array([0, 0, 0, 5.0]), places[2:])
-    answer = decode_spans([early, late], text)
+    answer = decode_spans([early, late], text, 20, 50)
     assert (answer.text, answer.start, answer.end) == ("五六", 4, 6)
     assert [item.text for item in answer.candidates].count("三四") == 1  # both windows offer it
 
 
 def test_answers_as_json() -> None:
-    assert answer_fields(LabelAnswer(1, "b", "B", 0.12345678)) == {
+    assert LabelAnswer(1, "b", "B", 0.12345678).fields() == {
         "label": "b",
         "label_name": "B",
         "confidence": 0.123457,
     }
     tagged = decode_tags(one_hot("B-PER", "O"), offsets((0, 1), (1, 2)), "甲乙", LABELS)
-    fields = answer_fields(tagged)
+    fields = tagged.fields()
     assert fields["tags"] == ["B-PER", "O"]
     assert {key: fields["entities"][0][key] for key in ("text", "type", "start", "end")} == {
         "text": "甲",
@@ -222,8 +221,8 @@ def test_answers_as_json() -> None:
         "start": 0,
         "end": 1,
     }
-    span = decode_spans([WindowLogits(np.zeros(1), np.zeros(1), offsets((0, 2)))], "甲乙")
-    assert answer_fields(span) == {
+    span = decode_spans([WindowLogits(np.zeros(1), np.zeros(1), offsets((0, 2)))], "甲乙", 20, 50)
+    assert span.fields() == {
         "answer": "甲乙",
         "start": 0,
         "end": 2,

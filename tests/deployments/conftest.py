@@ -70,10 +70,10 @@ def slow_bundle(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary
 
 
 def _with_int8(bundle: Bundle, scratch: Path) -> Bundle:
-    from ernie_toolkit.inference.engines.dynamic_quantization import quantize_dynamic_file
+    from ernie_toolkit.inference.engines.dynamic_quantization import dynamic_int8_bytes
 
     quantized = scratch / "quantized.onnx"
-    quantized.write_bytes(quantize_dynamic_file(bundle.path("onnx")))
+    quantized.write_bytes(dynamic_int8_bytes(bundle.path("onnx")))
     return add_compressed(bundle, "onnx_int8", quantized, {"kind": "dynamic"})
 
 

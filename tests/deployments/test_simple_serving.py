@@ -32,7 +32,7 @@ def servers(
 
 
 def test_the_service_imports_no_paddle(environment: Callable[[str], Path]) -> None:
-    check_imports_no_paddle(environment("simple_serving"), "serving")
+    check_imports_no_paddle(environment("simple_serving"), "simple_serving")
 
 
 @pytest.mark.parametrize("task", list(INPUTS))
@@ -73,12 +73,11 @@ def test_results_have_simple_servings_fields(servers: dict[str, HttpServer]) -> 
 
 
 def test_settings_of_a_request_are_predictors(servers: dict[str, HttpServer], bundles: dict[str, Path]) -> None:
-    from ernie_toolkit.decoding import answer_fields
     from ernie_toolkit.inference import Predictor
 
     for length, stride in ((40, 8), (56, 20)):
         predictor = Predictor(bundles["qa"], num_threads=1, max_seq_length=length, limits={"doc_stride": stride})
-        expected = [answer_fields(answer) for answer in predictor.predict(INPUTS["qa"])]
+        expected = [answer.fields() for answer in predictor.predict(INPUTS["qa"])]
         got = servers["qa"].result(data_of("qa"), max_seq_len=length, doc_stride=stride, batch_size=1)
         assert_same_answers("qa", answers_of("qa", got), expected)
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from ernie_toolkit.bundle import read_bundle
 from ernie_toolkit.data.tagged import join_tokens
-from ernie_toolkit.decoding import Entity, LabelAnswer, TaggedText
+from ernie_toolkit.decoding import Entity, LabelAnswer, TaggedText, word_starts
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.inference.predictor import bundle_task
 from ernie_toolkit.models import Vocabulary
-from ernie_toolkit.simple_serving.bounds import least_windows
 from ernie_toolkit.simple_serving.options import ServingOptions
-from ernie_toolkit.simple_serving.wire import RequestError, Settings, WireRequest, parse_request, result_of, word_starts
+from ernie_toolkit.simple_serving.wire import RequestError, Settings, WireRequest, parse_request
 from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, TokenClassification
 from ernie_toolkit.text.features import TextInput
 from ernie_toolkit.text.tokenization import build_tokenizer
@@ -151,16 +151,17 @@ def test_words_are_found_in_their_text(words: list[str]) -> None:
 
 def test_entities_are_told_in_words(bundles: dict[str, Path]) -> None:
     info = read_bundle(bundles["token_cls"]).info
+    task = bundle_task(info, bundles["token_cls"])
     words = ("New", "York", "很", "大")
     text = join_tokens(words)
     assert text == "New York很大"
     tags = ("B-LOC",) + ("I-LOC",) * 7 + ("O", "O")
     answer = TaggedText(text, tags, (Entity("New York", "LOC", 0, 8, 0.9),))
-    result = result_of(WireRequest((text,), Settings(), (words,)), [answer], [], info)
+    result = task.service_result([text], [answer], [], [words])
     inside, outside = info.labels.index("I-LOC"), info.labels.index("O")
     assert result["tokens_label"] == [[info.labels.index("B-LOC"), inside, outside, outside]]
     assert result["value"] == [[{"pos": [0, 1], "entity": "New York", "label": "LOC", "confidence": 0.9}]]
-    plain = result_of(WireRequest((text,), Settings(), (None,)), [answer], [], info)
+    plain = task.service_result([text], [answer], [], [None])
     assert plain["value"][0][0]["pos"] == [0, 7]
     assert len(plain["tokens_label"][0]) == len(text)
 
@@ -185,19 +186,19 @@ def test_windows_are_never_fewer_than_the_bound(
     tokenizer = build_tokenizer(vocabulary.tokens, vocabulary.do_lower_case)
     task = dataclasses.replace(TASKS[name], max_seq_length=length)  # type: ignore[type-var]
     inputs: list[TextInput] = [pair[1] for pair in pairs] if name == "token_cls" else list(pairs)
-    assert 1 <= least_windows(task, inputs) <= len(task.encode(tokenizer, inputs))
+    assert 1 <= task.least_rows(inputs) <= len(task.encode(tokenizer, inputs))
     if name == "token_cls":
         plain = ["字" * len(text) for _, text in pairs]
-        assert least_windows(task, plain) == len(task.encode(tokenizer, plain))
+        assert task.least_rows(plain) == len(task.encode(tokenizer, plain))
 
 
 def test_labels_are_told_as_indices(bundles: dict[str, Path]) -> None:
     import numpy as np
 
-    info = read_bundle(bundles["seq_cls"]).info
+    task = bundle_task(read_bundle(bundles["seq_cls"]).info, bundles["seq_cls"])
     answers = [LabelAnswer(1, "1", "same", 0.75)]
     logits = [np.log(np.array([0.25, 0.75], dtype=np.float32))]
-    result = result_of(WireRequest((("a", "b"),), Settings()), answers, logits, info)
+    result = task.service_result([("a", "b")], answers, logits, [])
     assert result["label"] == [1]
     assert result["label_name"] == ["same"]
     assert [(item["label"], item["label_name"], item["confidence"]) for item in result["top"][0]] == [

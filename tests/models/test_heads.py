@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tiny import make_tiny_model
 
 from ernie_toolkit.data import DataSet
+from ernie_toolkit.data.label_order import in_model_order, same_labels
 from ernie_toolkit.data.registry import DatasetSpec
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.models import Vocabulary, load_model, save_model, set_weights_file
@@ -18,9 +19,8 @@ from ernie_toolkit.models.heads import (
     WEIGHT,
     arrange_head,
     difference,
+    label_mismatch,
     map_head,
-    same_labels,
-    with_model_labels,
 )
 from ernie_toolkit.session import open_session, require_trained_head
 from ernie_toolkit.tasks import SequenceClassification
@@ -71,6 +71,9 @@ def test_messages_name_what_stays_starts_and_goes() -> None:
     )
     assert "none of these (x, y): the head starts anew" in map_head(("a", "b"), ("x", "y")).message("m")
     assert difference(("a", "b"), ("b", "a")) == "the same labels in another order"
+    assert label_mismatch(("a", "b"), ("b", "a")) == label_mismatch(("a", "b"), ["a", "b"], in_order=True) == ""
+    assert label_mismatch(("a", "b"), ("b", "a"), in_order=True) == "the same labels in another order"
+    assert label_mismatch(("a", "b"), ("b", "x")) == difference(("a", "b"), ("b", "x"))
     assert difference(("a", "b"), ("b", "x", "y")) == "2 labels, without x, y, with a"
     many = tuple(map(str, range(9)))
     assert "0, 1, 2, 3, 4, ... 9 in all" in map_head(("a", "b"), many).message("m")
@@ -119,7 +122,7 @@ def test_another_order_moves_weight_bias_and_thresholds(
     assert (loaded.fresh, loaded.new_labels) == ((), ()) and "another order" in loaded.notices[0]
     if task == "multi_label":
         assert loaded.model.config.thresholds == [0.7, 0.2]
-    require_trained_head(loaded, other, labels)
+    require_trained_head(loaded, other)
     again = tmp_path / "again"
     save_model(loaded.model, loaded.vocabulary, again)
     assert load_model(str(again), other, task=task).notices == ()
@@ -135,7 +138,7 @@ def test_labels_in_part_in_common(tmp_path: Path, vocabulary: Vocabulary) -> Non
     assert (loaded.fresh, loaded.new_labels) == ((), ("x", "y"))
     assert "2 of 4 labels keep" in loaded.notices[0] and "2 start anew (x, y)" in loaded.notices[0]
     with pytest.raises(ModelError, match=r"trained for other labels \(3 labels, without x, y, with b\)"):
-        require_trained_head(loaded, ("x", "c", "a", "y"), ("a", "b", "c"))
+        require_trained_head(loaded, ("x", "c", "a", "y"))
 
 
 def test_a_model_in_another_order_than_its_task_is_refused(
@@ -154,9 +157,9 @@ def test_a_model_that_cannot_answer_says_what_its_head_is(tmp_path: Path, vocabu
     saved(tmp_path, vocabulary, ("a", "b"))
     tagger = load_model(str(tmp_path), ("a", "b"), task="token_cls")
     with pytest.raises(ModelError, match=r"2 labels \(.*trained for the task 'seq_cls'\): fine-tune it first"):
-        require_trained_head(tagger, ("a", "b"), None)
+        require_trained_head(tagger, ("a", "b"))
     with pytest.raises(ModelError, match=r"2 labels \(its head was trained for other labels \(a, b\), none of these"):
-        require_trained_head(load_model(str(tmp_path), ("x", "y")), ("x", "y"), ("a", "b"))
+        require_trained_head(load_model(str(tmp_path), ("x", "y")), ("x", "y"))
 
 
 def test_no_label_in_common_and_another_task(tmp_path: Path, vocabulary: Vocabulary) -> None:
@@ -200,6 +203,6 @@ def test_a_weights_file_is_read_by_the_names_beside_it(tmp_path: Path, vocabular
 def test_data_takes_over_the_order_of_a_model() -> None:
     spec = DatasetSpec("s", "seq_cls", ("0", "1", "2"), "sentence", ("nil", "one", "two"))
     data = DataSet(spec, None, [], None, "custom", "here")
-    ordered = with_model_labels(data, ("2", "0", "1")).spec
+    ordered = in_model_order(data.spec, ("2", "0", "1"))
     assert (ordered.labels, ordered.label_names) == (("2", "0", "1"), ("two", "nil", "one"))
-    assert with_model_labels(data, ("2", "0")) is data and with_model_labels(data, None) is data
+    assert in_model_order(data.spec, ("2", "0")) is data.spec and in_model_order(data.spec, None) is data.spec

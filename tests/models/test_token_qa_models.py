@@ -130,7 +130,7 @@ def test_a_trained_model_loads_again_for_its_own_task_only(session: Session, tmp
             loaded = load_model(str(tmp_path), task.labels or ("0", "1"), task=other_task)
             assert loaded.fresh == ("classifier.weight", "classifier.bias")
             with pytest.raises(ModelError, match="has no trained"):
-                require_trained_head(loaded, task.labels, None)
+                require_trained_head(loaded, task.labels)
 
 
 def test_training_lowers_the_loss(session: Session, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_training_lowers_the_loss(session: Session, tmp_path: Path) -> None:
     before = session.evaluate(32)
     assert set(session.task.metrics) <= set(before)
     options = dataclasses.replace(OPTIONS, max_steps=20, save_steps=10, metric_for_best_model="loss")
-    result = session.train(options, tmp_path, "cpu")
+    result = session.train(options, tmp_path)
     assert result.metrics["loss"] < before["loss"]
     assert session.evaluate(32) == pytest.approx(result.metrics, abs=1e-6)
 

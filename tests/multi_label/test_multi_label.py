@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from tiny import make_tiny_model
 
 from ernie_toolkit.bundle import read_bundle, write_bundle_info
-from ernie_toolkit.decoding import answer_fields, decode_label_sets, label_sets, sigmoid
+from ernie_toolkit.decoding import decode_label_sets, label_sets, sigmoid
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.metrics import label_set_scores
 from ernie_toolkit.models import Vocabulary, load_model, save_model
@@ -40,7 +40,7 @@ def test_answers_are_the_labels_above_their_own_thresholds() -> None:
     assert first.confidences == pytest.approx([0.880797, 0.268941], abs=1e-6)
     assert second.labels == () and len(second.probabilities) == 3
     assert third.labels == ("b",)  # a probability of exactly the threshold is not above it
-    assert answer_fields(first) == {
+    assert first.fields() == {
         "labels": ["a", "b"],
         "label_names": ["A", "B"],
         "confidences": [0.880797, 0.268941],

@@ -14,16 +14,15 @@ import numpy as np
 import pytest
 
 from ernie_toolkit.data import DATASETS, get_spec
-from ernie_toolkit.data.registry import TASK_SCRIPTS
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.inference.console import EXAMPLES
+from ernie_toolkit.tasks import TASKS, SequenceClassification
 
 pytestmark = pytest.mark.slow
 
 
 def command(root: Path, output: Path, dataset: str, *arguments: str) -> list[str]:
     """A run of a data set's script on the sample that writes below `output`."""
-    script = str(root / TASK_SCRIPTS[get_spec(dataset).task_name])
+    script = str(root / TASKS[get_spec(dataset).task_name].script)
     return [
         sys.executable,
         script,
@@ -219,7 +218,7 @@ def test_the_demo(root: Path, tmp_path: Path) -> None:
     # A processor's rounding may decide a tie: the two are near, not equal to the last row.
     assert float(rows["Paddle"][1]) > 0.7 and abs(float(rows["Paddle"][1]) - float(rows["ONNX"][2])) < 0.01
     assert float(rows["equal"][2].rstrip("%")) > 99
-    answers = Predictor(tmp_path / "afqmc" / "export").predict(EXAMPLES["pair"])
+    answers = Predictor(tmp_path / "afqmc" / "export").predict(SequenceClassification.examples["pair"])
     assert [answer.label for answer in answers] == ["1", "0"] and min(answer.confidence for answer in answers) > 0.7
 
 

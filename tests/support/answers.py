@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.decoding import answer_fields
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.text.features import TextInput
 
@@ -26,9 +25,9 @@ BATCH_SIZE = 32
 
 
 def expected_answers(bundle: Path, task: str, precision: str = "fp32") -> list[dict[str, Any]]:
-    """What `Predictor` answers to `INPUTS`, all in one batch, as `answer_fields` writes it."""
+    """What `Predictor` answers to `INPUTS`, all in one batch, by `Answer.fields`."""
     predictor = Predictor(bundle, num_threads=1, precision=precision)
-    return [answer_fields(answer) for answer in predictor.predict(INPUTS[task], BATCH_SIZE)]
+    return [answer.fields() for answer in predictor.predict(INPUTS[task], BATCH_SIZE)]
 
 
 def assert_same_answers(
@@ -36,7 +35,7 @@ def assert_same_answers(
 ) -> None:
     """Same labels, entities or spans, and the same confidence up to rounding.
 
-    `got` has the fields of `answer_fields`, of which a deployment may leave out `label_name`, `tags` and
+    `got` has the fields of `Answer.fields`, of which a deployment may leave out `label_name`, `tags` and
     `n_best`.
     """
     assert len(got) == len(expected)

@@ -144,7 +144,7 @@ def data_of(task: str, inputs: Sequence[Any] | None = None) -> dict[str, Any]:
 
 
 def answers_of(task: str, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A result in the fields of `answer_fields`, as far as `assert_same_answers` looks at them."""
+    """A result in the fields of `Answer.fields`, as far as `assert_same_answers` looks at them."""
     if task == "seq_cls":
         return [
             {"label": label, "confidence": confidence}

@@ -270,8 +270,10 @@ def run_targets(directory: Path) -> list[Target]:
     """What runs leave for others: reports, checkpoints, configurations, requests."""
     from reports import candidate, make_report
 
-    from ernie_toolkit.arguments.options import ReadingOptions, RunOptions, TrainingOptions
-    from ernie_toolkit.arguments.settings import config_notices, read_config
+    from ernie_toolkit.arguments.options import ReadingOptions, TrainingOptions
+    from ernie_toolkit.arguments.settings import read_config
+    from ernie_toolkit.commands.config import config_notices
+    from ernie_toolkit.commands.options import RunOptions
     from ernie_toolkit.compression.options import CompressionOptions
     from ernie_toolkit.compression.report.files import report_json
     from ernie_toolkit.compression.report.model import read_report
@@ -292,7 +294,7 @@ def run_targets(directory: Path) -> list[Target]:
     request = Request(CompressionOptions(), TrainingOptions(), directory / "run", resume=True)
     unfinished = directory / "run/unfinished/run.json"
     unfinished.parent.mkdir(parents=True)
-    unfinished.write_text(json.dumps(find_run(request, {"dataset": "afqmc"}).wanted), encoding="utf-8")
+    unfinished.write_text(json.dumps(find_run(request, {"dataset": "afqmc"}).asked), encoding="utf-8")
     config, service = directory / "c.yml", directory / "service.yml"
     shutil.copyfile(ROOT / "configs/default.yml", config)
     shutil.copyfile(ROOT / "multi_label/deploy/paddle_serving/config.yml", service)

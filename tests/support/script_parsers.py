@@ -45,8 +45,9 @@ def parser_of(script: str) -> argparse.ArgumentParser:
     """The parser of a script, by its path from the project's root."""
     path, (word, _, task) = ROOT / script, Path(script).stem.partition("_")
     if script.startswith(("run_", "compress_")):
-        shared = load(ROOT / ("utils.py" if word == "run" else "compress_utils.py"))
-        return shared.build_parser(task, TASKS[task], None)
+        from ernie_toolkit.commands import compression, fine_tuning
+
+        return (fine_tuning if word == "run" else compression).build_parser(task, TASKS[task], None)
     if "simple_serving" in script:
         from ernie_toolkit.simple_serving import cli, client
 

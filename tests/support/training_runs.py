@@ -20,4 +20,4 @@ OPTIONS = TrainingOptions(
 
 def run(session: Session, run_dir: Path, options: TrainingOptions = OPTIONS, **more: Any) -> Any:
     """Train on the sample."""
-    return session.train(options, run_dir, "cpu", **more)
+    return session.train(options, run_dir, **more)

@@ -39,7 +39,7 @@ def session(vocabulary: Vocabulary, afqmc_sample: DataSet) -> Session:
 
 
 def run(session: Session, run_dir: Path, options: TrainingOptions, **more: Any) -> Any:
-    return session.train(options, run_dir, "cpu", **more)
+    return session.train(options, run_dir, **more)
 
 
 def run_anew(vocabulary: Vocabulary, sample: DataSet, run_dir: Path, options: TrainingOptions, **more: Any) -> Any:

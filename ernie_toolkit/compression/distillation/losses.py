@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional
 
-from ernie_toolkit.models.config import MULTI_LABEL
+from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.text.dataset import Batch
 
 # How much the hidden states' error counts beside that of the answers.
@@ -39,7 +39,7 @@ def observe(model: nn.Layer, batch: Batch) -> Observed:
     outputs = model(**inputs, output_hidden_states=True, return_dict=True)
     positions = "start_logits" in outputs
     outcomes = ("start_logits", "end_logits") if positions else ("logits",)
-    sets = model.config.problem_type == MULTI_LABEL
+    sets = model.config.problem_type == MultiLabelClassification.problem_type
     return Observed(tuple(outputs[name] for name in outcomes), tuple(outputs.hidden_states), positions, sets)
 
 

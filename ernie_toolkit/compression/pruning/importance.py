@@ -13,6 +13,7 @@ from paddle import nn
 
 from ernie_toolkit.models.slices import encoder_layers, select
 from ernie_toolkit.text.dataset import Batch
+from ernie_toolkit.training.loss import Criterion, batch_loss
 
 
 @dataclass(frozen=True)
@@ -61,22 +62,21 @@ def unit_gates(model: nn.Layer) -> Iterator[tuple[list[paddle.Tensor], list[padd
             parameter.stop_gradient = False
 
 
-def taylor_importance(model: nn.Layer, batches: Iterable[Batch]) -> Importance:
+def taylor_importance(model: nn.Layer, batches: Iterable[Batch], criterion: Criterion | None = None) -> Importance:
     """Scores of all heads and neurons over some training batches with targets.
 
     To first order, a unit's removal changes the loss by the gradient of the loss by a factor on the unit's
     output (Molchanov et al., 2017, https://arxiv.org/abs/1611.06440; for heads Michel et al., 2019,
     https://arxiv.org/abs/1905.10650; DynaBERT, Hou et al., 2020, https://arxiv.org/abs/2004.04037). The score
-    is the mean over batches of its absolute value. The model computes in evaluation mode, and is left as it
-    was. Raises ValueError on no batch.
+    is the mean over batches of its absolute value. `criterion`: the loss, None for the model's own. The model computes
+    in evaluation mode, and is left as it was. Raises ValueError on no batch.
     """
     was_training, count = model.training, 0
     model.eval()
     with unit_gates(model) as gates:
         sums = [[np.zeros(gate.shape) for gate in kind] for kind in gates]
         for batch in batches:
-            outputs = model(**{name: paddle.to_tensor(value) for name, value in batch.items()})
-            outputs[0].backward()
+            batch_loss(model, batch, criterion).backward()
             for kind, total in zip(gates, sums, strict=True):
                 for gate, score in zip(kind, total, strict=True):
                     score += np.abs(gate.grad.numpy().astype(np.float64))

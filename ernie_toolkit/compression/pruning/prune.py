@@ -4,41 +4,42 @@ Hou et al., 2020 (https://arxiv.org/abs/2004.04037). Paddle is imported inside t
 """
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ernie_toolkit.arguments.options import TrainingOptions
-from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.models.sizes import LayerSize, layer_size
 from ernie_toolkit.session import Session
 from ernie_toolkit.text.batching import shuffled_batches_by_length
 from ernie_toolkit.text.dataset import Batch, EncodedDataset
 from ernie_toolkit.training import TrainingResult, train
-from ernie_toolkit.training.selection import best_of
 
 if TYPE_CHECKING:
-    from ernie_toolkit.models import LoadedModel
+    from paddle import nn
 
 WIDTHS = "widths"
 IMPORTANCE_BATCHES = 64
 
 
-@dataclass(frozen=True)
-class PrunedModel:
-    """A model of one width: its own weights, the size of its layers, and its dev figures."""
-
-    width: Fraction
-    size: LayerSize
-    loaded: "LoadedModel"
-    metrics: dict[str, float]
-
-
 def width_name(width: Fraction) -> str:
     """The name of a width's directory: "width_mult_0.75"."""
     return f"width_mult_{float(width):g}"
+
+
+def pruned_directory(directory: Path, width: Fraction) -> Path:
+    """Where a run of `prune` in `directory` leaves the model of a width."""
+    return directory / WIDTHS / width_name(width)
+
+
+def width_sizes(model: "nn.Layer", widths: Sequence[Fraction]) -> dict[Fraction, LayerSize]:
+    """What each width leaves of a model's layers; ConfigError where that is no head or no neuron."""
+    from ernie_toolkit.models.slices import current_size
+
+    full = current_size(model)
+    return {width: layer_size(full.num_attention_heads, full.intermediate_size, width) for width in widths}
 
 
 def importance_batches(dataset: EncodedDataset, batch_size: int, seed: int, count: int) -> list[Batch]:
@@ -49,68 +50,50 @@ def importance_batches(dataset: EncodedDataset, batch_size: int, seed: int, coun
 
 def prune(
     session: Session,
-    widths: Sequence[Fraction],
+    rows: SplitRows,
+    sizes: Mapping[Fraction, LayerSize],
     options: TrainingOptions,
     directory: Path,
     device: str = "cpu",
     resume: bool = False,
     overwrite: bool = False,
-) -> tuple[list[PrunedModel], TrainingResult]:
+) -> TrainingResult:
     """Make a smaller model of each width from the session's fine-tuned one, which is used up.
 
     Importance is measured on training batches only. All widths are trained in one run to answer as the
-    fine-tuned model does; of each the best weights by the dev figure are kept, in
-    `directory/widths/<name>` until they are returned. Checkpoints and resuming are those of
-    `training.train`. Raises ConfigError on no width, on one given twice, and on one that leaves no head.
+    fine-tuned model does; the best weights of each by the dev metric are saved, as a model of its own, in its
+    `pruned_directory`. Checkpoints, resuming and errors are those of `training.train`.
+
+    `rows`: the session's splits. `sizes`: see `width_sizes`. `options`: settled ones (see `Session.settled`).
     """
     from ernie_toolkit.compression.pruning.elastic import make_elastic
     from ernie_toolkit.compression.pruning.importance import reorder, taylor_importance
     from ernie_toolkit.compression.pruning.training import WidthTrainer
-    from ernie_toolkit.models import copy_model, load_model
-    from ernie_toolkit.models.slices import current_size
+    from ernie_toolkit.models import copy_model
 
-    model, task = session.loaded.model, session.task
-    full = current_size(model)
-    if not widths or len(set(widths)) != len(widths):
-        raise ConfigError("give one width at least, and each of them once")
-    sizes = {width_name(width): layer_size(full.num_attention_heads, full.intermediate_size, width) for width in widths}
-    options = session.settled(options)
-    rows, dev = session.training_rows(options), session.data.split("dev")
-    dev_rows = session.encoded(dev)
+    model, task, dev = session.loaded.model, session.task, session.data.split("dev")
     teacher = copy_model(model)
-    batches = importance_batches(rows, options.per_device_train_batch_size, options.seed, IMPORTANCE_BATCHES)
-    reorder(model, taylor_importance(model, batches))
+    batches = importance_batches(rows.train, options.per_device_train_batch_size, options.seed, IMPORTANCE_BATCHES)
+    reorder(model, taylor_importance(model, batches, session.criterion))
     make_elastic(model)
     trainer = functools.partial(
         WidthTrainer,
         teacher=teacher,
-        sizes=sizes,
+        sizes={width_name(width): size for width, size in sizes.items()},
         vocabulary=session.loaded.vocabulary,
         best_dir=directory / WIDTHS,
         metric=options.metric_for_best_model,
     )
-    identity = {**session.identity, "widths": [str(width) for width in widths]}
-    result = train(
+    return train(
         model,
-        rows,
-        dev_rows,
-        lambda logits: task.score(dev_rows, logits, dev),
+        rows.train,
+        rows.dev,
+        lambda logits: task.score(rows.dev, logits, dev),
         options,
         directory,
         device,
         resume,
         overwrite,
-        identity,
+        {**session.identity, "widths": [str(width) for width in sizes]},
         trainer,
     )
-    pruned = []
-    for width, (name, size) in zip(widths, sizes.items(), strict=True):
-        key = f"eval_{name}/{options.metric_for_best_model}"
-        entries = [entry for entry in result.history if key in entry]
-        best = entries[best_of(entries, options.metric_for_best_model, f"eval_{name}/")]
-        metrics = {
-            figure.rpartition("/")[2]: value for figure, value in best.items() if figure.startswith(f"eval_{name}/")
-        }
-        loaded = load_model(str(directory / WIDTHS / name), task.labels, task=task.name)
-        pruned.append(PrunedModel(width, size, loaded, metrics))
-    return pruned, result

@@ -28,7 +28,7 @@ class EvaluateFirst(TrainerCallback):
         self.trainer = trainer
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Evaluate, unless the run goes on from a checkpoint, which has the figures of the start in its history."""
+        """Evaluate, unless the run resumes from a checkpoint, which has the metrics of the start in its history."""
         if state.global_step == 0:
             self.trainer.evaluate()
 
@@ -37,8 +37,8 @@ class WidthTrainer(ToolkitTrainer):
     """Trains an elastic model at several sizes in each step, to answer as its teacher does.
 
     `sizes`: name of each width to its size. The best weights of each, those before the first step included, are
-    cut out and saved in `best_dir/<name>` as a model of its own, by the dev figure `metric`. Logged are
-    "eval_<name>/<figure>" for each width, and their means over widths under the figures' own names.
+    cut out and saved in `best_dir/<name>` as a model of its own, by the dev metric `metric`. Logged are
+    "eval_<name>/<metric>" for each width, and their means over widths under the metrics' own names.
     """
 
     def __init__(
@@ -70,18 +70,18 @@ class WidthTrainer(ToolkitTrainer):
         return (loss, (loss,)) if return_outputs else loss
 
     def dev_figures(self) -> dict[str, float]:
-        """Figures of the dev set at each width; a width that is better than ever before is saved."""
+        """Metrics of the dev set at each width; a width that is better than ever before is saved."""
         found: dict[str, float] = {}
         for name, size in self.sizes.items():
             use_size(self.model, size)
-            figures = super().dev_figures()
+            metrics = super().dev_figures()
             prefix = f"eval_{name}/"
             earlier = [rank(entry, self.metric, prefix) for entry in self.state.log_history if prefix + "loss" in entry]
-            own = rank(figures, self.metric)
+            own = rank(metrics, self.metric)
             if self.args.should_save and all(own >= other for other in earlier):
                 save_model(cut_out(self.model, size), self.vocabulary, self.best_dir / name)
-            found |= {f"{name}/{figure}": value for figure, value in figures.items() if "/" not in figure}
+            found |= {f"{name}/{metric}": value for metric, value in metrics.items() if "/" not in metric}
         use_size(self.model, self.full)
-        for figure in dict.fromkeys([key.rpartition("/")[2] for key in found]):
-            found[figure] = float(np.mean([found[f"{name}/{figure}"] for name in self.sizes]))
+        for metric in dict.fromkeys([key.rpartition("/")[2] for key in found]):
+            found[metric] = float(np.mean([found[f"{name}/{metric}"] for name in self.sizes]))
         return found

@@ -2,15 +2,17 @@
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ernie_toolkit.compression.options import CompressionOptions
+from ernie_toolkit.compression.state import Say
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import LoadedModel, Vocabulary
-from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, WordPieceTokenizer, build_tokenizer, is_ideograph
 
 TOKENS = "ernie.embeddings.word_embeddings.weight"
@@ -83,13 +85,13 @@ def prune_vocabulary(
     return LoadedModel(model, vocabulary, loaded.source, ())
 
 
-def with_less_vocabulary(session: Session, options: CompressionOptions, say: Callable[[str], None]) -> Session:
+def with_less_vocabulary(session: Session, options: CompressionOptions, say: Say) -> Session:
     """The session of a model with fewer tokens, as the options ask; says how many stay, and what is unknown to it."""
     before, positions = session.loaded, session.task.max_seq_length if options.cuts_positions else 0
     loaded = prune_vocabulary(
         before, _texts(session, "train"), options.unseen_ideographs, options.max_vocab_size, positions
     )
-    cut = open_session(loaded, session.data, session.task)
+    cut = replace(session, loaded=loaded)
     told = [f"{len(loaded.vocabulary.tokens):,} of {len(before.vocabulary.tokens):,} tokens stay"]
     if positions:
         now, were = (item.model.config.max_position_embeddings for item in (loaded, before))

@@ -15,12 +15,11 @@ from paddle.nn import functional
 
 from ernie_toolkit.compression.options import QatSettings
 from ernie_toolkit.compression.quantization.calibration import STEPS, Range
+from ernie_toolkit.compression.quantization.numeric import INT8_MAX, LEAST_STEP
 from ernie_toolkit.compression.quantization.onnx import weight_products
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.text.dataset import Batch
 
-INT8_MAX = 127.0
-TINY = float(np.finfo(np.float32).tiny)
 # AdamW moves a value by about the learning rate in a step: right for weights, which are hundreds of times
 # smaller than the thresholds of activations.
 THRESHOLD_RATE = 100.0
@@ -31,13 +30,13 @@ FOLLOWERS = (".self_attn.k_proj", ".self_attn.v_proj")
 
 
 class _RoundedWeight(PyLayer):
-    """A weight of shape (inputs, outputs) on its int8 steps; the gradient passes as if it had not been rounded."""
+    """`round_to_int8` of a weight (inputs, outputs), where it lies; the gradient passes through unchanged."""
 
     @staticmethod
     def forward(ctx: Any, weight: paddle.Tensor, per_column: bool) -> paddle.Tensor:
         largest = paddle.linalg.vector_norm(weight, p=float("inf"), axis=0 if per_column else None)
-        scale = paddle.divide(largest, paddle.to_tensor(INT8_MAX, dtype=weight.dtype))
-        scale = paddle.where(scale < TINY, paddle.ones_like(scale), scale)
+        scale = paddle.divide(largest, paddle.to_tensor(float(INT8_MAX), dtype=weight.dtype))
+        scale = paddle.where(scale < LEAST_STEP, paddle.ones_like(scale), scale)
         return paddle.divide(weight, scale).round_().multiply_(scale)
 
     @staticmethod
@@ -62,7 +61,7 @@ class _DynamicSteps(PyLayer):
         spread = spread - low
         # Division by a Python number would be a product with its reciprocal, which rounds differently.
         scale = paddle.divide(spread, paddle.full_like(spread, STEPS - 1))
-        scale = paddle.where(scale < TINY, paddle.ones_like(scale), scale)
+        scale = paddle.where(scale < LEAST_STEP, paddle.ones_like(scale), scale)
         return _on_steps(x, scale, paddle.divide(-low, scale).round().clip(0, STEPS - 1))
 
     @staticmethod

@@ -12,6 +12,7 @@ from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.compression.options import QatSettings
 from ernie_toolkit.compression.pruning.prune import importance_batches
 from ernie_toolkit.compression.quantization.calibration import Range
+from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.session import Session
 from ernie_toolkit.training import TrainingResult, predict_logits, train
 from ernie_toolkit.training.selection import rank
@@ -23,7 +24,7 @@ CALIBRATION_BATCHES = 16
 class QatResult:
     """What quantization-aware training gave.
 
-    `metrics` and `start_metrics`: dev figures with INT8's rounding, of the weights kept and of those before
+    `metrics` and `start_metrics`: dev metrics with INT8's rounding, of the weights kept and of those before
     training. `ranges`: fixed ranges of activations by layer name (see `learned_ranges`), None for dynamic
     ones. `improved`: whether a checkpoint beat the start; if not, the weights are those of the start.
     """
@@ -37,6 +38,7 @@ class QatResult:
 
 def train_quantized(
     session: Session,
+    rows: SplitRows,
     settings: QatSettings,
     options: TrainingOptions,
     directory: Path,
@@ -47,32 +49,33 @@ def train_quantized(
     """Train the session's fine-tuned or pruned model in place for INT8, to answer as it did in FP32.
 
     Its teacher is a copy of itself. Afterwards the model is a plain one again, with the weights of the best
-    checkpoint by the dev figure, or its own where none beat them; its FP32 graph is what to quantize then.
+    checkpoint by the dev metric, or its own where none beat them; its FP32 graph is what to quantize then.
     Checkpoints and resuming are those of `training.train`, the errors too; where one is raised, the model is
     plain, with weights in between.
+
+    `rows`: the session's splits. `options`: settled ones (see `Session.settled`).
     """
     from ernie_toolkit.compression.qat.layers import calibrate, learned_ranges, make_quantized, restore
     from ernie_toolkit.compression.qat.training import QatTrainer
     from ernie_toolkit.models import copy_model
 
-    model, task = session.loaded.model, session.task
-    options = session.settled(options)
-    rows, dev = session.training_rows(options), session.data.split("dev")
-    dev_rows = session.encoded(dev)
+    model, task, dev = session.loaded.model, session.task, session.data.split("dev")
     teacher = copy_model(model)
     static = settings.fixed
     make_quantized(model, settings)
     try:
         if static:
-            batches = importance_batches(rows, options.per_device_train_batch_size, options.seed, CALIBRATION_BATCHES)
+            batches = importance_batches(
+                rows.train, options.per_device_train_batch_size, options.seed, CALIBRATION_BATCHES
+            )
             calibrate(model, batches)
         start_ranges = learned_ranges(model)
-        start = task.score(dev_rows, predict_logits(model, dev_rows, options.per_device_eval_batch_size), dev)
+        start = task.score(rows.dev, predict_logits(model, rows.dev, options.per_device_eval_batch_size), dev)
         result = train(
             model,
-            rows,
-            dev_rows,
-            lambda logits: task.score(dev_rows, logits, dev),
+            rows.train,
+            rows.dev,
+            lambda logits: task.score(rows.dev, logits, dev),
             options,
             directory,
             device,
@@ -85,7 +88,7 @@ def train_quantized(
     finally:
         restore(model)
     metric = options.metric_for_best_model
-    # Where the figure ties, the start stays: its weights are those that FP32 was measured with.
+    # Where the metric ties, the start stays: its weights are those that FP32 was measured with.
     improved = rank(result.metrics, metric)[0] > rank(start, metric)[0]
     if not improved:
         model.set_state_dict(teacher.state_dict())

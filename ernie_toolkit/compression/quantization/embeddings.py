@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ernie_toolkit.compression.quantization.numeric import quantize_int8
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files import replaced_file
 
 if TYPE_CHECKING:
     import onnx
 
-INT8_MAX = 127
 # Smaller tables (token types) save nothing.
 MIN_ROWS = 64
 
@@ -27,21 +27,6 @@ class QuantizedTable:
     name: str
     shape: tuple[int, int]
     max_row_error: float
-
-
-def quantize_rows(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Symmetric INT8 values and one scale for each row, so that `values * scales` is near the table.
-
-    `table`: float32 of shape (rows, columns). Returns int8 of the same shape and float32 of shape (rows, 1).
-    A row of zeros has scale 1. Raises ValueError on a table with values that are not finite.
-    """
-    if not np.isfinite(table).all():
-        raise ValueError("the table has values that are not finite")
-    largest = np.abs(table).max(axis=1, keepdims=True)
-    # A subnormal scale would lose the row: values that small are zero for all a model computes.
-    scales = np.where(largest > INT8_MAX * np.finfo(np.float32).tiny, largest / INT8_MAX, 1.0).astype(np.float32)
-    values = np.clip(np.rint(table / scales), -INT8_MAX, INT8_MAX).astype(np.int8)
-    return values, scales
 
 
 def quantize_embeddings(
@@ -105,7 +90,7 @@ def _quantize_table(graph: "onnx.GraphProto", initializer: "onnx.TensorProto") -
 
     name = initializer.name
     table = numpy_helper.to_array(initializer)
-    values, scales = quantize_rows(table)
+    values, scales = quantize_int8(table, axis=1)
     norms = np.linalg.norm(table, axis=1)
     errors = np.linalg.norm(values * scales - table, axis=1) / np.where(norms > 0, norms, 1.0)
     graph.initializer.remove(initializer)

@@ -4,10 +4,8 @@ Only products with a constant weight are quantized: those between activations (a
 the time and a large one of the error.
 """
 
-import logging
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +15,7 @@ import numpy as np
 from ernie_toolkit.compression.quantization.calibration import Range
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import replaced_file
+from ernie_toolkit.inference.engines.dynamic_quantization import quantize_products, quiet_quantizer
 from ernie_toolkit.inference.engines.half_precision import half_precision_bytes
 
 if TYPE_CHECKING:
@@ -61,19 +60,11 @@ def quantize_dynamic(source: Path, target: Path, per_channel: bool = True, exclu
     `exclude`: nodes that stay FP32. Raises ModelError and ConfigError as `weight_products`, `check_nodes` do.
     """
     import onnx
-    from onnxruntime.quantization import QuantType
-    from onnxruntime.quantization.quantize import quantize_dynamic as quantize
 
-    check_nodes(onnx.load(str(source)), exclude)
-    with replaced_file(target) as temporary, _quiet():
-        quantize(
-            str(source),
-            str(temporary),
-            op_types_to_quantize=["MatMul"],
-            per_channel=per_channel,
-            weight_type=QuantType.QInt8,
-            nodes_to_exclude=list(exclude),
-        )
+    model = onnx.load(str(source))
+    check_nodes(model, exclude)
+    with replaced_file(target) as temporary:
+        temporary.write_bytes(quantize_products(model, per_channel, exclude))
 
 
 def quantize_static(
@@ -104,7 +95,7 @@ def quantize_static(
         name: TensorData(lowest=np.array(low, dtype=np.float32), highest=np.array(high, dtype=np.float32))
         for name, (low, high) in ranges.items()
     }
-    with replaced_file(target) as temporary, _quiet():
+    with replaced_file(target) as temporary, quiet_quantizer():
         quantizer = QDQQuantizer(
             model,
             per_channel,
@@ -140,7 +131,7 @@ def _keep_residuals(graph: "onnx.GraphProto", products: Sequence[Product]) -> No
 
 def convert_to_fp16(source: Path, target: Path) -> None:
     """Write a model that computes in float16 and is read and answered as before, for GPUs."""
-    with replaced_file(target) as temporary, _quiet():
+    with replaced_file(target) as temporary, quiet_quantizer():
         temporary.write_bytes(half_precision_bytes(source))
 
 
@@ -151,15 +142,3 @@ def onnx_parameter_count(path: Path) -> int:
     constants = onnx.load(str(path)).graph.initializer
     sizes = [np.prod(item.dims) for item in constants if item.data_type == onnx.TensorProto.FLOAT]
     return int(sum(size for size in sizes if size > 1))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the quantizer's advice to preprocess the graph: that would fuse what slows INT8 down here."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)

@@ -159,7 +159,7 @@ class Quantizer:
             batches = calibration_batches(self.rows, BATCH, ROUNDING_ROWS // BATCH, self.seed)
             moments = input_moments(observe(batch) for batch in batches)
             options = self.options
-            self._rounded = rounded_weights(self.source, moments, options.per_channel, options.round_type)
+            self._rounded = rounded_weights(self.source, moments, options.per_channel, options.round_type == "adaround")
         return self._rounded
 
 

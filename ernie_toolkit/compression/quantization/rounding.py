@@ -10,32 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ernie_toolkit.compression.quantization.numeric import INT8_MAX, int8_scales, round_to_int8
 from ernie_toolkit.compression.quantization.onnx import Product, check_nodes, weight_products
-from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files import replaced_file
 
 if TYPE_CHECKING:
     import onnx
 
 ROUND_TYPES = ("round", "adaround")
-INT8_MAX = 127
 BLOCK, SWEEPS = 64, 3
 # Added to the gram matrix's diagonal, as a share of its mean: with few calibration rows some directions are unseen.
 DAMPING = 0.01
 # Gram matrix of a product's inputs, and their mean.
 Moments = tuple[np.ndarray, np.ndarray]
-
-
-def weight_scales(weight: np.ndarray, per_channel: bool) -> np.ndarray:
-    """The INT8 step of each column of a weight (inputs, outputs): float32 of shape (1, outputs) or (1, 1)."""
-    largest = np.abs(weight).max(axis=0 if per_channel else None, keepdims=True)
-    return np.where(largest > INT8_MAX * np.finfo(np.float32).tiny, largest / INT8_MAX, 1.0).astype(np.float32)
-
-
-def nearest(weight: np.ndarray, per_channel: bool) -> np.ndarray:
-    """Each weight at the step nearest to it, float32 of the same shape."""
-    scales = weight_scales(weight, per_channel)
-    return (np.clip(np.rint(weight / scales), -INT8_MAX, INT8_MAX) * scales).astype(np.float32)
 
 
 def output_error(weight: np.ndarray, rounded: np.ndarray, gram: np.ndarray) -> float:
@@ -44,15 +32,16 @@ def output_error(weight: np.ndarray, rounded: np.ndarray, gram: np.ndarray) -> f
     return float((error * (gram @ error)).sum())
 
 
-def adaptive_rounding(weight: np.ndarray, gram: np.ndarray, per_channel: bool) -> np.ndarray:
+def adaptive_rounding(weight: np.ndarray, gram: np.ndarray, axis: int | None) -> np.ndarray:
     """Each weight at the step above or below it, so chosen that the layer's outputs lose least.
 
     The objective is AdaRound's (Nagel et al., 2020, https://arxiv.org/abs/2004.10568), a quadratic form in
     the choices; in place of its relaxation by gradient descent, one input after the other is set to the
     better of its two steps, all outputs at once, starting from the nearest, as long as that helps. `weight`:
-    float32 of shape (inputs, outputs); `gram`: mean of x xᵀ, float of shape (inputs, inputs).
+    float32 of shape (inputs, outputs); `gram`: mean of x xᵀ, float of shape (inputs, inputs); `axis`: see
+    `int8_scales`.
     """
-    scales = weight_scales(weight, per_channel).astype(np.float64)
+    scales = int8_scales(weight, axis).astype(np.float64)
     exact = weight.astype(np.float64) / scales
     lower, upper = np.floor(exact), np.ceil(exact)
     chosen = np.clip(np.rint(exact), -INT8_MAX, INT8_MAX)
@@ -104,26 +93,24 @@ class Rounded:
 
 
 def rounded_weights(
-    source: Path, moments: Mapping[str, Moments], per_channel: bool, round_type: str
+    source: Path, moments: Mapping[str, Moments], per_channel: bool, adaptive: bool
 ) -> dict[str, Rounded]:
     """The weights of all products of an FP32 model as INT8 will have them, by the products' node names.
 
-    `moments`: what is known of each product's inputs, by activation. `round_type`: to the nearest step
-    ("round"), or as `adaptive_rounding` chooses ("adaround").
+    `moments`: what is known of each product's inputs, by activation. `per_channel`: one INT8 step for each output.
+    `adaptive`: as `adaptive_rounding` chooses; else to the nearest step.
     """
     import onnx
     from onnx import numpy_helper
 
-    if round_type not in ROUND_TYPES:
-        raise ConfigError(f"--round_type {round_type} is not known: use one of {', '.join(ROUND_TYPES)}")
+    axis = 0 if per_channel else None
     model = onnx.load(str(source))
     constants = {item.name: item for item in model.graph.initializer}
     found = {}
     for product in weight_products(model):
         gram, mean = moments[product.input]
         weight = numpy_helper.to_array(constants[product.weight])
-        adaptive = round_type == "adaround"
-        rounded = adaptive_rounding(weight, gram, per_channel) if adaptive else nearest(weight, per_channel)
+        rounded = adaptive_rounding(weight, gram, axis) if adaptive else round_to_int8(weight, axis)
         found[product.node] = Rounded(rounded, mean @ (rounded - weight))
     return found
 

@@ -1,1 +1,1 @@
-"""What a compression run reports: the model of it, figures, table, plot, and how they are measured."""
+"""What a compression run reports: its model, metrics, table, plot, and how they are measured."""

@@ -5,7 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 
-from ernie_toolkit.compression.report.figures import change_text, points
+from ernie_toolkit.compression.report.metrics import change_text, points
 from ernie_toolkit.compression.report.model import Candidate, Report, read_report
 from ernie_toolkit.compression.report.table import MISSING, markdown_table, metric_name
 from ernie_toolkit.errors import ConfigError, ModelError
@@ -32,12 +32,12 @@ def read_reports(paths: Iterable[Path]) -> list[Report]:
 def comparison_table(reports: Sequence[Report]) -> str:
     """A Markdown table: model variants by data sets, with their averages and what these lie off FP32's.
 
-    Figures are metrics times 100, on the dev sets; averages are those of the figures shown, and differences those of
-    the averages shown. Of the kept candidates of a width, a precision and a
-    kind of embeddings the best by the task's own metric counts. What QAT has trained counts in INT8, which it
-    was trained for, and not in FP32. Reading comprehension shows EM/F1, and EM
-    counts in the average. A variant that a report lacks has "-" there and no average. Raises ConfigError
-    without reports or on a width that is none, ModelError where a report lacks a figure.
+    Metrics are times 100, on the dev sets; averages are those of the metrics shown, and differences those of the
+    averages shown. Of the kept candidates of a width, a precision and a kind of embeddings the best by the task's own
+    metric counts. What QAT has trained counts in INT8, which it was trained for, and not in FP32. Reading
+    comprehension shows EM/F1, and EM counts in the average. A variant that a report lacks has "-" there and no average.
+
+    Raises ConfigError without reports or on a width that is none, ModelError where a report lacks a metric.
     """
     if not reports:
         raise ConfigError("no report to compare: give one compress_report.json at least")
@@ -71,7 +71,7 @@ def _variants(report: Report) -> dict[Variant, Candidate]:
         key = _variant(item, report)
         if key == _FP32 or not item.kept or (item.precision == "fp32" and item.method == "qat"):
             continue
-        if key not in found or _figure(report, item) > _figure(report, found[key]):
+        if key not in found or _points(report, item) > _points(report, found[key]):
             found[key] = item
     return found
 
@@ -92,12 +92,12 @@ def _label(variant: Variant) -> str:
     return " + ".join(part for part in parts if part) or "FP32"
 
 
-def _figure(report: Report, item: Candidate, metric: str = "") -> float:
+def _points(report: Report, item: Candidate, metric: str = "") -> float:
     name = metric or report.metric
-    figure = points(item, name)
-    if figure is None:
+    value = points(item, name)
+    if value is None:
         raise ModelError(f"the report on {report.dataset} has no {name} of {item.name}: compress the model again")
-    return figure
+    return value
 
 
 def _metric(report: Report) -> str:
@@ -108,12 +108,12 @@ def _cell(report: Report, item: Candidate | None) -> str:
     if item is None:
         return MISSING
     metrics = (READING, "f1") if report.task == "qa" else (report.metric,)
-    return "/".join(f"{_figure(report, item, metric):.2f}" for metric in metrics)
+    return "/".join(f"{_points(report, item, metric):.2f}" for metric in metrics)
 
 
 def _average(reports: Sequence[Report], items: Sequence[Candidate]) -> float:
     pairs = zip(reports, items, strict=True)
-    return round(fmean(_figure(report, item, READING if report.task == "qa" else "") for report, item in pairs), 2)
+    return round(fmean(_points(report, item, READING if report.task == "qa" else "") for report, item in pairs), 2)
 
 
 def _sample_note(report: Report) -> str:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.compression.report.figures import best_tradeoffs, shown_figures
+from ernie_toolkit.compression.report.metrics import best_tradeoffs, shown_metrics
 from ernie_toolkit.compression.report.model import FORMAT_VERSION, PLOT_FILE, REPORT_FILE, TABLE_FILE, Candidate, Report
 from ernie_toolkit.compression.report.plot import plot_report
 from ernie_toolkit.compression.report.table import report_page
@@ -20,7 +20,7 @@ def report_json(report: Report) -> dict[str, Any]:
     front = {item.name for item in best_tradeoffs(report)}
 
     def described(item: Candidate) -> dict[str, Any]:
-        found = shown_figures(report, item)
+        found = shown_metrics(report, item)
         return asdict(item) | {
             "change": found.change,
             "latency_ratio": found.latency_ratio,

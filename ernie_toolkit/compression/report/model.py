@@ -1,6 +1,6 @@
 """What a compression run found out: every candidate with its quality, size and speed.
 
-`compress_report.json` is `Report` as JSON with a format version and what follows from it (see `figures`); `.md` and
+`compress_report.json` is `Report` as JSON with a format version and what follows from it (see `metrics`); `.md` and
 `.png` show the same to people.
 """
 
@@ -19,7 +19,7 @@ REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md
 
 @dataclass(frozen=True)
 class Candidate:
-    """One model that was made and judged.
+    """One model that was made and evaluated.
 
     `width`: "1", "3/4". `precision`: "fp32", "int8", "fp16". `method`: "", "dynamic", "static", "qat" (in INT8,
     and in FP32 as training for INT8 has left it).

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.compression.report.figures import best_tradeoffs, megabytes_text, shown_figures
+from ernie_toolkit.compression.report.metrics import best_tradeoffs, megabytes_text, shown_metrics
 from ernie_toolkit.compression.report.model import Candidate, Report
 from ernie_toolkit.compression.report.table import STAR, metric_name
 from ernie_toolkit.files import replaced_file
@@ -26,23 +26,33 @@ LOG_SPAN = 8.0
 # The metric's axis covers as many points at least: a loss of a tenth looks like the little that it is.
 LEAST_POINTS = 5.0
 
-Box = tuple[float, float, float, float]  # left, bottom, right, top, in pixels
+# Shares of the picture: the axes' left, bottom, width and height; where names begin, and between which heights.
+AXES = (0.085, 0.235, 0.545, 0.64)
+LABELS_X, LABELS_Y, LABEL_GAP, LONGEST_NAME = 0.655, (0.14, 0.86), 0.0245, 50
+SIZES: dict[str, Any] = {"color": "#eaeef2", "markeredgecolor": FAINT}
+
 Timed = list[tuple[float, float, Candidate]]  # latency in ms, metric in hundredths
 
 
 def plot_report(report: Report, path: Path) -> None:
-    """Draw the dev metric (y, in hundredths) against the latency of one sequence (x, ms) into a PNG of 1152 x 672.
+    """Draw a report (see `draw_report`) into a PNG of 1152 x 672."""
+    with replaced_file(path) as temporary:
+        draw_report(report).savefig(temporary, format="png")
+
+
+def draw_report(report: Report) -> "Figure":
+    """The dev metric (y, in hundredths) against the latency of one sequence (x, ms).
 
     Both are the numbers of the page's table. The latency's axis begins at 0, or is logarithmic and says so; that of
-    the metric covers `LEAST_POINTS` at least, with the loss that --max_drop allows shaded. The best trade-offs are
-    joined by a line; they and the kept ones are named. Candidates without a latency are left out.
+    the metric covers `LEAST_POINTS` at least, with the loss that `max_drop` allows shaded. The best trade-offs are
+    joined by a line; they and the kept ones are named beside the axes. Candidates without a latency are left out.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=INCHES, dpi=DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.085, 0.115, 0.725, 0.76))
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes(AXES)
     points = picture_points(report)
     best = best_tradeoffs(report)
     front = [point for point in points if any(point[2] is item for item in best)]
@@ -51,18 +61,16 @@ def plot_report(report: Report, path: Path) -> None:
     _scale(axes, report, points)
     _draw_models(axes, report, points, named, front, areas)
     _headings(figure, axes, report)
-    _legends(figure, axes, report, points, named)
-    canvas.draw()  # positions in pixels are known from here on
-    _name(axes, named, front, points, areas, report)
-    with replaced_file(path) as temporary:
-        figure.savefig(temporary, format="png")
+    _legends(figure, report, points, named)
+    _name(axes, named, front, areas, report)
+    return figure
 
 
 def picture_points(report: Report) -> Timed:
     """What is drawn: latency in ms, metric in points, and the model; those without either are left out."""
     found = []
     for item in (report.baseline, *report.candidates):
-        shown = shown_figures(report, item)
+        shown = shown_metrics(report, item)
         if shown.latency_ms is not None and shown.metric is not None:
             found.append((shown.latency_ms, shown.metric, item))
     return found
@@ -134,7 +142,7 @@ def _draw_models(
 ) -> None:
     axes.grid(color="#eaeef2", linewidth=0.8)
     axes.set_axisbelow(True)
-    level = shown_figures(report, report.baseline).metric
+    level = shown_metrics(report, report.baseline).metric
     if level is not None:
         axes.axhline(level, color=COLOURS["fp32"], linewidth=1, dashes=(5, 4))
         axes.axhspan(level - _allowed_loss(report), level, color=ALLOWED, linewidth=0, zorder=0)
@@ -165,8 +173,8 @@ def _headings(figure: "Figure", axes: "Axes", report: Report) -> None:
     axes.tick_params(colors="#57606a", which="both")
 
 
-def _legends(figure: "Figure", axes: "Axes", report: Report, points: Timed, named: Timed) -> None:
-    """Beside the axes: what colours, edges and lines mean, and how large a disc is for how large a file."""
+def _legends(figure: "Figure", report: Report, points: Timed, named: Timed) -> None:
+    """Below the axes: what colours, edges and lines mean, and how large a disc is for how large a file."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -184,115 +192,66 @@ def _legends(figure: "Figure", axes: "Axes", report: Report, points: Timed, name
     loss = _allowed_loss(report)
     if loss:
         entries.append(Patch(color=ALLOWED, label=f"up to {loss:g} less"))
-    shared = {"frameon": False, "fontsize": 8.5, "alignment": "left", "labelcolor": INK}
-    axes.legend(handles=entries, loc="upper left", bbox_to_anchor=(1.015, 1.01), labelspacing=0.75, **shared)
+    shared = {"frameon": False, "fontsize": 8.5, "labelcolor": INK, "borderpad": 0}
+    figure.legend(handles=entries, loc="center left", bbox_to_anchor=(AXES[0], 0.055), ncols=4, **shared)
     largest = max((item.size for _, _, item in points), default=0)
     if largest:
-        sizes = [LARGEST_DISC * share for share in (1.0, 0.5, 0.2)]
         discs = [
-            disc(
-                f"{megabytes_text(report, largest * area / LARGEST_DISC)} MB",
-                area,
-                color="#eaeef2",
-                markeredgecolor=FAINT,
-            )
-            for area in sizes
+            disc(f"{megabytes_text(report, share * largest)} MB{note}", share * LARGEST_DISC, **SIZES)
+            for share, note in ((1.0, " on disk"), (0.5, ""), (0.2, ""))
         ]
         figure.legend(
             handles=discs,
-            loc="lower left",
-            bbox_to_anchor=(axes.get_position().x1 + 0.008, 0.1),
-            labelspacing=1.4,
+            loc="center left",
+            bbox_to_anchor=(LABELS_X, 0.055),
+            ncols=len(discs),
             handletextpad=1.1,
-            borderpad=0.8,
-            title="size on disk",
-            title_fontsize=8.5,
             **shared,
         )
 
 
-def _name(axes: "Axes", named: Timed, front: Timed, points: Timed, areas: dict[str, float], report: Report) -> None:
-    """Write names where they cover neither each other nor, if it can be helped, a disc; join them to theirs."""
-    from matplotlib.patheffects import withStroke
-
-    figure: Any = axes.figure
-    pixels = DPI / 72
-    place = axes.transData.transform
-    texts = []
-    for x, y, item in named:
-        heavy = "bold" if item.kept or item is report.baseline else "normal"
-        name = f"{item.name} {STAR}" if (x, y, item) in front else item.name
-        style: Any = {"fontsize": 8, "color": INK, "weight": heavy, "va": "bottom", "zorder": 6}
-        texts.append(axes.text(0, 0, terminal_line(name), parse_math=False, **style))
-    renderer = figure.canvas.get_renderer()
-    extents = [text.get_window_extent(renderer) for text in texts]
-    discs = []
-    for x, y, item in points:
-        covered = areas[item.name] if (x, y, item) in named else SMALL_DISC
-        centre = place((x, y))
-        discs.append((float(centre[0]), float(centre[1]), pixels * covered**0.5 / 2 + 1.5))
-    own = [discs[points.index(point)] for point in named]
-    frame = axes.get_window_extent(renderer)
-    area = (frame.x0 + 5, frame.y0 + 4, frame.x1 - 3, frame.y1 - 3)
-    boxes = place_labels(own, [(box.width, box.height) for box in extents], area, discs)
-    back = axes.transData.inverted().transform
-    for text, box, (x, y, radius) in zip(texts, boxes, own, strict=True):
-        left, bottom = back(box[:2])
-        text.set_position((float(left), float(bottom)))
-        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-        near = np.clip((x, y), box[:2], box[2:])
-        distance = float(np.hypot(*(near - (x, y))))
-        if distance > radius + 7:
-            start = np.array((x, y)) + (near - (x, y)) * (radius - 1) / distance
-            axes.plot(*back([start, near]).T, color="#8c959f", linewidth=0.7, zorder=5)
+def _name(axes: "Axes", named: Timed, front: Timed, areas: dict[str, float], report: Report) -> None:
+    """Write names in a column beside the axes, each joined to its disc by a line."""
+    ordered = sorted(named, key=lambda point: (point[1], -point[0]))
+    if not ordered:
+        return
+    heights = axes.transData.transform([(x, y) for x, y, _ in ordered])[:, 1] / (DPI * INCHES[1])
+    low, high = LABELS_Y
+    gap = min(LABEL_GAP, (high - low) / max(len(ordered) - 1, 1))
+    for (x, y, item), height in zip(ordered, spread_out(heights.tolist(), low, high, gap), strict=True):
+        name = terminal_line(item.name)[:LONGEST_NAME]
+        axes.annotate(
+            f"{name} {STAR}" if (x, y, item) in front else name,
+            (x, y),
+            (LABELS_X, height),
+            textcoords="figure fraction",
+            fontsize=8 * gap / LABEL_GAP,
+            weight="bold" if item.kept or item is report.baseline else "normal",
+            color=INK,
+            va="center",
+            parse_math=False,
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "#8c959f",
+                "linewidth": 0.7,
+                "relpos": (0.0, 0.5),
+                "shrinkA": 2,
+                "shrinkB": areas[item.name] ** 0.5 / 2,
+            },
+        )
 
 
-def place_labels(
-    anchors: Sequence[tuple[float, float, float]],
-    sizes: Sequence[tuple[float, float]],
-    area: Box,
-    discs: Sequence[tuple[float, float, float]],
-) -> list[Box]:
-    """A box for each label: near its own disc, inside the area, over no other label while there is room.
+def spread_out(places: Sequence[float], low: float, high: float, gap: float) -> list[float]:
+    """Places near some given ones, in their order, at least `gap` apart and from `low` to `high`.
 
-    `anchors` and `discs`: x, y, radius; `sizes`: width, height; all in pixels. Boxes come in the anchors'
-    order; the labels in the thickest crowd choose first.
+    `places`: in ascending order, no more of them than there is room for.
     """
-    centres = np.array([anchor[:2] for anchor in anchors], dtype=np.float64).reshape(-1, 2)
-    gaps = np.abs(centres[:, None] - centres[None]) / (120.0, 16.0)
-    crowd = (gaps.max(axis=2) < 2).sum(axis=1)
-    taken: dict[int, Box] = {}
-    for index in np.argsort(-crowd, kind="stable").tolist():
-        taken[index] = _best_box(anchors[index], sizes[index], area, discs, list(taken.values()))
-    return [taken[index] for index in range(len(anchors))]
-
-
-def _best_box(
-    anchor: tuple[float, float, float],
-    size: tuple[float, float],
-    area: Box,
-    discs: Sequence[tuple[float, float, float]],
-    taken: Sequence[Box],
-) -> Box:
-    """The box at the least cost: pixels from the disc, more for covering discs, most for covering labels."""
-    (x, y, radius), (width, height) = anchor, size
-    beside = [(x + radius + 3, y - height / 2), (x - radius - 3 - width, y - height / 2)]
-    beside += [(x - width / 2, y + radius + 2), (x - width / 2, y - radius - 2 - height)]
-    right, top = max(area[2] - width, area[0]), max(area[3] - height, area[1])
-    grid = np.stack(np.meshgrid(np.arange(area[0], right + 1, 7.0), np.arange(area[1], top + 1, 4.0)), axis=-1)
-    corners = np.concatenate([np.array(beside), grid.reshape(-1, 2)])
-    corners = np.clip(corners, (area[0], area[1]), (right, top))
-    far = corners + size
-    near = np.clip((x, y), corners, far)
-    cost = np.maximum(np.hypot(*(near - (x, y)).T) - radius, 0.0)
-    for other_x, other_y, other_radius in discs:
-        closest = np.clip((other_x, other_y), corners, far)
-        depth = other_radius - np.hypot(*(closest - (other_x, other_y)).T)
-        cost += np.where(depth > 0, 40 + 6 * depth, 0.0)
-    for box in taken:
-        wide = np.minimum(far[:, 0], box[2] + 3) - np.maximum(corners[:, 0], box[0] - 3)
-        high = np.minimum(far[:, 1], box[3] + 1) - np.maximum(corners[:, 1], box[1] - 1)
-        cost += np.where((wide > 0) & (high > 0), 1e5 + wide * high, 0.0)
-    best = int(cost.argmin())
-    left, bottom = corners[best].tolist()
-    return left, bottom, left + width, bottom + height
+    found: list[float] = []
+    for place in places:
+        found.append(max(place, found[-1] + gap if found else low))
+    limit = high
+    for index in reversed(range(len(found))):
+        found[index] = min(found[index], limit)
+        limit = found[index] - gap
+    return found

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from ernie_toolkit.compression.report.figures import (
+from ernie_toolkit.compression.report.measurement import BATCH_SIZE, LATENCY_ROWS, THROUGHPUT_ROWS
+from ernie_toolkit.compression.report.metrics import (
     SAME_SPEED,
     best_tradeoffs,
     change_text,
@@ -10,11 +11,10 @@ from ernie_toolkit.compression.report.figures import (
     number_text,
     points,
     ratio_text,
-    shown_figures,
+    shown_metrics,
     size_text,
     speed_text,
 )
-from ernie_toolkit.compression.report.measurement import BATCH_SIZE, LATENCY_ROWS, THROUGHPUT_ROWS
 from ernie_toolkit.compression.report.model import Candidate, Report
 from ernie_toolkit.formats.escapes import markdown_code, markdown_link, markdown_text
 
@@ -69,7 +69,7 @@ def report_page(report: Report, plot: str) -> str:
 
 
 def _highlight(report: Report, item: Candidate) -> str:
-    found = shown_figures(report, item)
+    found = shown_metrics(report, item)
     figure = f"{_metric(report.metric)} {_number(found.metric, 2)} ({change_text(found.change)} points)"
     size = f"{size_text(report, item)} MB instead of {size_text(report, report.baseline)}"
     link = markdown_link(item.file)
@@ -104,7 +104,7 @@ def _table(report: Report) -> str:
     rows = []
     for item in (report.baseline, *report.candidates):
         name = f"**{markdown_text(item.name)}**" if item.kept else markdown_text(item.name)
-        found = shown_figures(report, item)
+        found = shown_metrics(report, item)
         rows.append(
             [
                 f"{name} {STAR}" if item.name in front else name,

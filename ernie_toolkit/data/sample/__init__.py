@@ -6,13 +6,10 @@ The figures of a run on it show that the toolkit works, and nothing about the of
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
 from importlib import import_module
-from itertools import groupby
 from pathlib import Path
 
-from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.data.forms import form_of
 from ernie_toolkit.data.registry import get_spec
 from ernie_toolkit.data.sample.grammar import Row
 from ernie_toolkit.data.sample.vocabulary import sample_vocab
@@ -46,8 +43,8 @@ def generate(name: str, seed: int = SAMPLE_SEED) -> dict[str, list[Row]]:
         raise ConfigError(f"there is no sample of data set '{name}': use one of {', '.join(_GRAMMARS)}")
     module, function = _GRAMMARS[name]
     splits: dict[str, list[Row]] = getattr(import_module(f"{__name__}.{module}"), function)(seed)
-    hide = _HIDING.get(get_spec(name).task_name, _without_label)
-    splits["test"] = [hide(row, index) for index, row in enumerate(splits["test"])]
+    form = form_of(get_spec(name).task_name)
+    splits["test"] = [form.hidden(row, index) for index, row in enumerate(splits["test"])]
     return splits
 
 
@@ -59,47 +56,9 @@ def write_sample(name: str, directory: Path, seed: int = SAMPLE_SEED) -> dict[st
     at all. Raises ConfigError where there is no sample of the set.
     """
     spec = get_spec(name)
-    to_text = _TO_TEXT.get(spec.task_name, _json_lines)
+    form = form_of(spec.task_name)
     paths = {}
     for split, rows in generate(name, seed).items():
         paths[split] = directory / spec.files[split][0]
-        write_text(paths[split], to_text(rows))
+        write_text(paths[split], form.file_text(rows))
     return paths
-
-
-def _without_label(row: Row, index: int) -> Row:
-    hidden = ("label", "label_desc", "label_des")
-    return ({} if "idx" in row else {"id": index}) | {field: row[field] for field in row if field not in hidden}
-
-
-def _json_lines(rows: Sequence[Row]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def _columns(rows: Sequence[Row]) -> str:
-    sentences = []
-    for row in rows:
-        tags = row.get("labels")
-        lines = row["tokens"] if tags is None else map(" ".join, strict_zip(row["tokens"], tags))
-        sentences.append("".join(f"{line}\n" for line in lines))
-    return "".join(f"{sentence}\n" for sentence in sentences)
-
-
-def _squad(rows: Sequence[Row]) -> str:
-    entries = []
-    for _, group in groupby(rows, key=lambda row: str(row["context"])):
-        questions = list(group)
-        first = questions[0]
-        name = first["id"].rpartition("_QUERY_")[0]
-        qas = [{field: row[field] for field in ("id", "question", "answers")} for row in questions]
-        paragraph = {"id": name, "context": first["context"], "qas": qas}
-        entries.append({"title": first["title"], "id": name, "paragraphs": [paragraph]})
-    return json.dumps({"version": "v1.0", "data": entries}, ensure_ascii=False, indent=1) + "\n"
-
-
-# By task; sequence classification has the forms of CLUE.
-_HIDING: dict[str, Callable[[Row, int], Row]] = {
-    "token_cls": lambda row, _: {"tokens": row["tokens"]},
-    "qa": lambda row, _: {**row, "answers": []},
-}
-_TO_TEXT: dict[str, Callable[[Sequence[Row]], str]] = {"token_cls": _columns, "qa": _squad}

@@ -101,7 +101,8 @@ def _two_subjects(draw: Draw, kind: Kind) -> tuple[str, list[_Told]]:
 
 def _tell(draw: Draw, kind: Kind, facts: Sequence[tuple[str, Fact]]) -> tuple[str, list[_Told]]:
     """The paragraph that tells the facts in their order, with a sentence that tells nothing here and there."""
-    context, told = "", list[_Told]()
+    context = ""
+    told: list[_Told] = []
     pronoun, alone = draw.choice(kind.pronouns), facts[0][0] == facts[-1][0]
     for index, (subject, fact) in enumerate(facts):
         value = fact.value(draw)

@@ -10,6 +10,7 @@ from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.bundle.graph import INPUTS
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.formats.ranges import THREADS, check_number
+from ernie_toolkit.inference.engines.dynamic_quantization import dynamic_int8_bytes
 from ernie_toolkit.inference.engines.gpu import (
     CPU,
     GpuOptions,
@@ -55,9 +56,7 @@ def _model(bundle: Bundle, precision: str, device: str) -> Path | bytes:
         return bundle.path(role)
     if precision == "fp16":
         return half_precision_bytes(bundle.path("onnx"))
-    from ernie_toolkit.inference.engines.dynamic_quantization import quantize_dynamic_file
-
-    return quantize_dynamic_file(bundle.path("onnx"))
+    return dynamic_int8_bytes(bundle.path("onnx"))
 
 
 def _providers(device: str, precision: str, gpu: GpuOptions) -> list[Provider]:

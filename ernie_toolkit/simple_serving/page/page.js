@@ -2,17 +2,12 @@
 
 import { VIEWS, element, reveal } from "./view.js";
 
-const TITLES = {
-  seq_cls: ["文本分类", "text classification"],
-  token_cls: ["命名实体识别", "named entities"],
-  qa: ["阅读理解", "question answering"],
-  multi_label: ["多标签分类", "multi-label classification"],
-};
 const FIELDS = {
-  text: [["文本", "text", 3]],
-  pair: [["文本一", "first text", 2], ["文本二", "second text", 2]],
-  qa: [["问题", "question", 1], ["原文", "context", 5]],
+  text: ["文本", "text", 3],
+  question: ["问题", "question", 1],
+  context: ["原文", "context", 5],
 };
+const PAIR = [["文本一", "first text", 2], ["文本二", "second text", 2]];
 
 const at = (id) => document.getElementById(id);
 let about = null;
@@ -28,8 +23,7 @@ function fail(reason) {
 }
 
 function dataOf(texts) {
-  if (about.task === "qa") return { question: [texts[0]], context: [texts[1]] };
-  return about.pairs ? { text: [texts[0]], text_pair: [texts[1]] } : { text: [texts[0]] };
+  return Object.fromEntries(about.fields.map((name, index) => [name, [texts[index]]]));
 }
 
 async function ask(texts) {
@@ -59,7 +53,7 @@ async function predict() {
   const started = performance.now();
   try {
     const result = await ask(texts);
-    at("answer").replaceChildren(...VIEWS[about.task](result, texts));
+    at("answer").replaceChildren(...(VIEWS[about.task] || VIEWS.other)(result, texts));
     at("time").textContent = `用时 ${Math.round(performance.now() - started)} ms`;
     at("raw").textContent = JSON.stringify({ result }, null, 2);
     at("result").hidden = false;
@@ -88,7 +82,7 @@ function addExamples() {
 }
 
 function setUp() {
-  const [title, english] = TITLES[about.task];
+  const [title, english] = about.title;
   at("title").textContent = `ERNIE 3.0 ${title}`;
   document.title = `${title} ${english}`;
   const facts = [about.dataset, about.precision.toUpperCase(), `最长 ${about.max_seq_len} tokens`, english];
@@ -102,7 +96,7 @@ function setUp() {
     at("warnings-list").replaceChildren(...about.warnings.map((warning) => element("li", "", warning)));
     at("warnings").hidden = false;
   }
-  const labels = FIELDS[about.task === "qa" ? "qa" : about.pairs ? "pair" : "text"];
+  const labels = about.fields.includes("text_pair") ? PAIR : about.fields.map((name) => FIELDS[name]);
   ["first", "second"].forEach((name, index) => {
     at(`${name}-field`).hidden = index >= labels.length;
     if (index >= labels.length) return;

@@ -127,4 +127,11 @@ export function reveal(shown) {
   box.scrollTop += inner.top - outer.top - Math.max(0, (box.clientHeight - inner.height) / 2);
 }
 
-export const VIEWS = { seq_cls: classification, token_cls: tagging, qa: answering, multi_label: labelSets };
+// Of a task without a view of its own: each field of the result and its value.
+function plain(result) {
+  return Object.entries(result).map(([name, values]) => element("p", "text", `${name}: ${JSON.stringify(values[0])}`));
+}
+
+export const VIEWS = {
+  seq_cls: classification, token_cls: tagging, qa: answering, multi_label: labelSets, other: plain,
+};

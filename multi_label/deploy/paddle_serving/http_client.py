@@ -18,8 +18,9 @@ from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.files.parsing import decode_json
 from ernie_toolkit.files.paths import utf8_text
 from ernie_toolkit.formats.ranges import SHARE, in_range
-from ernie_toolkit.inference.console import EXAMPLES, show_labels
+from ernie_toolkit.inference.console import show_labels
 from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, request_columns
+from ernie_toolkit.tasks import MultiLabelClassification
 
 
 def ask(url: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:
@@ -42,7 +43,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--url", type=utf8_text, default="http://127.0.0.1:9878/seq_cls/prediction", help="(default: %(default)s)"
     )
-    parser.add_argument("--text", nargs="+", default=EXAMPLES["multi_label"], help="(default: built-in examples)")
+    examples = MultiLabelClassification.examples["sentence"]
+    parser.add_argument("--text", nargs="+", default=examples, help="(default: built-in examples)")
     parser.add_argument(
         "--prob_limit", type=in_range(float, SHARE), help="probability that a label has to be above (default: its own)"
     )

@@ -18,9 +18,10 @@ from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.files.paths import utf8_text
 from ernie_toolkit.formats.ranges import SHARE, in_range
-from ernie_toolkit.inference.console import EXAMPLES, show_labels
+from ernie_toolkit.inference.console import show_labels
 from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, request_columns
+from ernie_toolkit.tasks import MultiLabelClassification
 
 
 def ask(address: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:
@@ -45,7 +46,8 @@ def main(argv: Sequence[str]) -> None:
     """Parse arguments, ask, print the labels of each text."""
     parser = OneLineParser(prog="rpc_client.py", description=__doc__)
     parser.add_argument("--address", type=utf8_text, default="127.0.0.1:18090", help="(default: %(default)s)")
-    parser.add_argument("--text", nargs="+", default=EXAMPLES["multi_label"], help="(default: built-in examples)")
+    examples = MultiLabelClassification.examples["sentence"]
+    parser.add_argument("--text", nargs="+", default=examples, help="(default: built-in examples)")
     parser.add_argument(
         "--prob_limit", type=in_range(float, SHARE), help="probability that a label has to be above (default: its own)"
     )

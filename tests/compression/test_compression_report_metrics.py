@@ -13,20 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import PAIRS
 
-from compress_utils import print_report
+from ernie_toolkit.commands.reports import report_compression
 from ernie_toolkit.compression import CompressionOptions, compress
-from ernie_toolkit.compression.report.figures import (
+from ernie_toolkit.compression.report.files import report_json
+from ernie_toolkit.compression.report.measurement import significant
+from ernie_toolkit.compression.report.metrics import (
     SAME_SPEED,
     best_of,
     best_tradeoffs,
     change_text,
     number_text,
     ratio_text,
-    shown_figures,
+    shown_metrics,
     speed_text,
 )
-from ernie_toolkit.compression.report.files import report_json
-from ernie_toolkit.compression.report.measurement import significant
 from ernie_toolkit.compression.report.model import Candidate, Report, read_report
 from ernie_toolkit.compression.report.plot import LEAST_POINTS, metric_limits, picture_points
 from ernie_toolkit.compression.report.table import report_page
@@ -148,13 +148,13 @@ def test_table_picture_and_json_tell_the_same(values: list[Any]) -> None:
 )
 def test_best_tradeoffs_are_worth_their_loss(values: list[Any]) -> None:
     report = random_report(values)
-    front = [shown_figures(report, item) for item in best_tradeoffs(report)]
+    front = [shown_metrics(report, item) for item in best_tradeoffs(report)]
     assert front[0].metric == max(100 * accuracy for accuracy, *_ in values)
     for better, worse in itertools.pairwise(front):
         assert better.metric > worse.metric and better.latency_ms > worse.latency_ms
     for item in (report.baseline, *report.candidates):
         # Whatever is not on the list has one there that is as good, and faster or as good as equally fast.
-        own = shown_figures(report, item)
+        own = shown_metrics(report, item)
         assert any(
             one.metric >= own.metric and one.latency_ms <= own.latency_ms * (1 + SAME_SPEED) ** 2 for one in front
         )
@@ -182,7 +182,7 @@ def test_what_was_not_timed_is_no_tradeoff_and_has_no_ratio() -> None:
     untimed = model("untimed", 0.99, None, None)
     report = report_of(model("FP32", 0.9, 10.0), [untimed, model("fast", 0.8, 5.0), model("slow", 0.8, 9.8)])
     assert [item.name for item in best_tradeoffs(report)] == ["FP32", "fast"]
-    shown = shown_figures(report, untimed)
+    shown = shown_metrics(report, untimed)
     assert (shown.latency_ratio, shown.throughput_ratio, shown.change) == (None, None, 9.0)
     assert best_of(report, [untimed]) is untimed
     assert [number_text(value) for value in (None, 0.0958, 12.34, 5236.0, 999.6)] == [
@@ -223,7 +223,7 @@ def test_a_compression_tells_one_thing_everywhere(
     raw = json.loads((tmp_path / "compress_report.json").read_text(encoding="utf-8"))
     assert read_report(tmp_path / "compress_report.json") == report
     rows = table_rows((tmp_path / "compress_report.md").read_text(encoding="utf-8"))
-    print_report(report, tmp_path)
+    report_compression(report, tmp_path)
     printed = capsys.readouterr().out
     models = [raw["baseline"], *raw["candidates"]]
     for row, item, (latency, metric, _) in zip(rows, models, picture_points(report), strict=True):

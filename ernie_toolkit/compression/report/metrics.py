@@ -18,8 +18,8 @@ CLEARLY_FASTER = BUSY_SPREAD
 
 
 @dataclass(frozen=True)
-class Figures:
-    """A model's figures as they are shown; None where they are not known.
+class ShownMetrics:
+    """A model's metrics, speed included, as they are shown; None where they are not known.
 
     `metric`: the task's own, in points (times 100) of two decimals; `change`: points against FP32's. `latency_ms` and
     `sequences_per_second`: to three digits; `latency_ratio` and `throughput_ratio`: how many times FP32's speed that
@@ -39,13 +39,13 @@ def points(item: Candidate, metric: str) -> float | None:
     return round(100 * item.metrics[metric], 2) if metric in item.metrics else None
 
 
-def shown_figures(report: Report, item: Candidate) -> Figures:
+def shown_metrics(report: Report, item: Candidate) -> ShownMetrics:
     """What is shown of one of a report's models, the FP32 model included."""
     full = report.baseline
     metric, before = points(item, report.metric), points(full, report.metric)
     latency, slower = _shown(item.latency_ms), _shown(full.latency_ms)
     sequences, fewer = _shown(item.sequences_per_second), _shown(full.sequences_per_second)
-    return Figures(
+    return ShownMetrics(
         metric,
         None if metric is None or before is None else round(metric - before, 2) + 0.0,
         latency,
@@ -64,7 +64,7 @@ def best_tradeoffs(report: Report) -> list[Candidate]:
     """
     levels: dict[float, list[Candidate]] = {}
     for item in (report.baseline, *report.candidates):
-        found = shown_figures(report, item)
+        found = shown_metrics(report, item)
         if found.metric is not None and found.latency_ms is not None:
             levels.setdefault(found.metric, []).append(item)
     front: list[Candidate] = []
@@ -84,7 +84,7 @@ def best_of(report: Report, items: Sequence[Candidate]) -> Candidate:
     A rule that gives the same on every run: speed, which is measured anew each time, decides between equals only where
     one is `CLEARLY_FASTER` than others. ValueError without models.
     """
-    metrics = [shown_figures(report, item).metric for item in items]
+    metrics = [shown_metrics(report, item).metric for item in items]
     best = max((metric for metric in metrics if metric is not None), default=None)
     equals = [item for item, metric in zip(items, metrics, strict=True) if metric == best]
     fastest = min(map(_latency, equals))
@@ -120,7 +120,7 @@ def ratio_text(ratio: float | None) -> str:
 
 def speed_text(report: Report, item: Candidate) -> str:
     """Both speeds of a model, each with its own ratio to FP32's; says where they are rough."""
-    found = shown_figures(report, item)
+    found = shown_metrics(report, item)
     if found.latency_ms is None or found.sequences_per_second is None:
         return "speed not measured"
     return (

@@ -1,0 +1,227 @@
+"""The arguments of a compression run: parsed, laid over the YAML file and the model's own record, checked."""
+
+import argparse
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import (
+    ReadingOptions,
+    TrainingOptions,
+    check_reading_options,
+    check_training_options,
+)
+from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
+from ernie_toolkit.bundle import Bundle, read_bundle
+from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, with_config
+from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
+from ernie_toolkit.commands.options import SourceOptions, reading_limits, reads_windows
+from ernie_toolkit.compression.options import (
+    CompressionOptions,
+    bundle_directory,
+    check_compression_options,
+    check_distillation,
+)
+from ernie_toolkit.compression.state import Request, check_unfinished, plain
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings
+from ernie_toolkit.data import DATASETS, DataSet, get_spec
+from ernie_toolkit.data.file_options import FileOptions
+from ernie_toolkit.data.registry import CUSTOM, check_task
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local
+from ernie_toolkit.models.heads import label_mismatch
+from ernie_toolkit.tasks import TASKS
+from ernie_toolkit.training.records import read_metrics
+
+# In these scripts --fp16 asks for an FP16 model, not for training in it.
+NOT_OF_TRAINING = ("fp16", "fp16_opt_level")
+# What has to be as in fine-tuning for metrics to be comparable; taken from the model's record where not given.
+OF_THE_MODEL = ("max_seq_length", "negative_window_ratio", "doc_stride", "n_best_size", "max_answer_length")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressArguments(SourceOptions):
+    """Everything that a compression run was asked for, checked.
+
+    task_name: the task of the model. compression: how it is compressed. training: how dynabert and qat train. reading:
+    how reading comprehension reads, for that task. files: how the user's files are read. record: what is kept of the
+    model's fine-tuning. labels: those that the model was trained for, None where nothing names them.
+    """
+
+    task_name: str
+    compression: CompressionOptions
+    training: TrainingOptions
+    reading: ReadingOptions
+    files: FileOptions
+    record: Mapping[str, Any]
+    labels: tuple[str, ...] | None
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """Keyword arguments of `load_dataset`: where the rows are; the sample's for a model of the sample."""
+        limits = {"train": self.max_train_samples, "dev": self.max_dev_samples}
+        return dataset_arguments(with_own_source(self, self.record)) | {
+            "task": self.task_name,
+            "splits": list(limits),
+            "limits": {split: rows for split, rows in limits.items() if rows},
+            "options": self.files,
+            "labels": self.labels,
+        }
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The task's own settings beside the length, for `DatasetSpec.task`."""
+        return reading_limits(self.task_name, self.reading)
+
+    @property
+    def dropouts(self) -> tuple[float | None, float | None]:
+        """Dropout of hidden states and of attention weights, None for the model's own."""
+        options = self.training
+        hidden, attention = options.hidden_dropout_prob, options.attention_probs_dropout_prob
+        return (None if hidden < 0 else hidden), (None if attention < 0 else attention)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every option by name, for the log."""
+        training = dataclasses.asdict(self.training)
+        training["metric_for_best_model"] = self.training.metric_for_best_model or TASKS[self.task_name].metrics[0]
+        for name in NOT_OF_TRAINING:
+            training.pop(name)
+        own = {item.name: getattr(self, item.name) for item in dataclasses.fields(SourceOptions)}
+        return own | dataclasses.asdict(self.files) | dataclasses.asdict(self.compression) | training | self.limits
+
+    def bundle(self, data: DataSet) -> Bundle:
+        """The bundle that is compressed in place of a model, verified.
+
+        Raises BundleError on a damaged one, ConfigError where the data is not what it reads.
+        """
+        bundle = read_bundle(self.compression.input_infer_model_path, verify=True)
+        info, spec = bundle.info, data.spec
+        mismatch = label_mismatch(info.labels, spec.labels)
+        if not mismatch and (info.task, info.text_format) == (spec.task_name, spec.text_format):
+            return bundle
+        others = f" ({mismatch})" if mismatch else ""
+        raise ConfigError(
+            f"--input_infer_model_path {bundle.directory} is a {info.task} model with {len(info.labels)} labels that "
+            f"reads '{info.text_format}' ({info.dataset}), {spec.name} is {spec.task_name} with {len(spec.labels)} and "
+            f"'{spec.text_format}'{others}: choose its own data set"
+        )
+
+    def print_settings(self) -> None:
+        """Print every option with its value."""
+        print_settings(plain(self.settings))
+
+
+def build_parser(task: str, dataset: str, description: str | None) -> OneLineParser:
+    """The parser of a compress_* script.
+
+    task: its name. dataset: the data set that is worked on where none is named. description: for `--help`.
+    """
+    names = [name for name, spec in DATASETS.items() if spec.task_name == task]
+    parser = OneLineParser(
+        prog=TASKS[task].script.replace("run_", "compress_"),
+        description=description,
+        epilog=f"data sets: {', '.join((*names, CUSTOM))}",
+    )
+    defaults = {"dataset": dataset}
+    for options_class in (SourceOptions, FileOptions, CompressionOptions):
+        add_options(parser, options_class, defaults)
+    add_options(parser, TrainingOptions, without=NOT_OF_TRAINING)
+    if reads_windows(task):
+        add_options(parser, ReadingOptions)
+    add_guide_flags(parser, parser.prog)
+    return parser
+
+
+def compress_arguments(task: str, dataset: str, description: str | None, argv: Sequence[str]) -> CompressArguments:
+    """Parse and check the arguments of a compress_* script (see `build_parser`); mistakes end it before data is read.
+
+    task: its name. dataset: the data set that is worked on where none is named. description: for `--help`.
+    """
+    parser = build_parser(task, dataset, description)
+    defaults = {"dataset": dataset}
+    given = parser.parse_args(argv)
+    with exit_on_toolkit_error(parser.prog):
+        given = with_config(given, resolve_options(SourceOptions, defaults, given), task, SOURCE_NAMES)
+        source = resolve_options(SourceOptions, defaults, given)
+        source = dataclasses.replace(source, config=str(config_path(source, given)))
+        asked = _settled(source, given, task, {}).compression  # a mistake in the settings comes before all reading
+        source = _checked_source(source, asked, task)
+        if asked.input_infer_model_path:
+            arguments = _of_a_bundle(source, given, task, asked.input_infer_model_path)
+        else:
+            labels = trained_labels(source.model_name_or_path, task)
+            record = read_metrics(Path(source.model_name_or_path))
+            arguments = dataclasses.replace(_settled(source, given, task, record), labels=labels)
+        check_unfinished(
+            Request(
+                arguments.compression,
+                arguments.training,
+                Path(arguments.output_dir),
+                "cpu",
+                arguments.resume,
+                arguments.overwrite_output_dir,
+            )
+        )
+        return arguments
+
+
+def _of_a_bundle(source: SourceOptions, given: argparse.Namespace, task: str, path: str) -> CompressArguments:
+    """The arguments where a bundle is compressed; ConfigError where a setting is given that it was not made with."""
+    info = read_bundle(path).info
+    limits = {"max_seq_length": info.max_seq_length, **info.limits}
+    for name, value in limits.items():
+        asked = vars(given).get(name, value)
+        if asked != value:
+            raise ConfigError(f"--{name} {asked}: the bundle {path} was made with {value}; leave it out")
+    record = {"data_source": info.data_source, "settings": limits}
+    return dataclasses.replace(_settled(source, given, task, record), labels=tuple(info.labels))
+
+
+def _checked_source(source: SourceOptions, options: CompressionOptions, task: str) -> SourceOptions:
+    """Settle which model is compressed and where to; ConfigError or ModelError where there is none."""
+    if source.dataset != CUSTOM:
+        check_task(get_spec(source.dataset), task)
+    if options.input_infer_model_path:
+        model = options.input_infer_model_path
+        beside = str(Path(model).resolve().parent)
+        return dataclasses.replace(source, model_name_or_path=model, output_dir=source.output_dir or beside)
+    model = source.model_name_or_path or str(Path("best_models") / source.dataset)
+    if not is_local(model) or not Path(model).is_dir():
+        raise ConfigError(
+            f"{model}: no fine-tuned model there: python {TASKS[task].script} --dataset {source.dataset} makes one"
+        )
+    check_model_directory(Path(model))
+    return dataclasses.replace(source, model_name_or_path=model, output_dir=source.output_dir or model)
+
+
+def _settled(
+    source: SourceOptions, given: argparse.Namespace, task: str, record: Mapping[str, Any]
+) -> CompressArguments:
+    """All options, checked; what the model was fine-tuned with stands in for what nobody gave."""
+    config = read_config(Path(source.config), task, source.dataset, CONFIG_OPTIONS, record.get("model") == SAMPLE_MODEL)
+    config |= {name: value for name, value in record.get("settings", {}).items() if name in OF_THE_MODEL}
+    compression = resolve_options(CompressionOptions, config, given)
+    compression = dataclasses.replace(
+        compression, input_infer_model_path=bundle_directory(compression.input_infer_model_path)
+    )
+    training = dataclasses.replace(resolve_options(TrainingOptions, config, given), fp16=False)
+    reading = resolve_options(ReadingOptions, config, given)
+    check_compression_options(compression)
+    check_training_options(training, TASKS[task].metrics)
+    # Bundles are quantized on the CPU; which device there is for a model is found out later.
+    check_distillation(training, "cpu" if compression.input_infer_model_path else source.device or "gpu")
+    check_reading_options(reading)
+    return CompressArguments(
+        **{item.name: getattr(source, item.name) for item in dataclasses.fields(SourceOptions)},
+        task_name=task,
+        compression=compression,
+        training=training,
+        reading=reading,
+        files=resolve_options(FileOptions, {}, given),
+        record=record,
+        labels=None,
+    )

@@ -1,0 +1,79 @@
+"""The YAML file under the command line: where it is, and which options it may set."""
+
+import argparse
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+
+import ernie_toolkit
+from ernie_toolkit.arguments.guide_flags import not_needed
+from ernie_toolkit.arguments.options import ReadingOptions, TrainingOptions, dataset_name
+from ernie_toolkit.arguments.settings import DEFAULTS, TASK_SECTIONS, config_sections, read_config
+from ernie_toolkit.commands.options import RunOptions, SourceOptions
+from ernie_toolkit.compression.options import CompressionOptions
+from ernie_toolkit.console import notice
+
+# Every option that the YAML file may set: it is one file for all tasks and scripts.
+CONFIG_OPTIONS = (RunOptions, TrainingOptions, ReadingOptions, CompressionOptions)
+_OF_A_RUN = frozenset(item.name for item in dataclasses.fields(RunOptions))
+# Of a run's own options those that the file may set: the rest says where the file is, and which part of it counts.
+RUN_NAMES = _OF_A_RUN - {"config", "dataset"}
+SOURCE_NAMES = (frozenset(item.name for item in dataclasses.fields(SourceOptions)) & RUN_NAMES) - {
+    "model_name_or_path",
+    "output_dir",
+    "resume",
+    "overwrite_output_dir",
+}
+
+
+def default_config() -> Path:
+    """The toolkit's own YAML file: in a checkout beside the package, in an installed package inside it."""
+    package = Path(ernie_toolkit.__file__).resolve().parent
+    inside = package / "configs" / "default.yml"
+    return inside if inside.is_file() else package.parent / "configs" / "default.yml"
+
+
+def config_path(source: SourceOptions, given: argparse.Namespace) -> Path:
+    """The YAML file: the one named, else that of the place where the script is called, else the toolkit's own."""
+    if "config" in vars(given) or Path(source.config).exists():
+        return Path(source.config)
+    return default_config()
+
+
+def config_notices(path: Path, task: str, dataset: str, names: Collection[str]) -> list[str]:
+    """What a YAML file says without effect for one data set of a task, a line each.
+
+    These are the guides' keys that are not needed, and options of a run that are not among `names`. Raises ConfigError
+    as `read_config` does.
+    """
+    found = config_sections(path)
+    notices = []
+    for where in (DEFAULTS, f"{TASK_SECTIONS[task]}.{dataset}"):
+        section = found.get(where) or {}
+        if not isinstance(section, dict):
+            continue  # `read_config` refuses it
+        for key, value in section.items():
+            place, reason = f"{path}: {where}.{key}", not_needed(str(key))
+            if key in ("dataset", "task_name"):
+                if where == DEFAULTS or dataset_name(str(value)) != dataset:
+                    notices.append(f"{place} is left out: the section's name and --dataset say which data set it is")
+            elif reason is not None:
+                notices.append(f"{place} is not needed: {reason}")
+            elif key in _OF_A_RUN and key not in names:
+                notices.append(f"{place} is left out: give --{key} on the command line")
+    return notices
+
+
+def with_config(
+    given: argparse.Namespace, source: SourceOptions, task: str, names: Collection[str]
+) -> argparse.Namespace:
+    """What was given, on the command line or else in the YAML file, which may have these options beside its own.
+
+    `source`: what the command line alone says. `names`: options of a run that the file may set. What the file says
+    without effect is printed.
+    """
+    path = config_path(source, given)
+    for message in config_notices(path, task, source.dataset, names):
+        notice(message)
+    config = read_config(path, task, source.dataset, CONFIG_OPTIONS)
+    return argparse.Namespace(**{name: config[name] for name in names if name in config} | vars(given))

@@ -1,0 +1,92 @@
+"""The lines that a run prints about its data, its model and what it has written."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, Bundle, read_bundle, stale_message
+from ernie_toolkit.compression.report.metrics import best_tradeoffs, change_text, shown_metrics, size_text, speed_text
+from ernie_toolkit.compression.report.model import Report
+from ernie_toolkit.console import say, warn
+from ernie_toolkit.data import DataSet
+from ernie_toolkit.data.predictions import write_predictions
+from ernie_toolkit.decoding import Answer
+from ernie_toolkit.models import LoadedModel
+from ernie_toolkit.session import require_trained_head
+from ernie_toolkit.tasks import Task
+from ernie_toolkit.training.finished import SAMPLE
+
+
+def report_data(data: DataSet) -> None:
+    """Print where a data set is from and what was read of it; what was left out or converted as a warning."""
+    for message in (*data.notices, *data.warnings):
+        warn(message)
+    say(f"data: {data.spec.name} from {data.source} ({data.location})")
+    for line in data.summary:
+        say(line)
+
+
+def report_model(loaded: LoadedModel) -> None:
+    """Print what was done with a model's head."""
+    for message in loaded.notices:
+        warn(message)
+
+
+def report_predictions(
+    data: DataSet,
+    examples: Sequence[Mapping[str, Any]],
+    answers: Sequence[Answer],
+    directory: Path,
+    output_format: str = "toolkit",
+) -> None:
+    """Write the answers to the test split (see `write_predictions`), and print where they are."""
+    paths = write_predictions(data, examples, answers, directory, output_format)
+    say("predictions: " + ", ".join(map(str, paths)))
+    if data.skipped:
+        warn(f"{len(data.skipped)} row(s) have no answer, the first: {data.skipped[0].reason}")
+
+
+def report_bundle(bundle: Bundle) -> None:
+    """Print where a bundle is, and how near its ONNX graph is to Paddle's model."""
+    parity = bundle.info.parity
+    say(
+        f"bundle in {bundle.directory}: ONNX and Paddle logits differ by at most {parity['max_abs_difference']:.1e} "
+        f"on {parity['rows']:.0f} rows"
+    )
+
+
+def report_sample(data: DataSet) -> None:
+    """Warn once more, at the end of a run, where its data was the sample."""
+    for message in data.warnings if data.source == SAMPLE else ():
+        warn(message)
+
+
+def report_model_to_compress(model: LoadedModel | Bundle, task: Task) -> None:
+    """Print what was done with the head of a model that is compressed, and whether its bundle is of other weights.
+
+    Raises ModelError where a model has no head that was trained for the task.
+    """
+    if isinstance(model, Bundle):
+        if message := stale_message(model):
+            warn(message)
+        return
+    require_trained_head(model, task.labels)
+    report_model(model)
+    exported = Path(model.source) / EXPORT_DIRECTORY
+    if (exported / BUNDLE_FILE).is_file() and (message := stale_message(read_bundle(exported))):
+        warn(f"{message}; compression works from the model itself")
+
+
+def report_compression(report: Report, directory: Path) -> None:
+    """Print the models that are deployed, a line each, and where the report is; *: a best trade-off."""
+    width = max(len(item.name) for item in (report.baseline, *report.candidates))
+    front = {item.name for item in best_tradeoffs(report)}
+    say(f"kept, of {len(report.candidates)} candidates (*: best trade-off of {report.metric} and latency):")
+    for item in (report.baseline, *(item for item in report.candidates if item.kept)):
+        change = "" if item is report.baseline else f"({change_text(shown_metrics(report, item).change)})"
+        say(
+            f"  {'*' if item.name in front else ' '} {item.name:<{width}}  {report.metric} "
+            f"{item.metrics[report.metric]:.4f} {change:<7}  {size_text(report, item):>6} MB  "
+            f"{speed_text(report, item)}  {directory / item.file}"
+        )
+    say(f"report: {directory / 'compress_report.md'} (.json, .png)")

@@ -1,0 +1,232 @@
+"""The FP32 models of a compression run: pruned, trained for INT8, written with their bundles.
+
+Paddle is imported inside the functions.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ernie_toolkit.bundle import BUNDLE_FILE
+from ernie_toolkit.compression.candidates import make_fp16, quantize_after_training, quantize_tables, quantize_trained
+from ernie_toolkit.compression.evaluator import EVALUATION_BATCH, Evaluator, Form, Fp32Model
+from ernie_toolkit.compression.options import qat_settings
+from ernie_toolkit.compression.pruning.prune import prune, pruned_directory, width_name
+from ernie_toolkit.compression.rows import SplitRows
+from ernie_toolkit.compression.state import START_ANEW, Request
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.export import Origin, export_bundle
+from ernie_toolkit.files import write_json
+from ernie_toolkit.files.transactions import finish_transaction, transaction
+from ernie_toolkit.formats.ranges import FIGURE, check_number
+from ernie_toolkit.formats.weights import WEIGHTS_FILE
+from ernie_toolkit.models.sizes import LayerSize
+from ernie_toolkit.session import PARITY_ROWS, Session
+from ernie_toolkit.training.records import METRICS_FILE
+
+FULL = Fraction(1)
+PRUNING = "dynabert"
+
+
+def describe_model(session: Session, name: str, width: Fraction, directory: Path, rows: SplitRows) -> Fp32Model:
+    """What is known of a session's model before it is measured."""
+    from ernie_toolkit.compression.report.complexity import model_flops
+    from ernie_toolkit.models.slices import parameter_count
+
+    model = session.loaded.model
+    tokens = len(session.loaded.vocabulary.tokens)
+    flops = model_flops(model, session.task.max_seq_length)
+    return Fp32Model(name, str(width), directory, rows, tokens, parameter_count(model), flops)
+
+
+def pruned_sessions(
+    session: Session, rows: SplitRows, sizes: Mapping[Fraction, LayerSize], evaluator: Evaluator
+) -> list[tuple[Fraction, Session]]:
+    """A session for each width, trained now or by the part of the run that is finished."""
+    run = evaluator.run
+    places = {width: _model_directory(run.request, width) for width in sizes}
+    if not run.has(PRUNING):
+        evaluator.say(f"dynabert: training widths {', '.join(map(str, sizes))} in one run")
+        request, work = run.request, run.work / PRUNING
+        with _own_names(PRUNING):
+            result = prune(
+                _copied(session),
+                rows,
+                sizes,
+                request.training,
+                work,
+                request.device,
+                request.resume,
+                request.overwrite,
+            )
+        for width, place in places.items():
+            _copy_files(pruned_directory(work, width), place)
+        run.finish(PRUNING)
+        evaluator.say(f"dynabert: {result.steps} steps in {result.seconds:.1f} s")
+    return [(width, _opened(session, place)) for width, place in places.items()]
+
+
+def finish_model(session: Session, rows: SplitRows, width: Fraction, evaluator: Evaluator, full: Fp32Model) -> None:
+    """Export one model, unless it is the one that the run began with, and make its candidates."""
+    options = evaluator.options
+    name = ("" if width == FULL else str(width)) + (" cut vocabulary" if options.cuts_vocabulary else "")
+    model = full
+    if name:
+        directory = _model_directory(evaluator.run.request, width)
+        model = describe_model(session, name.strip(), width, directory, rows)
+        _export(session, model, evaluator)
+    if options.fp16:
+        make_fp16(evaluator, model)
+    if "qat" in options.parts:
+        _train_int8(session, model, width, evaluator)
+    elif "ptq" in options.parts:
+        quantize_after_training(evaluator, model)
+    elif "embeddings" in options.parts:
+        quantize_tables(evaluator, model)
+
+
+def _model_directory(request: Request, width: Fraction, suffix: str = "") -> Path:
+    cut = "_vocab" if request.options.cuts_vocabulary else ""
+    return request.directory / f"{width_name(width)}{cut}{suffix}"
+
+
+@contextmanager
+def _own_names(part: str) -> Iterator[None]:
+    """Name parameters by the part that makes them, not by what came before: an optimizer's state is found by them."""
+    import paddle
+
+    with paddle.utils.unique_name.guard(f"{part}_"):
+        yield
+
+
+def _copied(session: Session) -> Session:
+    from ernie_toolkit.models import copy_model
+
+    return replace(session, loaded=replace(session.loaded, model=copy_model(session.loaded.model)))
+
+
+def _opened(session: Session, directory: Path) -> Session:
+    """The session with the model of a directory in place of its own."""
+    from ernie_toolkit.models import load_model
+
+    return replace(session, loaded=load_model(str(directory), session.task))
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    """Copy the files of a model into a directory, together or not at all."""
+    finish_transaction(source)
+    with transaction(target) as files:
+        for path in source.iterdir():
+            if path.is_file():
+                shutil.copyfile(path, files.path(target / path.name))
+
+
+def _export(session: Session, model: Fp32Model, evaluator: Evaluator, method: str = "") -> None:
+    """Write a model with its bundle and its record into its directory, and put it into the report."""
+    from ernie_toolkit.models import save_model
+
+    known = evaluator.report.find(model.name)
+    metrics = known.metrics if known is not None else None
+    if known is None or not (model.export / BUNDLE_FILE).is_file():
+        if session.loaded.source != str(model.directory):
+            save_model(session.loaded.model, session.loaded.vocabulary, model.directory)
+        bundle = export_bundle(
+            session.loaded.model,
+            session.tokenizer,
+            session.task,
+            Origin(session.data.spec.name, session.data.source, {}, tuple(session.data.warnings)),
+            session.task.inputs(session.data.split("dev")[:PARITY_ROWS]),
+            model.export,
+            weights_file=model.directory / WEIGHTS_FILE,
+            measure=lambda path: metrics or evaluator.metrics(path, model.rows.dev, "fp32"),
+        )
+        metrics = bundle.info.metrics
+    candidate = evaluator.evaluate(model, Form("", "fp32", method), model.onnx, metrics)
+    report, task = evaluator.report, session.task
+    write_json(
+        model.directory / METRICS_FILE,
+        {
+            "dataset": report.dataset,
+            "task": report.task,
+            "metrics": candidate.metrics,
+            "data_source": report.data_source,
+            "warnings": list(report.warnings),
+            "model": report.model,
+            "width": model.width,
+            "versions": report.versions,
+            "settings": {"max_seq_length": task.max_seq_length, **task.limits},
+        },
+    )
+    evaluator.keep(model, candidate, "onnx")
+
+
+def _train_int8(session: Session, model: Fp32Model, width: Fraction, evaluator: Evaluator) -> None:
+    """Train a model for INT8; the result has a directory of its own beside the one it was made of."""
+    from ernie_toolkit.compression.qat.layers import onnx_ranges
+
+    run, settings = evaluator.run, qat_settings(evaluator.options)
+    directory = _model_directory(run.request, width, "_qat")
+    part = directory.name
+    if run.has(part):
+        trained, found = _opened(session, directory), run.result(part)
+        _check_result(found, run.work / f"{part}.json")
+    else:
+        trained, found = _trained(session, model, directory, evaluator)
+    name = model.candidate_name("QAT")
+    own = describe_model(trained, name, width, directory, model.rows)
+    _export(trained, own, evaluator, "qat")
+    ranges = None
+    if found["ranges"] is not None:
+        learned = {layer: (pair[0], pair[1]) for layer, pair in found["ranges"].items()}
+        ranges = onnx_ranges(own.onnx, trained.loaded.model, learned)
+    described = {**dataclasses.asdict(settings), "improved": found["improved"], "simulated_before": found["before"]}
+    quantize_trained(evaluator, own, ranges, described)
+
+
+def _trained(
+    session: Session, model: Fp32Model, directory: Path, evaluator: Evaluator
+) -> tuple[Session, dict[str, Any]]:
+    """A copy of a session's model trained for INT8 and saved, and what `_train_int8` needs of the training."""
+    from ernie_toolkit.compression.qat.train import train_quantized
+    from ernie_toolkit.models import save_model
+
+    run, part = evaluator.run, directory.name
+    request = run.request
+    evaluator.say(f"qat: training {model.name or 'the full model'} for INT8")
+    # The range of a dynamic activation is its batch's: what chooses the best is what the report measures.
+    training = replace(request.training, per_device_eval_batch_size=EVALUATION_BATCH)
+    with _own_names(part):
+        copied = _copied(session)
+        result = train_quantized(
+            copied,
+            model.rows,
+            qat_settings(request.options),
+            training,
+            run.work / part,
+            request.device,
+            request.resume,
+            request.overwrite,
+        )
+    save_model(copied.loaded.model, copied.loaded.vocabulary, directory)
+    found = {"ranges": result.ranges, "improved": result.improved, "before": result.start_metrics}
+    run.finish(part, found)
+    if not result.improved:
+        evaluator.say("qat: no step was better on dev than the start: the weights stay as they were")
+    return replace(copied, loaded=replace(copied.loaded, source=str(directory))), found
+
+
+def _check_result(found: dict[str, Any], path: Path) -> None:
+    """ConfigError where what training for INT8 has left is not whole: ranges of activations, and metrics."""
+    ranges = found.get("ranges")
+    pairs = list(ranges.values()) if isinstance(ranges, dict) else []
+    if not isinstance(found.get("improved"), bool) or "before" not in found or "ranges" not in found:
+        raise ConfigError(f"{path}: not what training for INT8 writes: {START_ANEW}")
+    if ranges is not None and not (isinstance(ranges, dict) and all(type(p) is list and len(p) == 2 for p in pairs)):
+        raise ConfigError(f"{path}: ranges are no pairs of numbers: {START_ANEW}")
+    for value in (value for pair in pairs for value in pair):
+        check_number(value, float, FIGURE, f"{path}: ranges", ConfigError, START_ANEW)

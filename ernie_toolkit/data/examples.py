@@ -1,0 +1,83 @@
+"""A data set out of examples that a program has itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.data.loading import DataSet
+from ernie_toolkit.data.registry import CUSTOM, DEFAULT_TASK, SPLITS, DatasetSpec
+from ernie_toolkit.errors import ConfigError, DataError
+
+Examples = Sequence["dict[str, Any]"]
+
+
+def make_dataset(
+    train: Examples | None = None,
+    dev: Examples | None = None,
+    test: Examples | None = None,
+    *,
+    labels: Sequence[str] = (),
+    task: str = DEFAULT_TASK,
+    name: str = CUSTOM,
+) -> DataSet:
+    """A data set of examples in memory, in place of `load_dataset`.
+
+        data = make_dataset(train=[{"sentence": "物流很快", "label": "good"}, ...], dev=[...])
+
+    train, dev, test: examples of each split, None for one that is not needed. They have "sentence", or "sentence1" and
+        "sentence2", and "label" (seq_cls); "text", and "labels" with a tag for each character (token_cls); "sentence"
+        and "labels" (multi_label); "question", "context", "answers" and "span" (qa).
+    labels: in the order of the model's outputs; none: those of the training examples, sorted.
+    task: its name. name: the data set's, for reports and bundles.
+
+    An example without "id" gets its number from 0.
+
+    Raises ConfigError on a task that is not known and where there are no labels, DataError on an example without its
+    text or with a label that is not among `labels`.
+    """
+    from ernie_toolkit.tasks import task_named  # tasks need numpy, the names of data sets do not
+
+    kind = task_named(task)
+    splits = dict(strict_zip(SPLITS, (train, dev, test)))
+    if kind.has_labels and not labels:
+        labels = sorted(
+            {label for row, example in enumerate(train or ()) for label in _labels_of(example, "train", row)}
+        )
+        if not labels:
+            raise ConfigError(f"a data set of task '{task}' needs labels, or training examples that have them")
+    first: dict[str, Any] = next((rows[0] for rows in splits.values() if rows), {})
+    text_format = kind.default_text_format
+    if text_format in ("pair", "sentence"):
+        text_format = "pair" if "sentence1" in first else "sentence"
+    spec = DatasetSpec(name, task, tuple(labels), text_format, metric=kind.metrics[0])
+    known = set(labels)
+    for split, rows in splits.items():
+        for row, example in enumerate(rows or ()):
+            _check_text(example, text_format, f"{split} example {row}")
+            if kind.has_labels and (split != "test" or {"label", "labels"} & set(example)):
+                for label in _labels_of(example, split, row):
+                    if label not in known:
+                        raise DataError(f"{split} example {row}: label '{label}' is not among the labels")
+    own = {
+        split: None if rows is None else [{"id": row, **example} for row, example in enumerate(rows)]
+        for split, rows in splits.items()
+    }
+    return DataSet(spec, own["train"], own["dev"], own["test"], "custom", "given as examples")
+
+
+def _labels_of(example: dict[str, Any], split: str, row: int) -> list[str]:
+    value = example.get("label", example.get("labels"))
+    if value is None:
+        raise DataError(f"{split} example {row} has no 'label', nor 'labels': {str(example)[:60]}")
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _check_text(example: dict[str, Any], text_format: str, where: str) -> None:
+    from ernie_toolkit.text.features import texts_of  # needs numpy, which the names of data sets do not
+
+    try:
+        texts_of(example, text_format)
+    except KeyError as error:
+        raise DataError(f"{where} has no {error} ({text_format}): {str(example)[:60]}") from None

@@ -1,0 +1,35 @@
+"""The forms of data files, by the names that tasks give in `Task.data_form`.
+
+A task whose files look as those of another names that one's form; else a new form is a module here and a line below.
+"""
+
+from __future__ import annotations
+
+from ernie_toolkit.data.forms.base import DataForm, PredictedRow
+from ernie_toolkit.data.forms.columns import ColumnsForm
+from ernie_toolkit.data.forms.label_sets import LabelSetsForm
+from ernie_toolkit.data.forms.questions import QuestionsForm
+from ernie_toolkit.data.forms.tags import TagsForm
+from ernie_toolkit.errors import ConfigError
+
+__all__ = ["FORMS", "ColumnsForm", "DataForm", "PredictedRow", "form_of", "register_form"]
+
+FORMS: dict[str, DataForm] = {
+    "columns": ColumnsForm(),
+    "tags": TagsForm(),
+    "questions": QuestionsForm(),
+    "label_sets": LabelSetsForm(),
+}
+
+
+def register_form(name: str, form: DataForm) -> None:
+    """Make a form known by the name that tasks give. Raises ConfigError where the name is taken."""
+    if FORMS.setdefault(name, form) is not form:
+        raise ConfigError(f"data form '{name}' is registered already: choose another name")
+
+
+def form_of(task_name: str) -> DataForm:
+    """The form of a task's files. Raises ConfigError where no task has this name."""
+    from ernie_toolkit.tasks import task_named  # tasks need numpy, reading data does not
+
+    return FORMS[task_named(task_name).data_form]

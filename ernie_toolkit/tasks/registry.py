@@ -1,0 +1,53 @@
+"""The tasks by name, and how one of them is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Type, TypeVar
+
+from ernie_toolkit.arguments.settings import TASK_SECTIONS
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.tasks.base import Task, TaskSettings, check_limits
+
+TASKS: dict[str, type[Task]] = {}
+"""Every task that data sets, models and deployments may name."""
+_TaskClass = TypeVar("_TaskClass", bound=Type[Task])
+
+
+def register(task: _TaskClass) -> _TaskClass:
+    """Add a task to `TASKS`, and return it: usable as a decorator. Raises ConfigError where its name is taken."""
+    if TASKS.setdefault(task.name, task) is not task:
+        raise ConfigError(f"task '{task.name}' is registered already: choose another name")
+    if task.config_section is not None:
+        TASK_SECTIONS[task.name] = task.config_section
+    return task
+
+
+def task_named(name: str) -> type[Task]:
+    """The class of a task. Raises ConfigError where no task has this name."""
+    if name not in TASKS:
+        raise ConfigError(f"task '{name}' is not known: use one of {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def make_task(
+    name: str,
+    labels: Sequence[str],
+    max_seq_length: int,
+    text_format: str,
+    label_names: Sequence[str] | None = None,
+    limits: Mapping[str, int] | None = None,
+    thresholds: Sequence[float] = (),
+) -> Task:
+    """The task of this name, set up as a data set or a bundle says.
+
+    `limits`: further settings of the task, by the names of its own fields; its defaults where left out.
+    `thresholds`: of a multi-label task, one for each label; 0.5 for all where there are none.
+    Raises ConfigError on a task or a limit that is not known.
+    """
+    task = task_named(name)
+    check_limits(task, limits or {})
+    names = None if label_names is None else tuple(label_names)
+    return task.make(
+        TaskSettings(tuple(labels), max_seq_length, text_format, names, dict(limits or {}), tuple(thresholds))
+    )

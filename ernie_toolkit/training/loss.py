@@ -1,0 +1,27 @@
+"""What is minimised: the model's own loss, or a criterion of the user's."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ernie_toolkit.text.dataset import Batch
+
+if TYPE_CHECKING:
+    import paddle
+
+Criterion = Callable[[Any, Any], Any]
+"""Logits and labels of a batch, as tensors or pairs of them, to the loss, a scalar tensor."""
+
+
+def batch_loss(model: "paddle.nn.Layer", batch: Batch, criterion: Criterion | None = None) -> "paddle.Tensor":
+    """The loss of one batch with targets, as training computes it.
+
+    criterion: None for the model's own.
+    """
+    import paddle
+
+    inputs = {name: paddle.to_tensor(value) for name, value in batch.items()}
+    if criterion is None:
+        return model(**inputs)[0]
+    targets = ("labels",) if "labels" in inputs else ("start_positions", "end_positions")
+    labels = tuple(inputs.pop(name) for name in targets)
+    return criterion(model(**inputs), labels if len(labels) > 1 else labels[0])
