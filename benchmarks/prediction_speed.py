@@ -136,7 +136,9 @@ def content(answer: Answer) -> object:
         return answer.tags
     if isinstance(answer, SpanAnswer):
         return answer.start, answer.end
-    return answer.label if isinstance(answer, LabelAnswer) else answer.names
+    if isinstance(answer, LabelAnswer):
+        return answer.label
+    raise TypeError(f"no answer of a benchmarked task: {type(answer).__name__}")
 
 
 def show(report: dict[str, Any]) -> None:
