@@ -191,7 +191,7 @@ class ToolkitTrainer(Trainer):
         if not self.args.fp16 and not np.isfinite(loss.item()):
             raise ToolkitError(
                 f"the training loss is not finite after step {self.state.global_step}: "
-                "lower --learning_rate, or set --max_grad_norm and --warmup_ratio"
+                "lower `learning_rate`, or set `max_grad_norm` and `warmup_ratio`"
             )
 
     def _save_checkpoint(self, model: paddle.nn.Layer, metrics: dict[str, float] | None = None) -> None:
