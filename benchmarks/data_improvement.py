@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,8 @@ from ernie_toolkit.multi_label.training import fine_tune
 from ernie_toolkit.training.devices import use_device
 
 WRONG_SHARE = 0.1
-SUPPORT = {
-    "rationale_num_sparse": 3,
-    "sparse_num": 100,
-    "rationale_num_support": 6,
-    "support_threshold": 0.7,
-    "support_num": 100,
-}
+RATIONALE_NUM_SPARSE, SPARSE_NUM = 3, 100
+RATIONALE_NUM_SUPPORT, SUPPORT_THRESHOLD, SUPPORT_NUM = 6, 0.7, 100
 CREATE, PERCENT = 2, 0.1
 
 
@@ -105,10 +101,8 @@ def supported(args: argparse.Namespace, data: DataSet, model: TrainedModel, seed
     """The rows that sparse.py adds with --aug_strategy substitute."""
     train, dev = data.split("train"), data.split("dev")
     known, asked = (model.sentence_features([row["sentence"] for row in rows], 64) for rows in (train, dev))
-    sparse = sparsest(evidence(asked, known, SUPPORT["rationale_num_sparse"]), SUPPORT["sparse_num"])
-    places = support(
-        asked[sparse], known, SUPPORT["rationale_num_support"], SUPPORT["support_threshold"], SUPPORT["support_num"]
-    )
+    sparse = sparsest(evidence(asked, known, RATIONALE_NUM_SPARSE), SPARSE_NUM)
+    places = support(asked[sparse], known, RATIONALE_NUM_SUPPORT, SUPPORT_THRESHOLD, SUPPORT_NUM)
     rows = [train[place] for place in places]
     everything = [row["sentence"] for row in train]
     return augment(rows, "substitute", REPLACERS["synonym"], 1, PERCENT, seed, everything)
@@ -124,11 +118,9 @@ def improvement_table(args: argparse.Namespace, data: DataSet) -> dict[str, list
             base = trained_on(args, few, seed, args.steps, Path(name) / "base")
             made: dict[str, Callable[[], list[Example]]] = {
                 "as they are": list,
-                "sparse, substitute": lambda few=few, base=base, seed=seed: supported(args, few, base, seed),
+                "sparse, substitute": partial(supported, args, few, base, seed),
                 **{
-                    f"aug, {kind}": lambda rows=rows, kind=kind, seed=seed: augment(
-                        rows, "substitute", REPLACERS[kind], CREATE, PERCENT, seed
-                    )
+                    f"aug, {kind}": partial(augment, rows, "substitute", REPLACERS[kind], CREATE, PERCENT, seed)
                     for kind in REPLACERS
                 },
             }
@@ -146,7 +138,8 @@ def improvement_table(args: argparse.Namespace, data: DataSet) -> dict[str, list
 def test_figures(model: TrainedModel, data: DataSet) -> dict[str, float]:
     """Micro and macro F1 on the test rows."""
     examples = data.split("test")
-    scores = model.task.score(model.encode([]), model.logits([row["sentence"] for row in examples], 64), examples)
+    logits = list(model.logits([row["sentence"] for row in examples], 64))
+    scores = model.task.score(model.encode([]), logits, examples)
     return {name: scores[name] for name in ("micro_f1", "macro_f1")}
 
 

@@ -51,7 +51,7 @@ def simple_serving(bundle: Path, folder: Path) -> Iterator[Ask]:
     """The HTTP service."""
     [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    command = [
+    command: list[str | Path] = [
         python_of("simple_serving"),
         SCRIPTS / "deploy/simple_serving/server.py",
         "--model_path",
@@ -75,9 +75,16 @@ def triton(bundle: Path, folder: Path) -> Iterator[Ask]:
     """Triton with Python models."""
     http, grpc = free_ports(2)
     python, scripts = python_of("triton_serving"), ROOT / "deploy/triton_serving"
-    build = [python, scripts / "build_repository.py", "--model_path", bundle, "--model_repository", folder / "models"]
+    build: list[str | Path] = [
+        python,
+        scripts / "build_repository.py",
+        "--model_path",
+        bundle,
+        "--model_repository",
+        folder / "models",
+    ]
     run_script(build, sys.stderr)
-    command = [
+    command: list[str | Path] = [
         python,
         scripts / "start_server.py",
         "--model_repository",
@@ -107,7 +114,7 @@ def triton(bundle: Path, folder: Path) -> Iterator[Ask]:
 def paddle_serving(bundle: Path, folder: Path) -> Iterator[Ask]:
     """Paddle Serving's pipeline, by HTTP."""
     rpc, http = free_ports(2)
-    command = [
+    command: list[str | Path] = [
         python_of("paddle_serving"),
         SCRIPTS / "deploy/paddle_serving/service.py",
         "--model_path",

@@ -66,7 +66,7 @@ def trained(args: argparse.Namespace, data: DataSet, model_name: str, directory:
     record = json.loads((directory / "metrics.json").read_text(encoding="utf-8"))
     model = load_trained(str(directory))
     examples = data.split("test")
-    logits = model.logits([row["sentence"] for row in examples], 64)
+    logits = list(model.logits([row["sentence"] for row in examples], 64))
     test = model.task.score(model.encode([]), logits, examples)
     del model
     gc.collect()

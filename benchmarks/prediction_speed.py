@@ -20,7 +20,7 @@ import numpy as np
 
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import load_dataset
-from ernie_toolkit.decoding import Answer, LabelAnswer, TaggedText
+from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.engines.onnxruntime import PRECISIONS
 from ernie_toolkit.text.batching import batches_by_length
@@ -134,7 +134,11 @@ def content(answer: Answer) -> object:
     """What an answer says, without its confidence."""
     if isinstance(answer, TaggedText):
         return answer.tags
-    return answer.label if isinstance(answer, LabelAnswer) else (answer.start, answer.end)
+    if isinstance(answer, SpanAnswer):
+        return answer.start, answer.end
+    if isinstance(answer, LabelAnswer):
+        return answer.label
+    raise TypeError(f"no answer of a benchmarked task: {type(answer).__name__}")
 
 
 def show(report: dict[str, Any]) -> None:

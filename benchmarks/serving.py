@@ -85,7 +85,7 @@ def simple_serving(model: Path, info: BundleInfo, precision: str, threads: int) 
     """The HTTP service."""
     [port] = free_ports(1)
     script = ROOT / "deploy" / "simple_serving" / f"server_{info.task}.py"
-    command = [
+    command: list[str | Path] = [
         python_of("simple_serving"),
         script,
         "--model_path",
@@ -148,7 +148,7 @@ def triton(model: Path, info: BundleInfo, precision: str, threads: int) -> Itera
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        command = [
+        command: list[str | Path] = [
             python,
             folder / "start_server.py",
             "--model_repository",
@@ -169,7 +169,7 @@ def triton(model: Path, info: BundleInfo, precision: str, threads: int) -> Itera
 
 def fastdeploy(args: Any) -> dict[str, Any]:
     """FastDeploy in a process of its own Python: figures by number of clients (see serving_fastdeploy.py)."""
-    command = [
+    command: list[str | Path] = [
         python_of("python"),
         Path(__file__).with_name("serving_fastdeploy.py"),
         "--model_path",

@@ -44,6 +44,36 @@ INSTALL_RUNTIME = "pip install -r deploy/predictor/requirements_cpu.txt -c deplo
 
 LONGEST_ERROR = 1000
 
+# Parameters that messages of the library name, in backquotes, and the flags by which scripts take them.
+FLAGS = {
+    **{
+        name: f"--{name}"
+        for name in (
+            "device",
+            "eval_steps",
+            "evaluation_strategy",
+            "keep_checkpoints",
+            "learning_rate",
+            "load_best_model_at_end",
+            "logging_steps",
+            "logging_strategy",
+            "max_grad_norm",
+            "max_seq_length",
+            "resume",
+            "save_steps",
+            "save_strategy",
+            "warmup_ratio",
+        )
+    },
+    "overwrite": "--overwrite_output_dir",
+    "resume_from": "--resume_from_checkpoint",
+}
+
+
+def with_flags(message: str) -> str:
+    """Return a message of the library as a script prints it: with flags in place of parameters (see `FLAGS`)."""
+    return re.sub("`([a-z_]+)`", lambda found: FLAGS.get(found[1], found[0]), message)
+
 
 def _install_command(package: str | None) -> str | None:
     """What installs a package that one of the scripts needs; None for any other."""
@@ -182,7 +212,7 @@ def exit_on_toolkit_error(prog: str) -> Iterator[None]:
             if not is_no_room(error):
                 raise
             error = no_room(error.filename, error)
-        sys.stderr.write(terminal_line(f"{prog}: error: {_joined(str(error))}") + "\n")
+        sys.stderr.write(terminal_line(f"{prog}: error: {_joined(with_flags(str(error)))}") + "\n")
         raise SystemExit(2) from None
     except ModuleNotFoundError as error:
         command = _install_command(error.name)
@@ -201,9 +231,9 @@ def is_main_process() -> bool:
 
 
 def say(message: str) -> None:
-    """Print a line from the main process (see `terminal_line`)."""
+    """Print a line from the main process (see `with_flags` and `terminal_line`)."""
     if is_main_process():
-        print(terminal_line(message), flush=True)
+        print(terminal_line(with_flags(message)), flush=True)
 
 
 def print_line(line: str) -> None:
@@ -214,13 +244,13 @@ def print_line(line: str) -> None:
 def warn(message: str) -> None:
     """Print a warning line to standard error from the main process."""
     if is_main_process():
-        print(terminal_line(f"warning: {message}"), file=sys.stderr, flush=True)
+        print(terminal_line(f"warning: {with_flags(message)}"), file=sys.stderr, flush=True)
 
 
 def notice(message: str) -> None:
     """Print a line to standard error, from the main process, about what is as the user may not expect it."""
     if is_main_process():
-        print(terminal_line(f"notice: {message}"), file=sys.stderr, flush=True)
+        print(terminal_line(f"notice: {with_flags(message)}"), file=sys.stderr, flush=True)
 
 
 def print_settings(settings: dict[str, Any]) -> None:

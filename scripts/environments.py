@@ -1,25 +1,17 @@
 """Build the environments of the deployments, one for each, apart from the one that trains.
 
     python scripts/environments.py [simple_serving triton_serving python predictor paddle_serving]
-    python scripts/environments.py --lock [NAME ...]
 
 Each goes to .venvs/NAME, from its folder's requirements.txt (or requirements_cpu.txt) and, without their
 dependencies, from requirements_nodeps.txt beside it. One that is there and whose files have not changed is left alone.
-
---lock writes constraints.txt beside the requirements anew: the versions that pip chooses today for everything that they
-pull in, with each Python that the deployment runs on (nothing is installed). All these Pythons have to be there.
 """
 
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-
-from lock import constraint_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this Python need not have the toolkit installed
@@ -36,17 +28,11 @@ PYTHONS = {
     "predictor": ("3.8", "3.9"),
     "paddle_serving": ("3.9", "3.8"),
 }
-# Pythons that a deployment runs on, where they are more than it is tested with.
-LOCKED = {**PYTHONS, "python": ("3.8", "3.9", "3.10"), "predictor": ("3.8", "3.9", "3.10", "3.11", "3.12")}
 # Where the files of an environment are that are not in deploy/NAME.
 FOLDERS = {"paddle_serving": "multi_label/deploy/paddle_serving"}
 # What an environment holds; a name with "nodeps" is installed without dependencies.
 REQUIREMENTS = ("requirements.txt", "requirements_cpu.txt", "requirements_nodeps.txt")
 CONSTRAINTS = "constraints.txt"
-HEADER = """\
-# Written by `python scripts/environments.py --lock {name}`: every package that this deployment installs, with its
-# version; to be given to pip with -c. The requirements hold the direct dependencies and the reasons for their pins.
-"""
 STAMP = ".installed"
 
 
@@ -114,46 +100,15 @@ def build(name: str) -> str:
     return f"{name}: built {target}"
 
 
-def resolve(python: str, files: Sequence[Path]) -> dict[str, str]:
-    """Package versions that pip would install with this Python, without installing them."""
-    with tempfile.TemporaryDirectory() as directory:
-        environment, report = Path(directory) / "venv", Path(directory) / "report.json"
-        subprocess.run([python, "-m", "venv", str(environment)], check=True)
-        pip = [str(environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-        # The pip that old Pythons bring writes no report.
-        subprocess.run([*pip, "install", "--quiet", "--upgrade", "pip"], check=True)
-        asked = [part for path in files for part in ("-r", str(path))]
-        command = [*pip, "install", "--quiet", "--dry-run", "--report", str(report), *asked]
-        subprocess.run(command, check=True, cwd=ROOT)
-        items = json.loads(report.read_text(encoding="utf-8"))["install"]
-    versions = {item["metadata"]["name"]: item["metadata"]["version"] for item in items}
-    versions.pop("ernie_toolkit", None)
-    return versions
-
-
-def lock(name: str) -> str:
-    """Write an environment's constraints; gives a line that says what was done."""
-    files = [path for path in requirement_files(name) if not path.stem.endswith("nodeps")]
-    pythons = {version: find_python([version]) for version in sorted(LOCKED[name], key=lambda text: int(text[2:]))}
-    if missing := [version for version, python in pythons.items() if python is None]:
-        sys.exit(f"{name}: not locked, no Python {', '.join(missing)} found on PATH, in ~/.pyenv or by uv")
-    answers = {version: resolve(python, files) for version, python in pythons.items() if python}
-    target = folder_of(name) / CONSTRAINTS
-    lines = constraint_lines(answers)
-    target.write_text(HEADER.format(name=name) + "\n".join(lines) + "\n", encoding="utf-8")
-    return f"{name}: {len(lines)} lines for Python {', '.join(answers)} in {target}"
-
-
 def main() -> None:
-    """Build or lock those asked for, or all."""
+    """Build those asked for, or all."""
     parser = OneLineParser(prog="environments.py", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PYTHONS)} (default: all)")
-    parser.add_argument("--lock", action="store_true", help="write their constraints.txt anew, and build nothing")
     args = parser.parse_args()
     if unknown := sorted(set(args.names) - set(PYTHONS)):
         parser.error(f"no such environment: {', '.join(unknown)}; choose from {', '.join(PYTHONS)}")
     for name in args.names or PYTHONS:
-        print(lock(name) if args.lock else build(name), flush=True)
+        print(build(name), flush=True)
 
 
 if __name__ == "__main__":

@@ -138,8 +138,10 @@ def _stem(path: Path) -> str:
 
 @contextmanager
 def scratch_directory(path: Path) -> Iterator[Path]:
-    """An empty directory beside `path` for what is made on the way to it; deleted at the end, by whoever comes next
-    where this process is killed."""
+    """Make an empty directory beside `path` for intermediate files, and delete it at the end.
+
+    Where this process is killed, the next process that writes to `path` deletes it (see `sweep`).
+    """
     sweep(path)
     temporary, handle = make_temporary(path)
     try:

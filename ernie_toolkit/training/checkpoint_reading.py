@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from ernie_toolkit.errors import ModelError, ToolkitError
 
-REMEDY = "give another checkpoint, or start anew with --overwrite_output_dir"
+REMEDY = "give another checkpoint, or start anew with `overwrite`"
 # Entries of an optimizer's state that belong to no parameter.
 _GENERAL = frozenset(("LR_Scheduler", "master_weights"))
 # What stands in a name between a parameter of half precision and its accumulator.

@@ -1,6 +1,6 @@
-"""Going on from a checkpoint that the user names, in place of the last one of the run.
+"""Resume from a checkpoint that the user names, in place of the last one of the run.
 
-It is brought where the run looks for its last one, so that a run which goes on needs no second way to do so.
+It is brought where the run looks for its last one, so that resuming needs no second way.
 """
 
 import shutil
@@ -26,14 +26,15 @@ WAIT_SECONDS = 120.0
 
 
 def names_checkpoint(resume_from: str) -> bool:
-    """Whether `--resume_from_checkpoint` names one; "true" and "false" only say whether a run goes on."""
+    """Return whether a value names a checkpoint; "true", "false" and "" only say whether to resume."""
     return resume_from.lower() not in ("", "true", "false")
 
 
 def goes_on_in_place(resume: bool, resume_from: str, run_dir: Path) -> bool:
-    """Whether a run goes on where its checkpoints are, not from another run's copy. Raises as `find_checkpoint`.
+    """Return whether a run resumes from its own checkpoints, not from a copy of another run's.
 
-    `resume_from`: what `--resume_from_checkpoint` says, mostly nothing.
+    `resume_from`: a checkpoint, or a directory with some; "true" or "false" as `resume`; "" for neither. Raises as
+    `find_checkpoint`.
     """
     if names_checkpoint(resume_from):
         return find_checkpoint(resume_from).parent.resolve() == (run_dir / CHECKPOINTS).resolve()
@@ -41,7 +42,7 @@ def goes_on_in_place(resume: bool, resume_from: str, run_dir: Path) -> bool:
 
 
 def goes_on(resume: bool, resume_from: str, run_dir: Path, overwrite: bool) -> bool:
-    """Whether a run goes on; the checkpoint that `resume_from` names is brought to `run_dir`.
+    """Return whether a run resumes; the checkpoint that `resume_from` names is brought to `run_dir`.
 
     Raises as `bring_checkpoint`.
     """
@@ -52,9 +53,10 @@ def goes_on(resume: bool, resume_from: str, run_dir: Path, overwrite: bool) -> b
 
 
 def find_checkpoint(resume_from: str) -> Path:
-    """The checkpoint at a path, or the last one in the run or the checkpoints there.
+    """Find the checkpoint at a path, or the last one of the run there.
 
-    Raises ConfigError where there is none that is whole.
+    `resume_from`: a checkpoint, a directory of checkpoints, or a run's directory. Raises ConfigError where there is no
+    complete one.
     """
     path = Path(resume_from)
     if path.name.startswith(CHECKPOINT_PREFIX):
@@ -67,8 +69,8 @@ def find_checkpoint(resume_from: str) -> Path:
             return inside[-1]
         missing = f"holds no {CHECKPOINT_PREFIX}N" if path.is_dir() else "is not there"
     raise ConfigError(
-        f"--resume_from_checkpoint {resume_from}: {missing}: give a checkpoint's directory, DIR/{CHECKPOINT_PREFIX}N, "
-        "that a run which was cut off or --keep_checkpoints has left"
+        f"`resume_from` {resume_from}: {missing}: give a checkpoint's directory, DIR/{CHECKPOINT_PREFIX}N, "
+        "that a run which was cut off or `keep_checkpoints` has left"
     )
 
 
@@ -84,11 +86,12 @@ def _best_of(checkpoint: Path) -> Path | None:
 
 
 def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -> Path:
-    """Make the checkpoint that is asked for the last one of the run in `run_dir`; gives its place there.
+    """Make a checkpoint the last one of the run in `run_dir`, and return its path there.
 
     Later ones of the same run are set aside in a directory beside it. One of another run is copied, with the best one
-    that it names and the record of its run. Raises ConfigError where it is not whole, or another unfinished run is in
-    `run_dir` and `overwrite` does not drop it.
+    that it names and the record of its run. `resume_from`: as for `find_checkpoint`. `overwrite`: drop an unfinished
+    run in `run_dir`. Raises ConfigError where the checkpoint is not complete, or where there is an unfinished run and
+    `overwrite` is false.
     """
     found = find_checkpoint(resume_from)
     target = run_dir / CHECKPOINTS
@@ -97,9 +100,7 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
     best = _best_of(found)
     if found.parent.resolve() != target.resolve():
         if whole_checkpoints(target) and not overwrite:
-            raise ConfigError(
-                f"{target} holds another unfinished run: drop it with --overwrite_output_dir, or give another place"
-            )
+            raise ConfigError(f"{target} holds another unfinished run: drop it with `overwrite`, or give another place")
         with replaced_directory(target) as staging:
             for path in dict.fromkeys((found, best)):
                 if path is not None:

@@ -40,8 +40,8 @@ def check_device(device: str | None) -> str:
     processes = int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
     if card is not None and processes > 1:
         raise DeviceError(
-            f"--device {device} is one card, and paddle.distributed.launch started {processes} processes: give "
-            f"--device {kind}, and the cards to paddle.distributed.launch (--gpus)"
+            f"`device` {device} is one card, and paddle.distributed.launch started {processes} processes: give "
+            f"`device` {kind}, and the cards to paddle.distributed.launch (--gpus)"
         )
     import_paddle()
     import paddle
@@ -52,16 +52,16 @@ def check_device(device: str | None) -> str:
     if device is None:
         if counts["gpu"]:
             return "gpu"
-        say("notice: no GPU found, computing on the CPU (--device cpu says so on purpose)")
+        say("notice: no GPU found, computing on the CPU (`device` cpu says so on purpose)")
         return "cpu"
     if kind != "cpu" and not counts[kind]:
         raise DeviceError(
-            f"--device {device}: this PaddlePaddle {paddle.__version__} sees no {kind}; install the build for it "
-            "(README, 'GPU'), or use --device cpu"
+            f"`device` {device}: this PaddlePaddle {paddle.__version__} sees no {kind}; install the build for it "
+            "(README, 'GPU'), or use `device` cpu"
         )
     if card is not None and card >= counts[kind]:
         cards = ", ".join(f"{kind}:{number}" for number in range(counts[kind]))
-        raise DeviceError(f"--device {device}: there is no such card: this machine has {cards}")
+        raise DeviceError(f"`device` {device}: there is no such card: this machine has {cards}")
     return device
 
 

@@ -1,4 +1,4 @@
-"""A finished model in the place that a run writes to: what may be replaced, and what is of the model before."""
+"""A finished model in the directory that a run writes to: whether it may be replaced, and its stale bundle."""
 
 from pathlib import Path
 
@@ -16,17 +16,17 @@ SAMPLE = "sample"
 
 
 def is_finished(directory: Path) -> bool:
-    """Whether a directory holds a trained model."""
+    """Return whether a directory holds a trained model."""
     finish_transaction(directory)
     return (directory / CONFIG_FILE).is_file() and weights_file(directory) is not None
 
 
 def check_replaceable(directory: Path, data_source: str | None, resume: bool, overwrite: bool) -> str:
-    """Check that a training run may write its model to `directory`; gives a line for the user, mostly empty.
+    """Check that a training run may write its model to `directory`; return a notice for the user, mostly empty.
 
     A model of the embedded sample may be replaced by another one of the sample: both come from the default command.
     `data_source`: where the run's data comes from, None before it is known. Raises ConfigError where a finished model
-    would be replaced and nobody has said that it may be, and where there is nothing that `resume` could go on with.
+    would be replaced and `overwrite` is false, and where `resume` finds no checkpoint to resume from.
     """
     if overwrite or not is_finished(directory):
         return ""
@@ -36,17 +36,15 @@ def check_replaceable(directory: Path, data_source: str | None, resume: bool, ov
     if resume:
         raise ConfigError(
             f"{directory} holds a finished model, and no run to go on with: evaluate or export it as it is, or "
-            "train anew with --overwrite_output_dir"
+            "train anew with `overwrite`"
         )
     if read_metrics(directory).get("data_source") == SAMPLE and data_source in (None, SAMPLE):
         return f"{directory}: the model there is of the sample too, and is replaced" if data_source else ""
-    raise ConfigError(
-        f"{directory} holds a finished model: give another place, or --overwrite_output_dir to replace it"
-    )
+    raise ConfigError(f"{directory} holds a finished model: give another place, or `overwrite` to replace it")
 
 
 def drop_stale_bundle(directory: Path, weights: Path) -> str:
-    """Delete a bundle that was made from other weights than those of the model beside it; gives a line if it did.
+    """Delete a bundle that was exported from other weights than the model's; return a notice if it did, or "".
 
     `weights`: the model's file, which has just been written.
     """

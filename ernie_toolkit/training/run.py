@@ -138,7 +138,7 @@ def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> Plan:
     if options.keeps_best and save_steps % eval_steps:
         raise ConfigError(
             f"checkpoints every {save_steps} steps and evaluations every {eval_steps}: none can be the best one; give "
-            "--evaluation_strategy and --save_strategy the same value, or --load_best_model_at_end false"
+            "`evaluation_strategy` and `save_strategy` the same value, or `load_best_model_at_end` false"
         )
     logging_steps = each.get(options.logging_strategy, options.logging_steps or max(1, total // LOG_LINES))
     return Plan(total, eval_steps, save_steps, logging_steps)
@@ -153,13 +153,13 @@ def plan_notices(options: TrainingOptions) -> list[str]:
         "logging": ("logging", options.logging_strategy),
     }
     notices = [
-        f"--{name}_steps is for --{word}_strategy steps, and it is {value}: left out"
+        f"`{name}_steps` is for `{word}_strategy` steps, and it is {value}: left out"
         for name, (word, value) in strategies.items()
         if getattr(options, f"{name}_steps") and value != "steps"
     ]
     if options.load_best_model_at_end and not options.keeps_best:
         name = "evaluation_strategy" if evaluation == "no" else "save_strategy"
-        notices.append(f"--{name} no: there is no best checkpoint, the model is that of the last step")
+        notices.append(f"`{name}` no: there is no best checkpoint, the model is that of the last step")
     return notices
 
 
@@ -230,8 +230,8 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
     found = last_checkpoint(checkpoints)
     if found is not None and not resume and not overwrite:
         raise ConfigError(
-            f"{checkpoints} holds an unfinished run ({found.name}): go on with it by --resume, "
-            "or drop it with --overwrite_output_dir"
+            f"{checkpoints} holds an unfinished run ({found.name}): go on with it by `resume`, "
+            "or drop it with `overwrite`"
         )
     if not main:
         return found if resume else None
@@ -247,25 +247,24 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
         return None
     if not (checkpoints / RUN_FILE).is_file():
         raise ConfigError(
-            f"{checkpoints / RUN_FILE} is missing: nothing tells what the run there was; drop it with "
-            "--overwrite_output_dir"
+            f"{checkpoints / RUN_FILE} is missing: nothing tells what the run there was; drop it with `overwrite`"
         )
-    before = read_json_object(checkpoints / RUN_FILE, ConfigError, "start anew with --overwrite_output_dir")
+    before = read_json_object(checkpoints / RUN_FILE, ConfigError, "start anew with `overwrite`")
     # Runs that began before labels were recorded are told from others by their rows' targets.
     before.setdefault("labels", settings.get("labels"))
     changed = [key for key in settings if key not in FREE_ON_RESUME and before.get(key) != settings[key]]
     if changed:
         said = ", ".join(change(key, before.get(key), settings[key]) for key in changed)
         raise ConfigError(
-            f"--resume, but this is not the run in {checkpoints}: {said}: give it what it had, or start anew with "
-            "--overwrite_output_dir"
+            f"`resume`, but this is not the run in {checkpoints}: {said}: give it what it had, or start anew with "
+            "`overwrite`"
         )
     best = read_state(found).get("best_model_checkpoint")  # checks what PaddleNLP would only stumble over
     # Without its best checkpoint the Trainer would keep the last step's weights, and say so nowhere.
     if best and settings.get("load_best_model_at_end") and (missing := missing_from(checkpoints / Path(best).name)):
         raise ConfigError(
             f"{found}: {Path(best).name}, the best one until then, {missing}: copy it back, or start anew with "
-            "--overwrite_output_dir"
+            "`overwrite`"
         )
     return found
 
@@ -283,9 +282,9 @@ def train(
     identity: dict[str, Any] | None = None,
     make_trainer: Callable[..., Any] | None = None,
 ) -> TrainingResult:
-    """Fine-tune `model` in place; it holds the weights of the best checkpoint afterwards, or of the last step where
-    the options keep no best one.
+    """Fine-tune `model` in place.
 
+    It holds the weights of the best checkpoint afterwards, or of the last step where the options keep no best one.
     `score` gives the figures of the dev set's logits, `loss` and `options.metric_for_best_model` among them.
     Checkpoints go to `run_dir/checkpoints`, VisualDL logs to `run_dir/runs`. `identity`: what else must be
     the same for `resume` to be right (data set, model). `make_trainer` takes the arguments of
@@ -303,7 +302,7 @@ def train(
         raise ConfigError("training needs at least one labelled training row and one labelled dev row")
     limit = model.config.max_position_embeddings
     if max(*train_set.lengths(), *dev_set.lengths()) > limit:
-        raise ModelError(f"--max_seq_length {options.max_seq_length} is over the model's limit of {limit} positions")
+        raise ModelError(f"`max_seq_length` {options.max_seq_length} is over the model's limit of {limit} positions")
     world_size = paddle.distributed.get_world_size()
     sets = {"training rows": fingerprint(train_set), "dev rows": fingerprint(dev_set)}
     settings = {**(identity or {}), **dataclasses.asdict(options), "world_size": world_size, **sets}

@@ -106,7 +106,6 @@ class ToolkitTrainer(Trainer):
             train_dataset=train_set,
         )
         self.dev_set, self.score, self.by_length = dev_set, score, by_length
-        self.resumed_from: str | None = None
         for callback in list(self.callback_handler.callbacks):
             if type(callback).__name__ in ("ProgressCallback", "PrinterCallback"):
                 self.remove_callback(callback)
@@ -192,7 +191,7 @@ class ToolkitTrainer(Trainer):
         if not self.args.fp16 and not np.isfinite(loss.item()):
             raise ToolkitError(
                 f"the training loss is not finite after step {self.state.global_step}: "
-                "lower --learning_rate, or set --max_grad_norm and --warmup_ratio"
+                "lower `learning_rate`, or set `max_grad_norm` and `warmup_ratio`"
             )
 
     def _save_checkpoint(self, model: paddle.nn.Layer, metrics: dict[str, float] | None = None) -> None:

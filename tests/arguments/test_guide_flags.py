@@ -145,7 +145,7 @@ def test_devices() -> None:
 
 def test_one_card_for_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
-    with pytest.raises(DeviceError, match=r"--device gpu:0 is one card, and .* started 2 processes: give --device gpu"):
+    with pytest.raises(DeviceError, match=r"`device` gpu:0 is one card, and .* started 2 processes: give `device` gpu"):
         check_device("gpu:0")
 
 

@@ -1,13 +1,14 @@
 """Each environment holds what its constraints.txt says, and nothing else."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
+from packaging.utils import canonicalize_name
 from tiny import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -19,31 +20,27 @@ finally:
 LIST = """
 import importlib.metadata as metadata, json, sys
 found = {item.metadata["Name"]: item.version for item in metadata.distributions()}
-print(json.dumps(["%d.%d" % sys.version_info[:2], found]))
+python = {"python_version": "%d.%d" % sys.version_info[:2], "python_full_version": "%d.%d.%d" % sys.version_info[:3]}
+print(json.dumps([python, found]))
 """
 # What venv and pip bring themselves, and this project.
 OTHERS = {"pip", "setuptools", "wheel", "ernie-toolkit"}
 
 
-def canonical(name: str) -> str:
-    """A package's name as pip compares names."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def pinned(path: Path, python: str) -> Iterator[tuple[str, str]]:
-    """Name and version of each line that counts for a Python, of those that scripts/lock.py writes."""
+def pinned(path: Path, python: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Name and version of each line of a constraints file that counts for a Python, given by its marker variables."""
     for line in path.read_text(encoding="utf-8").splitlines():
         pin, _, marker = line.partition(" ; ")
-        if "==" in pin and not line.startswith("#") and (not marker or f'"{python}"' in marker):
+        if "==" in pin and not line.startswith("#") and (not marker or Marker(marker).evaluate(python)):
             name, version = pin.split("==")
-            yield canonical(name), version
+            yield canonicalize_name(name), version
 
 
 @pytest.mark.parametrize("name", list(PYTHONS))
 def test_an_environment_is_what_its_constraints_say(environment: Callable[[str], Path], name: str) -> None:
     result = subprocess.run([environment(name), "-c", LIST], capture_output=True, text=True, check=True)
     python, found = json.loads(result.stdout)
-    installed = {canonical(package): version for package, version in found.items()}
+    installed = {canonicalize_name(package): version for package, version in found.items()}
     alone = {
         package
         for path in requirement_files(name)

@@ -24,7 +24,7 @@ def finished(model_dir: Path, tmp_path: Path) -> Path:
 
 def test_a_finished_model_is_not_replaced_unasked(finished: Path) -> None:
     for source in (None, "custom", "sample"):
-        with pytest.raises(ConfigError, match="holds a finished model: give another place, or --overwrite_output_dir"):
+        with pytest.raises(ConfigError, match="holds a finished model: give another place, or `overwrite` to"):
             check_replaceable(finished, source, False, False)
     with pytest.raises(ConfigError, match="no run to go on with"):
         check_replaceable(finished, None, True, False)

@@ -106,7 +106,7 @@ def test_an_interrupted_run_is_not_overwritten_unasked(session: Session, tmp_pat
         other = dataclasses.replace(session, data=dataclasses.replace(session.data, train=changed))
         with pytest.raises(ConfigError, match=re.escape(f"the training rows {said}")) as refused:
             run(other, tmp_path, resume=True)
-        assert "give it what it had, or start anew with --overwrite_output_dir" in str(refused.value)
+        assert "give it what it had, or start anew with `overwrite`" in str(refused.value)
     (tmp_path / "checkpoints" / "run.json").unlink()
     with pytest.raises(ConfigError, match=r"run\.json is missing"):
         run(session, tmp_path, resume=True)

@@ -95,11 +95,11 @@ def test_what_is_said_in_vain() -> None:
     assert plan_notices(OPTIONS) == []
     said = dataclasses.replace(OPTIONS, save_strategy="epoch", logging_strategy="no")
     assert plan_notices(said) == [
-        "--save_steps is for --save_strategy steps, and it is epoch: left out",
-        "--logging_steps is for --logging_strategy steps, and it is no: left out",
+        "`save_steps` is for `save_strategy` steps, and it is epoch: left out",
+        "`logging_steps` is for `logging_strategy` steps, and it is no: left out",
     ]
     (line,) = plan_notices(dataclasses.replace(BARE, save_strategy="no"))
-    assert line == "--save_strategy no: there is no best checkpoint, the model is that of the last step"
+    assert line == "`save_strategy` no: there is no best checkpoint, the model is that of the last step"
     assert plan_notices(dataclasses.replace(BARE, save_strategy="no", load_best_model_at_end=False)) == []
 
 
@@ -229,7 +229,7 @@ def test_checkpoints_that_are_none(tmp_path: Path) -> None:
         ("empty", "holds no checkpoint-N"),
         ("nowhere", "is not there"),
     ):
-        with pytest.raises(ConfigError, match=f"--resume_from_checkpoint .*{name}: {message}: give a checkpoint"):
+        with pytest.raises(ConfigError, match=f"`resume_from` .*{name}: {message}: give a checkpoint"):
             find_checkpoint(str(tmp_path / name))
     lost = checkpoint(tmp_path / "checkpoints", 12, best=7)
     with pytest.raises(ConfigError, match="checkpoint-7, the best one until then, is no longer beside it"):
