@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ernie_toolkit.arguments.settings import resolve_options
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
-from ernie_toolkit.multi_label.doccano import DoccanoOptions, check_options, from_doccano, to_doccano
+from ernie_toolkit.multi_label.doccano import DoccanoOptions, check_doccano_options, from_doccano, to_doccano
 from utils import parser_for
 
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(DoccanoOptions, {}, given)
-        check_options(options, list(vars(given)))
+        check_doccano_options(options, list(vars(given)))
         if options.to_doccano:
             to_doccano(options)
         else:

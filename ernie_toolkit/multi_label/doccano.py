@@ -72,7 +72,7 @@ class DoccanoOptions:
     to_doccano: str = option("", "labelled file (text<TAB>label,label) to convert for doccano instead", parse=path_text)
 
 
-def check_options(options: DoccanoOptions, given: Collection[str]) -> None:
+def check_doccano_options(options: DoccanoOptions, given: Collection[str]) -> None:
     """Raise ConfigError on options that contradict each other; warn of one that has no effect.
 
     `given`: names of the options that the user has set.

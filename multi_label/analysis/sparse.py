@@ -15,7 +15,7 @@ from ernie_toolkit.data.label_sets import format_line, label_sets_text
 from ernie_toolkit.files.transactions import common_directory, transaction
 from ernie_toolkit.multi_label.analysis.options import SparseOptions
 from ernie_toolkit.multi_label.analysis.similarity import evidence, sparsest, support
-from ernie_toolkit.multi_label.analysis.supporting import check_options, supporting_rows, texts_to_annotate
+from ernie_toolkit.multi_label.analysis.supporting import check_sparse_options, supporting_rows, texts_to_annotate
 
 
 def build_parser() -> OneLineParser:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(SparseOptions, {}, given)
-        check_options(options)
+        check_sparse_options(options)
         from ernie_toolkit.multi_label.trained import open_trained
         from ernie_toolkit.multi_label.training import load_known_directory
 

@@ -11,7 +11,7 @@ from ernie_toolkit.multi_label.analysis.options import SparseOptions
 from ernie_toolkit.multi_label.checks import check_targets, data_files, unknown_texts
 
 
-def check_options(options: SparseOptions) -> None:
+def check_sparse_options(options: SparseOptions) -> None:
     """Raise ConfigError on a value out of its range, and on a file to write that is one of the data's own."""
     check_augmentation(options.aug_strategy, 1, options.aug_percent)
     directory = Path(options.dataset_dir)
