@@ -115,9 +115,9 @@ def gpu_providers(options: GpuOptions, precision: str, inputs: Sequence[str]) ->
         "trt_int8_enable": precision == "int8",
     }
     if options.profile is not None:
-        settings |= options.profile.options(inputs)
+        settings.update(options.profile.options(inputs))
     if options.engine_cache is not None:
-        settings |= {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(options.engine_cache)}
+        settings.update({"trt_engine_cache_enable": True, "trt_engine_cache_path": str(options.engine_cache)})
     return [(TENSORRT, settings), cuda, (CPU, {})]
 
 
