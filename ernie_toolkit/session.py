@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, Bundle
 from ernie_toolkit.console import is_main_process
 from ernie_toolkit.data import DataSet
@@ -26,6 +25,7 @@ from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.training import Criterion, TrainingResult, discard_checkpoints, predict_logits, train
 from ernie_toolkit.training.chosen_checkpoint import goes_on
 from ernie_toolkit.training.finished import drop_stale_bundle
+from ernie_toolkit.training.options import TrainingOptions, check_training_options
 from ernie_toolkit.training.records import (
     CURVE_FILE,
     EVALUATION_FILE,
@@ -312,8 +312,3 @@ def require_trained_head(loaded: LoadedModel, labels: Sequence[str]) -> None:
     found = label_mismatch(recorded or (), labels)
     if labels and are_named(recorded) and found:
         raise ModelError(f"{loaded.source} was trained for other labels ({found}): choose its own data set")
-
-
-def open_session(loaded: LoadedModel, data: DataSet, task: Task, say: Callable[[str], None] = ignore) -> Session:
-    """Join model, data and task (see `Session`)."""
-    return Session(loaded, data, task, say=say)

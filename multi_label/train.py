@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.arguments.settings import resolve_options
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings
 from ernie_toolkit.models import SAMPLE_MODEL
@@ -22,6 +21,7 @@ from ernie_toolkit.multi_label.options import (
 )
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training.devices import end_distributed_run, use_device
+from ernie_toolkit.training.options import TrainingOptions, check_training_options
 from utils import parser_for, show_warnings
 
 

@@ -62,7 +62,7 @@ def compare(directory: Path, started: float) -> None:
     apply_cpu_settings()  # before Paddle is imported
     import_paddle()
     from ernie_toolkit.models import load_model
-    from ernie_toolkit.session import open_session
+    from ernie_toolkit.session import Session
     from ernie_toolkit.training import predict_logits
 
     data = load_dataset(DATASET, data_source="sample", splits=("dev",))
@@ -71,7 +71,7 @@ def compare(directory: Path, started: float) -> None:
 
     predictor = Predictor(directory / "export")
     texts = predictor.task.inputs(examples)
-    session = open_session(load_model(str(directory)), data, predictor.task)
+    session = Session(load_model(str(directory)), data, predictor.task)
     answers, rates = {}, {}
     for name, run in (
         ("Paddle", lambda: predict_logits(session.loaded.model, session.encoded(examples), 32)),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import EXPORT_DIRECTORY
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, RUN_NAMES, config_path, task_limits, with_config
@@ -24,6 +23,7 @@ from ernie_toolkit.session import PARITY_ROWS
 from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.training.chosen_checkpoint import goes_on_in_place, names_checkpoint
 from ernie_toolkit.training.finished import SAMPLE, check_replaceable
+from ernie_toolkit.training.options import TrainingOptions, check_training_options
 from ernie_toolkit.training.records import read_metrics
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.bundle import EXPORT_DIRECTORY
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.console import is_main_process, say, warn
@@ -30,6 +29,7 @@ from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
 from ernie_toolkit.training.chosen_checkpoint import goes_on, goes_on_in_place
 from ernie_toolkit.training.finished import check_replaceable, drop_stale_bundle
+from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.records import CURVE_FILE, METRICS_FILE, plot_training_curve, print_metrics, versions
 
 # How long a process of a distributed run waits for the sample that the first one writes, in seconds.

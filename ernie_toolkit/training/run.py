@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.console import notice
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import remove_directory, sweep_directory, write_json
@@ -27,6 +26,7 @@ from ernie_toolkit.training.checkpoints import (
     missing_from,
     read_state,
 )
+from ernie_toolkit.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from paddlenlp.trainer import TrainingArguments

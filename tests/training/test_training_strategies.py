@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PAIRS, make_tiny_model
 
-from ernie_toolkit.arguments.options import STRATEGIES, TrainingOptions
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import Vocabulary
-from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.training.chosen_checkpoint import SET_ASIDE, find_checkpoint, goes_on, goes_on_in_place
+from ernie_toolkit.training.options import STRATEGIES, TrainingOptions
 from ernie_toolkit.training.run import plan_notices, planned_steps
 
 OPTIONS = TrainingOptions(
@@ -35,7 +35,7 @@ BARE = dataclasses.replace(OPTIONS, save_steps=0, logging_steps=0)
 @pytest.fixture
 def session(vocabulary: Vocabulary, afqmc_sample: DataSet) -> Session:
     """A new tiny model on the sample."""
-    return open_session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
+    return Session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
 
 
 def run(session: Session, run_dir: Path, options: TrainingOptions, **more: Any) -> Any:
@@ -47,7 +47,7 @@ def run_anew(vocabulary: Vocabulary, sample: DataSet, run_dir: Path, options: Tr
     import paddle
 
     with paddle.utils.unique_name.guard():
-        return run(open_session(make_tiny_model(vocabulary, ("0", "1")), sample, PAIRS), run_dir, options, **more)
+        return run(Session(make_tiny_model(vocabulary, ("0", "1")), sample, PAIRS), run_dir, options, **more)
 
 
 def steps(result: Any, key: str) -> list[int]:

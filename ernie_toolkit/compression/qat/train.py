@@ -8,13 +8,13 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.compression.options import QatSettings
 from ernie_toolkit.compression.pruning.prune import importance_batches
 from ernie_toolkit.compression.quantization.calibration import Range
 from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.session import Session
 from ernie_toolkit.training import TrainingResult, predict_logits, train
+from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.selection import rank
 
 CALIBRATION_BATCHES = 16

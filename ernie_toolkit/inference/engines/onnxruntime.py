@@ -115,7 +115,7 @@ def model_session(
     return session
 
 
-def open_session(
+def open_bundle_session(
     bundle: Bundle,
     device: str = "cpu",
     num_threads: int | None = None,
