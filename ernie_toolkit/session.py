@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +149,15 @@ class Session:
         self.result, self.trained_with = result, options
         return result
 
-    def save(self, directory: str | Path, settings: Mapping[str, Any], bundle: Path | None = None) -> None:
+    def save(
+        self, directory: str | Path, settings: Mapping[str, Any] | None = None, bundle: Path | None = None
+    ) -> None:
         """Write the trained model, `metrics.json` and the training curve, together or not at all.
 
-        settings: what the run was asked for, for `metrics.json`. bundle: where bundles of this model go beside
-        `directory/export`; those of the model before are deleted. Only the first process of a distributed run writes.
+        settings: what the run was asked for, for `metrics.json`; None: how it was trained.
+        bundle: where bundles of this model go beside `directory/export`; those of the model before are deleted.
+
+        Only the first process of a distributed run writes.
         Raises ConfigError before `train`.
         """
         result, options = self.result, self.trained_with
@@ -167,7 +171,8 @@ class Session:
             stage_model(self.loaded.model, self.loaded.vocabulary, files)
             curve = files.path(directory / CURVE_FILE)
             plot_training_curve(result.history, self.task.metrics[0], title, curve, result.best_step)
-            files.write_json(directory / METRICS_FILE, self._record(result.metrics, settings))
+            found = {**asdict(options), **self.task.limits} if settings is None else settings
+            files.write_json(directory / METRICS_FILE, self._record(result.metrics, found))
         self.saved = directory / WEIGHTS_FILE
         for place in dict.fromkeys((directory / EXPORT_DIRECTORY, bundle or directory / EXPORT_DIRECTORY)):
             if dropped := drop_stale_bundle(place, self.saved):

@@ -129,6 +129,9 @@ class BundlePredictor:
 class Predictor(BundlePredictor):
     """Answers for texts from an exported bundle, on ONNX Runtime.
 
+        Predictor("best_models/afqmc/export").predict([("怎么还款", "如何还款")])
+
+    `bundle_dir`: its directory, or what `read_bundle` and `Session.export` give.
     `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32", "int8" or
     "fp16". `gpu`: how a GPU is used. `verify`: whether the bundle's checksums are compared. `memory_pattern`: see
     `model_session`. The rest as `BundlePredictor`. An object may be used by several threads at once. Raises
@@ -137,7 +140,7 @@ class Predictor(BundlePredictor):
 
     def __init__(
         self,
-        bundle_dir: str | Path,
+        bundle_dir: str | Path | Bundle,
         device: str = "cpu",
         num_threads: int | None = None,
         precision: str = "fp32",
@@ -148,7 +151,7 @@ class Predictor(BundlePredictor):
         verify: bool = True,
         memory_pattern: bool = True,
     ) -> None:
-        bundle = read_bundle(bundle_dir, verify)
+        bundle = bundle_dir if isinstance(bundle_dir, Bundle) else read_bundle(bundle_dir, verify)
         with_threshold(limited(bundle.info, max_seq_length, limits), threshold)  # before a session of seconds is opened
         self.session = open_bundle_session(bundle, device, num_threads, precision, gpu, memory_pattern)
         names = list(bundle.info.outputs)
