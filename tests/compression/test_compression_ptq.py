@@ -31,7 +31,6 @@ from ernie_toolkit.compression.quantization.ptq import Plan, Quantizer, fewest_k
 from ernie_toolkit.compression.quantization.rounding import (
     adaptive_rounding,
     input_moments,
-    output_error,
     prepare_weights,
     rounded_weights,
 )
@@ -60,6 +59,12 @@ def logits(path: Path, rows: EncodedDataset, precision: str, batches: int = 1) -
 
 def error(path: Path, rows: EncodedDataset, exact: np.ndarray, precision: str = "int8") -> float:
     return float(np.linalg.norm(logits(path, rows, precision) - exact) / np.linalg.norm(exact))
+
+
+def output_error(weight: np.ndarray, rounded: np.ndarray, gram: np.ndarray) -> float:
+    """Mean squared error of a layer's outputs, summed over them; `gram`: mean of x xᵀ, (inputs, inputs)."""
+    difference = (rounded - weight).astype(np.float64)
+    return float((difference * (gram @ difference)).sum())
 
 
 def options(**values: object) -> CompressionOptions:

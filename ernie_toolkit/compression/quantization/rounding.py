@@ -26,12 +26,6 @@ DAMPING = 0.01
 Moments = tuple[np.ndarray, np.ndarray]
 
 
-def output_error(weight: np.ndarray, rounded: np.ndarray, gram: np.ndarray) -> float:
-    """Mean squared error of a layer's outputs, summed over them; `gram`: mean of x xᵀ, (inputs, inputs)."""
-    error = (rounded - weight).astype(np.float64)
-    return float((error * (gram @ error)).sum())
-
-
 def adaptive_rounding(weight: np.ndarray, gram: np.ndarray, axis: int | None) -> np.ndarray:
     """Each weight at the step above or below it, so chosen that the layer's outputs lose least.
 
