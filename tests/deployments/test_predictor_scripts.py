@@ -8,12 +8,26 @@ from pathlib import Path
 
 import pytest
 from answers import INPUTS, assert_same_answers, expected_answers
+from light_imports import check_imports_no_paddle
 from tiny import ROOT
+
+OLD_PACKAGES = (
+    *("arguments", "bundle", "data", "decoding", "fastdeploy", "files", "formats", "inference", "metrics"),
+    *("paddle_serving", "tasks", "text", "triton"),
+)
+SERVICE = ("client", "model", "options", "wire")
 
 
 @pytest.fixture(scope="module")
 def python(environment: Callable[[str], Path]) -> Path:
     return environment("predictor")
+
+
+@pytest.mark.parametrize("name", OLD_PACKAGES)
+def test_packages_of_deployments_load_on_an_old_python(python: Path, name: str) -> None:
+    # Paddle Serving, which one module imports, is in an environment of its own.
+    for part in [f"{name}.{module}" for module in SERVICE] if name == "paddle_serving" else [name]:
+        check_imports_no_paddle(python, part)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -60,12 +74,6 @@ def test_grpc_clients_parse_their_arguments_on_an_old_python(python: Path) -> No
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         # As far as the package that this environment lacks.
         assert result.returncode == 2 and "No module named 'tritonclient'" in result.stderr, result.stderr
-
-
-OLD_PACKAGES = (
-    *("arguments", "bundle", "data", "decoding", "fastdeploy", "files", "formats", "inference", "metrics"),
-    *("paddle_serving", "tasks", "text", "triton"),
-)
 
 
 def test_nothing_that_runs_on_an_old_python_zips_strictly() -> None:
