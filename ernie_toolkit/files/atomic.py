@@ -95,7 +95,7 @@ def _is_full(path: Path) -> bool:
     if folder is None or not hasattr(os, "statvfs"):
         return False
     found = os.statvfs(folder)
-    # Some file systems have no figures at all (0 blocks).
+    # Some file systems report no sizes at all (0 blocks).
     return found.f_blocks > 0 and found.f_bavail * found.f_frsize < _FULL_BYTES
 
 

@@ -14,7 +14,7 @@ from ernie_toolkit.errors import ConfigError, ToolkitError
 Number = Union[int, float]
 # Of a number's text: longer ones are digits without end.
 _MAX_TEXT = 40
-# Bounds above this keep out what cannot be meant, and are not worth a word where a value is too small.
+# Bounds above this exclude nonsense, and are not worth a word where a value is too small.
 _TECHNICAL = 1000
 
 
