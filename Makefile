@@ -44,8 +44,8 @@ lint: $(STAMP)
 # Everything but the tests, folder by folder: several hold modules of one name.
 types: $(STAMP)
 	$(BIN)/mypy
-	@for folder in . scripts benchmarks multi_label multi_label/analysis deploy/* multi_label/deploy/*; do \
-	  $(BIN)/mypy $$folder/*.py || failed=1; done; test -z "$$failed"
+	@for folder in . scripts benchmarks multi_label multi_label/analysis deploy/*/ multi_label/deploy/*/; do \
+	  $(BIN)/mypy $${folder%/}/*.py || failed=1; done; test -z "$$failed"
 
 # Every package that the requirements install, with its version, for all Pythons and systems that they run on. Pins that
 # still hold are kept; `make constraints UPGRADE=--upgrade` takes the newest versions instead.

@@ -21,7 +21,7 @@ from ernie_toolkit.files import check_output_file, write_json
 
 
 def check_output(path: Path) -> None:
-    """ConfigError where the figures could not be written, before hours are spent on them."""
+    """ConfigError where the results could not be written, before hours are spent on them."""
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"--output {path}: {path.absolute().parent} is no directory: make it, or name another")
     check_output_file(path)
@@ -33,7 +33,7 @@ def main() -> None:
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--speed_only", action="store_true")
     only.add_argument("--quality_only", action="store_true")
-    parser.add_argument("--output", type=Path, help="write the figures as JSON here")
+    parser.add_argument("--output", type=Path, help="write the results as JSON here")
     parser.add_argument("--data_dir", type=Path, help="official files; the sample's titles where not given")
     speed = parser.add_argument_group("speed")
     speed.add_argument("--threads", type=int, nargs="+", default=[2, 1])

@@ -13,7 +13,7 @@ from ernie_toolkit.data import get_spec
 from ernie_toolkit.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
-# Data set -> the figure that the average is taken of.
+# Data set -> the metric that the average is taken of.
 QUALITY_SETS = {"tnews": "accuracy", "afqmc": "accuracy", "msra_ner": "f1", "cmrc2018": "exact_match"}
 WIDTHS = ("3/4", "1/2")
 DISTILLATION = ("--warmup_ratio", "0.1", "--hidden_dropout_prob", "0", "--attention_probs_dropout_prob", "0")

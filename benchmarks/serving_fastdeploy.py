@@ -8,21 +8,16 @@ A FastDeploy runtime serves one caller at a time, so clients take turns. Prints 
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "deploy" / "python"))
+from serving_load import Ask, measure
 
-from fastdeploy_predictor import build_parser, make_option, open_runtime  # noqa: E402
-from serving_load import Ask, measure  # noqa: E402
-
-from ernie_toolkit.bundle import read_bundle  # noqa: E402
-from ernie_toolkit.console import OneLineParser  # noqa: E402
-from ernie_toolkit.data.inputs import read_inputs  # noqa: E402
-from ernie_toolkit.inference.predictor import BundlePredictor  # noqa: E402
-from ernie_toolkit.text.features import TextInput  # noqa: E402
+from ernie_toolkit.bundle import read_bundle
+from ernie_toolkit.console import OneLineParser
+from ernie_toolkit.data.inputs import read_inputs
+from ernie_toolkit.fastdeploy import RuntimeSettings, open_predictor
+from ernie_toolkit.text.features import TextInput
 
 
 def main() -> None:
@@ -37,14 +32,8 @@ def main() -> None:
     parser.add_argument("--precision_mode", default="int8", choices=("fp32", "int8"))
     args = parser.parse_args()
     bundle = read_bundle(args.model_path)
-    prefix = "model_int8" if args.precision_mode == "int8" else "model"
-    settings = ["--model_prefix", prefix, "--cpu_num_threads", str(args.num_threads)]
-    option = make_option(
-        build_parser("serving_fastdeploy.py", None, bundle.info.task).parse_args(settings),
-        bundle,
-        bundle.info.max_seq_length,
-    )
-    predictor = BundlePredictor(bundle, open_runtime(option, bundle))
+    int8 = args.precision_mode == "int8"
+    predictor = open_predictor(bundle, RuntimeSettings(int8=int8, num_threads=args.num_threads))
     texts = read_inputs(args.texts, bundle.info.text_format)[: args.max_texts]
     turn = threading.Lock()
 

@@ -5,62 +5,33 @@ python multi_label/export_model.py --params_path ./checkpoint/ --output_path ./e
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import LENGTH_OR_OWN, THRESHOLD_OR_OWN, option
-from ernie_toolkit.arguments.settings import add_options, resolve_options
-from ernie_toolkit.bundle import BUNDLE_FILE
-from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
-from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.files.paths import path_text
-from ernie_toolkit.formats.weights import weights_file
+from ernie_toolkit.arguments.settings import resolve_options
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say
+from ernie_toolkit.multi_label.checks import check_export_target
+from ernie_toolkit.multi_label.options import ExportOptions
 from ernie_toolkit.training.devices import use_device
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What is exported, and where to."""
-
-    params_path: str = option("./checkpoint/", "directory of a trained model", parse=path_text)
-    output_path: str = option(
-        "./export", "directory for the bundle; an earlier bundle there is replaced", parse=path_text
-    )
-    max_seq_length: int = option(0, "longest sequence that deployments read; 0: as in training", allowed=LENGTH_OR_OWN)
-    threshold: float = option(
-        -1.0,
-        "probability a label has to be above; -1: the model's own (0.5 where it has none)",
-        allowed=THRESHOLD_OR_OWN,
-    )
-    legacy_pdmodel: bool = option(True, "write float32.pdmodel and float32.pdiparams too")
+from utils import parser_for, show_warnings
 
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    parser = OneLineParser(prog="export_model.py", description=__doc__)
-    add_options(parser, ExportOptions)
-    add_guide_flags(parser, "multi_label/export_model.py")
-    return parser
+    return parser_for("multi_label/export_model.py", __doc__, ExportOptions)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parse arguments, export."""
+    """Check where the bundle goes, load the model, export it, report."""
     parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(ExportOptions, {}, given)
-        from ernie_toolkit.models.config import CONFIG_FILE
         from ernie_toolkit.multi_label.trained import check_params, load_trained, model_thresholds
 
-        directory, target = check_params(options.params_path), Path(options.output_path)
-        model_thresholds(options.params_path, options.threshold)  # a mistake is told before Paddle is loaded
-        if target.resolve() == directory.resolve() or target.resolve() in directory.resolve().parents:
-            raise ConfigError(f"--output_path {target} is where the model is: give another place")
-        if (target / CONFIG_FILE).exists() or weights_file(target) is not None:
-            raise ConfigError(f"--output_path {target} holds a trained model: give another place")
-        if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not (target / BUNDLE_FILE).exists())):
-            raise ConfigError(f"--output_path {target} is there and is no bundle: give another place, or empty it")
+        target = Path(options.output_path)
+        directory = check_params(options.params_path)
+        model_thresholds(options.params_path, options.threshold)  # a mistake is reported before Paddle is loaded
+        check_export_target(target, directory)
         use_device("cpu")
         from ernie_toolkit.multi_label.exporting import export_model, legacy_files
 
@@ -73,8 +44,7 @@ def main(argv: Sequence[str]) -> None:
         )
         if options.legacy_pdmodel:
             say("format before PIR: " + ", ".join(map(str, legacy_files(target))))
-        for message in bundle.info.warnings:
-            warn(message)
+        show_warnings(bundle.info.warnings)
 
 
 if __name__ == "__main__":

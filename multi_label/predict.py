@@ -5,52 +5,21 @@ python multi_label/predict.py --params_path ./checkpoint/ --dataset_dir data
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import THRESHOLD_OR_OWN, option
-from ernie_toolkit.arguments.settings import add_options, resolve_options
-from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, notice, say, warn
-from ernie_toolkit.data.file_options import ON_ERROR, FileOptions, FileRecord
+from ernie_toolkit.arguments.settings import resolve_options
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, notice, say
+from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.data.inputs import InputRow, read_text_rows, skipped_notice, texts_to_predict, with_answers
 from ernie_toolkit.data.label_sets import format_line, read_label_list
 from ernie_toolkit.data.lines import is_json
 from ernie_toolkit.decoding import LabelSetAnswer
 from ernie_toolkit.files import write_text
-from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.inference.console import output_lines
 from ernie_toolkit.multi_label.checks import check_targets, data_files
-from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.training.devices import use_device
+from ernie_toolkit.multi_label.options import PredictOptions
 from ernie_toolkit.training.records import read_metrics
-
-
-@dataclass(frozen=True)
-class PredictOptions(TrainedOptions):
-    """What is predicted, and where answers go."""
-
-    data_file: str = option(
-        "data.txt",
-        "name of the file of texts in --dataset_dir, one a line, or JSON lines (.json, .jsonl)",
-        parse=path_text,
-    )
-    output_file: str = option(
-        "output.txt",
-        "file to write text<TAB>label,label to; named .jsonl: JSON with lines and confidences",
-        parse=path_text,
-    )
-    on_error: str = option(
-        "stop",
-        "lines that are blank or cannot be read: stop there, or skip them with an empty answer (null in JSON), "
-        "so that there are as many answers as lines",
-        ON_ERROR,
-    )
-    threshold: float = option(
-        -1.0,
-        "probability a label has to be above; -1: the model's own (0.5 where it has none)",
-        allowed=THRESHOLD_OR_OWN,
-    )
+from utils import parser_for, show_warnings
 
 
 def answer_lines(rows: Sequence[InputRow], answers: Sequence[LabelSetAnswer], path: Path) -> str:
@@ -63,43 +32,35 @@ def answer_lines(rows: Sequence[InputRow], answers: Sequence[LabelSetAnswer], pa
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    parser = OneLineParser(prog="predict.py", description=__doc__)
-    add_options(parser, PredictOptions)
-    add_guide_flags(parser, "multi_label/predict.py")
-    return parser
+    return parser_for("multi_label/predict.py", __doc__, PredictOptions)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parse arguments, predict, write."""
+    """Check the model and its labels, read the texts, predict, write."""
     parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(PredictOptions, {}, given)
-        from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, model_thresholds
+        from ernie_toolkit.multi_label.trained import check_labels, check_params, model_thresholds, open_trained
 
-        kept = {**data_files(options), "data_file": Path(options.dataset_dir) / options.data_file}
-        check_targets({"output_file": Path(options.output_file)}, kept)
+        data, output = Path(options.dataset_dir), Path(options.output_file)
+        check_targets({"output_file": output}, {**data_files(options), "data_file": data / options.data_file})
         directory = check_params(options.params_path)
-        model_thresholds(options.params_path, options.threshold)  # a mistake is told before Paddle is loaded
-        data = Path(options.dataset_dir)
-        if (data / options.label_file).is_file() or "label_file" in vars(given):
-            path = data / options.label_file
-            check_labels(directory, read_label_list(path, options.encoding), path)
-        record = FileRecord()
-        reading = FileOptions(encoding=options.encoding, on_error=options.on_error)
+        model_thresholds(options.params_path, options.threshold)  # a mistake is reported before Paddle is loaded
+        labels = data / options.label_file
+        if labels.is_file() or "label_file" in vars(given):
+            check_labels(directory, read_label_list(labels, options.encoding), labels)
+        reading, record = FileOptions(encoding=options.encoding, on_error=options.on_error), FileRecord()
         rows = read_text_rows(data / options.data_file, reading, record)
         for message in record.notices:
             notice(message)
         texts = [str(text) for text in texts_to_predict(rows)]
-        use_device(options.device or None)
-        trained = load_trained(options.params_path, options.max_seq_length, options.threshold)
-        answers = trained.predict(texts, options.batch_size)
-        write_text(Path(options.output_file), answer_lines(rows, answers, Path(options.output_file)))
+        answers = open_trained(options, options.threshold).predict(texts, options.batch_size)
+        write_text(output, answer_lines(rows, answers, output))
         empty = sum(not answer.labels for answer in answers)
         say(f"{len(texts)} texts ({empty} without a label) in {options.output_file}")
         skipped = skipped_notice(rows)
-        for message in (*read_metrics(directory).get("warnings", ()), *([skipped] if skipped else [])):
-            warn(message)
+        show_warnings(read_metrics(directory).get("warnings", ()), [skipped] if skipped else [])
 
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.guide_flags import add_guide_flags
 from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
-from ernie_toolkit.arguments.settings import add_options, resolve_options
-from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, warn
+from ernie_toolkit.arguments.settings import resolve_options
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings
 from ernie_toolkit.models import SAMPLE_MODEL
 from ernie_toolkit.multi_label.options import (
     RENAMED,
@@ -23,19 +22,17 @@ from ernie_toolkit.multi_label.options import (
 )
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training.devices import end_distributed_run, use_device
+from utils import parser_for, show_warnings
 
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    parser = OneLineParser(prog="train.py", description=__doc__)
-    add_options(parser, FineTuningOptions)
-    add_options(parser, TrainingOptions, TRAINING_DEFAULTS, without=RENAMED)
-    add_guide_flags(parser, "multi_label/train.py")
-    return parser
+    classes = (FineTuningOptions, TrainingOptions)
+    return parser_for("multi_label/train.py", __doc__, *classes, defaults=TRAINING_DEFAULTS, without=RENAMED)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parse arguments, train, save, report."""
+    """Read the data, choose the model, fine-tune it, save the best one, report."""
     parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
@@ -58,8 +55,7 @@ def main(argv: Sequence[str]) -> None:
         print_settings(dataclasses.asdict(own) | dataclasses.asdict(options))
         device = use_device(own.device or None, options.fast_cpu)
         fine_tune(own, options, data, device)
-        for message in data.warnings:
-            warn(message)
+        show_warnings(data.warnings)
     end_distributed_run()
 
 

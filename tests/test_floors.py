@@ -21,7 +21,7 @@ HOUSE = (
     ("bundle",),
     ("data",),
     ("inference",),
-    ("simple_serving", "triton", "paddle_serving"),
+    ("simple_serving", "triton", "paddle_serving", "fastdeploy"),
     ("models",),
     ("training",),
     ("export",),
@@ -31,8 +31,12 @@ HOUSE = (
     ("commands",),
 )
 FLOORS = {name: floor for floor, names in enumerate(HOUSE, 1) for name in names}
-# What `simple_serving` needs is in an environment of its own: tests/deployments/test_simple_serving.py checks it there.
-LOW = sorted(name for name, floor in FLOORS.items() if floor < FLOORS["models"] and name != "simple_serving")
+# What these need is in environments of their own: tests/deployments checks them there, whole.
+ELSEWHERE = ("simple_serving", "paddle_serving")
+LOW = [
+    *sorted(name for name, floor in FLOORS.items() if floor < FLOORS["models"] and name not in ELSEWHERE),
+    *(f"paddle_serving.{name}" for name in ("client", "model", "options", "wire")),
+]
 
 
 def modules(root: Path) -> list[Path]:

@@ -8,14 +8,16 @@ python deploy/predictor/infer_cpu.py --task_name qa \\
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-
-from ernie_predictor import build_parser, find_bundle, run
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.formats.ranges import THREADS, in_range
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.cli import build_parser, find_bundle, print_speed
+from ernie_toolkit.inference.console import inputs_of, report
 
 
 def make_parser() -> OneLineParser:
@@ -30,13 +32,21 @@ def make_parser() -> OneLineParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse arguments and run."""
+    """Find the bundle, read the texts, open the predictor, predict, report."""
     parser = make_parser()
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         bundle = find_bundle(args)
+        rows = inputs_of(args, bundle.info)
+        texts = texts_to_predict(rows)
         settings = ("cpu", args.num_threads, args.precision_mode, args.max_seq_length)
-        run(args, bundle, lambda: Predictor(bundle.directory, *settings, verify=not args.no_verify))
+        started = time.perf_counter()
+        predictor = Predictor(bundle.directory, *settings, verify=not args.no_verify)
+        ready = time.perf_counter()
+        answers = predictor.predict(texts, args.batch_size)
+        done = time.perf_counter()
+        report(rows, answers, bundle.info, args.output_file)
+        print_speed(len(texts), ready - started, done - ready)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,7 @@ python deploy/serving/qa_rpc_client.py --question 临江公司的总部在哪里
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-# The protocol is Triton's, and so is the client.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "triton_serving"))
-
-from grpc_client import run_client
+from ernie_toolkit.triton.cli import run_client
 
 if __name__ == "__main__":
     run_client("qa_rpc_client.py", __doc__, "qa")

@@ -6,13 +6,7 @@ python deploy/serving/seq_cls_rpc_client.py --text 怎么还款 --text_pair 如�
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-# The protocol is Triton's, and so is the client.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "triton_serving"))
-
-from grpc_client import run_client
+from ernie_toolkit.triton.cli import run_client
 
 if __name__ == "__main__":
     run_client("seq_cls_rpc_client.py", __doc__, "seq_cls")

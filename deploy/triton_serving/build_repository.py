@@ -1,22 +1,24 @@
-"""Build a model repository for Triton from an exported bundle.
+"""Build a model repository for Triton from an exported bundle, or for a bundle that is put there later.
 
 python deploy/triton_serving/build_repository.py --model_path best_models/afqmc/export --model_repository models
+python deploy/triton_serving/build_repository.py --without_bundle seq_cls token_cls qa --model_repository models
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
+from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
-from ernie_toolkit.formats.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, in_range
-from ernie_toolkit.triton.repository import BACKENDS, DEVICES, RepositoryOptions, build_repository
+from ernie_toolkit.tasks import TASKS
+from ernie_toolkit.triton.cli import add_repository_arguments, repository_options
+from ernie_toolkit.triton.repository import build_generic, build_repository
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parse arguments and build."""
+def build_parser() -> OneLineParser:
+    """The arguments of this script."""
     parser = OneLineParser(prog="build_repository.py", description=__doc__)
     parser.add_argument(
         "--model_path", type=path_text, default="best_models/afqmc/export", help="bundle (default: %(default)s)"
@@ -25,45 +27,34 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--model_repository", type=path_text, default="models", help="where to write (default: %(default)s)"
     )
     parser.add_argument(
-        "--backend",
-        default="python",
-        choices=BACKENDS,
-        help="what computes the model: python runs on every Triton, onnxruntime in NVIDIA's container, fastdeploy "
-        "in FastDeploy's (default: %(default)s)",
-    )
-    parser.add_argument("--device", default="cpu", choices=DEVICES, help="(default: %(default)s)")
-    parser.add_argument("--precision", default="fp32", choices=("fp32", "int8", "fp16"), help="(default: %(default)s)")
-    parser.add_argument(
-        "--instances", type=in_range(int, INSTANCES), default=1, help="copies of the model (default: %(default)s)"
+        "--without_bundle",
+        nargs="+",
+        choices=tuple(TASKS),
+        metavar="TASK",
+        help=f"write the models of these tasks ({', '.join(TASKS)}) without a bundle, in place of --model_path",
     )
     parser.add_argument(
-        "--num_threads",
-        type=in_range(int, THREADS_OR_ALL),
-        default=0,
-        help="of each copy; 0: all (default: %(default)s)",
+        "--single", action="store_true", help="with --without_bundle: models of single texts, not of pairs"
     )
-    parser.add_argument(
-        "--max_batch_size",
-        type=in_range(int, TRITON_BATCH),
-        default=64,
-        help="texts in a request (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--max_queue_delay",
-        type=in_range(int, QUEUE_DELAY),
-        default=2000,
-        help="wait for others, microseconds (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--no_verify", action="store_true", help="do not compare the checksums of the bundle's files when it is opened"
-    )
+    add_repository_arguments(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse arguments, build, report."""
+    parser = build_parser()
     args = parser.parse_args(argv)
-    args.verify = not args.no_verify
-    names = [field.name for field in dataclasses.fields(RepositoryOptions)]
     with exit_on_toolkit_error(parser.prog):
-        options = RepositoryOptions(**{name: getattr(args, name) for name in names})
-        interface = build_repository(args.model_path, Path(args.model_repository), options)
-    print_line(f"{interface.name} in {args.model_repository}, {args.precision} on {args.device} by {args.backend}")
+        options = repository_options(args)
+        repository = Path(args.model_repository)
+        if args.without_bundle:
+            built = [build_generic(task, not args.single, repository, options) for task in args.without_bundle]
+        elif args.single:
+            raise ConfigError("--single is for --without_bundle: a bundle knows its own inputs")
+        else:
+            built = [build_repository(args.model_path, repository, options)]
+    for interface in built:
+        print_line(f"{interface.name} in {args.model_repository}, {args.precision} on {args.device} by {args.backend}")
 
 
 if __name__ == "__main__":

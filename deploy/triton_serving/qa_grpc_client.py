@@ -6,7 +6,7 @@ python deploy/triton_serving/qa_grpc_client.py --question 临江公司的总部�
 
 from __future__ import annotations
 
-from grpc_client import run_client
+from ernie_toolkit.triton.cli import run_client
 
 if __name__ == "__main__":
     run_client("qa_grpc_client.py", __doc__, "qa")

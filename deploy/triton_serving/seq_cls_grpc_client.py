@@ -6,7 +6,7 @@ python deploy/triton_serving/seq_cls_grpc_client.py --text 怎么还款 --text_p
 
 from __future__ import annotations
 
-from grpc_client import run_client
+from ernie_toolkit.triton.cli import run_client
 
 if __name__ == "__main__":
     run_client("seq_cls_grpc_client.py", __doc__, "seq_cls")

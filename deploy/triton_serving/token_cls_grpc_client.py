@@ -6,7 +6,7 @@ python deploy/triton_serving/token_cls_grpc_client.py --text 记者在枫坪村�
 
 from __future__ import annotations
 
-from grpc_client import run_client
+from ernie_toolkit.triton.cli import run_client
 
 if __name__ == "__main__":
     run_client("token_cls_grpc_client.py", __doc__, "token_cls")

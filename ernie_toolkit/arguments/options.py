@@ -246,8 +246,3 @@ class ReadingOptions:
     )
     n_best_size: int = option(20, "candidates kept for a question", allowed=Range(1, 10_000))
     max_answer_length: int = option(50, "tokens of the longest answer", allowed=Range(1, 2048))
-
-
-def check_reading_options(options: ReadingOptions) -> None:
-    """Raise ConfigError on the first setting that cannot be meant."""
-    check_option_ranges(options)

@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import (
-    ReadingOptions,
-    TrainingOptions,
-    check_reading_options,
-    check_training_options,
-)
+from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, with_config
+from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, task_limits, with_config
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
-from ernie_toolkit.commands.options import SourceOptions, reading_limits, reads_windows
+from ernie_toolkit.commands.options import SourceOptions
 from ernie_toolkit.compression.options import (
     CompressionOptions,
     bundle_directory,
@@ -46,15 +41,16 @@ OF_THE_MODEL = ("max_seq_length", "negative_window_ratio", "doc_stride", "n_best
 class CompressArguments(SourceOptions):
     """Everything that a compression run was asked for, checked.
 
-    task_name: the task of the model. compression: how it is compressed. training: how dynabert and qat train. reading:
-    how reading comprehension reads, for that task. files: how the user's files are read. record: what is kept of the
-    model's fine-tuning. labels: those that the model was trained for, None where nothing names them.
+    task_name: the task of the model. compression: how it is compressed. training: how dynabert and qat train. limits:
+    the task's own settings beside the length, for `DatasetSpec.task`. files: how the user's files are read. record:
+    what is kept of the model's fine-tuning. labels: those that the model was trained for, None where nothing names
+    them.
     """
 
     task_name: str
     compression: CompressionOptions
     training: TrainingOptions
-    reading: ReadingOptions
+    limits: dict[str, int]
     files: FileOptions
     record: Mapping[str, Any]
     labels: tuple[str, ...] | None
@@ -70,11 +66,6 @@ class CompressArguments(SourceOptions):
             "options": self.files,
             "labels": self.labels,
         }
-
-    @property
-    def limits(self) -> dict[str, int]:
-        """The task's own settings beside the length, for `DatasetSpec.task`."""
-        return reading_limits(self.task_name, self.reading)
 
     @property
     def dropouts(self) -> tuple[float | None, float | None]:
@@ -130,8 +121,8 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
     for options_class in (SourceOptions, FileOptions, CompressionOptions):
         add_options(parser, options_class, defaults)
     add_options(parser, TrainingOptions, without=NOT_OF_TRAINING)
-    if reads_windows(task):
-        add_options(parser, ReadingOptions)
+    if (of_the_task := TASKS[task].options_class) is not None:
+        add_options(parser, of_the_task)
     add_guide_flags(parser, parser.prog)
     return parser
 
@@ -209,18 +200,16 @@ def _settled(
         compression, input_infer_model_path=bundle_directory(compression.input_infer_model_path)
     )
     training = dataclasses.replace(resolve_options(TrainingOptions, config, given), fp16=False)
-    reading = resolve_options(ReadingOptions, config, given)
     check_compression_options(compression)
     check_training_options(training, TASKS[task].metrics)
     # Bundles are quantized on the CPU; which device there is for a model is found out later.
     check_distillation(training, "cpu" if compression.input_infer_model_path else source.device or "gpu")
-    check_reading_options(reading)
     return CompressArguments(
         **{item.name: getattr(source, item.name) for item in dataclasses.fields(SourceOptions)},
         task_name=task,
         compression=compression,
         training=training,
-        reading=reading,
+        limits=task_limits(task, config, given),
         files=resolve_options(FileOptions, {}, given),
         record=record,
         labels=None,

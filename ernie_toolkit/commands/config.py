@@ -2,19 +2,26 @@
 
 import argparse
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import ernie_toolkit
 from ernie_toolkit.arguments.guide_flags import not_needed
-from ernie_toolkit.arguments.options import ReadingOptions, TrainingOptions, dataset_name
-from ernie_toolkit.arguments.settings import DEFAULTS, TASK_SECTIONS, config_sections, read_config
+from ernie_toolkit.arguments.options import TrainingOptions, dataset_name
+from ernie_toolkit.arguments.settings import DEFAULTS, TASK_SECTIONS, config_sections, read_config, resolve_options
 from ernie_toolkit.commands.options import RunOptions, SourceOptions
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.console import notice
+from ernie_toolkit.tasks import TASKS
 
 # Every option that the YAML file may set: it is one file for all tasks and scripts.
-CONFIG_OPTIONS = (RunOptions, TrainingOptions, ReadingOptions, CompressionOptions)
+CONFIG_OPTIONS = (
+    RunOptions,
+    TrainingOptions,
+    *(task.options_class for task in TASKS.values() if task.options_class is not None),
+    CompressionOptions,
+)
 _OF_A_RUN = frozenset(item.name for item in dataclasses.fields(RunOptions))
 # Of a run's own options those that the file may set: the rest says where the file is, and which part of it counts.
 RUN_NAMES = _OF_A_RUN - {"config", "dataset"}
@@ -24,6 +31,15 @@ SOURCE_NAMES = (frozenset(item.name for item in dataclasses.fields(SourceOptions
     "resume",
     "overwrite_output_dir",
 }
+
+
+def task_limits(task: str, config: Mapping[str, Any], given: argparse.Namespace) -> dict[str, int]:
+    """A task's own settings beside the length, for `DatasetSpec.task`; none where no option is one.
+
+    Raises ConfigError on a value that is out of its range.
+    """
+    options_class = TASKS[task].options_class
+    return {} if options_class is None else dataclasses.asdict(resolve_options(options_class, config, given))
 
 
 def default_config() -> Path:

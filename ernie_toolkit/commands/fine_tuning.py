@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import (
-    ReadingOptions,
-    TrainingOptions,
-    check_reading_options,
-    check_training_options,
-)
+from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import EXPORT_DIRECTORY
-from ernie_toolkit.commands.config import CONFIG_OPTIONS, RUN_NAMES, config_path, with_config
+from ernie_toolkit.commands.config import CONFIG_OPTIONS, RUN_NAMES, config_path, task_limits, with_config
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
-from ernie_toolkit.commands.options import STAGES, RunOptions, SourceOptions, reading_limits, reads_windows
+from ernie_toolkit.commands.options import STAGES, RunOptions, SourceOptions
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.file_options import FileOptions
@@ -36,13 +31,14 @@ from ernie_toolkit.training.records import read_metrics
 class RunArguments(RunOptions):
     """Everything that a run was asked for, checked.
 
-    task_name: the task that it is of. training: how it trains. reading: how reading comprehension reads, for that
-    task. files: how the user's files are read. given: what was given, on the command line or in the YAML file.
+    task_name: the task that it is of. training: how it trains. limits: the task's own settings beside the length, for
+    `DatasetSpec.task`. files: how the user's files are read. given: what was given, on the command line or in the YAML
+    file.
     """
 
     task_name: str
     training: TrainingOptions
-    reading: ReadingOptions
+    limits: dict[str, int]
     files: FileOptions
     given: argparse.Namespace
 
@@ -73,11 +69,6 @@ class RunArguments(RunOptions):
             "options": self.files,
             "labels": labels,
         }
-
-    @property
-    def limits(self) -> dict[str, int]:
-        """The task's own settings beside the length, for `DatasetSpec.task`."""
-        return reading_limits(self.task_name, self.reading)
 
     @property
     def dropouts(self) -> tuple[float | None, float | None]:
@@ -123,8 +114,8 @@ class RunArguments(RunOptions):
                 say(replaced)
         name = self.model_name_or_path or (SAMPLE_MODEL if data.source == SAMPLE else DEFAULT_MODEL)
         run = dataclasses.replace(self, model_name_or_path=name)
-        training, reading = _settings(run, self.given, self.task_name, sample=name == SAMPLE_MODEL)
-        run = dataclasses.replace(run, training=training, reading=reading)
+        training, limits = _settings(run, self.given, self.task_name, sample=name == SAMPLE_MODEL)
+        run = dataclasses.replace(run, training=training, limits=limits)
         print_settings(run.settings)
         return run
 
@@ -139,12 +130,7 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
         prog=TASKS[task].script, description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
     )
     defaults = {"dataset": dataset}
-    for options_class in (
-        RunOptions,
-        FileOptions,
-        TrainingOptions,
-        *((ReadingOptions,) if reads_windows(task) else ()),
-    ):
+    for options_class in filter(None, (RunOptions, FileOptions, TrainingOptions, TASKS[task].options_class)):
         add_options(parser, options_class, defaults)
     add_guide_flags(parser, TASKS[task].script)
     return parser
@@ -158,10 +144,10 @@ def run_arguments(task: str, dataset: str, description: str | None, argv: Sequen
     with exit_on_toolkit_error(parser.prog):
         given = with_config(given, resolve_options(SourceOptions, defaults, given), task, RUN_NAMES)
         run = _checked(resolve_options(RunOptions, defaults, given), given, task)
-        training, reading = _settings(run, given, task, sample=False)
+        training, limits = _settings(run, given, task, sample=False)
         files = resolve_options(FileOptions, {}, given)
         own = {item.name: getattr(run, item.name) for item in dataclasses.fields(RunOptions)}
-        return RunArguments(**own, task_name=task, training=training, reading=reading, files=files, given=given)
+        return RunArguments(**own, task_name=task, training=training, limits=limits, files=files, given=given)
 
 
 def _checked(run: RunOptions, given: argparse.Namespace, task: str) -> RunOptions:
@@ -188,11 +174,12 @@ def _checked(run: RunOptions, given: argparse.Namespace, task: str) -> RunOption
 
 def _settings(
     run: RunOptions, given: argparse.Namespace, task: str, sample: bool
-) -> tuple[TrainingOptions, ReadingOptions]:
-    """How a run trains and reads, checked; `sample`: the sample's own model is trained, which has its own settings."""
+) -> tuple[TrainingOptions, dict[str, int]]:
+    """How a run trains, and the task's own settings, checked.
+
+    `sample`: whether the sample's own model is trained, which has its own settings.
+    """
     config = read_config(Path(run.config), task, run.dataset, CONFIG_OPTIONS, sample)
     training = resolve_options(TrainingOptions, config, given)
-    reading = resolve_options(ReadingOptions, config, given)
     check_training_options(training, TASKS[task].metrics)
-    check_reading_options(reading)
-    return training, reading
+    return training, task_limits(task, config, given)

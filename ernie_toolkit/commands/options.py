@@ -1,11 +1,10 @@
 """What the scripts that train and compress are asked for beside their settings: model, data, places, stages."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
-from ernie_toolkit.arguments.options import DEVICES, ReadingOptions, dataset_name, device_of, option
+from ernie_toolkit.arguments.options import DEVICES, dataset_name, device_of, option
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import COUNT_OR_NONE
-from ernie_toolkit.tasks import TASKS
 
 STAGES = ("do_train", "do_eval", "do_predict", "do_export")
 
@@ -68,13 +67,3 @@ class RunOptions(SourceOptions):
     do_eval: bool = option(False, "evaluate on the dev set")
     do_predict: bool = option(False, "predict the test set")
     do_export: bool = option(False, "export the bundle: static graph, ONNX, tokenizer")
-
-
-def reads_windows(task: str) -> bool:
-    """Whether the settings of a task, by its name, are those of `ReadingOptions`."""
-    return {item.name for item in fields(ReadingOptions)} == set(TASKS[task].LIMITS)
-
-
-def reading_limits(task: str, reading: ReadingOptions) -> dict[str, int]:
-    """The settings of a task beside the length, as `DatasetSpec.task` takes them."""
-    return asdict(reading) if reads_windows(task) else {}

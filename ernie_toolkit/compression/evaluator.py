@@ -24,9 +24,11 @@ EVALUATION_BATCH = 32
 class Fp32Model:
     """An FP32 model that candidates are made of.
 
-    `name`: as candidates' names begin, empty for the model as it was. `directory`: holds its bundle in
-    `export/`. `rows`: the splits in its own vocabulary. `vocabulary`: tokens. `flops`: of one sequence, None where
-    they are not known.
+    name: as candidates' names begin, empty for the model as it was.
+    directory: holds its bundle in `export/`.
+    rows: the splits in its own vocabulary.
+    vocabulary: tokens.
+    flops: floating-point operations of one sequence, None where they are not known.
     """
 
     name: str
@@ -56,8 +58,8 @@ class Fp32Model:
 class Form:
     """How a candidate is made of its FP32 model.
 
-    `name`: what follows the model's in the candidate's name. `precision`, `method`, `embeddings`, `settings`: see
-    `Candidate`.
+    name: what follows the model's in the candidate's name.
+    precision, method, embeddings, settings: see `Candidate`.
     """
 
     name: str
@@ -71,7 +73,8 @@ class Form:
 class Evaluator:
     """What candidates of one run are evaluated with, and the report so far.
 
-    `baseline`: the ONNX file that speed is compared with. `say`: gets the lines that report progress.
+    baseline: the ONNX file that speed is compared with.
+    say: gets the lines that report progress.
     """
 
     run: RunState

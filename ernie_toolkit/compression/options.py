@@ -134,13 +134,16 @@ class CompressionOptions:
 
 @dataclass(frozen=True)
 class QatSettings:
-    """What is rounded how; ConfigError on values that are not known or do not fit each other.
+    """What is rounded how in quantization-aware training.
 
-    `weight_quantize_type`: one int8 scale for each output ("channel_wise_abs_max") or one in all ("abs_max").
-    `activation_quantize_type`: uint8 over the range that each batch has ("dynamic", "abs_max"), or over a fixed one, of
-    which the largest magnitude is the moving average of training batches' ("moving_average_abs_max") or the largest of
-    them ("range_abs_max"). `use_pact`: the fixed one is learned as a parameter, and starts there. `moving_rate`: what
-    one batch leaves of the moving average.
+    weight_quantize_type: one int8 scale for each output ("channel_wise_abs_max") or one in all ("abs_max").
+    activation_quantize_type: uint8 over the range that each batch has ("dynamic", "abs_max"), or over a fixed one, of
+        which the largest magnitude is the moving average of training batches' ("moving_average_abs_max") or the
+        largest of them ("range_abs_max").
+    use_pact: the fixed range is learned as a parameter, and starts there.
+    moving_rate: what one batch leaves of the moving average.
+
+    Raises ConfigError on values that are not known or do not fit each other.
     """
 
     weight_quantize_type: str = "channel_wise_abs_max"
@@ -176,7 +179,7 @@ def qat_settings(options: CompressionOptions) -> QatSettings:
 
 
 def check_compression_options(options: CompressionOptions) -> None:
-    """Raise ConfigError on the first setting that cannot be meant."""
+    """Raise ConfigError on the first setting that is invalid, or does not go with the others."""
     given = options.strategy.split("+")
     if "+".join(options.parts) not in STRATEGIES or sorted(given) != sorted(options.parts):
         raise ConfigError(f"--strategy {options.strategy}: use one of {', '.join(STRATEGIES)}")
@@ -244,7 +247,7 @@ def bundle_directory(path: str) -> str:
 
 
 def check_distillation(training: TrainingOptions, device: str) -> None:
-    """Raise ConfigError on ways to train that pruning and QAT cannot go on a device ("cpu", "gpu", ...).
+    """Raise ConfigError on training settings that pruning and QAT do not support on a device ("cpu", "gpu", ...).
 
     Recomputing runs layers a second time in the backward pass: by then they have the size of another width,
     and ranges of activations would move twice in a step.

@@ -32,10 +32,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What a run is to do. Raises ConfigError on options that do not go together.
+    """What a run is to do.
 
-    `directory`: where models and report are written. `device`: what trains ("cpu", "gpu", ...). `resume`: continue a
-    run that was cut off there. `overwrite`: drop it.
+    directory: where models and report are written.
+    device: what trains ("cpu", "gpu", ...).
+    resume: continue a run that was cut off there.
+    overwrite: drop it.
+
+    Raises ConfigError on options that are invalid or do not go together.
     """
 
     options: CompressionOptions
@@ -122,7 +126,7 @@ def check_unfinished(request: Request) -> None:
 def find_run(request: Request, identity: dict[str, Any]) -> RunState:
     """The run to resume, or a new one; writes nothing. ConfigError where the unfinished one was asked something else.
 
-    `identity`: what tells the model and the data.
+    `identity`: by which model and data are recognized.
     """
     training = dataclasses.asdict(request.training)
     for name in FREE:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from typing import Any
 
 from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.data.forms import form_of
 from ernie_toolkit.data.loading import DataSet
 from ernie_toolkit.data.registry import CUSTOM, DEFAULT_TASK, SPLITS, DatasetSpec
 from ernie_toolkit.errors import ConfigError, DataError
 
-Examples = Sequence["dict[str, Any]"]
+Examples = typing.Sequence[typing.Dict[str, Any]]
 
 
 def make_dataset(
@@ -37,27 +39,24 @@ def make_dataset(
     Raises ConfigError on a task that is not known and where there are no labels, DataError on an example without its
     text or with a label that is not among `labels`.
     """
-    from ernie_toolkit.tasks import task_named  # tasks need numpy, the names of data sets do not
+    from ernie_toolkit.tasks import task_named  # tasks need numpy, which the names of data sets do not
 
-    kind = task_named(task)
+    kind, form = task_named(task), form_of(task)
     splits = dict(strict_zip(SPLITS, (train, dev, test)))
-    if kind.has_labels and not labels:
-        labels = sorted(
-            {label for row, example in enumerate(train or ()) for label in _labels_of(example, "train", row)}
-        )
+    field = form.label_field
+    if field and not labels:
+        given = enumerate(train or ())
+        labels = sorted({label for row, example in given for label in _labels_of(example, field, "train", row)})
         if not labels:
             raise ConfigError(f"a data set of task '{task}' needs labels, or training examples that have them")
-    first: dict[str, Any] = next((rows[0] for rows in splits.values() if rows), {})
-    text_format = kind.default_text_format
-    if text_format in ("pair", "sentence"):
-        text_format = "pair" if "sentence1" in first else "sentence"
+    text_format = form.example_format(next((rows[0] for rows in splits.values() if rows), {}))
     spec = DatasetSpec(name, task, tuple(labels), text_format, metric=kind.metrics[0])
     known = set(labels)
     for split, rows in splits.items():
         for row, example in enumerate(rows or ()):
             _check_text(example, text_format, f"{split} example {row}")
-            if kind.has_labels and (split != "test" or {"label", "labels"} & set(example)):
-                for label in _labels_of(example, split, row):
+            if field and not (split == "test" and field not in example):
+                for label in _labels_of(example, field, split, row):
                     if label not in known:
                         raise DataError(f"{split} example {row}: label '{label}' is not among the labels")
     own = {
@@ -67,10 +66,10 @@ def make_dataset(
     return DataSet(spec, own["train"], own["dev"], own["test"], "custom", "given as examples")
 
 
-def _labels_of(example: dict[str, Any], split: str, row: int) -> list[str]:
-    value = example.get("label", example.get("labels"))
-    if value is None:
-        raise DataError(f"{split} example {row} has no 'label', nor 'labels': {str(example)[:60]}")
+def _labels_of(example: dict[str, Any], field: str, split: str, row: int) -> list[str]:
+    if field not in example:
+        raise DataError(f"{split} example {row} has no '{field}': {str(example)[:60]}")
+    value = example[field]
     return [value] if isinstance(value, str) else list(value)
 
 

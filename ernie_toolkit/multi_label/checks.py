@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ernie_toolkit.bundle import BUNDLE_FILE
 from ernie_toolkit.data.label_sets import FILES, LABEL_FILE, UNLABELLED_FILE
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import check_output_file
+from ernie_toolkit.formats.weights import weights_file
+from ernie_toolkit.models.config import CONFIG_FILE
 from ernie_toolkit.multi_label.options import PlaceOptions
 
 
@@ -36,11 +39,25 @@ def check_targets(written: Mapping[str, Path], read: Mapping[str, Path]) -> None
         check_output_file(path)
 
 
+def check_export_target(target: Path, model_dir: Path) -> None:
+    """Raise ConfigError where a bundle would replace a trained model, or a directory that is no bundle.
+
+    `target`: the directory that an export replaces.
+    `model_dir`: the directory of the model that is exported.
+    """
+    if target.resolve() == model_dir.resolve() or target.resolve() in model_dir.resolve().parents:
+        raise ConfigError(f"--output_path {target} is where the model is: give another place")
+    if (target / CONFIG_FILE).exists() or weights_file(target) is not None:
+        raise ConfigError(f"--output_path {target} holds a trained model: give another place")
+    if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not (target / BUNDLE_FILE).exists())):
+        raise ConfigError(f"--output_path {target} is there and is no bundle: give another place, or empty it")
+
+
 def unknown_texts(texts: Sequence[str], known: Iterable[str], where: Path) -> list[str]:
     """The texts that nobody has labelled yet, in their order, each once.
 
     A text of the training set need not be labelled again, and a dev text among the training rows would make the dev
-    figures worthless: it is its own nearest neighbour, and so the first to be picked. Raises DataError where none is
+    metrics worthless: it is its own nearest neighbour, and so the first to be picked. Raises DataError where none is
     left.
     """
     seen = {text.strip() for text in known}

@@ -30,11 +30,13 @@ def parity_texts() -> list[str]:
 
 
 def export_model(trained: TrainedModel, directory: Path, legacy: bool = False) -> Bundle:
-    """Write a model's bundle to `directory`, which is replaced: ONNX, static graph, tokenizer, thresholds.
+    """Write a model's bundle: ONNX, static graph, tokenizer, thresholds.
 
-    `legacy`: the files of the old format too (see `add_legacy`).
-    Where the figures and the data came from is read from the model's own `metrics.json`. Raises BundleError where
-    ONNX and Paddle do not agree.
+    The bundle's metrics and data source are those of the model's own `metrics.json`.
+
+    `directory`: where it goes; an earlier bundle there is replaced.
+    `legacy`: write the files of the old format too (see `add_legacy`).
+    Raises BundleError where ONNX and Paddle do not agree, ModelError where the old format cannot be written.
     """
     record = read_metrics(Path(trained.loaded.source))
     origin = Origin(

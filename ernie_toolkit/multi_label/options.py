@@ -6,12 +6,13 @@ from ernie_toolkit.arguments.options import (
     DEVICES,
     EPOCHS,
     LENGTH_OR_OWN,
+    THRESHOLD_OR_OWN,
     TrainingOptions,
     check_option_ranges,
     device_of,
     option,
 )
-from ernie_toolkit.data.file_options import ENCODINGS
+from ernie_toolkit.data.file_options import ENCODINGS, ON_ERROR
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
@@ -24,6 +25,10 @@ RENAMED = ("per_device_train_batch_size", "num_train_epochs", "early_stopping", 
 # As the YAML's `Sample` section of the other tasks: a model from scratch needs larger steps.
 SAMPLE_TRAINING = {"learning_rate": 1e-3, "warmup_ratio": 0.1}
 WARMUP_RATIO = 0.1
+WIDTHS = ("2/3",)
+PRUNING_DEFAULTS = {**TRAINING_DEFAULTS, "strategy": "dynabert", "width_mult_list": WIDTHS}
+# The first says --width_mult_list in the guide's words, the others are for bundles or for training in float16.
+NOT_FOR_PRUNING = ("width_mult_list", "input_infer_model_path", "fp16", "fp16_opt_level")
 
 
 @dataclass(frozen=True)
@@ -59,22 +64,22 @@ class FineTuningOptions(PlaceOptions):
     )
     batch_size: int = option(32, "rows in one training batch of one process or card", allowed=BATCH_SIZE)
     epochs: float = option(10.0, "passes over the training set", allowed=EPOCHS)
-    early_stop: bool = option(False, "stop when the dev figure no longer gets better")
+    early_stop: bool = option(False, "stop when the dev metric no longer gets better")
     early_stop_nums: int = option(4, "evaluations, one an epoch, without gain before stopping early", allowed=COUNT)
     warmup: bool = option(False, "let the learning rate rise at the start: over warmup_steps, or a tenth of all steps")
     init_from_ckpt: str = option("", "weights (.pdparams) of the model's own shape to start from", parse=path_text)
     tune_thresholds: bool = option(
         False, "choose each label's threshold by its F1 on dev, and store them with the model"
     )
-    resume: bool = option(False, "go on from the last checkpoint of a run that was cut off")
+    resume: bool = option(False, "resume a run that was cut off from its last checkpoint")
     resume_from_checkpoint: str = option(
-        "", "go on from this checkpoint (a directory), or from the last one in it; true: as --resume", parse=path_text
+        "", "resume from this checkpoint (a directory), or from the last one in it; true: as --resume", parse=path_text
     )
     overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
 
     @property
     def sample_allowed(self) -> bool:
-        """Whether the sample may stand in for a missing directory: only for a user who names no model either."""
+        """Whether the sample may replace a missing directory: only where no model is named either."""
         return not self.model_name
 
 
@@ -89,11 +94,66 @@ class TrainedOptions(PlaceOptions):
     batch_size: int = option(32, "rows in one batch", allowed=BATCH_SIZE)
 
 
+@dataclass(frozen=True)
+class PredictOptions(TrainedOptions):
+    """What is predicted, and where answers go."""
+
+    data_file: str = option(
+        "data.txt",
+        "name of the file of texts in --dataset_dir, one a line, or JSON lines (.json, .jsonl)",
+        parse=path_text,
+    )
+    output_file: str = option(
+        "output.txt",
+        "file to write text<TAB>label,label to; named .jsonl: JSON with lines and confidences",
+        parse=path_text,
+    )
+    on_error: str = option(
+        "stop",
+        "lines that are blank or cannot be read: stop there, or skip them with an empty answer (null in JSON), "
+        "so that there are as many answers as lines",
+        ON_ERROR,
+    )
+    threshold: float = option(
+        -1.0,
+        "probability a label has to be above; -1: the model's own (0.5 where it has none)",
+        allowed=THRESHOLD_OR_OWN,
+    )
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is exported, and where to."""
+
+    params_path: str = option("./checkpoint/", "directory of a trained model", parse=path_text)
+    output_path: str = option(
+        "./export", "directory for the bundle; an earlier bundle there is replaced", parse=path_text
+    )
+    max_seq_length: int = option(0, "longest sequence that deployments read; 0: as in training", allowed=LENGTH_OR_OWN)
+    threshold: float = option(
+        -1.0,
+        "probability a label has to be above; -1: the model's own (0.5 where it has none)",
+        allowed=THRESHOLD_OR_OWN,
+    )
+    legacy_pdmodel: bool = option(True, "write float32.pdmodel and float32.pdiparams too")
+
+
+@dataclass(frozen=True)
+class PruneOptions(PlaceOptions):
+    """Which model is pruned, and where to."""
+
+    params_dir: str = option("./checkpoint/", "directory of a trained model", parse=path_text)
+    output_dir: str = option("./prune", "directory for the pruned models and the report", parse=path_text)
+    width_mult: tuple[str, ...] = option(WIDTHS, "share of heads and neurons left, each a model: 2/3, 0.5")
+    resume: bool = option(False, "resume a run that was cut off after its last finished part")
+    overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
+
+
 def training_options(own: FineTuningOptions, options: TrainingOptions) -> TrainingOptions:
     """The options of a run in the names that training knows.
 
-    Raises ConfigError on values that cannot be meant, by the names that these scripts have for them, and on warm-up
-    that says two things.
+    Raises ConfigError on values out of their range, by the names that these scripts have for them, and where warm-up is
+    given twice.
     """
     check_option_ranges(own)
     if not own.epochs > 0:

@@ -14,12 +14,13 @@ from ernie_toolkit.models import SAMPLE_MODEL, LoadedModel, check_model_director
 from ernie_toolkit.models.config import model_labels, model_task
 from ernie_toolkit.models.config import model_thresholds as recorded_thresholds
 from ernie_toolkit.models.heads import label_mismatch
-from ernie_toolkit.multi_label.options import SAMPLE_TRAINING
+from ernie_toolkit.multi_label.options import SAMPLE_TRAINING, TrainedOptions
 from ernie_toolkit.session import check_length
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.text.dataset import EncodedDataset, run_rows
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.training import predict_logits
+from ernie_toolkit.training.devices import use_device
 from ernie_toolkit.training.records import read_metrics
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ def model_thresholds(params_path: str, threshold: float = -1.0) -> tuple[float, 
 
 
 def trained_with(directory: Path) -> dict[str, Any]:
-    """Training options that a model's own training stands in for where nobody gives them: its length; for a small
-    model from scratch also its larger steps."""
+    """Training options that default to those of the model's own training: its length, and the larger steps of a small
+    model from scratch."""
     record = read_metrics(directory)
     own = SAMPLE_TRAINING if record.get("model") == SAMPLE_MODEL else {}
     length = record.get("settings", {}).get("max_seq_length")
@@ -123,3 +124,13 @@ def load_trained(params_path: str, max_seq_length: int = 0, threshold: float = -
     check_length(loaded, length)
     tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
     return TrainedModel(loaded, tokenizer, task)
+
+
+def open_trained(options: TrainedOptions, threshold: float = -1.0) -> TrainedModel:
+    """Choose the device and load the model that the options name.
+
+    `threshold`: one for all labels; -1: the model's own.
+    Raises ModelError, ConfigError and DeviceError as `load_trained` and `use_device`.
+    """
+    use_device(options.device or None)
+    return load_trained(options.params_path, options.max_seq_length, threshold)

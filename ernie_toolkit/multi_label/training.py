@@ -1,4 +1,4 @@
-"""The journey of multi_label/train.py: data, model, training, thresholds, what is saved."""
+"""Fine-tuning a multi-label model: data, training, thresholds, what is saved."""
 
 import dataclasses
 import time
@@ -22,8 +22,9 @@ from ernie_toolkit.files.transactions import transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_model, set_weights_file, stage_model
 from ernie_toolkit.models.heads import BIAS
-from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions
+from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions, TrainedOptions
 from ernie_toolkit.multi_label.thresholds import tune_thresholds
+from ernie_toolkit.multi_label.trained import check_labels, check_params
 from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
@@ -36,10 +37,13 @@ SAMPLE_SECONDS = 60.0
 
 
 def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowed: bool = False) -> DataSet:
-    """Read a data directory and say what is in it.
+    """Read a data directory and print what is in it.
 
-    `sample_allowed`: where the guide's own directory is missing, the sample is written there first, by one process
-    while the others wait. Raises as `load_label_sets`.
+    `place`: the directory, its files and their encoding.
+    `splits`: those to read.
+    `sample_allowed`: whether the sample is written first where the guide's own directory is missing; one process writes
+    it, the others wait.
+    Raises DataError as `load_label_sets`.
     """
     directory = Path(place.dataset_dir)
     if sample_allowed and may_stand_in(directory):
@@ -53,6 +57,17 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
     say(f"data: {directory}, {len(data.spec.labels)} labels")
     for line in data.summary:
         say(line)
+    return data
+
+
+def load_known_directory(options: TrainedOptions, splits: tuple[Split, ...]) -> DataSet:
+    """Read the data directory of a trained model, which has to have the model's labels.
+
+    Raises ModelError as `check_params` and `check_labels`, DataError as `load_directory`.
+    """
+    model = check_params(options.params_path)
+    data = load_directory(options, splits)
+    check_labels(model, data.spec.labels, Path(options.dataset_dir) / options.label_file)
     return data
 
 
@@ -72,7 +87,12 @@ def model_name(own: FineTuningOptions, data: DataSet) -> str:
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What a run gave: the session with the best model, the run's figures, and those of dev with what is stored."""
+    """The result of a run.
+
+    `session`: holds the best model.
+    `result`: steps, time and metrics of the training.
+    `metrics`: those of dev at the thresholds that are stored.
+    """
 
     session: Session
     result: TrainingResult
@@ -83,8 +103,11 @@ def start_at_base_rates(loaded: LoadedModel, gold: np.ndarray, labels: Sequence[
     """Set the bias of new labels so that each begins with its share of the training rows as its probability.
 
     From 0.5 each, a pretrained model spends its first hundred steps on learning these shares alone (Lin et al., 2017,
-    section 3.3, https://arxiv.org/abs/1708.02002). What is trained is left as it is. `gold`: bool of shape (rows,
-    classes); `labels`: its columns.
+    section 3.3, https://arxiv.org/abs/1708.02002). Labels that were trained before keep their bias.
+
+    `loaded`: the model, which is changed.
+    `gold`: bool of shape (rows, classes).
+    `labels`: names of its columns.
     """
     new = [place for place, label in enumerate(labels) if BIAS in loaded.fresh or label in loaded.new_labels]
     if new:
@@ -96,12 +119,20 @@ def start_at_base_rates(loaded: LoadedModel, gold: np.ndarray, labels: Sequence[
 
 
 def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, device: str) -> FineTuned:
-    """Train on a data directory and save the best model on dev, its figures, labels and thresholds in `save_dir`."""
+    """Train on a data directory and save the best model on dev, its metrics, labels and thresholds in `save_dir`.
+
+    `own`: the script's options, which name the model and the directories.
+    `options`: those of the training.
+    `data`: train and dev rows.
+    `device`: what `use_device` has chosen.
+    Raises ConfigError where `save_dir` has a finished model that is not to be replaced, ModelError where the model
+    cannot be read.
+    """
     seed_everything(options.seed)
     task = MultiLabelClassification(data.spec.labels, options.max_seq_length)
     dropouts = [None if p < 0 else p for p in (options.hidden_dropout_prob, options.attention_probs_dropout_prob)]
     loaded = load_model(model_name(own, data), task.labels, dropouts[0], dropouts[1], task.name)
-    # A model that goes on from another run has that run's thresholds; these are chosen anew or not at all.
+    # A model that was trained before has the thresholds of that run; this one chooses its own, or has none.
     loaded.model.config.thresholds = None
     if own.init_from_ckpt:
         loaded = set_weights_file(loaded, Path(own.init_from_ckpt), task.labels, task.name)
@@ -132,7 +163,7 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
 
 
 def _tuned(session: Session, batch_size: int) -> tuple[Session, dict[str, float]]:
-    """The session with thresholds from dev, and the figures of dev at them."""
+    """The session with thresholds from dev, and the metrics of dev at them."""
     task = session.task
     assert isinstance(task, MultiLabelClassification)
     examples = session.data.split("dev")

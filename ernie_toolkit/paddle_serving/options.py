@@ -14,7 +14,8 @@ from ernie_toolkit.files.parsing import read_yaml
 from ernie_toolkit.files.paths import path_problem
 from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT, SHARE, THREADS, Range, check_number
 
-OPERATOR = "seq_cls"  # its name is the service's, and stands in the HTTP path
+REQUIREMENTS = "multi_label/deploy/paddle_serving/requirements.txt"
+OPERATOR = "seq_cls"  # the service's name too, and part of the HTTP path
 PORTS = ("rpc_port", "http_port")
 UNPRIVILEGED_PORT = Range(1024, 65535)
 

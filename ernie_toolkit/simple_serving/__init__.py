@@ -4,6 +4,6 @@
 way from JSON to JSON. `app`: the routes. `access`: who may ask. `budget`, `gate` and `memory`: bytes held, bytes
 worked on, bytes given back. `listener`, `connections`, `protocol` and `framing`: what is accepted, for how long, and
 what is no request. `metrics`: what Prometheus reads. `launch` and `cli`: processes and arguments. `client`: calls with
-retries. Only `app`, `access`, `budget`, `protocol`, `framing`, `metrics` and `launch` need FastAPI, uvicorn, h11 or
+retries. Only `app`, `access`, `budget`, `protocol`, `framing`, `metrics` and `launch` need Starlette, uvicorn, h11 or
 prometheus_client.
 """

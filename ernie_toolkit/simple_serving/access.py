@@ -6,8 +6,8 @@ import hmac
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
 
 from ernie_toolkit.simple_serving.options import ServingOptions
 

@@ -15,11 +15,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing import connection
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ernie_toolkit.errors import ToolkitError
@@ -188,7 +189,7 @@ class Measured:
 
 
 def stop_with_parent() -> None:
-    """Have this worker stop, as on SIGTERM, when the process that started it ends without telling it to."""
+    """Have this worker stop, as on SIGTERM, when the process that started it ends without a signal."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -202,7 +203,7 @@ def stop_with_parent() -> None:
 
 def create_app(options: ServingOptions) -> ASGIApp:
     """The application of a bundle, loaded and ready. Raises ToolkitErrors as `open_predictor`."""
-    limit = options.connections()  # said before the bundle is opened
+    limit = options.connections()  # an error before the bundle is opened
     metrics = Metrics()
     service = Service(options, metrics.on_batch)
     budget = ByteBudget(options.max_pending_bytes)
@@ -218,7 +219,7 @@ def create_app(options: ServingOptions) -> ASGIApp:
     model_path = "/" + TASKS[options.task].service_path
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, object]]:
         stop_with_parent()
         connections = Connections(limit, Refusals(metrics.on_refusal), on_sweep)
         sys.stderr.write(f"ready: POST {model_path}, {options.precision}, {options.threads} thread(s)\n")
@@ -226,53 +227,49 @@ def create_app(options: ServingOptions) -> ASGIApp:
             yield {"connections": connections, "options": options}
         await asyncio.to_thread(service.close)
 
-    # Redirected to a path without its last slash, a request would be sent on to whatever its Host header says.
-    app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    _add_routes(app, service, metrics, budget, model_path)
-    _add_page(app)
-
-    @app.exception_handler(HTTPException)
-    async def not_here(request: Request, problem: HTTPException) -> Response:
+    async def not_here(request: Request, problem: Exception) -> Response:
+        assert isinstance(problem, HTTPException)
         reason = f"{request.method} {request.url.path}: {problem.detail}; this server answers POST {model_path}"
         return JSONResponse({"detail": reason}, problem.status_code, problem.headers)
 
+    routes = [*_service_routes(service, metrics, budget, model_path), *_page_routes()]
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: not_here})
+    # Redirected to a path without its last slash, a request would be sent on to whatever its Host header says.
+    app.router.redirect_slashes = False
     paths = frozenset({model_path, "/health", "/ready", "/metrics", "/info", *PAGE_FILES})
     return Measured(app, options, metrics, paths)
 
 
-def _add_routes(app: FastAPI, service: Service, metrics: Metrics, budget: ByteBudget, model_path: str) -> None:
-    get = ["GET", "HEAD"]
+def _service_routes(service: Service, metrics: Metrics, budget: ByteBudget, model_path: str) -> list[Route]:
     about = json.dumps(service.description(), ensure_ascii=False).encode()
 
     async def model(request: Request) -> Response:
         return await respond(service, metrics, budget, request)
 
-    async def health() -> Response:
+    async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def ready() -> Response:
+    async def ready(_: Request) -> Response:
         trouble = service.trouble()
         return error(503, trouble, retry_after=RETRY_SECONDS) if trouble else JSONResponse({"status": "ready"})
 
-    async def figures() -> Response:
+    async def metrics_text(_: Request) -> Response:
         return Response(await asyncio.to_thread(metrics.text), headers={"content-type": CONTENT_TYPE})
 
-    async def info() -> Response:
+    async def info(_: Request) -> Response:
         return Response(about, media_type="application/json")
 
-    app.add_api_route(model_path, model, methods=["POST"], response_model=None)
-    for path, handler in (("/health", health), ("/ready", ready), ("/metrics", figures), ("/info", info)):
-        app.add_api_route(path, handler, methods=get, response_model=None)
+    shown = {"/health": health, "/ready": ready, "/metrics": metrics_text, "/info": info}
+    return [Route(model_path, model, methods=["POST"]), *(Route(path, handler) for path, handler in shown.items())]
 
 
-def _add_page(app: FastAPI) -> None:
+def _page_routes() -> list[Route]:
     folder = importlib.resources.files("ernie_toolkit.simple_serving") / "page"
 
-    def add(path: str, content: bytes, kind: str) -> None:
-        async def file() -> Response:
+    def route(path: str, content: bytes, kind: str) -> Route:
+        async def file(_: Request) -> Response:
             return Response(content, headers={"content-type": kind, "cache-control": "no-cache"})
 
-        app.add_api_route(path, file, methods=["GET", "HEAD"], response_model=None)
+        return Route(path, file)
 
-    for path, (name, kind) in PAGE_FILES.items():
-        add(path, (folder / name).read_bytes(), kind)
+    return [route(path, (folder / name).read_bytes(), kind) for path, (name, kind) in PAGE_FILES.items()]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import Request
+from starlette.requests import Request
 
 from ernie_toolkit.simple_serving.memory import LARGE_BODY
 

@@ -138,6 +138,8 @@ class Task(ABC):
     """How its files are read: one of `data.forms.FORMS`."""
     has_labels: ClassVar[bool] = True
     has_thresholds: ClassVar[bool] = False
+    options_class: ClassVar[type | None] = None
+    """The dataclass of those limits that scripts have options for (see `arguments.options`)."""
     LIMITS: ClassVar[tuple[str, ...]] = ()
     """Its fields beside the length that `bundle.json` records and a deployment may change."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import typing
+from collections.abc import Sequence
 from typing import Any, cast
 
 from ernie_toolkit.decoding import Answer
@@ -10,7 +11,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.tasks.base import Example, Task
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 
-CustomEvaluate = Callable[[Sequence[Answer], Sequence[Example]], float]
+CustomEvaluate = typing.Callable[[typing.Sequence[Answer], typing.Sequence[Example]], float]
 """Answers of a model and the labelled examples that they are of, in one order, to one number: the more, the better."""
 
 

@@ -59,6 +59,7 @@ class QuestionAnswering(Task):
     head: ClassVar[str] = "span"
     data_form: ClassVar[str] = "questions"
     has_labels: ClassVar[bool] = False
+    options_class: ClassVar[type | None] = ReadingOptions
     LIMITS: ClassVar[tuple[str, ...]] = ("doc_stride", "n_best_size", "max_answer_length")
     model_path: ClassVar[str] = "best_models/cmrc2018/export"
     service_path: ClassVar[str] = "models/ernie_qa"

@@ -101,14 +101,14 @@ class TokenClassification(Task):
         overall, by_type = entity_scores(
             [entity_spans(example["labels"]) for example in examples], [entity_spans(answer.tags) for answer in answers]
         )
-        scores_by_name = {name: getattr(overall, name) for name in ("precision", "recall", "f1")}
+        metrics = {name: getattr(overall, name) for name in ("precision", "recall", "f1")}
         targets = np.concatenate(list(rows.targets["labels"]))
         counted = targets != IGNORED
-        scores_by_name["loss"] = cross_entropy(np.concatenate(list(logits))[counted], targets[counted])
+        metrics["loss"] = cross_entropy(np.concatenate(list(logits))[counted], targets[counted])
         for kind, scores in by_type.items():
             for name in ("precision", "recall", "f1", "support"):
-                scores_by_name[f"{kind}/{name}"] = float(getattr(scores, name))
-        return scores_by_name
+                metrics[f"{kind}/{name}"] = float(getattr(scores, name))
+        return metrics
 
     def least_rows(self, inputs: Sequence[TextInput]) -> int:
         """Exactly as many as `encode` makes, for texts of ideographs alone; else no more."""

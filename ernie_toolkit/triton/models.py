@@ -37,7 +37,8 @@ class Step:
         """Called by the server once for each instance; `args` as Triton's documentation of the backend says."""
         config = parse_json_object(args["model_config"], "config.pbtxt", BundleError, "build the repository again")
         self.parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
-        self.outputs = [output["name"] for output in config["output"]]
+        self.inputs = [item["name"] for item in config["input"]]
+        self.outputs = [item["name"] for item in config["output"]]
         self.bundle = self._bundle(args)
         self.prepare(args)
 
@@ -105,6 +106,16 @@ class TokenizerModel(Step):
 
     There is a row for each text, or for each of the windows of long ones.
     """
+
+    def prepare(self, args: dict[str, str]) -> None:
+        """Compare the configuration with the bundle, which may have been put there after it was written."""
+        super().prepare(args)
+        wanted = [item.name for item in self.interface.texts]
+        if self.inputs != wanted:
+            raise BundleError(
+                f"config.pbtxt has {' and '.join(self.inputs)}, the bundle in {self.bundle.directory} reads "
+                f"{' and '.join(wanted)}: build the repository for it (build_repository.py --model_path)"
+            )
 
     def compute(self, request: Any) -> list[np.ndarray]:
         """All rows of a request, padded to the longest, or on to the next multiple of "pad_multiple"."""

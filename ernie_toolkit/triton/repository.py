@@ -6,7 +6,7 @@ Layout: https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,20 +60,71 @@ class RepositoryOptions:
             check_number(getattr(self, name), int, allowed, f"--{name}")
 
 
-def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOptions) -> Interface:
-    """Write tokenizer, model, postprocess and the ensemble of a bundle's task into a repository; gives its interface.
+@dataclass(frozen=True)
+class _ModelFacts:
+    """What the configurations have of a model: its task, the logits' classes, its outputs, its file.
 
-    Other tasks' models in the repository stay; those of this task are replaced together. Raises BundleError where the
-    bundle has not what the options ask for.
+    `classes`: -1 stands for any number; None for logits without such a dimension (see `Task.num_classes`).
+    """
+
+    task: str
+    classes: int | None
+    outputs: tuple[str, ...]
+    file: str
+
+
+def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOptions) -> Interface:
+    """Write tokenizer, model, postprocess and the ensemble of a bundle's task into a repository.
+
+    Other tasks' models in the repository stay; those of this task are replaced together.
+
+    `bundle_dir`: the bundle, which is copied into the model step's version folder.
+    `target`: the repository, made where it is missing.
+    Returns the ensemble's interface. Raises BundleError where the bundle lacks what the options ask for.
     """
     bundle = read_bundle(bundle_dir, options.verify)
     info = bundle.info
     interface = interface_of(info.task, info.text_format in PAIR_FORMATS)
+    file = ONNX_FILE if options.backend == "python" else _model_file(bundle, options)
+    model = _ModelFacts(info.task, TASKS[info.task].num_classes(info.labels), info.outputs, file)
+    _write(interface, model, target, options, lambda version: _copy_bundle(bundle, version, options))
+    return interface
+
+
+def build_generic(task: str, pairs: bool, target: Path, options: RepositoryOptions) -> Interface:
+    """Write the four models of a task as `build_repository` does, for a bundle that is put there later.
+
+    The bundle's files belong into the model step's version folder, beside model.py. The tokenizer step refuses a bundle
+    that reads other inputs.
+
+    `task`: its name, one of `TASKS`.
+    `pairs`: whether each input is a pair of texts, where the task reads pairs.
+    `target`: the repository, made where it is missing.
+    Returns the ensemble's interface. Raises ConfigError on another backend than python, which alone opens bundles.
+    """
+    if options.backend != "python":
+        raise ConfigError(f"--backend {options.backend} computes a bundle's own file: give --model_path, or use python")
+    kind = TASKS[task]
+    interface = interface_of(task, pairs and kind.default_text_format in PAIR_FORMATS)
+    outputs = tuple(f"fetch_name_{place}" for place in range(HEADS[kind.head].outputs))
+    classes = None if kind.num_classes(()) is None else -1
+    _write(interface, _ModelFacts(task, classes, outputs, ONNX_FILE), target, options, None)
+    return interface
+
+
+def _write(
+    interface: Interface,
+    model: _ModelFacts,
+    target: Path,
+    options: RepositoryOptions,
+    copy_bundle: Callable[[Path], None] | None,
+) -> None:
+    """Replace the models of an interface; `copy_bundle` fills the model step's version folder."""
     steps: dict[str, dict[str, Any]] = {
         interface.tokenizer: _tokenizer(interface, options),
-        interface.model: _model(bundle, interface, options),
-        interface.postprocess: _postprocess(bundle, interface, options),
-        interface.name: _ensemble(bundle, interface, options),
+        interface.model: _model(model, interface, options),
+        interface.postprocess: _postprocess(model, interface, options),
+        interface.name: _ensemble(model, interface, options),
     }
     with transaction(target) as files:
         for name, config in steps.items():
@@ -81,14 +132,13 @@ def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOp
                 if not path.is_dir():
                     files.remove(path)  # of an earlier build; what this one has too is replaced
             version = target / name / VERSION
-            if name == interface.model:
-                _copy_bundle(bundle, files.path(version / BUNDLE_FILE).parent, options)
+            if name == interface.model and copy_bundle is not None:
+                copy_bundle(files.path(version / BUNDLE_FILE).parent)
             if config.get("backend") == "python":
                 files.write_text(version / "model.py", _source(_classes(interface)[name]))
             else:
                 files.write_text(version / ".keep", "")  # the server wants a version folder, git and archives one file
             files.write_text(target / name / "config.pbtxt", format_message({"name": name, **config}))
-    return interface
 
 
 def _classes(interface: Interface) -> dict[str, str]:
@@ -138,11 +188,10 @@ def _sequences() -> tuple[Tensor, ...]:
     return tuple(Tensor(name, "INT64", (-1,)) for name in INPUTS)
 
 
-def _logits(bundle: Bundle) -> tuple[Tensor, ...]:
-    info, task = bundle.info, TASKS[bundle.info.task]
-    classes = task.num_classes(info.labels)
-    dims = ((-1,) if HEADS[task.head].tokens else ()) + (() if classes is None else (classes,))
-    return tuple(Tensor(name, "FP32", dims) for name in info.outputs)
+def _logits(model: _ModelFacts) -> tuple[Tensor, ...]:
+    tokens = (-1,) if HEADS[TASKS[model.task].head].tokens else ()
+    dims = tokens if model.classes is None else (*tokens, model.classes)
+    return tuple(Tensor(name, "FP32", dims) for name in model.outputs)
 
 
 def _instances(count: int, device: str) -> list[dict[str, Any]]:
@@ -164,25 +213,25 @@ def _most_rows(interface: Interface, options: RepositoryOptions) -> int:
     return options.max_batch_size * (WINDOWS_OF_A_TEXT if interface.windows else 1)
 
 
-def _postprocess(bundle: Bundle, interface: Interface, options: RepositoryOptions) -> dict[str, Any]:
+def _postprocess(model: _ModelFacts, interface: Interface, options: RepositoryOptions) -> dict[str, Any]:
     return {
         "backend": "python",
         "max_batch_size": _most_rows(interface, options),
-        "input": _tensors(_logits(bundle) + interface.passed),
+        "input": _tensors(_logits(model) + interface.passed),
         "output": _tensors(interface.answers),
         "instance_group": _instances(1, "cpu"),
         "parameters": _parameters(_opening(interface, options)),
     }
 
 
-def _model(bundle: Bundle, interface: Interface, options: RepositoryOptions) -> dict[str, Any]:
+def _model(model: _ModelFacts, interface: Interface, options: RepositoryOptions) -> dict[str, Any]:
     most = _most_rows(interface, options)
     inputs = _tensors(_sequences())
     config: dict[str, Any] = {
         "backend": options.backend,
         "max_batch_size": most,
         "input": [{**item, "allow_ragged_batch": True} for item in inputs] if options.backend == "python" else inputs,
-        "output": _tensors(_logits(bundle)),
+        "output": _tensors(_logits(model)),
         "instance_group": _instances(options.instances, options.device),
         "dynamic_batching": {
             "preferred_batch_size": min(options.max_batch_size, most),
@@ -201,7 +250,7 @@ def _model(bundle: Bundle, interface: Interface, options: RepositoryOptions) -> 
         return config
     if options.backend == "onnxruntime":
         threads = {"intra_op_thread_count": options.num_threads} if options.num_threads else {}
-        return {**config, "default_model_filename": _model_file(bundle, options), "parameters": _parameters(threads)}
+        return {**config, "default_model_filename": model.file, "parameters": _parameters(threads)}
     shares = {"parameters": {"key": "cpu_threads", "value": str(options.num_threads)}} if options.num_threads else {}
     accelerator = {f"{options.device}_execution_accelerator": {"name": "onnxruntime", **shares}}
     return {**config, "optimization": {"execution_accelerators": accelerator}}
@@ -213,14 +262,14 @@ def _model_file(bundle: Bundle, options: RepositoryOptions) -> str:
     return bundle.path(role).name
 
 
-def _ensemble(bundle: Bundle, interface: Interface, options: RepositoryOptions) -> dict[str, Any]:
+def _ensemble(model: _ModelFacts, interface: Interface, options: RepositoryOptions) -> dict[str, Any]:
     def same(tensors: tuple[Tensor, ...]) -> list[dict[str, str]]:
         return [{"key": item.name, "value": item.name} for item in tensors]
 
     steps = (
         (interface.tokenizer, interface.texts, _sequences() + interface.passed),
-        (interface.model, _sequences(), _logits(bundle)),
-        (interface.postprocess, _logits(bundle) + interface.passed, interface.answers),
+        (interface.model, _sequences(), _logits(model)),
+        (interface.postprocess, _logits(model) + interface.passed, interface.answers),
     )
     return {
         "platform": "ensemble",

@@ -5,44 +5,17 @@ python multi_label/analysis/evaluate.py --dataset_dir data --params_path ./check
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import THRESHOLD_OR_OWN, option
 from ernie_toolkit.arguments.settings import add_options, resolve_options
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.files import write_text
-from ernie_toolkit.files.paths import path_text
-from ernie_toolkit.multi_label.analysis.evaluation import (
-    Evaluation,
-    bad_case_text,
-    bad_cases,
-    guide_lines,
-    split_result,
-)
+from ernie_toolkit.multi_label.analysis.evaluation import bad_case_text, bad_cases, evaluate, guide_lines
+from ernie_toolkit.multi_label.analysis.options import EvaluationOptions
 from ernie_toolkit.multi_label.analysis.report import report_page
 from ernie_toolkit.multi_label.checks import check_targets, data_files
-from ernie_toolkit.multi_label.options import TrainedOptions
-from ernie_toolkit.training.devices import use_device
 from ernie_toolkit.training.records import read_metrics
-
-
-@dataclass(frozen=True)
-class EvaluationOptions(TrainedOptions):
-    """What is evaluated, and where the wrong rows go."""
-
-    dataset_dir: str = option("../data", "directory with the training, dev and label files", parse=path_text)
-    params_path: str = option("../checkpoint/", "directory of a trained model", parse=path_text)
-    bad_case_file: str = option(
-        "./bad_case.txt", "file for the wrong dev rows: prediction, label, text", parse=path_text
-    )
-    report_file: str = option("./report.html", "file for the page", parse=path_text)
-    threshold: float = option(
-        -1.0,
-        "probability a label has to be above; -1: the model's own (0.5 where it has none)",
-        allowed=THRESHOLD_OR_OWN,
-    )
 
 
 def build_parser() -> OneLineParser:
@@ -54,36 +27,27 @@ def build_parser() -> OneLineParser:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parse arguments, evaluate, write."""
+    """Read the data, load the model, evaluate it, write the wrong rows and the page."""
     parser = build_parser()
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(EvaluationOptions, {}, given)
-        from ernie_toolkit.multi_label.trained import check_labels, check_params, load_trained, model_thresholds
-        from ernie_toolkit.multi_label.training import load_directory
+        from ernie_toolkit.multi_label.trained import check_params, model_thresholds, open_trained
+        from ernie_toolkit.multi_label.training import load_known_directory
 
-        written = {name: Path(getattr(options, name)) for name in ("bad_case_file", "report_file")}
-        check_targets(written, data_files(options))
+        bad_case_file, report_file = Path(options.bad_case_file), Path(options.report_file)
+        check_targets({"bad_case_file": bad_case_file, "report_file": report_file}, data_files(options))
         model = check_params(options.params_path)
-        model_thresholds(options.params_path, options.threshold)  # a mistake is told before Paddle is loaded
-        data = load_directory(options, ("train", "dev"))
-        check_labels(model, data.spec.labels, Path(options.dataset_dir) / options.label_file)
-        use_device(options.device or None)
-        trained = load_trained(options.params_path, options.max_seq_length, options.threshold)
-        thresholds = trained.task.used_thresholds
-        results = []
-        for rows in (data.split("train"), data.split("dev")):
-            texts = [row["sentence"] for row in rows]
-            probabilities = trained.probabilities(texts, options.batch_size)
-            results.append(split_result(texts, trained.task.gold(rows), probabilities, thresholds))
-        evaluation = Evaluation(trained.task.labels, thresholds, *results)
+        model_thresholds(options.params_path, options.threshold)  # a mistake is reported before Paddle is loaded
+        data = load_known_directory(options, ("train", "dev"))
+        evaluation = evaluate(open_trained(options, options.threshold), data, options.batch_size)
         for line in guide_lines(evaluation):
             say(line)
-        cases = bad_cases(evaluation.dev, thresholds)
-        write_text(Path(options.bad_case_file), bad_case_text(evaluation, cases))
+        cases = bad_cases(evaluation.dev, evaluation.thresholds)
+        write_text(bad_case_file, bad_case_text(evaluation, cases))
         warnings = list(dict.fromkeys([*data.warnings, *read_metrics(model).get("warnings", ())]))
         about = {"model": str(model), "data": str(options.dataset_dir), "warnings": warnings}
-        write_text(Path(options.report_file), report_page(evaluation, cases, about))
+        write_text(report_file, report_page(evaluation, cases, about))
         say(f"{len(cases)} of {len(evaluation.dev.texts)} dev rows are wrong: {options.bad_case_file}")
         say(f"page: {options.report_file}")
         for message in warnings:

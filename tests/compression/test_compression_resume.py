@@ -1,6 +1,7 @@
 """What a compression run leaves when it is cut off, refused or done, and what --resume makes of that."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tiny import PAIRS
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression import compress
 from ernie_toolkit.compression.pipeline import Request, compress_bundle
-from ernie_toolkit.compression.report.model import Report
+from ernie_toolkit.compression.report.model import Report, read_report
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, save_model
@@ -77,6 +78,32 @@ def test_another_run_is_not_gone_on_with(vocabulary: Vocabulary, afqmc_sample: D
     accuracies = [report.baseline.metrics["accuracy"] for report in (first, second)]
     assert sum(accuracies) == pytest.approx(1) and accuracies[0] != pytest.approx(accuracies[1])
     check_bundles(second, afqmc_sample, tmp_path)
+
+
+def test_a_model_trained_for_int8_is_not_trained_again(model_dir: Path, afqmc_sample: DataSet, tmp_path: Path) -> None:
+    values = {"activation_quantize_type": "moving_average_abs_max", "use_pact": True}
+    with pytest.raises(Halt):
+        run(model_dir, afqmc_sample, tmp_path, "qat", halt="QAT:", **values)
+    before = read_report(tmp_path / "compress_report.json").find("QAT")
+    result = tmp_path / "unfinished" / "width_mult_1_qat.json"
+    whole = result.read_text(encoding="utf-8")
+    for broken, message in (
+        ("{}", "not what training for INT8 writes"),
+        (json.dumps(json.loads(whole) | {"ranges": {"layer": [1.0]}}), "ranges are no pairs of numbers"),
+        ("[]", "not a JSON object"),
+    ):
+        result.write_text(broken, encoding="utf-8")
+        with pytest.raises(ConfigError, match=rf"width_mult_1_qat\.json.*{message}.*--overwrite_output_dir"):
+            run(model_dir, afqmc_sample, tmp_path, "qat", resume=True, **values)
+    result.write_text(whole, encoding="utf-8")
+    said: list[str] = []
+    report = run(model_dir, afqmc_sample, tmp_path, "qat", resume=True, said=said, **values)
+    assert not any(line.startswith(("qat: training", "QAT:")) for line in said)
+    after = report.find("QAT")
+    assert before is not None
+    assert after == dataclasses.replace(before, kept=True, file="width_mult_1_qat/export/model.onnx")
+    assert [item.name for item in report.candidates] == ["QAT", "QAT INT8"]
+    check_bundles(report, afqmc_sample, tmp_path)
 
 
 def test_weights_that_changed_under_the_same_name(model_dir: Path, afqmc_sample: DataSet, tmp_path: Path) -> None:

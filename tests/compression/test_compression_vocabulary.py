@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import Vocabulary, load_model, save_model
-from ernie_toolkit.session import open_session
+from ernie_toolkit.session import Session, open_session
 from ernie_toolkit.tasks import SequenceClassification
 from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, build_tokenizer
 from ernie_toolkit.training import predict_logits
@@ -84,9 +85,10 @@ def test_tables_cut_to_a_size_and_a_length(
 ) -> None:
     """What is left loads, trains on, exports and answers; longer sequences are refused in one line."""
     said: list[str] = []
-    session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
+    session = Session(load_model(str(model_dir)), afqmc_sample, PAIRS, criterion=paddle.nn.CrossEntropyLoss())
     options = CompressionOptions(prune_embeddings=True, max_vocab_size=100)
     cut = with_less_vocabulary(session, options, said.append)
+    assert cut.criterion is session.criterion is not None
     assert len(cut.loaded.vocabulary.tokens) == cut.loaded.model.config.vocab_size == 100
     assert cut.loaded.model.config.max_position_embeddings == 48
     [line] = said

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import yaml
 from label_sets import REQUESTS, TEXTS, Found, assert_same_sets, expected_sets
+from light_imports import check_imports_no_paddle
 from servers import Server, free_ports, running_server
 from tiny import ROOT
 
@@ -274,6 +275,21 @@ def test_a_stop_leaves_nothing(python: Path, multi_label_bundle: Path, tmp_path:
             time.sleep(0.05)
         assert not answers_at(service.rpc_port) and not answers_at(service.http_port)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yml", "log", "out"]
+
+
+def test_the_service_imports_no_paddle(python: Path) -> None:
+    check_imports_no_paddle(python, "paddle_serving", "yaml")  # Paddle Serving itself imports yaml
+
+
+def test_the_module_beside_the_service_gives_the_librarys_names(python: Path, tmp_path: Path) -> None:
+    code = (
+        "import label_pipeline as face; from ernie_toolkit.paddle_serving import pipeline\n"
+        "assert all(getattr(face, name) is getattr(pipeline, name) for name in face.__all__)"
+    )
+    # Paddle Serving writes logs into the working directory when it is imported.
+    env = {"PYTHONPATH": str(DEPLOY), "SERVING_LOG_PATH": str(tmp_path), "SERVING_HOME": str(tmp_path)}
+    done = subprocess.run([python, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_mistakes_are_one_line(python: Path, multi_label_bundle: Path, bundle: Any, tmp_path: Path) -> None:

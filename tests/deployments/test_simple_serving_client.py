@@ -14,7 +14,7 @@ from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.simple_serving.client import ServerError, post
 
 GOOD = b'HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{"result": {"label": [1]}}'
-SERVER_PACKAGES = ("prometheus_client", "fastapi", "uvicorn")
+SERVER_PACKAGES = ("prometheus_client", "starlette", "uvicorn")
 BUSY = b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 22\r\n\r\n"
 
 

@@ -191,6 +191,33 @@ def test_fastdeploys_repository_with_the_model_step_exchanged(
             assert_same_answers(task, normal(task, answers), expected_answers(bundles[task], task, precision))
 
 
+def test_the_committed_repository_serves_a_bundle_that_is_put_there(
+    bundles: dict[str, Path], python: Path, tmp_path: Path
+) -> None:
+    repository = Path(shutil.copytree(DEPLOY / "models", tmp_path / "models"))
+    for task in ("seq_cls", "token_cls"):
+        shutil.copytree(bundles[task], repository / f"{ENSEMBLES[task]}_model" / "1", dirs_exist_ok=True)
+    for step in ("tokenizer", "model", "postprocess"):  # this one stays where it is
+        config = repository / f"ernie_qa_{step}" / "config.pbtxt"
+        text = config.read_text(encoding="utf-8")
+        config.write_text(text.replace('"ernie_qa_model/1"', f'"{bundles["qa"]}"'), encoding="utf-8")
+    with triton(python, repository, tmp_path / "log") as server:
+        for task in INPUTS:
+            [answers] = server.ask(task, [INPUTS[task]])
+            assert not isinstance(answers, str), answers
+            assert_same_answers(task, normal(task, answers), expected_answers(bundles[task], task))
+
+
+def test_a_bundle_of_other_inputs_is_refused(bundles: dict[str, Path], python: Path, tmp_path: Path) -> None:
+    repository, log = tmp_path / "models", tmp_path / "log"
+    command = [python, DEPLOY / "build_repository.py", "--without_bundle", "seq_cls", "--single", "--model_repository"]
+    subprocess.run([*command, repository], check=True)
+    shutil.copytree(bundles["seq_cls"], repository / "ernie_seqcls_model" / "1", dirs_exist_ok=True)
+    with pytest.raises(AssertionError), triton(python, repository, log):
+        pass
+    assert "reads INPUT and INPUT_PAIR: build the repository for it" in log.read_text(encoding="utf-8")
+
+
 CHECK = """
 import json, pathlib, sys
 from google.protobuf import json_format, text_format

@@ -24,8 +24,8 @@ raise ImportError("stands in for the real one")
 CODE = """
 import sys
 from pathlib import Path
-import fastdeploy_predictor
-fastdeploy_predictor.CPU_INFO = Path(sys.argv.pop(1))
+from ernie_toolkit.fastdeploy import processor
+processor.CPU_INFO = Path(sys.argv.pop(1))
 import seq_cls_infer
 seq_cls_infer.main(sys.argv[1:])
 """

@@ -71,7 +71,7 @@ def place(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_needs_no_paddle(root: Path, script: str) -> None:
     code = (
-        f"import runpy, sys; sys.argv = ['{script}', '--help']\n"
+        f"import runpy, sys; sys.argv = ['{script}', '--help']; sys.path[0] = 'multi_label'\n"
         f"try: runpy.run_path('multi_label/{script}', run_name='__main__')\n"
         "except SystemExit as end: assert end.code == 0\n"
         "assert not {'paddle', 'paddlenlp', 'matplotlib'} & set(sys.modules), sorted(sys.modules)"

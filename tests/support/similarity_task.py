@@ -58,6 +58,10 @@ class ScoresForm(DataForm):
         """Always pairs."""
         return "pair"
 
+    def example_format(self, example: Example) -> str:
+        """Always pairs."""
+        return "pair"
+
     def counts(self, examples: Sequence[Example]) -> Counter[str | None]:
         """Nothing: there are no labels."""
         return Counter()

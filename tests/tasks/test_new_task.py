@@ -14,7 +14,7 @@ from similarity_task import Similarity, write_rows
 from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.arguments.settings import read_config
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.data import DataSet, load_dataset
+from ernie_toolkit.data import DataSet, load_dataset, make_dataset
 from ernie_toolkit.data.predictions import write_predictions
 from ernie_toolkit.errors import BundleError, ConfigError, DataError
 from ernie_toolkit.inference import Predictor
@@ -89,6 +89,12 @@ def test_its_section_of_a_configuration_is_read(tmp_path: Path) -> None:
     path = tmp_path / "config.yml"
     path.write_text("Similarity:\n  custom:\n    learning_rate: 2e-3\n", encoding="utf-8")
     assert read_config(path, Similarity.name, "custom", (TrainingOptions,)) == {"learning_rate": 0.002}
+
+
+def test_examples_of_a_programs_own_are_taken() -> None:
+    data = make_dataset(train=[{"sentence1": "甲", "sentence2": "乙", "score": 0.5}], task=Similarity.name)
+    assert (data.spec.text_format, data.spec.labels) == ("pair", ())
+    assert data.spec.task(16) == Similarity(16)
 
 
 def test_it_learns(trained: Trained) -> None:

@@ -64,7 +64,10 @@ def prune(
     fine-tuned model does; the best weights of each by the dev metric are saved, as a model of its own, in its
     `pruned_directory`. Checkpoints, resuming and errors are those of `training.train`.
 
-    `rows`: the session's splits. `sizes`: see `width_sizes`. `options`: settled ones (see `Session.settled`).
+    rows: the session's splits.
+    sizes: see `width_sizes`.
+    options: settled ones (see `Session.settled`).
+    directory: gets the checkpoints and the pruned models.
     """
     from ernie_toolkit.compression.pruning.elastic import make_elastic
     from ernie_toolkit.compression.pruning.importance import reorder, taylor_importance

@@ -92,15 +92,15 @@ def with_less_vocabulary(session: Session, options: CompressionOptions, say: Say
         before, _texts(session, "train"), options.unseen_ideographs, options.max_vocab_size, positions
     )
     cut = replace(session, loaded=loaded)
-    told = [f"{len(loaded.vocabulary.tokens):,} of {len(before.vocabulary.tokens):,} tokens stay"]
+    parts = [f"{len(loaded.vocabulary.tokens):,} of {len(before.vocabulary.tokens):,} tokens stay"]
     if positions:
         now, were = (item.model.config.max_position_embeddings for item in (loaded, before))
-        told.append(f"{now} of {were} positions")
+        parts.append(f"{now} of {were} positions")
     splits: tuple[Split, ...] = ("train", "dev")
     for split in splits:
         now, was = (unknown_share(item.tokenizer, _texts(session, split)) for item in (cut, session))
-        told.append(f"{split}: {now:.2%} of its tokens are unknown ({was:.2%} before)")
-    say(f"vocabulary: {', '.join(told)}")
+        parts.append(f"{split}: {now:.2%} of its tokens are unknown ({was:.2%} before)")
+    say(f"vocabulary: {', '.join(parts)}")
     return cut
 
 

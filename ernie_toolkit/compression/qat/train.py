@@ -24,9 +24,10 @@ CALIBRATION_BATCHES = 16
 class QatResult:
     """What quantization-aware training gave.
 
-    `metrics` and `start_metrics`: dev metrics with INT8's rounding, of the weights kept and of those before
-    training. `ranges`: fixed ranges of activations by layer name (see `learned_ranges`), None for dynamic
-    ones. `improved`: whether a checkpoint beat the start; if not, the weights are those of the start.
+    metrics: dev metrics with INT8's rounding, of the weights kept.
+    ranges: fixed ranges of activations by layer name (see `learned_ranges`), None for dynamic ones.
+    improved: whether a checkpoint beat the start; if not, the weights are those of the start.
+    start_metrics: dev metrics with INT8's rounding before training.
     """
 
     metrics: dict[str, float]
@@ -53,7 +54,10 @@ def train_quantized(
     Checkpoints and resuming are those of `training.train`, the errors too; where one is raised, the model is
     plain, with weights in between.
 
-    `rows`: the session's splits. `options`: settled ones (see `Session.settled`).
+    rows: the session's splits.
+    settings: what is rounded how.
+    options: settled ones (see `Session.settled`).
+    directory: gets the checkpoints.
     """
     from ernie_toolkit.compression.qat.layers import calibrate, learned_ranges, make_quantized, restore
     from ernie_toolkit.compression.qat.training import QatTrainer

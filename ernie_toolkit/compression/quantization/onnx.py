@@ -34,7 +34,7 @@ class Product:
 def weight_products(model: "onnx.ModelProto") -> list[Product]:
     """The products of an FP32 graph that can be quantized, in the graph's order.
 
-    ModelError where there is none, and where one has no name to tell it by.
+    ModelError where there is none, and where one has no name of its own.
     """
     matrices = {item.name for item in model.graph.initializer if len(item.dims) == 2}
     nodes = [node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in matrices]

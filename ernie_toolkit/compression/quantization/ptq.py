@@ -46,7 +46,7 @@ class Plan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a report tells of it."""
+        """What the report says of it."""
         if not self.algorithm:
             return {}
         return {"algorithm": self.algorithm, "batch_size": self.batch_size, "batch_num": self.batch_num}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REPEATS, LATENCY_ROWS, THROUGHPUT_ROWS, BATCH_SIZE = 3, 32, 128, 32
 # Small models are through in no time: more turns cost little there, and make the medians steady.
 MOST_REPEATS, SECONDS = 15, 0.5
-# What tells a time from another one that was measured again; more digits are noise.
+# Further digits of a time differ each time it is measured.
 DIGITS = 3
 
 
@@ -54,14 +54,19 @@ def measure(
     """Speed of each session on the same rows, in batches by length as prediction makes them.
 
     The sessions take turns at each batch, in an order that is turned round every time: a busy moment hits all of
-    them alike. Before that each runs each batch once, uncounted. They take `repeats` turns, and up to
-    `MOST_REPEATS` as long as `seconds` have not gone by. Where there are more rows than a limit, those measured are
-    spaced evenly in order of length.
+    them alike. Before that each runs each batch once, uncounted. Where there are more rows than a limit, those measured
+    are spaced evenly in order of length.
 
-    The first session is what the others are compared with. Its latency is the median over rows and turns of one row
-    by itself, its throughput comes from each batch's median; or both are `known` from before. Another one's are the
-    first one's by the medians of the ratios that neighbouring turns have: what it takes where the first takes as long
-    as is said. ValueError without sessions, rows or repeats.
+    The latency of the first session is the median over rows and turns of one row by itself, its throughput comes from
+    each batch's median. Another one's are the first one's by the medians of the ratios that neighbouring turns have:
+    what it takes where the first takes as long as is said.
+
+    sessions: by name; the first is what the others are compared with.
+    known: the first session's speed, where it was measured before.
+    repeats: turns that each batch gets at least; up to `MOST_REPEATS` as long as `seconds` have not gone by.
+    max_latency_rows, max_rows: rows that are measured one at a time, and in batches of `batch_size`.
+
+    Raises ValueError without sessions, rows or repeats.
     """
     if not sessions or not len(rows) or min(repeats, max_latency_rows, max_rows, batch_size) < 1:
         raise ValueError("speed is measured with one session, one row and one repeat at least")
@@ -107,13 +112,13 @@ def spaced_by_length(lengths: Sequence[int], limit: int) -> list[int]:
 
 
 def row_tokens(rows: EncodedDataset) -> tuple[int, int, int]:
-    """Tokens of the shortest, the middle and the longest row, for a report to tell what speed was measured on."""
+    """Tokens of the shortest, the middle and the longest row, that speed was measured on."""
     lengths = sorted(rows.lengths())
     return lengths[0], lengths[len(lengths) // 2], lengths[-1]
 
 
 def processor_name() -> str:
-    """The name of this machine's processor, as far as the system tells it."""
+    """The name of this machine's processor, as far as the system names it."""
     path = Path("/proc/cpuinfo")
     if path.is_file():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():

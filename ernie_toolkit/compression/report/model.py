@@ -21,14 +21,19 @@ REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md
 class Candidate:
     """One model that was made and evaluated.
 
-    `width`: "1", "3/4". `precision`: "fp32", "int8", "fp16". `method`: "", "dynamic", "static", "qat" (in INT8,
-    and in FP32 as training for INT8 has left it).
-    `settings`: how it was made (algorithm, batch_size, ...). `embeddings`: whether its tables are INT8.
-    `vocabulary`: tokens. `size`: bytes of the ONNX file. `metrics`: shares between 0 and 1, and `loss` in
-    nats. `latency_ms`: for one sequence; `sequences_per_second`: in batches; both as measured in turns with FP32,
-    and told for the minutes in which FP32 was as fast as the report says; None where not measured. `speed_spread`: how
-    far the ratios behind these lay apart (see `measurement.Speed`). `flops`: for one sequence of the report's
-    `flops_length` tokens. `kept`: whether it is in a bundle, as `file`, relative to the report.
+    width: share of heads and neurons, "1" or "3/4".
+    precision: "fp32", "int8" or "fp16".
+    method: "", "dynamic", "static", or "qat" (in INT8, and in FP32 as training for INT8 has left it).
+    settings: how it was made (algorithm, batch_size, ...).
+    embeddings: whether its embedding tables are INT8.
+    vocabulary: tokens.
+    size: bytes of the ONNX file.
+    metrics: dev metrics, shares between 0 and 1, and `loss` in nats.
+    latency_ms: for one sequence, None where not measured. As FP32's in the report, times the ratio measured in turns.
+    sequences_per_second: in batches, measured in the same way.
+    flops: floating-point operations for one sequence of the report's `flops_length` tokens, None where not known.
+    kept: whether it is in a bundle, as `file`, relative to the report.
+    speed_spread: how far the ratios of the turns lay apart (see `measurement.Speed`).
     """
 
     name: str
@@ -53,9 +58,13 @@ class Candidate:
 class Report:
     """A compression run: what it was made from and with, the FP32 model, and what was made of it.
 
-    `metric`: the task's own. `model`: where it was loaded from. `row_tokens`: tokens of the shortest, the
-    middle and the longest row that speed was measured on, None where nobody told. `run`: checksum of model, data
-    and settings, by which a run that was asked the same again is told; empty where nobody told.
+    metric: the task's own, by which candidates are compared.
+    model: where it was loaded from.
+    threads: of the sessions that speed was measured with.
+    baseline: the FP32 model that the run began with.
+    flops_length: tokens of the sequence that operations are counted for.
+    row_tokens: tokens of the shortest, the middle and the longest row that speed was measured on; None where not known.
+    run: checksum of model, data and settings, by which a finished run is recognized; empty where not known.
     """
 
     dataset: str

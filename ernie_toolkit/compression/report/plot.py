@@ -121,7 +121,7 @@ def metric_limits(values: Sequence[float], loss: float) -> tuple[float, float]:
 
 
 def _allowed_loss(report: Report) -> float:
-    """Points that --max_drop allows to be lost, 0 where the report does not tell."""
+    """Points that `max_drop` allows to be lost, 0 where the report has none."""
     loss = report.settings.get("max_drop")
     return float(loss) if isinstance(loss, (int, float)) and 0 <= loss < 100 else 0.0
 

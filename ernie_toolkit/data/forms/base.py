@@ -46,6 +46,8 @@ class DataForm(ABC):
     """Whether rows to predict that are in memory get a `line`."""
     shows_text: ClassVar[bool] = False
     """Whether predictions hold the text, because places in it are part of the answer."""
+    label_field: ClassVar[str | None] = None
+    """Where an example has its label or its list of labels; None where it has none of a closed set."""
     kind: ClassVar[str] = "JSON lines"
     """What a file is called whose reader does not say more."""
     noun: ClassVar[str] = "row"
@@ -76,6 +78,10 @@ class DataForm(ABC):
     @abstractmethod
     def text_format(self, path: Path, split: Split, options: FileOptions) -> str:
         """The text format of a user's file, of which this is the first one. Raises DataError where it is empty."""
+
+    @abstractmethod
+    def example_format(self, example: Example) -> str:
+        """The text format of examples that a program has itself, of which this is the first."""
 
     def rows_kind(self, spec: DatasetSpec) -> str:
         """What the rows of a data set are, to stand after their number in its summary."""

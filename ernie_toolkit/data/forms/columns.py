@@ -23,6 +23,7 @@ class ColumnsForm(DataForm):
     """A row has the texts and, in `label`, the label."""
 
     has_columns: ClassVar[bool] = True
+    label_field: ClassVar[str | None] = "label"
     numbers_test_rows: ClassVar[bool] = True
 
     def read(
@@ -49,6 +50,10 @@ class ColumnsForm(DataForm):
     def text_format(self, path: Path, split: Split, options: FileOptions) -> str:
         """That of the file's first row: a sentence or a pair."""
         return custom_text_format(path, split, options)
+
+    def example_format(self, example: Example) -> str:
+        """A pair where there are two sentences."""
+        return "pair" if "sentence1" in example else "sentence"
 
     def rows_kind(self, spec: DatasetSpec) -> str:
         """Whether a row is a text or a pair."""

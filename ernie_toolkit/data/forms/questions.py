@@ -39,6 +39,10 @@ class QuestionsForm(DataForm):
         """A question and its context."""
         return "question_context"
 
+    def example_format(self, example: Example) -> str:
+        """Always the same."""
+        return "question_context"
+
     def counts(self, examples: Sequence[Example]) -> Counter[str | None]:
         """Nothing: there are no labels."""
         return Counter()

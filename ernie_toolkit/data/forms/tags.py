@@ -19,6 +19,7 @@ from ernie_toolkit.data.tagged import bio_labels, parse_tagged_row, read_tagged,
 class TagsForm(DataForm):
     """A character and its tag a line, and the other forms that `tagged` reads."""
 
+    label_field: ClassVar[str | None] = "labels"
     shows_text: ClassVar[bool] = True
     kind: ClassVar[str] = "texts with tags"
     noun: ClassVar[str] = "text"
@@ -46,6 +47,10 @@ class TagsForm(DataForm):
 
     def text_format(self, path: Path, split: Split, options: FileOptions) -> str:
         """Every character of a text has a tag."""
+        return "characters"
+
+    def example_format(self, example: Example) -> str:
+        """Always the same."""
         return "characters"
 
     def counts(self, examples: Sequence[Example]) -> Counter[str | None]:

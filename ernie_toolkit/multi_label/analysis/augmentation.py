@@ -6,9 +6,12 @@ a masked language model (see `lexicons` and `masked_model`) for the words that c
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
+from ernie_toolkit.data.label_sets import split_line
+from ernie_toolkit.data.lines import read_lines
 from ernie_toolkit.data.readers import Example
-from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.multi_label.analysis.lexicons import homonyms, synonyms, words_of
 
 STRATEGIES = ("substitute", "insert", "delete", "swap")
@@ -93,7 +96,7 @@ def _substituted(
 def _inserted(
     words: Sequence[str], eligible: Sequence[int], count: int, replace: Replace, draw: random.Random
 ) -> dict[int, str]:
-    """`count` places, or as many as there are, with their own word and one that comes in behind it."""
+    """`count` places, or as many as there are, with their own word and a new one after it."""
     found: dict[int, str] = {}
     for place in eligible[: ASKED * count]:
         if len(found) == count:
@@ -103,6 +106,17 @@ def _inserted(
         if word is not None:
             found[place] = words[place] + word
     return found
+
+
+def read_rows(path: Path) -> list[Example]:
+    """The rows of a labelled file, whatever its labels are. Raises DataError on a line that is no row, and on none."""
+    rows: list[Example] = []
+    for number, line in read_lines(path):
+        text, labels = split_line(line, f"{path}:{number}")
+        rows.append({"sentence": text, "labels": labels})
+    if not rows:
+        raise DataError(f"{path}: no rows: write text<TAB>label,label, one row a line")
+    return rows
 
 
 def augment(
@@ -145,7 +159,7 @@ def augment(
 
 
 def check_augmentation(strategy: str, create: int, percent: float) -> None:
-    """Raise ConfigError on the first value that cannot be meant."""
+    """Raise ConfigError on the first value out of its range (see `augment`)."""
     known = (*STRATEGIES, MIX, DUPLICATE)
     if strategy not in known:
         raise ConfigError(f"--aug_strategy '{strategy}' is not known: use one of {', '.join(known)}")

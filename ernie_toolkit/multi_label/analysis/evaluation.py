@@ -1,12 +1,17 @@
-"""How a model answers on train and dev: figures of each label, wrong rows, thresholds, labels taken for others."""
+"""How a model answers on train and dev: metrics of each label, wrong rows, thresholds, labels taken for others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ernie_toolkit.data import DataSet
 from ernie_toolkit.decoding import label_sets
 from ernie_toolkit.metrics import label_set_scores
+
+if TYPE_CHECKING:
+    from ernie_toolkit.multi_label.trained import TrainedModel
 
 CURVE_POINTS = 101
 
@@ -56,10 +61,21 @@ class BadCase:
 def split_result(
     texts: Sequence[str], gold: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]
 ) -> SplitResult:
-    """Figures of a split at some thresholds, one for each class."""
+    """Metrics of a split at some thresholds, one for each class."""
     predicted = label_sets(probabilities, thresholds)
     total, labels = label_set_scores(gold, predicted)
     return SplitResult(tuple(texts), gold, probabilities, predicted, total, labels)
+
+
+def evaluate(trained: "TrainedModel", data: DataSet, batch_size: int) -> Evaluation:
+    """A model's answers on the train and dev rows of a data set, at the model's thresholds."""
+    thresholds = trained.task.used_thresholds
+    results = []
+    for rows in (data.split("train"), data.split("dev")):
+        texts = [row["sentence"] for row in rows]
+        probabilities = trained.probabilities(texts, batch_size)
+        results.append(split_result(texts, trained.task.gold(rows), probabilities, thresholds))
+    return Evaluation(trained.task.labels, tuple(thresholds), *results)
 
 
 def bad_cases(result: SplitResult, thresholds: Sequence[float]) -> list[BadCase]:
@@ -104,7 +120,7 @@ def confusion(gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def threshold_curve(gold: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
-    """Figures at thresholds from 0 to 1, the same for all labels.
+    """Metrics at thresholds from 0 to 1, the same for all labels.
 
     `threshold` of shape (points,); `precision`, `recall`, `f1`: of each label, shape (points, classes);
     `micro_*` and `macro_*` of all, shape (points,).
@@ -125,7 +141,7 @@ def _percentages(precision: float, recall: float, f1: float) -> str:
 
 
 def guide_lines(evaluation: Evaluation) -> list[str]:
-    """The figures as lines for people, in the form of the published guide."""
+    """The metrics as lines for people, in the form of the published guide."""
     train, dev = evaluation.train, evaluation.dev
     lines = [
         "-----Evaluate model-------",

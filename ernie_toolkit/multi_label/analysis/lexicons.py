@@ -13,7 +13,7 @@ from pathlib import Path
 from ernie_toolkit.errors import ToolkitError
 
 SYNONYM_MARK = "="
-# A character that stands in for another must be at least this frequent in jieba's dictionary.
+# A character that replaces another must be at least this frequent in jieba's dictionary.
 MIN_FREQUENCY = 500
 
 

@@ -1,4 +1,4 @@
-"""The evaluation as one page that needs nothing but itself: style, script and figures are inside."""
+"""The evaluation as one page that needs no other file: style, script and metrics are inside."""
 
 import base64
 import dataclasses

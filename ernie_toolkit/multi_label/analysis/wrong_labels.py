@@ -80,8 +80,8 @@ def confident_scores(features: np.ndarray, gold: np.ndarray, seed: int) -> np.nd
 
     Probabilities are those of logistic regressions on the features, each for the rows that it was not fitted to
     (cross-validation), one for each label. Northcutt et al., 2021 (https://arxiv.org/abs/1911.00068); for sets of
-    labels Thyagarajan et al., 2022 (https://arxiv.org/abs/2211.13895). Labels that no row or every row has tell
-    nothing and are left out. Raises DataError where none is left, or there are too few rows.
+    labels Thyagarajan et al., 2022 (https://arxiv.org/abs/2211.13895). Labels that no row or every row has carry
+    no information and are left out. Raises DataError where none is left, or there are too few rows.
     """
     from cleanlab.multilabel_classification import get_label_quality_scores
 

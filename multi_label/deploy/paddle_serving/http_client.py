@@ -6,35 +6,16 @@ python multi_label/deploy/paddle_serving/http_client.py --prob_limit 0.3 --text 
 
 from __future__ import annotations
 
-import json
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
-from typing import Any
 
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
-from ernie_toolkit.files.parsing import decode_json
 from ernie_toolkit.files.paths import utf8_text
 from ernie_toolkit.formats.ranges import SHARE, in_range
 from ernie_toolkit.inference.console import show_labels
-from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, request_columns
+from ernie_toolkit.paddle_serving.client import ask_http
 from ernie_toolkit.tasks import MultiLabelClassification
-
-
-def ask(url: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:
-    """The labels of each text. Raises ServiceError with the service's reason."""
-    columns = request_columns(texts, prob_limit)
-    body = json.dumps({"key": list(columns), "value": list(columns.values())}).encode()
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as response:
-            answer = decode_json(response.read())
-        return parse_answer(answer["err_no"], answer["err_msg"], dict(strict_zip(answer["key"], answer["value"])))
-    except OSError as error:
-        raise ServiceError(f"{url}: {getattr(error, 'reason', None) or error}: is the service running?") from None
-    except (ValueError, KeyError, TypeError):
-        raise ServiceError(f"{url}: the answer is not that of this service: check the address") from None
 
 
 def main(argv: Sequence[str]) -> None:
@@ -50,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     )
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
-        answers = ask(args.url, args.text, args.prob_limit)
+        answers = ask_http(args.url, args.text, args.prob_limit)
     for text, answer in strict_zip(args.text, answers):
         print(show_labels(text, answer["label_names"], answer["confidences"]))
 

@@ -6,40 +6,16 @@ python multi_label/deploy/paddle_serving/rpc_client.py --prob_limit 0.3 --text å
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
-from typing import Any
 
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.files.paths import utf8_text
 from ernie_toolkit.formats.ranges import SHARE, in_range
 from ernie_toolkit.inference.console import show_labels
-from ernie_toolkit.inference.packages import packages_of
-from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, request_columns
+from ernie_toolkit.paddle_serving.client import ask_rpc
 from ernie_toolkit.tasks import MultiLabelClassification
-
-
-def ask(address: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:
-    """The labels of each text. Raises ServiceError with the service's reason."""
-    # The package writes logs and a file into these when it is imported, and prints times when it is asked.
-    with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
-        os.environ["SERVING_LOG_PATH"] = os.environ["SERVING_HOME"] = directory
-        with packages_of("multi_label/deploy/paddle_serving/requirements.txt"):
-            import grpc
-            from paddle_serving_server.pipeline import PipelineClient
-
-        client = PipelineClient()
-        client.connect([address])
-        try:
-            answer = client.predict({**request_columns(texts, prob_limit), "clientip": ""})
-        except grpc.RpcError as error:
-            raise ServiceError(f"{address}: {error.details()}: is the service running?") from None
-    return parse_answer(answer.err_no, answer.err_msg, dict(strict_zip(answer.key, answer.value)))
 
 
 def main(argv: Sequence[str]) -> None:
@@ -53,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     )
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
-        answers = ask(args.address, args.text, args.prob_limit)
+        answers = ask_rpc(args.address, args.text, args.prob_limit)
     for text, answer in strict_zip(args.text, answers):
         print(show_labels(text, answer["label_names"], answer["confidences"]))
 

@@ -17,32 +17,12 @@ from pathlib import Path
 from types import FrameType
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.bundle import read_bundle
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, warn
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import SEQUENCE_LENGTH, in_range
-from ernie_toolkit.inference import Predictor
-from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.packages import packages_of
-from ernie_toolkit.paddle_serving.options import PORTS, UNPRIVILEGED_PORT, ServiceOptions, check_port, read_config
-
-
-def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -> Predictor:
-    """The bundle's predictor, which has answered once. Raises ConfigError where the bundle is of another task."""
-    info = read_bundle(options.model_path, options.verify).info
-    if info.task != "multi_label":
-        raise ConfigError(f"{options.model_path} is a bundle for the task '{info.task}': give a multi-label one")
-    predictor = Predictor(
-        options.model_path,
-        num_threads=options.num_threads,
-        precision=options.precision,
-        max_seq_length=max_seq_length,
-        threshold=options.prob_limit,
-        verify=options.verify,
-    )
-    predictor.predict(examples_of(info))
-    return predictor
+from ernie_toolkit.paddle_serving.model import open_predictor
+from ernie_toolkit.paddle_serving.options import PORTS, REQUIREMENTS, UNPRIVILEGED_PORT, check_port, read_config
 
 
 def leave(number: int, frame: FrameType | None) -> None:
@@ -87,8 +67,8 @@ def main(argv: Sequence[str]) -> None:
         # Paddle Serving reads these when it is imported, and writes into the working directory without them.
         Path(args.log_dir).mkdir(parents=True, exist_ok=True)
         os.environ["SERVING_LOG_PATH"] = os.environ["SERVING_HOME"] = str(Path(args.log_dir).resolve())
-        with packages_of("multi_label/deploy/paddle_serving/requirements.txt"):
-            from label_pipeline import serve
+        with packages_of(REQUIREMENTS):
+            from ernie_toolkit.paddle_serving.pipeline import serve
 
         # Its operators report every request otherwise, and its files may grow to 15 GB.
         logging.getLogger("paddle_serving_server").setLevel(logging.WARNING)

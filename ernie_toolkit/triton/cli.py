@@ -1,7 +1,8 @@
-"""What the gRPC clients share: arguments, asking, printing."""
+"""Arguments of a repository, and the gRPC clients of deploy/triton_serving and deploy/serving."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Sequence
@@ -9,15 +10,72 @@ from collections.abc import Sequence
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.files.paths import utf8_text
+from ernie_toolkit.formats.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, in_range
 from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.text.features import TextInput
 from ernie_toolkit.text.formats import PAIR_FORMATS
 from ernie_toolkit.triton.client import ask, connect
 from ernie_toolkit.triton.interface import interface_of
+from ernie_toolkit.triton.repository import BACKENDS, DEVICES, RepositoryOptions
+
+
+def add_repository_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `RepositoryOptions`."""
+    parser.add_argument(
+        "--backend",
+        default="python",
+        choices=BACKENDS,
+        help="what computes the model: python runs on every Triton, onnxruntime in NVIDIA's container, fastdeploy "
+        "in FastDeploy's (default: %(default)s)",
+    )
+    parser.add_argument("--device", default="cpu", choices=DEVICES, help="(default: %(default)s)")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "int8", "fp16"), help="(default: %(default)s)")
+    parser.add_argument(
+        "--instances", type=in_range(int, INSTANCES), default=1, help="copies of the model (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--num_threads",
+        type=in_range(int, THREADS_OR_ALL),
+        default=0,
+        help="of each copy; 0: all (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max_batch_size",
+        type=in_range(int, TRITON_BATCH),
+        default=64,
+        help="texts in a request (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max_queue_delay",
+        type=in_range(int, QUEUE_DELAY),
+        default=2000,
+        help="wait for others, microseconds (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--no_verify", action="store_true", help="do not compare the checksums of the bundle's files when it is opened"
+    )
+
+
+def repository_options(args: argparse.Namespace) -> RepositoryOptions:
+    """How a repository is set up, as the arguments give it. Raises ConfigError."""
+    return RepositoryOptions(
+        args.backend,
+        args.device,
+        args.precision,
+        args.instances,
+        args.num_threads,
+        args.max_batch_size,
+        args.max_queue_delay,
+        not args.no_verify,
+    )
 
 
 def run_client(prog: str, description: str | None, task: str, argv: Sequence[str] | None = None) -> None:
-    """Parse arguments, ask the ensemble of a task and print each answer as a line of JSON."""
+    """Parse arguments, ask the ensemble of a task and print each answer as a line of JSON.
+
+    `prog`, `description`: the script's name and its help.
+    `task`: its ensemble is asked, for the task's own examples where the command line gives no text.
+    """
     kind = TASKS[task]
     only_pairs, only_singles = len(kind.text_fields("sentence")) == 2, kind.default_text_format not in PAIR_FORMATS
     parser = OneLineParser(prog=prog, description=description)
