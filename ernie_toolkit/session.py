@@ -23,7 +23,7 @@ from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.training import Criterion, TrainingResult, discard_checkpoints, predict_logits, train
-from ernie_toolkit.training.chosen_checkpoint import goes_on
+from ernie_toolkit.training.chosen_checkpoint import resumes
 from ernie_toolkit.training.finished import drop_stale_bundle
 from ernie_toolkit.training.options import TrainingOptions, check_training_options
 from ernie_toolkit.training.records import (
@@ -132,7 +132,7 @@ class Session:
         rows, training_rows = self.encoded(dev), self.training_rows(options)
         self._report_cuts({"training": training_rows, "dev": rows})
         if isinstance(resume, str):
-            resume = goes_on(False, resume, directory, overwrite)
+            resume = resumes(False, resume, directory, overwrite)
         result = train(
             self.loaded.model,
             training_rows,

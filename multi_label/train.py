@@ -40,10 +40,10 @@ def main(argv: Sequence[str]) -> None:
         options = training_options(own, resolve_options(TrainingOptions, TRAINING_DEFAULTS, given))
         check_training_options(options, MultiLabelClassification.metrics)
         from ernie_toolkit.multi_label.training import fine_tune, load_directory, model_name
-        from ernie_toolkit.training.chosen_checkpoint import goes_on_in_place
+        from ernie_toolkit.training.chosen_checkpoint import resumes_in_place
         from ernie_toolkit.training.finished import check_replaceable
 
-        resume = goes_on_in_place(own.resume, own.resume_from_checkpoint, Path(own.save_dir))
+        resume = resumes_in_place(own.resume, own.resume_from_checkpoint, Path(own.save_dir))
         check_replaceable(Path(own.save_dir), None, resume, own.overwrite_output_dir)
         data = load_directory(own, ("train", "dev"), own.sample_allowed)
         own = dataclasses.replace(own, model_name=model_name(own, data))

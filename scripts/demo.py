@@ -98,7 +98,7 @@ def compare(directory: Path, started: float) -> None:
     print(f"bundle         {directory / 'export'}")
     print(f"curve          {directory / 'training_curve.png'}")
     print(f"try            python deploy/predictor/infer_cpu.py --model_path {directory / 'export'}")
-    print("The data is the toolkit's generated sample: these figures say nothing about the real AFQMC.")
+    print("The data is the toolkit's generated sample: these metrics say nothing about the real AFQMC.")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def test_a_criterion_is_the_loss_that_is_minimised(
     loaded = make_tiny_model(vocabulary, ("0", "1"))
     session = Session(loaded, afqmc_sample, PAIRS, criterion=criterion)
     result = session.train(SHORT, tmp_path)
-    assert len(seen) == 4 and seen[0] == ((32, 2), paddle.int64)
+    assert len(seen) == 4 and seen.count(((32, 2), paddle.int64)) == 3  # and the rows that are left
     losses = [entry["loss"] for entry in result.history if "loss" in entry]
     assert losses and max(losses) < 0.3  # the model's own begins at 0.69
 

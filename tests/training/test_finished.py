@@ -26,7 +26,7 @@ def test_a_finished_model_is_not_replaced_unasked(finished: Path) -> None:
     for source in (None, "custom", "sample"):
         with pytest.raises(ConfigError, match="holds a finished model: give another place, or `overwrite` to"):
             check_replaceable(finished, source, False, False)
-    with pytest.raises(ConfigError, match="no run to go on with"):
+    with pytest.raises(ConfigError, match="no run to resume"):
         check_replaceable(finished, None, True, False)
     assert check_replaceable(finished, "custom", False, True) == ""
     (finished / "checkpoints" / "checkpoint-4").mkdir(parents=True)
