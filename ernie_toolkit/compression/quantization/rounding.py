@@ -79,8 +79,10 @@ def input_moments(observed: Iterable[dict[str, np.ndarray]]) -> dict[str, Moment
 
 @dataclass(frozen=True)
 class Rounded:
-    """A product's weight on its INT8 steps, float32 of shape (inputs, outputs), and the mean error of the outputs
-    that the rounding makes, float64 of shape (outputs,)."""
+    """A product's weight on its INT8 steps, and the mean error of its outputs that the rounding makes.
+
+    weight: float32 of shape (inputs, outputs). error: float64 of shape (outputs,).
+    """
 
     weight: np.ndarray
     mean_error: np.ndarray
