@@ -81,7 +81,7 @@ def input_moments(observed: Iterable[dict[str, np.ndarray]]) -> dict[str, Moment
 class Rounded:
     """A product's weight on its INT8 steps, and the mean error of its outputs that the rounding makes.
 
-    weight: float32 of shape (inputs, outputs). error: float64 of shape (outputs,).
+    weight: float32 of shape (inputs, outputs). mean_error: float64 of shape (outputs,).
     """
 
     weight: np.ndarray
