@@ -308,11 +308,7 @@ def train(
     from ernie_toolkit.training.callbacks import ProgressLine, RestoreRandomState
     from ernie_toolkit.training.trainer import ToolkitTrainer
 
-    if not (train_set.targets and dev_set.targets and len(train_set) and len(dev_set)):
-        raise ConfigError("training needs at least one labelled training row and one labelled dev row")
-    limit = model.config.max_position_embeddings
-    if max(*train_set.lengths(), *dev_set.lengths()) > limit:
-        raise ModelError(f"`max_seq_length` {options.max_seq_length} is over the model's limit of {limit} positions")
+    _check_rows(train_set, dev_set, options.max_seq_length, model.config.max_position_embeddings)
     world_size = paddle.distributed.get_world_size()
     sets = {"training rows": fingerprint(train_set), "dev rows": fingerprint(dev_set)}
     settings = {**(identity or {}), **dataclasses.asdict(options), "world_size": world_size, **sets}
@@ -337,6 +333,14 @@ def train(
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         seconds = time.perf_counter() - started
     return _result(trainer, seconds, checkpoint_step(checkpoint) if checkpoint is not None else 0)
+
+
+def _check_rows(train_set: EncodedDataset, dev_set: EncodedDataset, max_seq_length: int, positions: int) -> None:
+    """ConfigError where a split has no labelled row, ModelError where a row is longer than the model allows."""
+    if not (train_set.targets and dev_set.targets and len(train_set) and len(dev_set)):
+        raise ConfigError("training needs at least one labelled training row and one labelled dev row")
+    if max(*train_set.lengths(), *dev_set.lengths()) > positions:
+        raise ModelError(f"`max_seq_length` {max_seq_length} is over the model's limit of {positions} positions")
 
 
 def _has_ended(checkpoint: Path, plan: Plan, options: TrainingOptions) -> bool:

@@ -14,7 +14,8 @@ from typing import Any, cast
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.bundle.graph import INPUTS, check_logits
+from ernie_toolkit.bundle.graph import check_logits
+from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import BundleError, ToolkitError
 from ernie_toolkit.files.parsing import parse_json_object
