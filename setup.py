@@ -24,7 +24,6 @@ class BuildWithScripts(build_py):
         package = Path(self.build_lib) / "ernie_toolkit"
         files = {ROOT / "configs" / "default.yml": package / "configs" / "default.yml"}
         for pattern in SCRIPTS:
-            # Python 3.8 joins no dictionaries by `|`.
             files.update({path: package / "scripts" / path.relative_to(ROOT) for path in ROOT.glob(pattern)})
         for source, target in files.items():
             target.parent.mkdir(parents=True, exist_ok=True)

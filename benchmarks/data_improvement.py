@@ -23,7 +23,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import load_label_sets
@@ -35,6 +34,7 @@ from ernie_toolkit.multi_label.options import TRAINING_DEFAULTS, FineTuningOptio
 from ernie_toolkit.multi_label.trained import TrainedModel, load_trained
 from ernie_toolkit.multi_label.training import fine_tune
 from ernie_toolkit.training.devices import use_device
+from ernie_toolkit.training.options import TrainingOptions
 
 WRONG_SHARE = 0.1
 RATIONALE_NUM_SPARSE, SPARSE_NUM = 3, 100

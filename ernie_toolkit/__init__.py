@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ernie_toolkit.arguments.options import TrainingOptions as TrainingOptions
     from ernie_toolkit.bundle import Bundle as Bundle
     from ernie_toolkit.bundle import read_bundle as read_bundle
     from ernie_toolkit.compression import CompressionOptions as CompressionOptions
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from ernie_toolkit.models import load_model as load_model
     from ernie_toolkit.session import Session as Session
     from ernie_toolkit.tasks import make_task as make_task
+    from ernie_toolkit.training.options import TrainingOptions as TrainingOptions
 
 # Where each public name is defined.
 _PLACES = {
@@ -41,7 +41,7 @@ _PLACES = {
     "Predictor": "inference",
     "Session": "session",
     "ToolkitError": "errors",
-    "TrainingOptions": "arguments.options",
+    "TrainingOptions": "training.options",
     "compress": "compression",
     "load_dataset": "data",
     "load_model": "models",

@@ -1,4 +1,4 @@
-"""What one operating system or Python has and another has not, in the form that the toolkit asks for."""
+"""Differences between operating systems and Pythons, behind one interface."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
 def lock(handle: int, wait: bool = False) -> bool:
-    """Lock an open file or directory until it is closed or the process ends; gives whether this process has it now.
+    """Lock an open file or directory until it is closed or the process ends; return whether this process holds it.
 
     `wait`: until another process gives it up. Where there are no locks (Windows, some network file systems) nobody
     ever has one: what is locked elsewhere is never taken for left over.
@@ -42,7 +42,7 @@ def lock(handle: int, wait: bool = False) -> bool:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Let two names of one file system change what they stand for, in one step; gives whether that was possible.
+    """Exchange two names of one file system in one step; return whether the system can do that.
 
     Raises OSError where it is possible here and failed all the same.
     """
@@ -73,7 +73,7 @@ def strict_zip(first: Iterable[A], second: Iterable[B], third: Iterable[C], /) -
 @overload
 def strict_zip(*columns: Iterable[Any]) -> Iterator[tuple[Any, ...]]: ...
 def strict_zip(*columns: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-    """Rows of columns of one length; ValueError where a column ends before the others."""
+    """Iterate over columns of one length in parallel; ValueError where one ends before the others."""
     if sys.version_info >= (3, 10):
         return zip(*columns, strict=True)
     return _checked(columns)

@@ -83,7 +83,7 @@ def _install_command(package: str | None) -> str | None:
 
 
 class _Outlet(io.FileIO):
-    """A standard stream that never fails: where it cannot take more, the rest is dropped and the work goes on.
+    """A standard stream that never fails: where it cannot take more, the rest is dropped and the work continues.
 
     `failure`: why it took no more; None for a reader that went away (`| head`), who wants no more.
     """
@@ -123,9 +123,9 @@ def _open_closed_streams() -> None:
 def prepare_console() -> None:
     """Let no script die of printing: what the console cannot show is written as an escape, what it cannot take is lost.
 
-    The encoding stays that of the console. A closed pipe or a closed stream is no error; of a full disk
-    `exit_on_toolkit_error` tells at the end. Streams that are not the process's own (a notebook's, a test's) are left
-    as they are. To be called before anything is printed; `OneLineParser` does.
+    The encoding stays that of the console. A closed pipe or a closed stream is no error; a full disk is reported by
+    `exit_on_toolkit_error` at the end. Streams that are not the process's own (a notebook's, a test's) are left as they
+    are. To be called before anything is printed; `OneLineParser` does.
     """
     _open_closed_streams()
     for name in ("stdout", "stderr"):
@@ -175,7 +175,7 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the error without the usage text, and end with exit code 2.
 
-        A value out of its range is told as `check_number` tells it; of a value without an end, the beginning is shown.
+        A value out of its range is reported in the words of `check_number`; a long message is cut.
         """
         message = re.sub(r"^argument (--\w+): it is ", r"\1 is ", message)
         message = message if len(message) <= LONGEST_ERROR else f"{message[:LONGEST_ERROR]}..."
@@ -196,7 +196,7 @@ def _joined(message: str) -> str:
 
 @contextmanager
 def exit_on_toolkit_error(prog: str) -> Iterator[None]:
-    """Turn an error that the user can mend into one line on standard error and exit code 2.
+    """Turn an error that the user can correct into one line on standard error and exit code 2.
 
     So is a full disk, a package that a script needs, where it is not installed, and, when all is done, standard output
     that could not be written.

@@ -1,4 +1,4 @@
-"""Errors that a user can cause, and that a user can mend.
+"""Errors that a user can cause, and can correct.
 
 Every message is one line that says what is wrong, where, and what to do about it. Scripts print that line
 to standard error and exit with code 2 (see `exit_on_toolkit_error` in cli.py); a server answers it with
@@ -33,4 +33,4 @@ class BundleError(ToolkitError):
 
 
 class DeviceError(ToolkitError):
-    """A device that was asked for and is not there."""
+    """A requested device that this machine or this PaddlePaddle lacks."""

@@ -2,11 +2,10 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, Bundle
 from ernie_toolkit.console import is_main_process
 from ernie_toolkit.data import DataSet
@@ -24,8 +23,9 @@ from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.training import Criterion, TrainingResult, discard_checkpoints, predict_logits, train
-from ernie_toolkit.training.chosen_checkpoint import goes_on
+from ernie_toolkit.training.chosen_checkpoint import resumes
 from ernie_toolkit.training.finished import drop_stale_bundle
+from ernie_toolkit.training.options import TrainingOptions, check_training_options
 from ernie_toolkit.training.records import (
     CURVE_FILE,
     EVALUATION_FILE,
@@ -132,7 +132,7 @@ class Session:
         rows, training_rows = self.encoded(dev), self.training_rows(options)
         self._report_cuts({"training": training_rows, "dev": rows})
         if isinstance(resume, str):
-            resume = goes_on(False, resume, directory, overwrite)
+            resume = resumes(False, resume, directory, overwrite)
         result = train(
             self.loaded.model,
             training_rows,
@@ -149,11 +149,15 @@ class Session:
         self.result, self.trained_with = result, options
         return result
 
-    def save(self, directory: str | Path, settings: Mapping[str, Any], bundle: Path | None = None) -> None:
+    def save(
+        self, directory: str | Path, settings: Mapping[str, Any] | None = None, bundle: Path | None = None
+    ) -> None:
         """Write the trained model, `metrics.json` and the training curve, together or not at all.
 
-        settings: what the run was asked for, for `metrics.json`. bundle: where bundles of this model go beside
-        `directory/export`; those of the model before are deleted. Only the first process of a distributed run writes.
+        settings: what the run was asked for, for `metrics.json`; None: how it was trained.
+        bundle: where bundles of this model go beside `directory/export`; those of the model before are deleted.
+
+        Only the first process of a distributed run writes.
         Raises ConfigError before `train`.
         """
         result, options = self.result, self.trained_with
@@ -167,7 +171,8 @@ class Session:
             stage_model(self.loaded.model, self.loaded.vocabulary, files)
             curve = files.path(directory / CURVE_FILE)
             plot_training_curve(result.history, self.task.metrics[0], title, curve, result.best_step)
-            files.write_json(directory / METRICS_FILE, self._record(result.metrics, settings))
+            found = {**asdict(options), **self.task.limits} if settings is None else settings
+            files.write_json(directory / METRICS_FILE, self._record(result.metrics, found))
         self.saved = directory / WEIGHTS_FILE
         for place in dict.fromkeys((directory / EXPORT_DIRECTORY, bundle or directory / EXPORT_DIRECTORY)):
             if dropped := drop_stale_bundle(place, self.saved):
@@ -312,8 +317,3 @@ def require_trained_head(loaded: LoadedModel, labels: Sequence[str]) -> None:
     found = label_mismatch(recorded or (), labels)
     if labels and are_named(recorded) and found:
         raise ModelError(f"{loaded.source} was trained for other labels ({found}): choose its own data set")
-
-
-def open_session(loaded: LoadedModel, data: DataSet, task: Task, say: Callable[[str], None] = ignore) -> Session:
-    """Join model, data and task (see `Session`)."""
-    return Session(loaded, data, task, say=say)

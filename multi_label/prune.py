@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.arguments.settings import resolve_options
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
 from ernie_toolkit.compression.pipeline import Request, check_unfinished
@@ -19,6 +18,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.multi_label.options import NOT_FOR_PRUNING, PRUNING_DEFAULTS, TRAINING_DEFAULTS, PruneOptions
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training.devices import use_device
+from ernie_toolkit.training.options import TrainingOptions, check_training_options
 from utils import parser_for, show_warnings
 
 

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.arguments.settings import resolve_options
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings
 from ernie_toolkit.models import SAMPLE_MODEL
@@ -22,6 +21,7 @@ from ernie_toolkit.multi_label.options import (
 )
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training.devices import end_distributed_run, use_device
+from ernie_toolkit.training.options import TrainingOptions, check_training_options
 from utils import parser_for, show_warnings
 
 
@@ -40,10 +40,10 @@ def main(argv: Sequence[str]) -> None:
         options = training_options(own, resolve_options(TrainingOptions, TRAINING_DEFAULTS, given))
         check_training_options(options, MultiLabelClassification.metrics)
         from ernie_toolkit.multi_label.training import fine_tune, load_directory, model_name
-        from ernie_toolkit.training.chosen_checkpoint import goes_on_in_place
+        from ernie_toolkit.training.chosen_checkpoint import resumes_in_place
         from ernie_toolkit.training.finished import check_replaceable
 
-        resume = goes_on_in_place(own.resume, own.resume_from_checkpoint, Path(own.save_dir))
+        resume = resumes_in_place(own.resume, own.resume_from_checkpoint, Path(own.save_dir))
         check_replaceable(Path(own.save_dir), None, resume, own.overwrite_output_dir)
         data = load_directory(own, ("train", "dev"), own.sample_allowed)
         own = dataclasses.replace(own, model_name=model_name(own, data))

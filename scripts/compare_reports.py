@@ -2,7 +2,7 @@
 
     python scripts/compare_reports.py best_models/*/compress_report.json [--output table.md]
 
-Figures are dev metrics times 100; reading comprehension shows EM/F1, and EM counts in the average. A variant
+Numbers are dev metrics times 100; reading comprehension shows EM/F1, and EM counts in the average. A variant
 that a report lacks has "-" there, and no average.
 """
 
@@ -16,7 +16,7 @@ from ernie_toolkit.formats.escapes import terminal_lines
 
 
 def main() -> None:
-    """Read the reports, print the table, write it where that was asked for."""
+    """Read the reports, print the table, and write it to `--output`."""
     parser = OneLineParser(prog="compare_reports.py", description=__doc__)
     parser.add_argument("reports", type=path_text, nargs="+", help="compress_report.json of each data set")
     parser.add_argument("--output", type=path_text, help="write the table to this Markdown file too")

@@ -62,7 +62,7 @@ def compare(directory: Path, started: float) -> None:
     apply_cpu_settings()  # before Paddle is imported
     import_paddle()
     from ernie_toolkit.models import load_model
-    from ernie_toolkit.session import open_session
+    from ernie_toolkit.session import Session
     from ernie_toolkit.training import predict_logits
 
     data = load_dataset(DATASET, data_source="sample", splits=("dev",))
@@ -71,7 +71,7 @@ def compare(directory: Path, started: float) -> None:
 
     predictor = Predictor(directory / "export")
     texts = predictor.task.inputs(examples)
-    session = open_session(load_model(str(directory)), data, predictor.task)
+    session = Session(load_model(str(directory)), data, predictor.task)
     answers, rates = {}, {}
     for name, run in (
         ("Paddle", lambda: predict_logits(session.loaded.model, session.encoded(examples), 32)),
@@ -98,7 +98,7 @@ def compare(directory: Path, started: float) -> None:
     print(f"bundle         {directory / 'export'}")
     print(f"curve          {directory / 'training_curve.png'}")
     print(f"try            python deploy/predictor/infer_cpu.py --model_path {directory / 'export'}")
-    print("The data is the toolkit's generated sample: these figures say nothing about the real AFQMC.")
+    print("The data is the toolkit's generated sample: these metrics say nothing about the real AFQMC.")
 
 
 if __name__ == "__main__":

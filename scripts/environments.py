@@ -101,7 +101,7 @@ def build(name: str) -> str:
 
 
 def main() -> None:
-    """Build those asked for, or all."""
+    """Build the named environments, or all."""
     parser = OneLineParser(prog="environments.py", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PYTHONS)} (default: all)")
     args = parser.parse_args()

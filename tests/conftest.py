@@ -69,12 +69,12 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary, 
     import numpy as np
 
     from ernie_toolkit.models import save_model
-    from ernie_toolkit.session import open_session
+    from ernie_toolkit.session import Session
     from ernie_toolkit.training import predict_logits
 
     directory = tmp_path_factory.mktemp("model") / "tiny"
     loaded = make_tiny_model(vocabulary, ("0", "1"), initializer_range=0.2)
-    rows = open_session(loaded, afqmc_sample, PAIRS).encoded(afqmc_sample.split("dev"))
+    rows = Session(loaded, afqmc_sample, PAIRS).encoded(afqmc_sample.split("dev"))
     loaded.model.classifier.bias.set_value(-np.median(predict_logits(loaded.model, rows, 32), axis=0))
     save_model(loaded.model, loaded.vocabulary, directory)
     return directory
@@ -84,9 +84,9 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary, 
 def bundle(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, afqmc_sample: DataSet) -> Bundle:
     """The bundle exported from `model_dir`; read only."""
     from ernie_toolkit.models import load_model
-    from ernie_toolkit.session import open_session
+    from ernie_toolkit.session import Session
 
-    session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
+    session = Session(load_model(str(model_dir)), afqmc_sample, PAIRS)
     return session.export(tmp_path_factory.mktemp("bundle") / "export", 100, {}, trained=True)
 
 

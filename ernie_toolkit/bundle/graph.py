@@ -6,8 +6,9 @@ import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Tuple
+from typing import Any, Tuple
 
+from ernie_toolkit.bundle.info import INPUTS, BundleInfo
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.formats.onnx_wire import (
     ATTRIBUTE_TENSOR,
@@ -40,11 +41,6 @@ from ernie_toolkit.formats.onnx_wire import (
 from ernie_toolkit.tasks import HEADS, TASKS
 from ernie_toolkit.text.formats import PAIR_FORMATS
 
-if TYPE_CHECKING:
-    from ernie_toolkit.bundle.info import BundleInfo
-
-# What every model reads, in this order.
-INPUTS = ("input_ids", "token_type_ids")
 # Operators that change neither the order nor the number of a table's rows, or of its indices.
 _PASSING = ("Cast", "Identity", "DequantizeLinear")
 # What counts positions.

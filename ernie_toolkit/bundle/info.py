@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit import __version__
-from ernie_toolkit.bundle.graph import INPUTS
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.files.paths import path_problem
 from ernie_toolkit.formats.ranges import FIGURE, SEQUENCE_LENGTH, SHARE, Range, check_number
 from ernie_toolkit.tasks import TASKS
 
 FORMAT_VERSION = 1
+# What every model reads, in this order.
+INPUTS = ("input_ids", "token_type_ids")
 REQUIRED_ROLES = ("tokenizer", "onnx")
 # Of `bundle.json` itself, so that a label or a threshold that was changed in it is noticed too.
 CHECKSUM_KEY = "description_sha256"

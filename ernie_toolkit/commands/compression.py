@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, task_limits, with_config
@@ -29,6 +28,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import SAMPLE_MODEL, check_model_directory, is_local
 from ernie_toolkit.models.heads import label_mismatch
 from ernie_toolkit.tasks import TASKS
+from ernie_toolkit.training.options import TrainingOptions, check_training_options
 from ernie_toolkit.training.records import read_metrics
 
 # In these scripts --fp16 asks for an FP16 model, not for training in it.

@@ -8,12 +8,13 @@ from typing import Any
 
 import ernie_toolkit
 from ernie_toolkit.arguments.guide_flags import not_needed
-from ernie_toolkit.arguments.options import TrainingOptions, dataset_name
+from ernie_toolkit.arguments.options import dataset_name
 from ernie_toolkit.arguments.settings import DEFAULTS, TASK_SECTIONS, config_sections, read_config, resolve_options
 from ernie_toolkit.commands.options import RunOptions, SourceOptions
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.console import notice
 from ernie_toolkit.tasks import TASKS
+from ernie_toolkit.training.options import TrainingOptions
 
 # Every option that the YAML file may set: it is one file for all tasks and scripts.
 CONFIG_OPTIONS = (

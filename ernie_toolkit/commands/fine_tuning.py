@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import EXPORT_DIRECTORY
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, RUN_NAMES, config_path, task_limits, with_config
@@ -22,8 +21,9 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, check_model_directory, is_local
 from ernie_toolkit.session import PARITY_ROWS
 from ernie_toolkit.tasks import TASKS
-from ernie_toolkit.training.chosen_checkpoint import goes_on_in_place, names_checkpoint
+from ernie_toolkit.training.chosen_checkpoint import names_checkpoint, resumes_in_place
 from ernie_toolkit.training.finished import SAMPLE, check_replaceable
+from ernie_toolkit.training.options import TrainingOptions, check_training_options
 from ernie_toolkit.training.records import read_metrics
 
 
@@ -108,7 +108,7 @@ class RunArguments(RunOptions):
         Raises ConfigError where a finished model would be replaced and nobody has said that it may be.
         """
         if self.do_train:
-            resume = goes_on_in_place(self.resume, self.resume_from_checkpoint, self.model_dir)
+            resume = resumes_in_place(self.resume, self.resume_from_checkpoint, self.model_dir)
             replaced = check_replaceable(self.model_dir, data.source, resume, self.overwrite_output_dir)
             if replaced:
                 say(replaced)
@@ -165,7 +165,7 @@ def _checked(run: RunOptions, given: argparse.Namespace, task: str) -> RunOption
         if not trained.is_dir():
             raise ConfigError(f"{trained}: no trained model there: give --do_train, or --model_name_or_path")
     if run.do_train:
-        resume = goes_on_in_place(run.resume, run.resume_from_checkpoint, trained)
+        resume = resumes_in_place(run.resume, run.resume_from_checkpoint, trained)
         check_replaceable(trained, None, resume, run.overwrite_output_dir)
     if run.model_name_or_path and is_local(run.model_name_or_path):
         check_model_directory(Path(run.model_name_or_path))

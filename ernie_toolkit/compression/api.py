@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.compression.pipeline import compress_bundle, compress_session
@@ -20,6 +19,7 @@ from ernie_toolkit.session import Session, require_trained_head
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.custom_metric import CustomEvaluate
 from ernie_toolkit.training import Criterion
+from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.records import read_metrics
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 
-from ernie_toolkit.arguments.options import BETA, TrainingOptions, check_option_ranges, option
+from ernie_toolkit.arguments.options import check_option_ranges, option
 from ernie_toolkit.bundle import BUNDLE_FILE
 from ernie_toolkit.compression.quantization.calibration import ALGORITHMS
 from ernie_toolkit.compression.quantization.rounding import ROUND_TYPES
@@ -13,6 +13,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT_OR_NONE, THREADS_OR_ALL, Range, whole_number
 from ernie_toolkit.models.sizes import parse_width
+from ernie_toolkit.training.options import BETA, TrainingOptions
 
 PARTS = ("dynabert", "ptq", "qat", "embeddings")
 STRATEGIES = (

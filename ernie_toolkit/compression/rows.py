@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.tokenization import WordPieceTokenizer
+from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.run import fingerprint
 
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
 from ernie_toolkit.compression.report.model import REPORT_FILE, Report, read_report
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import check_output_file, remove_directory, write_json
 from ernie_toolkit.files.parsing import decode_json, read_json_object
 from ernie_toolkit.files.paths import path_problem
+from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.run import change
 
 WORK, RUN_FILE = "unfinished", "run.json"

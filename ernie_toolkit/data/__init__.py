@@ -1,5 +1,8 @@
-"""Data sets: what they are (`registry`), how their files are read (`readers`, `tagged`, `squad`, `custom`),
-where they come from (`official`, `sample`), and the one call that does it all (`loading.load_dataset`)."""
+"""Data sets: `load_dataset` finds and reads one.
+
+What they are (`registry`), how their files are read (`readers`, `tagged`, `squad`, `custom`), where they come from
+(`official`, `sample`), and the one call that does it all (`loading`).
+"""
 
 from __future__ import annotations
 

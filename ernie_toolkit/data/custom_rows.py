@@ -20,8 +20,11 @@ _HEAD_LINES = 1000
 
 
 class RawRow(NamedTuple):
-    """One row. `line`: its first line, from 1 (in a JSON list its place); `number`: its number from 0, a header not
-    counted, blank lines counted; `label`: as it is spelt there, None where it has none; `own_id`: the id it brings."""
+    """One row of a user's file.
+
+    line: its first line, from 1 (in a JSON list its place). number: its number from 0, a header not counted, blank
+    lines counted. label: as it is spelt there, None where it has none. own_id: the id it brings.
+    """
 
     where: str
     line: int

@@ -198,9 +198,9 @@ def load_label_sets(
     label_file: str = LABEL_FILE,
     encoding: str = "utf-8",
 ) -> DataSet:
-    """Read some splits of a data directory; `files`: names of the splits' files where they are others than usual;
-    `encoding`: one of `file_options.ENCODINGS`.
+    """Read some splits of a data directory.
 
+    files: names of the splits' files where they are others than usual. encoding: one of `file_options.ENCODINGS`.
     Raises ConfigError where there is no such directory, DataError on files that are missing, empty or malformed.
     """
     directory = Path(directory)

@@ -39,7 +39,7 @@ def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]
 
 
 def read_all_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """Stream the lines of a text file, blank ones too, with their line numbers, counted from 1.
+    r"""Stream the lines of a text file, blank ones too, with their line numbers, counted from 1.
 
     Byte order marks at the start of a line (`cat` leaves them inside of files) and "\\r" before its end are taken
     away. Only "\\n" ends a line, so that U+2028 and the like inside a text stay there. `encoding` is one of
@@ -231,7 +231,7 @@ def check_text(value: Any, what: str, where: str) -> str:
 
 
 def check_whole(value: _Value, where: str, what: str = "") -> _Value:
-    """A value of JSON, if all text in it can be written to a file again; `what` names a text. Raises DataError.
+    r"""A value of JSON, if all text in it can be written to a file again; `what` names a text. Raises DataError.
 
     JSON escapes can spell half a character ("\\ud83d" alone), which no tokenizer takes and no file holds.
     """

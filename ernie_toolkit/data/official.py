@@ -93,8 +93,11 @@ def cache_directory(spec: DatasetSpec) -> Path:
 
 
 def cached_file(spec: DatasetSpec, split: Split) -> Path | None:
-    """The file of a split in PaddleNLP's cache, or None. Any file that lies there is taken: one put there
-    by hand need not be the published version byte for byte, and must not be overwritten by a download."""
+    """The file of a split in PaddleNLP's cache, or None.
+
+    Any file that lies there is taken: one put there by hand need not be the published version byte for byte, and must
+    not be overwritten by a download.
+    """
     for name in spec.files[split]:
         path = cache_directory(spec) / name
         if path.is_file() and path.stat().st_size > 0:

@@ -145,8 +145,11 @@ def question_id(row: dict[str, Any], where: str) -> str:
 
 
 def _is_impossible(row: dict[str, Any], where: str) -> bool:
-    """Whether a question is marked as unanswerable: by `is_impossible` (SQuAD 2.0), or by columns of answers that are
-    empty (`datasets` leaves `is_impossible` out)."""
+    """Whether a question is marked as unanswerable.
+
+    That is by `is_impossible` (SQuAD 2.0), or by columns of answers that are empty (`datasets` leaves `is_impossible`
+    out).
+    """
     value = row.get("is_impossible")
     if value is None:
         answers = row.get("answers")

@@ -114,8 +114,10 @@ def _separator(path: Path, lines: list[Line], semicolons: bool) -> tuple[str, li
 
 
 def _has_semicolon_columns(path: Path, lines: Sequence[Line]) -> bool:
-    """Whether semicolons part columns, as Excel has it in several countries: the same two or more in every row,
-    which commas do not give."""
+    """Whether semicolons part columns, as Excel has it in several countries.
+
+    That is where every row has the same two columns or more, which commas do not give.
+    """
     if not any(";" in line for _, line in lines):
         return False
     widths = []

@@ -16,7 +16,7 @@ from ernie_toolkit.bundle import (
     read_bundle,
     write_bundle_info,
 )
-from ernie_toolkit.bundle.graph import INPUTS
+from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.export.graph import convert_to_onnx, save_static_graph
 from ernie_toolkit.files import replaced_directory, target_of

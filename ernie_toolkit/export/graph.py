@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ernie_toolkit.bundle.graph import INPUTS
+from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.export.tidying import tidy_graph
 

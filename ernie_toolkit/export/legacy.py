@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ernie_toolkit.bundle import read_bundle
-from ernie_toolkit.bundle.graph import INPUTS
+from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.console import exit_on_toolkit_error, prepare_console
 from ernie_toolkit.errors import BundleError, ModelError
 from ernie_toolkit.export.bundling import onnx_logits

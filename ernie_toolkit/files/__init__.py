@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and what is read from them: see `atomic` and `transactions`."""
+"""Atomic writing of files and directories, and reading them: see `atomic` and `transactions`."""
 
 from ernie_toolkit.files.atomic import (
     check_output_file,

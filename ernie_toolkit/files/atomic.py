@@ -36,25 +36,25 @@ def _no_place(path: Path, reason: str | OSError) -> ConfigError:
 
 
 def no_room(path: Path | str | None, error: OSError) -> ConfigError:
-    """The error of a disk that takes no more; what stood at `path` before is still there."""
+    """Return the ConfigError for a full or broken disk; an earlier file at `path` is unchanged."""
     where = f"{target_of(Path(path))} cannot be written" if path is not None else "a file cannot be written"
     return ConfigError(f"{where}: {error.strerror}: make room there, or give a place on another disk")
 
 
 def target_of(path: Path) -> Path:
-    """What a temporary path is for; any other is itself."""
+    """Return the path that a temporary path will be renamed to; any other path is returned as it is."""
     if path.name.startswith(".") and path.name.endswith(TEMPORARY):
         return path.with_name(path.name[1:].rsplit(".", 2)[0])
     return path
 
 
 def is_no_room(error: BaseException) -> bool:
-    """Whether an error says that a disk takes no more (full, over a quota or a size limit, read-only, broken)."""
+    """Return whether an error is a disk's: full, over a quota or a size limit, read-only or broken."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def _check_folder(path: Path) -> None:
-    """ConfigError where the folder that `path` is to lie in is none, cannot be made or cannot be written into."""
+    """Raise ConfigError where the folder of `path` is none, cannot be made or cannot be written to."""
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise _no_place(path, f"{folder} is not a folder")
@@ -63,7 +63,7 @@ def _check_folder(path: Path) -> None:
 
 
 def check_output_file(path: Path) -> None:
-    """ConfigError where a file could not be written to `path`; nothing is made. For arguments, before the work."""
+    """Raise ConfigError where no file can be written to `path`; create nothing. For arguments, before the work."""
     try:
         if path.is_dir():
             raise _no_place(path, "it is a folder")
@@ -95,12 +95,12 @@ def _is_full(path: Path) -> bool:
     if folder is None or not hasattr(os, "statvfs"):
         return False
     found = os.statvfs(folder)
-    # Some file systems have no figures at all (0 blocks).
+    # Some file systems report no sizes at all (0 blocks).
     return found.f_blocks > 0 and found.f_bavail * found.f_frsize < _FULL_BYTES
 
 
 def sync_file(path: Path) -> None:
-    """Have a file's content on the disk before it counts."""
+    """Sync a file's content to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -109,7 +109,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Have the names in a directory on the disk; does nothing on file systems that cannot."""
+    """Sync a directory's entries to the disk; do nothing on file systems that cannot."""
     try:
         sync_file(path)
     except OSError as error:
@@ -118,7 +118,7 @@ def sync_directory(path: Path) -> None:
 
 
 def sync_tree(directory: Path) -> None:
-    """Have all files under a directory, and their names, on the disk."""
+    """Sync all files under a directory, and its entries, to the disk."""
     for place, _, names in os.walk(directory, topdown=False):
         for name in names:
             path = Path(place) / name
@@ -153,7 +153,7 @@ def scratch_directory(path: Path) -> Iterator[Path]:
 
 
 def make_temporary(path: Path) -> tuple[Path, int]:
-    """An empty directory of a temporary name beside `path`, and the handle that locks it, to be closed."""
+    """Make an empty temporary directory beside `path`; return it and the handle that locks it until it is closed."""
     temporary = Path(tempfile.mkdtemp(prefix=_stem(path), suffix=TEMPORARY, dir=path.parent))
     handle = os.open(temporary, os.O_RDONLY)
     lock(handle)
@@ -161,9 +161,9 @@ def make_temporary(path: Path) -> tuple[Path, int]:
 
 
 def sweep(path: Path) -> None:
-    """Delete what processes that were killed have left under temporary names beside `path`.
+    """Delete temporary files that killed processes have left beside `path`.
 
-    What has a place of its own again (see `recover_directory`) is not touched, nor what a living process writes to.
+    Those of living processes stay, and those that `recover_directory` puts back.
     """
     recover_directory(path)
     for left in _left(path.parent, _stem(path), (TEMPORARY, RETIRED)):
@@ -171,7 +171,7 @@ def sweep(path: Path) -> None:
 
 
 def sweep_directory(directory: Path) -> None:
-    """Delete what processes that were killed have left under temporary names of any target in a directory."""
+    """Delete temporary files that killed processes have left in a directory, of any target."""
     for left in _left(directory, ".", (TEMPORARY, RETIRED)):
         _delete_unlocked(left)
 
@@ -204,7 +204,7 @@ def _resolved(path: Path) -> Path:
 
 
 def ordinary_mode(mode: int) -> int:
-    """The mode that a file or directory made with `mode` gets from this process."""
+    """Return the mode that a file or directory created with `mode` gets under this process's umask."""
     umask = os.umask(0)
     os.umask(umask)
     return mode & ~umask
@@ -212,7 +212,7 @@ def ordinary_mode(mode: int) -> int:
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; rename it to `path` when the block ends well.
+    """Yield a temporary path beside `path` to write to, and rename it to `path` when the block succeeds.
 
     An exception in the block removes the temporary file and leaves an earlier `path` as it was. Raises ConfigError
     where `path` is a folder or a device, no file can be made there, or the disk is full.
@@ -241,24 +241,24 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path`, whole or not at all."""
+    """Write `text` as UTF-8 to `path` atomically."""
     with replaced_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def json_text(value: Any) -> str:
-    """A value as indented JSON, Chinese as it is, with a line end."""
+    """Return a value as indented JSON with a final line break; Chinese is not escaped."""
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented UTF-8 JSON to `path`, whole or not at all."""
+    """Write `value` as indented UTF-8 JSON to `path` atomically."""
     write_text(path, json_text(value))
 
 
 @contextmanager
 def replaced_directory(path: Path) -> Iterator[Path]:
-    """Give an empty temporary directory beside `path`; let it take the place of `path` when the block ends well.
+    """Yield an empty temporary directory beside `path`, and replace `path` with it when the block succeeds.
 
     An exception in the block removes the temporary directory and leaves an earlier `path` as it was. The two change
     places in one step where the system can do that. Raises ConfigError where `path` is a file, no directory can be
@@ -304,9 +304,9 @@ def _take_place(temporary: Path, path: Path) -> None:
 
 
 def recover_directory(path: Path) -> bool:
-    """Put a directory back that was moved aside by a process killed before the new one was in its place.
+    """Put back a directory that a process moved aside before it was killed; return whether there was one.
 
-    Gives whether there was one. That can be on systems only where two directories cannot change places in one step.
+    Such a directory exists only on systems that cannot exchange two directories in one step.
     """
     if path.exists():
         return False
@@ -320,7 +320,7 @@ def recover_directory(path: Path) -> bool:
 
 
 def remove_directory(path: Path) -> None:
-    """Delete a directory, which is there whole or not at all whenever this is cut off; nothing where there is none."""
+    """Delete a directory atomically; do nothing where there is none."""
     sweep(path)
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
@@ -331,7 +331,7 @@ def remove_directory(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file, read in pieces."""
+    """Return the hexadecimal SHA-256 of a file, which is read in pieces."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while piece := stream.read(1 << 20):

@@ -19,7 +19,7 @@ _LINE = re.compile(r"(\d+ \d+ \d+) ([0-9a-f]{64})\n")
 
 
 def cache_directory() -> Path | None:
-    """Where checksums are kept: in $XDG_CACHE_HOME, or ~/.cache; None where the user has no such place."""
+    """Return the directory of the checksums, in $XDG_CACHE_HOME or ~/.cache; None where the user has no home."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():  # the specification has relative ones ignored
         try:
@@ -35,9 +35,9 @@ def _mark(state: os.stat_result) -> str:
 
 
 def remembered_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file, from memory where it has not changed since it was computed.
+    """Return the hexadecimal SHA-256 of a file, from the cache where the file has not changed since.
 
-    Where nothing can be remembered (no cache directory that can be written) it is computed each time.
+    Where the cache directory cannot be written, it is computed each time.
     """
     before = path.stat()
     directory = cache_directory()

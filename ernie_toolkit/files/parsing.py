@@ -27,7 +27,7 @@ Kind = Type[ToolkitError]
 
 
 class JsonError(ValueError):
-    """A text that is no JSON; `line` and `column` count from 1, and are 0 where the place is not known."""
+    """A text that is not JSON; `line` and `column` count from 1, and are 0 where they are unknown."""
 
     def __init__(self, reason: str, line: int = 0, column: int = 0) -> None:
         super().__init__(f"line {line}, column {column}: {reason}" if line else reason)
@@ -56,7 +56,7 @@ _LENIENT = json.JSONDecoder(parse_int=_integer)
 
 
 def decode_json(text: str | bytes, finite: bool = True) -> Any:
-    """The value of a JSON text, of UTF-8 where it is bytes; a byte order mark before it is left out.
+    """Return the value of a JSON text; bytes are read as UTF-8, and a byte order mark is skipped.
 
     `finite` False takes NaN and Infinity, which some libraries write into fields of data sets that nobody reads.
     Raises JsonError on anything else, on integers of more than `MAX_DIGITS` digits, and on values nested more than
@@ -77,7 +77,7 @@ def decode_json(text: str | bytes, finite: bool = True) -> Any:
 
 
 def decode_json_prefix(text: str, position: int) -> tuple[Any, int]:
-    """The JSON value that begins at a position of a data set's text, and the position behind it. Raises JsonError."""
+    """Return the JSON value that begins at a position of a text, and the position after it. Raises JsonError."""
     try:
         value, end = _LENIENT.raw_decode(text, position)
     except json.JSONDecodeError as error:
@@ -110,7 +110,7 @@ def _problem(value: Any, most: int | None) -> str:
 
 
 def parse_json_object(text: str | bytes, where: Path | str, error: Kind, remedy: str) -> dict[str, Any]:
-    """A JSON object; an error of the kind given that names the place and the remedy where the text is none."""
+    """Return a JSON object; raise the given kind of error, which names place and remedy, where the text is none."""
     try:
         value = decode_json(text)
         # Its escapes can spell half a character, which cannot be written anywhere.
@@ -126,12 +126,12 @@ def parse_json_object(text: str | bytes, where: Path | str, error: Kind, remedy:
 
 
 def read_json_object(path: Path, error: Kind, remedy: str) -> dict[str, Any]:
-    """A JSON object from a file (see `decode_json`), or an error of the kind given, in one line."""
+    """Return the JSON object of a file (see `decode_json`), or raise the given kind of error, in one line."""
     return parse_json_object(_read_bytes(path, error, remedy), path, error, remedy)
 
 
 def read_utf8(path: Path, error: Kind, remedy: str) -> str:
-    """A text file as a whole; an error of the kind given where it cannot be read.
+    """Return the text of a file, or raise the given kind of error where it cannot be read.
 
     That is also a name that no file has (too long, with a zero byte), a directory, other bytes than UTF-8, and a file
     of more than `MAX_BYTES`.
@@ -154,20 +154,20 @@ def _read_bytes(path: Path, error: Kind, remedy: str) -> bytes:
 
 
 def reason_of(problem: OSError | ValueError) -> str:
-    """Why a file could not be opened, in a few words."""
+    """Return in a few words why a file could not be opened."""
     if isinstance(problem, OSError):
         return problem.strerror or type(problem).__name__
     return "a name that no file can have"
 
 
 def shown_path(path: Path | str) -> str:
-    """A path for a message: its ends where it is very long."""
+    """Return a path for a message, shortened in the middle where it is very long."""
     text = str(path)
     return text if len(text) <= 300 else f"{text[:140]}...{text[-140:]}"
 
 
 def read_yaml(path: Path, error: Kind, remedy: str) -> Any:
-    """The value of a YAML file, built of plain types only; an error of the kind given, in one line.
+    """Return the value of a YAML file, of plain types only, or raise the given kind of error, in one line.
 
     That is also a file whose aliases stand for more than `MAX_VALUES` values.
     """

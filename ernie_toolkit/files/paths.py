@@ -11,7 +11,7 @@ MAX_NAME, MAX_PATH = 255, 4095 - 255
 
 
 def path_problem(text: str) -> str:
-    """Why a text cannot be the path of a file, in a few words; empty where it can.
+    """Return in a few words why a text cannot be a file's path; empty where it can.
 
     Names in other bytes than UTF-8 are refused: they could not be written into the reports that name them.
     """
@@ -32,7 +32,7 @@ def path_problem(text: str) -> str:
 
 
 def path_text(text: str) -> str:
-    """A path from the command line or a configuration file; ArgumentTypeError where no file can have it."""
+    """Return a path from the command line or a configuration file; ArgumentTypeError where no file can have it."""
     problem = path_problem(text)
     if problem:
         raise argparse.ArgumentTypeError(f"{problem}: give another")
@@ -40,13 +40,13 @@ def path_text(text: str) -> str:
 
 
 def leads_out(path: Path, directory: Path) -> bool:
-    """Whether a path, its links followed, lies outside of a directory, whose own links count as the directory."""
+    """Return whether a path lies outside of a directory, with the links of both followed."""
     inside, root = path.resolve(), directory.resolve()
     return root != inside and root not in inside.parents
 
 
 def utf8_text(text: str) -> str:
-    """An address or a name from the command line; ArgumentTypeError where its bytes are no UTF-8."""
+    """Return an address or a name from the command line; ArgumentTypeError where its bytes are not UTF-8."""
     try:
         os.fsencode(text).decode("utf-8")
     except (UnicodeEncodeError, UnicodeDecodeError):

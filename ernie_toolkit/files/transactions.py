@@ -49,22 +49,22 @@ class Transaction:
         self._removed: list[str] = []
 
     def path(self, target: Path) -> Path:
-        """Where to write what is to stand at `target`. Raises ConfigError where there can be no such file."""
+        """Return the path to write the new file of `target` to. Raises ConfigError where there can be no such file."""
         check_output_file(target)
         staged = self.staging / self._name(target)
         staged.parent.mkdir(parents=True, exist_ok=True)
         return staged
 
     def write_text(self, target: Path, text: str) -> None:
-        """Let `target` be `text` in UTF-8."""
+        """Write `text` as UTF-8 for `target`."""
         self.path(target).write_text(text, encoding="utf-8")
 
     def write_json(self, target: Path, value: Any) -> None:
-        """Let `target` be a value as indented JSON."""
+        """Write a value as indented JSON for `target`."""
         self.write_text(target, json_text(value))
 
     def remove(self, target: Path) -> None:
-        """Let there be no file at `target`."""
+        """Delete `target` when the transaction is committed."""
         self._removed.append(self._name(target))
 
     def _name(self, target: Path) -> str:
@@ -74,7 +74,7 @@ class Transaction:
         return name
 
     def journal(self) -> dict[str, list[str]]:
-        """What is to be done, by names relative to the directory."""
+        """Return the journal's content; names are relative to the directory."""
         staged = [path for path in self.staging.rglob("*") if path.is_file() and path != self.staging / JOURNAL]
         names = sorted(path.relative_to(self.staging).as_posix() for path in staged)
         return {"replace": names, "remove": sorted(set(self._removed) - set(names))}
@@ -82,7 +82,7 @@ class Transaction:
 
 @contextmanager
 def transaction(directory: Path) -> Iterator[Transaction]:
-    """Replace files of `directory` together when the block ends well; an exception leaves all as they were.
+    """Replace files of `directory` together when the block succeeds; an exception leaves all unchanged.
 
     Raises ConfigError where nothing can be written there, and where the disk is full.
     """
@@ -110,9 +110,9 @@ def transaction(directory: Path) -> Iterator[Transaction]:
 
 
 def common_directory(paths: Sequence[Path]) -> Path:
-    """The directory that some files, to be replaced together, all lie in.
+    """Return the directory that holds all of the files that are to be replaced together.
 
-    Raises ConfigError where they lie on different disks, so that no renaming brings them into their places.
+    Raises ConfigError where they lie on different disks, between which nothing can be renamed.
     """
     directory = Path(os.path.commonpath([path.absolute().parent for path in paths]))
     if len({_disk(path) for path in (*(path.absolute().parent for path in paths), directory)}) > 1:
@@ -140,9 +140,9 @@ def _commit(staging: Path, committed: Path) -> None:
 
 
 def finish_transaction(directory: Path) -> bool:
-    """Do what a process that was killed has not done any more, after its new files began to count in `directory`.
+    """Finish the committed transaction of a killed process in `directory`.
 
-    Gives whether there was anything to do. Raises DataError where it cannot be done (no permission to write).
+    Returns whether there was one. Raises DataError where it cannot be finished (no permission to write).
     """
     committed = directory / COMMITTED
     try:

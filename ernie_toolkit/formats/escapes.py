@@ -32,33 +32,33 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def terminal_line(text: str) -> str:
-    """A text as one line of a terminal or a log; tabs stay, line breaks are escapes too."""
+    """Return a text as one line for a terminal or a log; tabs stay, line breaks are escaped."""
     return _UNSAFE_IN_A_LINE.sub(_escape, text)
 
 
 def terminal_lines(text: str) -> str:
-    """Lines for a terminal or a log; line breaks and tabs stay."""
+    """Return lines for a terminal or a log; line breaks and tabs stay."""
     return _UNSAFE_IN_LINES.sub(_escape, text)
 
 
 def markdown_text(text: str) -> str:
-    """A text for a paragraph, a heading or a table's cell of a Markdown page, on one line, shown as it is."""
+    """Return a text on one line for a paragraph, heading or table cell of a Markdown page, without markup."""
     line = " ".join(re.split("[ \t\r\n]+", text.strip()))
     return _MARKDOWN.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), terminal_line(line))
 
 
 def markdown_code(text: str) -> str:
-    """A name as code in a paragraph of a Markdown page; one that code could end, or that has markup in it, as text."""
+    """Return a name as code of a Markdown page, or as text where it would end the code or holds markup."""
     return markdown_text(text) if _NO_CODE.search(text) else f"`{terminal_line(text.strip())}`"
 
 
 def markdown_link(path: str) -> str:
-    """A relative path of a file as a link of a Markdown page."""
+    """Return a file's relative path as a link of a Markdown page."""
     return f"[{markdown_code(path)}]({quote(path, errors='backslashreplace')})"
 
 
 def protobuf_string(text: str) -> str:
-    """A string in the text format of protocol buffers, between quotation marks.
+    """Return a string in the text format of protocol buffers, in quotation marks.
 
     Format: https://protobuf.dev/reference/protobuf/textformat-spec/#string
     """
@@ -77,7 +77,7 @@ def _protobuf_byte(byte: int) -> str:
 
 
 def half_character(value: Any) -> str | None:
-    """Where in a value of JSON or YAML a text holds half of a surrogate pair, which no file can hold; None if nowhere.
+    """Return where a JSON or YAML value has half of a surrogate pair, which no file can hold; None if nowhere.
 
     The place is as "'label'[2]", "the name of a field", or empty where the value is a text itself.
     """

@@ -42,7 +42,7 @@ class Field(NamedTuple):
 
 
 def read_varint(data: memoryview, start: int) -> tuple[int, int]:
-    """A base-128 varint's value modulo 2**64 and the offset behind it."""
+    """Return a base-128 varint's value modulo 2**64, and the offset after it."""
     if start < len(data) and data[start] < 0x80:  # most have one byte
         return data[start], start + 1
     value = 0
@@ -54,7 +54,7 @@ def read_varint(data: memoryview, start: int) -> tuple[int, int]:
 
 
 def parse_message(data: Chunk) -> list[Field]:
-    """The fields of a protobuf message, in order, as views of `data`: nothing is copied.
+    """Return the fields of a protobuf message, in order, as views of `data`.
 
     Raises BundleError where the bytes are not a message in the wire format, or hold a (deprecated) group.
     """
@@ -85,7 +85,7 @@ def parse_message(data: Chunk) -> list[Field]:
 
 
 def field_payloads(fields: Iterable[Field], number: int) -> list[memoryview]:
-    """The payloads of a repeated or optional bytes, string or message field."""
+    """Return the payloads of a repeated or optional bytes, string or message field."""
     found = [field for field in fields if field.number == number]
     if any(field.wire_type != LENGTH_DELIMITED for field in found):
         raise BundleError(f"not an ONNX model: field {number} of a message has the wrong wire type")
@@ -93,7 +93,7 @@ def field_payloads(fields: Iterable[Field], number: int) -> list[memoryview]:
 
 
 def field_texts(fields: Iterable[Field], number: int) -> list[str]:
-    """The values of a repeated string."""
+    """Return the values of a repeated string."""
     try:
         return [str(payload, "utf-8") for payload in field_payloads(fields, number)]
     except UnicodeDecodeError as error:
@@ -101,12 +101,12 @@ def field_texts(fields: Iterable[Field], number: int) -> list[str]:
 
 
 def field_text(fields: Iterable[Field], number: int) -> str:
-    """The value of an optional string: the last one where it stands several times, as the format says."""
+    """Return the value of an optional string; the last one counts, as the format says."""
     return ["", *field_texts(fields, number)][-1]
 
 
 def field_integers(fields: Iterable[Field], number: int) -> list[int]:
-    """The values of a repeated or optional integer field, packed or not."""
+    """Return the values of a repeated or optional integer field, packed or not."""
     values = []
     for field in fields:
         if field.number == number and field.wire_type == VARINT:

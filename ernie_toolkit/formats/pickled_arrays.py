@@ -16,7 +16,7 @@ _MAX_DIMENSIONS = 32
 
 
 class MalformedError(ValueError):
-    """A file that says what cannot be."""
+    """A file with impossible contents."""
 
 
 class PendingDtype:

@@ -1,4 +1,4 @@
-"""Numbers that people and files give: of which kind, and between which bounds."""
+"""Checks of numbers from users and files: their type and their bounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ernie_toolkit.errors import ConfigError, ToolkitError
 Number = Union[int, float]
 # Of a number's text: longer ones are digits without end.
 _MAX_TEXT = 40
-# Bounds above this keep out what cannot be meant, and are not worth a word where a value is too small.
+# Bounds above this exclude nonsense, and are not worth a word where a value is too small.
 _TECHNICAL = 1000
 
 
@@ -40,7 +40,7 @@ class Range:
         return over and (value < self.high if self.below else value <= self.high)
 
     def reason(self, value: Number) -> str:
-        """What a value that is not among them has to do instead, for messages: "be at least 1"."""
+        """Return what a value outside of the range has to do, for messages: "be at least 1"."""
         otherwise = f", or {' or '.join(map(str, self.also))}" if self.also else ""
         if self.high < _TECHNICAL or self.low not in (0, 1):
             words = f"lie between {self.low:g} and {self.high:g}"
@@ -83,14 +83,14 @@ SECONDS = Range(0, 10**6, above=True)
 
 
 def whole_number(text: str) -> int:
-    """A whole number from a text of a few digits; ValueError on any other."""
+    """Parse a whole number of a few digits; ValueError on any other text."""
     if len(text) > _MAX_TEXT:
         raise ValueError("too many digits")
     return int(text)
 
 
 def real_number(text: str) -> float:
-    """A number from a text; ValueError on any other, infinity and NaN too."""
+    """Parse a finite number; ValueError on any other text."""
     value = float(text) if len(text) <= _MAX_TEXT else math.nan
     if not math.isfinite(value):
         raise ValueError("not a finite number")
@@ -111,7 +111,7 @@ def check_number(
     remedy: str = "",
     listed: bool = False,
 ) -> Any:
-    """A value of a file or an option as a number of a kind, int or float, that lies in a range.
+    """Return a value of a file or an option as an int or a float that lies in a range.
 
     Raises an error of the kind given, with the value's name, what it is and what it has to be, on anything else:
     another type, infinity, NaN, a truth value. `listed`: the name is that of a list that has the value.
@@ -129,7 +129,7 @@ def check_number(
 
 
 def in_range(kind: type, allowed: Range) -> Callable[[str], Number]:
-    """A parser of command-line values: a number of a kind that lies in a range, else ArgumentTypeError."""
+    """Return a parser of command-line values, for an int or a float in a range, that raises ArgumentTypeError."""
 
     def number(text: str) -> Number:
         value = PARSERS[kind](text)

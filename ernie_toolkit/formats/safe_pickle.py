@@ -79,7 +79,7 @@ class _ForeignNameError(Exception):
 
 
 class _Bounded:
-    """A file of which no more is asked for than it has, whatever lengths are written in it."""
+    """A file that is never read beyond its end, whatever lengths are written in it."""
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
         self.stream, self.size = stream, size
@@ -325,7 +325,7 @@ def _check_value(value: Any, further: tuple[type, ...], budget: list[int], depth
 
 
 def load_pickle(path: Path, rebuild: Rebuild | None = None, kept: tuple[type, ...] = ()) -> Any:
-    """What paddle.save wrote to a file: arrays, numbers and texts in lists, tuples and dictionaries.
+    """Read what paddle.save wrote to a file: arrays, numbers and texts in lists, tuples and dictionaries.
 
     A tensor of Paddle is a tuple of its name and its array, as in the file. `rebuild`: see `Rebuild`, and `kept` the
     types that it makes. Nothing that the file names is run. Raises ModelError that names the file and the class or

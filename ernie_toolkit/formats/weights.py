@@ -39,13 +39,13 @@ class ModelWeights:
 
 
 def weights_file(directory: Path) -> Path | None:
-    """The weights file of a model directory: the `.pdparams`, where there is none the safetensors file, or None."""
+    """Return the weights file of a model directory: the `.pdparams`, else the safetensors file, else None."""
     paths = (directory / name for name in (WEIGHTS_FILE, SAFETENSORS_FILE))
     return next((path for path in paths if path.is_file()), None)
 
 
 def weights_sha256(path: Path) -> str:
-    """The checksum that a model's weights go by: that of its `.pdparams`; empty where it has no weights.
+    """Return the checksum that identifies a model's weights, that of its `.pdparams`; empty where it has none.
 
     Where only the safetensors file beside `path` is there, the checksum of the `.pdparams` that it was written with,
     and its own where it was written with none.
@@ -59,7 +59,7 @@ def weights_sha256(path: Path) -> str:
 
 
 def read_model_weights(directory: Path) -> ModelWeights:
-    """The weights of a model directory, from safetensors where they are those of the `.pdparams` beside it.
+    """Read the weights of a model directory, from safetensors where it matches the `.pdparams` beside it.
 
     Raises ModelError that names the file and what is wrong with it.
     """
@@ -73,7 +73,7 @@ def read_model_weights(directory: Path) -> ModelWeights:
 
 
 def read_weights_file(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a `.pdparams` or a `.safetensors` file by name. Raises ModelError; nothing in the file is run."""
+    """Read the arrays of a `.pdparams` or `.safetensors` file by name. Raises ModelError; runs nothing in the file."""
     if path.suffix == SAFETENSORS_SUFFIX:
         return _read_safetensors(path)
     from ernie_toolkit.formats.safe_pickle import load_pickle
@@ -82,7 +82,7 @@ def read_weights_file(path: Path) -> dict[str, np.ndarray]:
 
 
 def as_float32(value: np.ndarray, name: str, path: Path) -> np.ndarray:
-    """A weight in the precision that models are computed in; ModelError where it is no floating-point number.
+    """Return a weight as float32; ModelError where it holds no floating-point numbers.
 
     uint16 stands for bfloat16, which NumPy does not have: Paddle writes it so.
     """
@@ -96,7 +96,7 @@ def as_float32(value: np.ndarray, name: str, path: Path) -> np.ndarray:
 
 
 def write_safetensors(source: Path) -> Path:
-    """Write the arrays of a `.pdparams` file to a safetensors file beside it; gives its path."""
+    """Write the arrays of a `.pdparams` file to a safetensors file beside it, and return its path."""
     from safetensors.numpy import save_file
 
     state = read_weights_file(source)
@@ -107,7 +107,7 @@ def write_safetensors(source: Path) -> Path:
 
 
 def join_pieces(state: dict[Any, Any]) -> dict[Any, Any]:
-    """A state with its arrays whole: over 4 GB, protocols 2 and 3 write them in pieces."""
+    """Join the arrays of a state, which protocols 2 and 3 write in pieces where they are over 4 GB."""
     import numpy as np
 
     pieces = state.pop(_PIECES, None)

@@ -21,6 +21,7 @@ from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import BATCH_SIZE, DEVICE_NUMBER, SEQUENCE_LENGTH, SHARE, THREADS, in_range
 from ernie_toolkit.inference.console import add_reading_arguments
 from ernie_toolkit.inference.predictor import Predictor
+from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.text.features import TextInput
 
 SINGLE_TEXTS = 100  # asked one by one, to see how long one text takes
@@ -90,7 +91,7 @@ def find_bundle(model_path_prefix: str, verify: bool = True) -> Bundle:
     """
     path = Path(model_path_prefix)
     bundle = read_bundle(path if path.is_dir() else path.parent, verify)
-    if bundle.info.task != "multi_label":
+    if bundle.info.task != MultiLabelClassification.name:
         raise ConfigError(
             f"{bundle.directory} is a bundle for the task '{bundle.info.task}': "
             "multi_label/export_model.py exports multi-label models"

@@ -15,7 +15,7 @@ from ernie_toolkit.decoding import Answer
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.formats.ranges import BATCH_SIZE, SHARE, check_number
 from ernie_toolkit.inference.engines.gpu import BoundRun, GpuOptions
-from ernie_toolkit.inference.engines.onnxruntime import open_session
+from ernie_toolkit.inference.engines.onnxruntime import open_bundle_session
 from ernie_toolkit.tasks import HEADS, TASKS, Task, make_task
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, run_rows
 from ernie_toolkit.text.features import Texts, as_inputs
@@ -129,15 +129,18 @@ class BundlePredictor:
 class Predictor(BundlePredictor):
     """Answers for texts from an exported bundle, on ONNX Runtime.
 
+        Predictor("best_models/afqmc/export").predict([("怎么还款", "如何还款")])
+
+    `bundle_dir`: its directory, or what `read_bundle` and `Session.export` give.
     `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32", "int8" or
     "fp16". `gpu`: how a GPU is used. `verify`: whether the bundle's checksums are compared. `memory_pattern`: see
     `model_session`. The rest as `BundlePredictor`. An object may be used by several threads at once. Raises
-    BundleError, ConfigError or DeviceError (see `read_bundle`, `open_session`).
+    BundleError, ConfigError or DeviceError (see `read_bundle`, `open_bundle_session`).
     """
 
     def __init__(
         self,
-        bundle_dir: str | Path,
+        bundle_dir: str | Path | Bundle,
         device: str = "cpu",
         num_threads: int | None = None,
         precision: str = "fp32",
@@ -148,9 +151,9 @@ class Predictor(BundlePredictor):
         verify: bool = True,
         memory_pattern: bool = True,
     ) -> None:
-        bundle = read_bundle(bundle_dir, verify)
+        bundle = bundle_dir if isinstance(bundle_dir, Bundle) else read_bundle(bundle_dir, verify)
         with_threshold(limited(bundle.info, max_seq_length, limits), threshold)  # before a session of seconds is opened
-        self.session = open_session(bundle, device, num_threads, precision, gpu, memory_pattern)
+        self.session = open_bundle_session(bundle, device, num_threads, precision, gpu, memory_pattern)
         names = list(bundle.info.outputs)
         run: Run = partial(self.session.run, names)
         if device == "gpu":

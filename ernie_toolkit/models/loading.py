@@ -327,15 +327,21 @@ def load_model(
     hidden_dropout: float | None = None,
     attention_dropout: float | None = None,
     task: str = SequenceClassification.name,
+    seed: int | None = None,
 ) -> LoadedModel:
     """An ERNIE model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
 
     `labels`: the task, of which labels and name are taken; or the classes in the order of the logits; the model's own
     where None. A trained head's outputs go to the labels of their names (see `heads`). `task`: one of `tasks.TASKS`;
     a head trained for another task is left behind, and a new one is `fresh`. Dropout probabilities replace the
-    configuration's where given. The model is in training mode. Raises ModelError that names the file or weight that is
+    configuration's where given. `seed`: of the weights that are initialised, None: as Paddle's random numbers go on.
+    The model is in training mode. Raises ModelError that names the file or weight that is
     missing or does not fit.
     """
+    if seed is not None:
+        import paddle
+
+        paddle.seed(seed)
     if isinstance(labels, Task):
         task, labels = labels.name, labels.labels
     if not task_named(task).has_labels:

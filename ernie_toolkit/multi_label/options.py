@@ -4,10 +4,8 @@ from dataclasses import dataclass, replace
 
 from ernie_toolkit.arguments.options import (
     DEVICES,
-    EPOCHS,
     LENGTH_OR_OWN,
     THRESHOLD_OR_OWN,
-    TrainingOptions,
     check_option_ranges,
     device_of,
     option,
@@ -17,6 +15,7 @@ from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT
+from ernie_toolkit.training.options import EPOCHS, TrainingOptions
 
 # Where the guide's defaults are others than those of the other tasks.
 TRAINING_DEFAULTS = {"seed": 3, "logging_steps": 5, "metric_for_best_model": "macro_f1"}

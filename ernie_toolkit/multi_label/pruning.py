@@ -20,7 +20,7 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.files import remove_directory, replaced_directory
 from ernie_toolkit.multi_label.exporting import add_legacy, has_legacy
 from ernie_toolkit.multi_label.trained import TrainedModel
-from ernie_toolkit.session import open_session
+from ernie_toolkit.session import Session
 
 
 def guide_name(width: Fraction) -> str:
@@ -81,7 +81,7 @@ def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Rep
     Returns the report. With the request's `resume`, a run that has ended gives its report, and what it lacks of the
     guide's files is written. Raises ConfigError, ModelError or DataError as `compress_session` does.
     """
-    report = compress_session(open_session(trained.loaded, data, trained.task), request, say)
+    report = compress_session(Session(trained.loaded, data, trained.task), request, say)
     names = _new_names(report, request.options.widths)
     for old, new in names.items():
         source = request.directory / old

@@ -104,8 +104,10 @@ def model_thresholds(params_path: str, threshold: float = -1.0) -> tuple[float, 
 
 
 def trained_with(directory: Path) -> dict[str, Any]:
-    """Training options that default to those of the model's own training: its length, and the larger steps of a small
-    model from scratch."""
+    """Training options that default to those of the model's own training.
+
+    These are its length, and the larger steps of a small model from scratch.
+    """
     record = read_metrics(directory)
     own = SAMPLE_TRAINING if record.get("model") == SAMPLE_MODEL else {}
     length = record.get("settings", {}).get("max_seq_length")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.bundle import EXPORT_DIRECTORY
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.console import is_main_process, say, warn
@@ -28,8 +27,9 @@ from ernie_toolkit.multi_label.trained import check_labels, check_params
 from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
-from ernie_toolkit.training.chosen_checkpoint import goes_on, goes_on_in_place
+from ernie_toolkit.training.chosen_checkpoint import resumes, resumes_in_place
 from ernie_toolkit.training.finished import check_replaceable, drop_stale_bundle
+from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.records import CURVE_FILE, METRICS_FILE, plot_training_curve, print_metrics, versions
 
 # How long a process of a distributed run waits for the sample that the first one writes, in seconds.
@@ -142,12 +142,12 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
         warn(message)
     start_at_base_rates(loaded, task.gold(data.split("train")), task.labels)
     directory = Path(own.save_dir)
-    in_place = goes_on_in_place(own.resume, own.resume_from_checkpoint, directory)
+    in_place = resumes_in_place(own.resume, own.resume_from_checkpoint, directory)
     notice = check_replaceable(directory, data.source, in_place, own.overwrite_output_dir)
     if notice:
         say(notice)
     session = Session(loaded, data, task, device, say=say)
-    resume = goes_on(own.resume, own.resume_from_checkpoint, directory, own.overwrite_output_dir)
+    resume = resumes(own.resume, own.resume_from_checkpoint, directory, own.overwrite_output_dir)
     result = session.train(options, directory, resume, own.overwrite_output_dir)
     metrics = result.metrics
     if is_main_process():

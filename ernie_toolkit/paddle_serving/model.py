@@ -7,6 +7,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.paddle_serving.options import ServiceOptions
+from ernie_toolkit.tasks import MultiLabelClassification
 
 
 def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -> Predictor:
@@ -16,7 +17,7 @@ def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -
     Raises BundleError as `read_bundle`, ConfigError where the bundle is of another task.
     """
     info = read_bundle(options.model_path, options.verify).info
-    if info.task != "multi_label":
+    if info.task != MultiLabelClassification.name:
         raise ConfigError(f"{options.model_path} is a bundle for the task '{info.task}': give a multi-label one")
     predictor = Predictor(
         options.model_path,

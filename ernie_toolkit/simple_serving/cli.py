@@ -20,6 +20,22 @@ from ernie_toolkit.tasks import TASKS
 ARGUMENTS_VARIABLE = "ERNIE_SERVING_ARGS"
 PORT = 8189  # SimpleServing's
 REQUIREMENTS = "deploy/simple_serving/requirements.txt"
+# Options of a service that are numbers: what each counts.
+NUMBERS: dict[str, tuple[type, str]] = {
+    "max_batch_size": (int, "rows of a batch"),
+    "max_batch_tokens": (int, "tokens of a batch of several rows"),
+    "max_wait_ms": (float, "how long a request waits for others to share its batch, while one is computed"),
+    "queue_size": (int, "requests a worker holds; one more is answered 503"),
+    "max_texts": (int, "texts of a request"),
+    "max_rows": (int, "windows that the texts of a request make"),
+    "max_body_bytes": (int, "bytes of a request's body"),
+    "max_pending_bytes": (int, "bytes of the bodies of all requests not answered yet; beyond, 503"),
+    "header_timeout": (float, "seconds in which a request's header must arrive"),
+    "body_timeout": (float, "seconds in which a request's body must arrive"),
+    "write_timeout": (float, "seconds in which a client must take its answer"),
+    "keep_alive_timeout": (float, "seconds that a connection may be idle after an answer"),
+    "stop_timeout": (int, "seconds that requests taken may still need when the server is told to stop"),
+}
 
 
 def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
@@ -42,22 +58,7 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--workers", type=in_range(int, THREADS), default=default.workers, help="processes (default: %(default)s)"
     )
-    numbers: dict[str, tuple[type, str]] = {
-        "max_batch_size": (int, "rows of a batch"),
-        "max_batch_tokens": (int, "tokens of a batch of several rows"),
-        "max_wait_ms": (float, "how long a request waits for others to share its batch, while one is computed"),
-        "queue_size": (int, "requests a worker holds; one more is answered 503"),
-        "max_texts": (int, "texts of a request"),
-        "max_rows": (int, "windows that the texts of a request make"),
-        "max_body_bytes": (int, "bytes of a request's body"),
-        "max_pending_bytes": (int, "bytes of the bodies of all requests not answered yet; beyond, 503"),
-        "header_timeout": (float, "seconds in which a request's header must arrive"),
-        "body_timeout": (float, "seconds in which a request's body must arrive"),
-        "write_timeout": (float, "seconds in which a client must take its answer"),
-        "keep_alive_timeout": (float, "seconds that a connection may be idle after an answer"),
-        "stop_timeout": (int, "seconds that requests taken may still need when the server is told to stop"),
-    }
-    for name, (kind, meaning) in numbers.items():
+    for name, (kind, meaning) in NUMBERS.items():
         parser.add_argument(
             f"--{name}",
             type=in_range(kind, RANGES[name]),

@@ -18,7 +18,7 @@ class RequestFormatter(EscapingFormatter, AccessFormatter):
 
 
 def log_config() -> dict[str, Any]:
-    """uvicorn's configuration of logging with these formatters, without colours."""
+    """Uvicorn's configuration of logging with these formatters, without colours."""
     config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
     for name, formatter in (("default", ServerFormatter), ("access", RequestFormatter)):
         config["formatters"][name] |= {"()": formatter, "use_colors": False}

@@ -128,6 +128,11 @@ class Task(ABC):
     """The section of its data sets in a YAML file of options, where it has one."""
     metrics: ClassVar[tuple[str, ...]]
     """Metrics that may choose the best checkpoint, the task's own first."""
+    published_metrics: ClassVar[Mapping[str, str]] = {}
+    """Metrics that published tables give side by side, with their headings; averages are of the first.
+
+    Where there are none, tables have the metric that chose the model.
+    """
     answer: ClassVar[type[Answer]]
     """The class of its answers."""
     head: ClassVar[str] = "sequence"

@@ -55,6 +55,7 @@ class QuestionAnswering(Task):
     script: ClassVar[str] = "run_qa.py"
     config_section: ClassVar[str | None] = "QuestionAnswering"
     metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match", "loss")
+    published_metrics: ClassVar[Mapping[str, str]] = {"exact_match": "EM", "f1": "F1"}
     answer: ClassVar[type[Answer]] = SpanAnswer
     head: ClassVar[str] = "span"
     data_form: ClassVar[str] = "questions"

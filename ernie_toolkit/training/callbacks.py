@@ -19,7 +19,7 @@ class ProgressLine(TrainerCallback):
         self.bar: Any = None
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Open the bar at the step where training starts or goes on."""
+        """Open the bar at the step where training starts or resumes."""
         if state.is_world_process_zero:
             self.bar = tqdm(
                 total=state.max_steps,
@@ -45,8 +45,8 @@ class ProgressLine(TrainerCallback):
         if "eval_loss" in logs:
             skipped = ("eval_runtime", "progress_or_epoch")
             shown = [key for key in logs if key not in skipped and "/" not in key]  # details are a table at the end
-            figures = [f"{key[5:]} {logs[key]:.4f}" for key in shown]
-            self.bar.write(f"step {state.global_step}: dev {', '.join(figures)} ({logs['eval_runtime']:.1f} s)")
+            metrics = [f"{key[5:]} {logs[key]:.4f}" for key in shown]
+            self.bar.write(f"step {state.global_step}: dev {', '.join(metrics)} ({logs['eval_runtime']:.1f} s)")
         elif "loss" in logs:
             rate = logs.get("interval_samples_per_second", 0.0)
             self.bar.write(
@@ -81,7 +81,10 @@ class LastStep(TrainerCallback):
 def has_stalled(
     history: Sequence[Mapping[str, Any]], metric: str, greater_is_better: bool, patience: int, threshold: float
 ) -> bool:
-    """Whether the last `patience` evaluations of a log history have gained no more than `threshold` on the best."""
+    """Return whether the last `patience` evaluations have improved the best metric by no more than `threshold`.
+
+    `history`: the Trainer's log entries, of which those with `eval_<metric>` count.
+    """
     sign = 1.0 if greater_is_better else -1.0
     values = [sign * entry[f"eval_{metric}"] for entry in history if f"eval_{metric}" in entry]
     if not values:
@@ -94,16 +97,16 @@ def has_stalled(
 
 
 class BestCheckpointHere(TrainerCallback):
-    """Looks for the best checkpoint where the run's checkpoints lie now: a run's directory may have been moved."""
+    """Look for the best checkpoint in the run's present directory, which may have been moved."""
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Point the state of a checkpoint that is gone on from into the run's own directory."""
+        """Point the state of the checkpoint that is resumed from into the run's own directory."""
         if state.best_model_checkpoint:
             state.best_model_checkpoint = str(Path(args.output_dir) / Path(state.best_model_checkpoint).name)
 
 
 class StopEarly(TrainerCallback):
-    """Stop when the dev metric has not got better for some evaluations.
+    """Stop when the dev metric has not improved for some evaluations.
 
     Counts in the log history, which checkpoints keep: a resumed run stops where an uninterrupted one would.
     """

@@ -1,4 +1,4 @@
-"""Whether a checkpoint fits the run: PaddleNLP's Trainer passes over much that does not, or dies of it later."""
+"""Check that a checkpoint fits the run: PaddleNLP's Trainer ignores much that does not, or fails later."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,11 +22,11 @@ def reading(checkpoint: str | None) -> Iterator[None]:
         raise
     except Exception as error:  # of an altered file it raises whatever Paddle meets
         reason = " ".join(repr(error).split())
-        raise ModelError(f"{checkpoint}: cannot be gone on from ({reason:.160}): {REMEDY}") from None
+        raise ModelError(f"{checkpoint}: cannot be resumed from ({reason:.160}): {REMEDY}") from None
 
 
 def check_weights(own: Shapes, given: Shapes) -> None:
-    """ModelError where the weights of a checkpoint are not all those of the model, in their shapes."""
+    """Raise ModelError where the weights of a checkpoint are not the model's, by name and shape."""
     wrong = next((name for name in {**own, **given} if own.get(name) != given.get(name)), None)
     if wrong is not None:
         shapes = f"{given.get(wrong, 'nowhere')} there, {own.get(wrong, 'nowhere')} here"
@@ -34,7 +34,7 @@ def check_weights(own: Shapes, given: Shapes) -> None:
 
 
 def check_optimizer(parameters: Shapes, given: Shapes) -> None:
-    """ModelError where the state of an optimizer is not that of these parameters.
+    """Raise ModelError where the state of an optimizer is not that of these parameters.
 
     Those that were trained have the same accumulators, each of the parameter's shape or one number, and others none.
     """

@@ -1,7 +1,7 @@
 """The checkpoints of a run on disk: which are whole, their steps, and the best one that each was written with.
 
 A checkpoint has a list of its files with their sizes, which is written last. Nothing here imports Paddle: a checkpoint
-that cannot be gone on from is told before it is loaded.
+that cannot be resumed from is reported before it is loaded.
 """
 
 from pathlib import Path
@@ -18,17 +18,17 @@ STEPS = Range(0, 10**12)
 
 
 def checkpoint_step(path: Path | str) -> int:
-    """The step at which a checkpoint was saved, by its directory's name."""
+    """Return the step at which a checkpoint was saved, from its directory's name."""
     return int(Path(path).name.rpartition("-")[2])
 
 
 def whole_checkpoints(directory: Path) -> list[Path]:
-    """The whole checkpoints in a directory, by step."""
+    """List the complete checkpoints in a directory, by step."""
     return [path for path in _checkpoints(directory) if not missing_from(path)]
 
 
 def broken_checkpoints(directory: Path) -> list[tuple[Path, str]]:
-    """The checkpoints in a directory that are not whole, by step, and what each lacks."""
+    """List the incomplete checkpoints in a directory, by step, and what each lacks."""
     return [(path, missing) for path in _checkpoints(directory) if (missing := missing_from(path))]
 
 
@@ -38,12 +38,12 @@ def _checkpoints(directory: Path) -> list[Path]:
 
 
 def last_checkpoint(directory: Path) -> Path | None:
-    """The whole checkpoint with the most steps, or None."""
+    """Return the complete checkpoint with the most steps, or None."""
     return next(reversed(whole_checkpoints(directory)), None)
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
-    """The Trainer's state of a checkpoint. Raises ConfigError where its file cannot be read, or is not of its kind."""
+    """Read the Trainer's state of a checkpoint. Raises ConfigError where its file cannot be read, or holds another."""
     path, remedy = checkpoint / STATE_FILE, "choose another checkpoint"
     state = read_json_object(path, ConfigError, remedy)
     for name in ("global_step", "max_steps", "num_train_epochs", "consumed_samples"):
@@ -65,7 +65,7 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def missing_from(checkpoint: Path) -> str:
-    """What a checkpoint lacks to be whole, for a message; empty where it is whole.
+    """Return what a checkpoint lacks to be complete, for a message; empty where it is complete.
 
     Those of earlier versions have no list of their files: their state file was written last.
     """
@@ -87,7 +87,7 @@ def missing_from(checkpoint: Path) -> str:
 
 
 def seal(checkpoint: Path) -> None:
-    """Record which files a checkpoint has, and have all of it on the disk."""
+    """Record which files a checkpoint has, and sync all of them to the disk."""
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path != checkpoint / MANIFEST)
     write_json(checkpoint / MANIFEST, {path.relative_to(checkpoint).as_posix(): path.stat().st_size for path in files})
     sync_tree(checkpoint)

@@ -30,7 +30,7 @@ def names_checkpoint(resume_from: str) -> bool:
     return resume_from.lower() not in ("", "true", "false")
 
 
-def goes_on_in_place(resume: bool, resume_from: str, run_dir: Path) -> bool:
+def resumes_in_place(resume: bool, resume_from: str, run_dir: Path) -> bool:
     """Return whether a run resumes from its own checkpoints, not from a copy of another run's.
 
     `resume_from`: a checkpoint, or a directory with some; "true" or "false" as `resume`; "" for neither. Raises as
@@ -41,7 +41,7 @@ def goes_on_in_place(resume: bool, resume_from: str, run_dir: Path) -> bool:
     return resume or resume_from.lower() == "true"
 
 
-def goes_on(resume: bool, resume_from: str, run_dir: Path, overwrite: bool) -> bool:
+def resumes(resume: bool, resume_from: str, run_dir: Path, overwrite: bool) -> bool:
     """Return whether a run resumes; the checkpoint that `resume_from` names is brought to `run_dir`.
 
     Raises as `bring_checkpoint`.
@@ -116,7 +116,7 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
         path.rename(aside)
     if later:
         names = ", ".join(path.name for path in later)
-        notice(f"{names} of the run in {target}: set aside in {SET_ASIDE}/, since {found.name} is gone on from")
+        notice(f"{names} of the run in {target}: set aside in {SET_ASIDE}/, since {found.name} is resumed from")
     return found
 
 

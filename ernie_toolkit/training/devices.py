@@ -1,4 +1,4 @@
-"""The device that Paddle computes on: found, checked, and on a CPU set up to be fast."""
+"""Find, check and set up the device that Paddle computes on."""
 
 import os
 import sys
@@ -11,9 +11,10 @@ from ernie_toolkit.training.acceleration import apply_cpu_settings, import_paddl
 
 
 def accelerate_cpu(device: str | None) -> None:
-    """Set what makes Paddle faster on this CPU, where it will compute there; has to come before Paddle is imported.
+    """Set the environment variables that make Paddle faster on this CPU, unless it will compute on a GPU.
 
-    Where it comes later, which a script that imports Paddle at its top makes it, that is printed.
+    They have no effect once Paddle is imported, as by a script that imports it at its top: a notice says so.
+    `device`: "cpu", "gpu:1" and the like; None for a GPU where there is one.
     """
     try:
         distribution("paddlepaddle-gpu")
@@ -31,10 +32,11 @@ def accelerate_cpu(device: str | None) -> None:
 
 
 def check_device(device: str | None) -> str:
-    """The device to compute on: what was asked for and is there, else a GPU where there is one, else the CPU.
+    """Return the device to compute on. Imports Paddle.
 
-    `device` may name a card ("gpu:1"). Imports paddle. Raises DeviceError where a device was asked for and this
-    PaddlePaddle has none, or several processes were told to share one card.
+    `device`: "cpu", "gpu", "xpu", "npu", also with a card ("gpu:1"); None for a GPU where there is one, else the CPU.
+    Raises DeviceError where this machine or this PaddlePaddle lacks the device, or where several processes would share
+    one card.
     """
     kind, card = split_device(device or "")
     processes = int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
@@ -66,7 +68,10 @@ def check_device(device: str | None) -> str:
 
 
 def use_device(device: str | None, fast_cpu: bool = True) -> str:
-    """Find the device to compute on, set it up and make it Paddle's; gives its name (see `check_device`)."""
+    """Make a device the one that Paddle computes on, and return its name.
+
+    `device`: as for `check_device`, whose errors it raises. `fast_cpu`: call `accelerate_cpu` first.
+    """
     if fast_cpu:
         accelerate_cpu(device)
     found = check_device(device)
@@ -77,10 +82,10 @@ def use_device(device: str | None, fast_cpu: bool = True) -> str:
 
 
 def end_distributed_run() -> None:
-    """End a process of a distributed run at once, after all that it does; does nothing where there is one process.
+    """End a process of a distributed run when its work is done; do nothing where there is one process.
 
     When the interpreter takes Paddle's process groups down, their threads now and then end the process with a signal,
-    and a run that has gone well counts as failed.
+    and a successful run counts as failed.
     """
     if int(os.environ.get("PADDLE_TRAINERS_NUM", "1")) > 1:
         sys.stdout.flush()

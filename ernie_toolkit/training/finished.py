@@ -35,7 +35,7 @@ def check_replaceable(directory: Path, data_source: str | None, resume: bool, ov
         return ""
     if resume:
         raise ConfigError(
-            f"{directory} holds a finished model, and no run to go on with: evaluate or export it as it is, or "
+            f"{directory} holds a finished model, and no run to resume: evaluate or export it as it is, or "
             "train anew with `overwrite`"
         )
     if read_metrics(directory).get("data_source") == SAMPLE and data_source in (None, SAMPLE):

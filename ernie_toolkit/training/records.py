@@ -1,4 +1,4 @@
-"""What a run leaves for people to read: metrics.json, the training curve, versions."""
+"""What a run records for its readers: metrics.json, the training curve, versions."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "paddlenlp", "paddle2onnx", "onn
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, the toolkit and the packages that shape a result, those that are installed."""
+    """Return the versions of Python, the toolkit and those packages that affect results and are installed."""
     found = {"python": platform.python_version(), "ernie_toolkit": __version__}
     for package in PACKAGES:
         try:
@@ -31,7 +31,7 @@ def versions() -> dict[str, str]:
 
 
 def read_metrics(directory: Path) -> dict[str, Any]:
-    """What a run wrote into a model's `metrics.json`; empty where there is none."""
+    """Read a model's `metrics.json`; return an empty dictionary where there is none."""
     finish_transaction(directory)
     path = directory / METRICS_FILE
     if not path.is_file():
@@ -44,7 +44,7 @@ def read_metrics(directory: Path) -> dict[str, Any]:
 
 
 def print_metrics(metrics: Mapping[str, float], path: Path) -> None:
-    """Print the figures of the dev set in one line, and details ("PER/f1") as a table below it."""
+    """Print the metrics of the dev set in one line, and details ("PER/f1") as a table below it."""
     say(f"dev: {', '.join(f'{name} {value:.4f}' for name, value in metrics.items() if '/' not in name)} ({path})")
     rows: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():

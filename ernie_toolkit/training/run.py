@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.console import notice
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import remove_directory, sweep_directory, write_json
@@ -27,6 +26,7 @@ from ernie_toolkit.training.checkpoints import (
     missing_from,
     read_state,
 )
+from ernie_toolkit.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from paddlenlp.trainer import TrainingArguments
@@ -55,7 +55,7 @@ FREE_ON_RESUME = frozenset(
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run gave: dev metrics of its model, the log history, and the time of this process.
+    """The result of a run: dev metrics of its model, the log history, and the time of this process.
 
     `best_step`: the step whose weights the model has, the last one where no best checkpoint was wanted.
 
@@ -72,7 +72,7 @@ class TrainingResult:
 
 
 def predict_logits(model: "PretrainedModel", dataset: EncodedDataset, batch_size: int) -> Outputs:
-    """Logits of all rows in their own order (see `Outputs`), by Paddle in evaluation mode."""
+    """Compute the logits of all rows in their own order (see `Outputs`), by Paddle in evaluation mode."""
     from ernie_toolkit.training.trainer import model_logits
 
     return model_logits(model, dataset, batch_size)
@@ -88,7 +88,7 @@ def seed_everything(seed: int) -> None:
 
 
 def fingerprint(dataset: EncodedDataset) -> str:
-    """Number of rows and a checksum of what the model reads of them, to tell a changed data set on resuming."""
+    """Return the number of rows and a checksum of what the model reads of them, to detect changed data on resuming."""
     checksum = 0
     for row, item in enumerate(dataset.features):
         targets = [np.atleast_1d(values[row]) for values in dataset.targets.values()]
@@ -111,7 +111,7 @@ class Plan:
 
 
 def change(key: str, before: Any, now: Any) -> str:
-    """What changed between a run and its resumption, for a message; rows by their fingerprints."""
+    """Describe what changed between a run and its resumption, for a message; rows by their fingerprints."""
     if key in ROW_KEYS and isinstance(before, str) and isinstance(now, str):
         earlier, current = (value.partition(":")[0] for value in (before, now))
         return (
@@ -126,7 +126,11 @@ def change(key: str, before: Any, now: Any) -> str:
 
 
 def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> Plan:
-    """The plan of a run. Raises ConfigError where checkpoints and evaluations meet too seldom for a best one."""
+    """Plan the steps of a run.
+
+    `rows`: training rows of all processes. `world_size`: number of processes. Raises ConfigError where checkpoints are
+    not saved at evaluated steps, so that none can be the best one.
+    """
     batches = math.ceil(rows / (options.per_device_train_batch_size * world_size))
     per_epoch = max(1, batches // options.gradient_accumulation_steps)
     total = options.max_steps if options.max_steps > 0 else max(1, int(per_epoch * options.num_train_epochs))
@@ -145,7 +149,7 @@ def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> Plan:
 
 
 def plan_notices(options: TrainingOptions) -> list[str]:
-    """What options of a run say in vain, and what they leave out, a line each."""
+    """Return a line for each option that has no effect beside the others."""
     evaluation, save = options.strategies
     strategies = {
         "eval": ("evaluation", evaluation),
@@ -223,7 +227,7 @@ def _arguments(options: TrainingOptions, run_dir: Path, device: str, plan: Plan)
 
 
 def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwrite: bool, main: bool) -> Path | None:
-    """The checkpoint to go on from, or None for a run from the start; ConfigError where the two do not fit."""
+    """Return the checkpoint to resume from, or None for a new run; ConfigError where it is another run's."""
     from ernie_toolkit.training.trainer import STAGING
 
     checkpoints = run_dir / CHECKPOINTS
@@ -241,16 +245,16 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
     shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
     sweep_directory(checkpoints)
     for path, missing in broken_checkpoints(checkpoints):
-        notice(f"{path} {missing}: it is not gone on from")
+        notice(f"{path} {missing}: it is not resumed from")
     if found is None or not resume:
         write_json(checkpoints / RUN_FILE, settings)
         return None
     if not (checkpoints / RUN_FILE).is_file():
         raise ConfigError(
-            f"{checkpoints / RUN_FILE} is missing: nothing tells what the run there was; drop it with `overwrite`"
+            f"{checkpoints / RUN_FILE} is missing: the settings of the run are unknown; drop it with `overwrite`"
         )
     before = read_json_object(checkpoints / RUN_FILE, ConfigError, "start anew with `overwrite`")
-    # Runs that began before labels were recorded are told from others by their rows' targets.
+    # Runs that began before labels were recorded are distinguished by their rows' targets.
     before.setdefault("labels", settings.get("labels"))
     changed = [key for key in settings if key not in FREE_ON_RESUME and before.get(key) != settings[key]]
     if changed:
@@ -259,7 +263,8 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
             f"`resume`, but this is not the run in {checkpoints}: {said}: give it what it had, or start anew with "
             "`overwrite`"
         )
-    best = read_state(found).get("best_model_checkpoint")  # checks what PaddleNLP would only stumble over
+    # Reading the state also checks it: PaddleNLP would fail later, with a traceback.
+    best = read_state(found).get("best_model_checkpoint")
     # Without its best checkpoint the Trainer would keep the last step's weights, and say so nowhere.
     if best and settings.get("load_best_model_at_end") and (missing := missing_from(checkpoints / Path(best).name)):
         raise ConfigError(
@@ -285,11 +290,16 @@ def train(
     """Fine-tune `model` in place.
 
     It holds the weights of the best checkpoint afterwards, or of the last step where the options keep no best one.
-    `score` gives the figures of the dev set's logits, `loss` and `options.metric_for_best_model` among them.
-    Checkpoints go to `run_dir/checkpoints`, VisualDL logs to `run_dir/runs`. `identity`: what else must be
-    the same for `resume` to be right (data set, model). `make_trainer` takes the arguments of
-    `ToolkitTrainer`, which trains where it is None. Raises ConfigError on settings that do not fit a run
-    found there, ToolkitError when the loss is no longer finite.
+
+    `score`: computes the metrics from the dev set's logits, `loss` and `options.metric_for_best_model` among them.
+    `run_dir`: holds `checkpoints/`, and `runs/` with VisualDL's logs.
+    `device`: as `use_device` has returned it.
+    `resume`, `overwrite`: resume or drop an unfinished run in `run_dir`; with neither it is an error.
+    `identity`: what else must be the same on resuming (data set, model).
+    `make_trainer`: takes the arguments of `ToolkitTrainer`, the default.
+
+    Raises ConfigError where the settings differ from those of the run in `run_dir`, ModelError where a checkpoint or
+    the maximum length does not fit the model, ToolkitError when the loss is no longer finite.
     """
     import paddle
 
@@ -298,11 +308,7 @@ def train(
     from ernie_toolkit.training.callbacks import ProgressLine, RestoreRandomState
     from ernie_toolkit.training.trainer import ToolkitTrainer
 
-    if not (train_set.targets and dev_set.targets and len(train_set) and len(dev_set)):
-        raise ConfigError("training needs at least one labelled training row and one labelled dev row")
-    limit = model.config.max_position_embeddings
-    if max(*train_set.lengths(), *dev_set.lengths()) > limit:
-        raise ModelError(f"`max_seq_length` {options.max_seq_length} is over the model's limit of {limit} positions")
+    _check_rows(train_set, dev_set, options.max_seq_length, model.config.max_position_embeddings)
     world_size = paddle.distributed.get_world_size()
     sets = {"training rows": fingerprint(train_set), "dev rows": fingerprint(dev_set)}
     settings = {**(identity or {}), **dataclasses.asdict(options), "world_size": world_size, **sets}
@@ -320,13 +326,21 @@ def train(
         with safe_paddle_load(), closing(progress):
             if checkpoint is not None and _has_ended(checkpoint, plan, options):
                 notice(f"{checkpoint} is the run's last step: nothing is left to train")
-                trainer.take_up(checkpoint)
+                trainer.restore(checkpoint)
             else:
                 if checkpoint is not None:
                     trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         seconds = time.perf_counter() - started
     return _result(trainer, seconds, checkpoint_step(checkpoint) if checkpoint is not None else 0)
+
+
+def _check_rows(train_set: EncodedDataset, dev_set: EncodedDataset, max_seq_length: int, positions: int) -> None:
+    """ConfigError where a split has no labelled row, ModelError where a row is longer than the model allows."""
+    if not (train_set.targets and dev_set.targets and len(train_set) and len(dev_set)):
+        raise ConfigError("training needs at least one labelled training row and one labelled dev row")
+    if max(*train_set.lengths(), *dev_set.lengths()) > positions:
+        raise ModelError(f"`max_seq_length` {max_seq_length} is over the model's limit of {positions} positions")
 
 
 def _has_ended(checkpoint: Path, plan: Plan, options: TrainingOptions) -> bool:
@@ -364,5 +378,5 @@ def _result(trainer: Any, seconds: float, resumed_from_step: int) -> TrainingRes
     if trainer.args.load_best_model_at_end:
         best_step = checkpoint_step(state.best_model_checkpoint)
     best = next(entry for entry in state.log_history if "eval_loss" in entry and entry["step"] == best_step)
-    figures = {key[5:]: value for key, value in best.items() if key.startswith("eval_") and key != "eval_runtime"}
-    return TrainingResult(figures, best_step, state.global_step, state.log_history, seconds, resumed_from_step)
+    metrics = {key[5:]: value for key, value in best.items() if key.startswith("eval_") and key != "eval_runtime"}
+    return TrainingResult(metrics, best_step, state.global_step, state.log_history, seconds, resumed_from_step)

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 
-def rank(figures: Mapping[str, float], metric: str, prefix: str = "") -> tuple[float, float]:
-    """What evaluations are compared by, the larger the better: the metric, and where it ties, the lower loss.
+def rank(metrics: Mapping[str, float], metric: str, prefix: str = "") -> tuple[float, float]:
+    """Return what evaluations are compared by, larger is better: the metric, then the lower loss.
 
-    `figures` holds `prefix + metric` and `prefix + "loss"`. Of equal ranks the later step counts.
+    `metrics` holds `prefix + metric` and `prefix + "loss"`. Of equal ranks the later step counts.
     """
-    value, loss = figures[prefix + metric], figures[prefix + "loss"]
+    value, loss = metrics[prefix + metric], metrics[prefix + "loss"]
     return (-value if metric == "loss" else value), -loss
 
 
 def best_of(evaluations: Sequence[Mapping[str, float]], metric: str, prefix: str = "") -> int:
-    """The place of the best of some evaluations, which are in the order of their steps."""
+    """Return the index of the best evaluation; `evaluations` are in the order of their steps."""
     return max(range(len(evaluations)), key=lambda place: (rank(evaluations[place], metric, prefix), place))

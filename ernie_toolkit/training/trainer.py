@@ -32,7 +32,7 @@ Score = Callable[[Outputs], dict[str, float]]
 class EpochBatchSampler(paddle.io.DistributedBatchSampler):
     """Batches of one process for one epoch: a function of seed and epoch alone, so that a resumed run draws the same.
 
-    It is a DistributedBatchSampler by name only, because the Trainer tells no other sampler the epoch.
+    It is a DistributedBatchSampler by name only, because the Trainer sets the epoch of no other sampler.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ def model_logits(
 
 
 class ToolkitTrainer(Trainer):
-    """The Trainer of a fine-tuning run; see the module's first line for what it does its own way."""
+    """The Trainer of a fine-tuning run; the module's first line says in what it differs from PaddleNLP's."""
 
     control: Any  # the callbacks' TrainerControl
 
@@ -154,16 +154,16 @@ class ToolkitTrainer(Trainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Metrics of the dev set, logged and told to the callbacks."""
+        """Compute the metrics of the dev set, log them and pass them to the callbacks."""
         started = time.time()
-        metrics = {f"eval_{name}": value for name, value in self.dev_figures().items()}
+        metrics = {f"eval_{name}": value for name, value in self.dev_metrics().items()}
         metrics["eval_runtime"] = round(time.time() - started, 3)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def dev_figures(self) -> dict[str, float]:
-        """The score of the dev set with the model as it is now; several processes share the work."""
+    def dev_metrics(self) -> dict[str, float]:
+        """Return the metrics of the dev set with the present weights; several processes share the work."""
         logits = model_logits(
             self.model,
             self.dev_set,
@@ -221,7 +221,7 @@ class ToolkitTrainer(Trainer):
             with writing(run_dir / name):
                 self.state.save_to_json(str(staging / name / STATE_FILE))
                 seal(staging / name)
-            remove_directory(run_dir / name)  # one that is not whole, else the run would have gone on behind it
+            remove_directory(run_dir / name)  # an incomplete one, else the run would have resumed after it
             os.replace(staging / name, run_dir / name)
             sync_directory(run_dir)
             self._rotate_checkpoints(use_mtime=False, output_dir=str(run_dir))
@@ -236,12 +236,12 @@ class ToolkitTrainer(Trainer):
         found = self._sorted_checkpoints(use_mtime=use_mtime, output_dir=output_dir)  # the best one is moved back
         best = self.state.best_model_checkpoint
         if limit == 1 and best is not None and found and found[-1] != best:
-            limit = 2  # the last one is what a run goes on from
+            limit = 2  # a run resumes from the last one
         for path in found[: max(0, len(found) - limit)]:
             remove_directory(Path(path))
 
-    def take_up(self, checkpoint: Path) -> None:
-        """Have the state and the weights that a run ended with, as after `train`, from its last checkpoint."""
+    def restore(self, checkpoint: Path) -> None:
+        """Load the state and the weights that a run ended with, as after `train`, from its last checkpoint."""
         self.state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
         BestCheckpointHere().on_train_begin(self.args, self.state, self.control)
         best = self.state.best_model_checkpoint if self.args.load_best_model_at_end else None

@@ -14,12 +14,13 @@ from typing import Any, cast
 import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.bundle.graph import INPUTS, check_logits
+from ernie_toolkit.bundle.graph import check_logits
+from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import BundleError, ToolkitError
 from ernie_toolkit.files.parsing import parse_json_object
 from ernie_toolkit.formats.ranges import COUNT, THREADS_OR_ALL, Range, check_number, whole_number
-from ernie_toolkit.inference.engines.onnxruntime import open_session
+from ernie_toolkit.inference.engines.onnxruntime import open_bundle_session
 from ernie_toolkit.inference.predictor import bundle_task
 from ernie_toolkit.tasks import HEADS, TASKS
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, row_logits
@@ -146,7 +147,7 @@ class OnnxModel(Step):
         device = "gpu" if args["model_instance_kind"] == "GPU" else "cpu"
         threads = self.count("num_threads", THREADS_OR_ALL) or None
         gpu = GpuOptions(int(args["model_instance_device_id"])) if device == "gpu" else None
-        self.session = open_session(self.bundle, device, threads, self.parameters["precision"], gpu)
+        self.session = open_bundle_session(self.bundle, device, threads, self.parameters["precision"], gpu)
         self.pad_id = load_tokenizer(self.bundle.path("tokenizer")).special.pad
         self.max_rows = self.count("max_rows", COUNT)
         self.token_axis = HEADS[TASKS[self.bundle.info.task].head].tokens

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE, ONNX_FILE, Bundle, read_bundle
-from ernie_toolkit.bundle.graph import INPUTS
+from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.transactions import transaction

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from command_lines import PATHS
 
-from ernie_toolkit.arguments.options import ReadingOptions, TrainingOptions
+from ernie_toolkit.arguments.options import ReadingOptions
 from ernie_toolkit.arguments.settings import read_config
 from ernie_toolkit.commands.options import RunOptions
 from ernie_toolkit.compression.options import CompressionOptions
@@ -17,6 +17,7 @@ from ernie_toolkit.data import load_dataset
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.models import load_model
+from ernie_toolkit.training.options import TrainingOptions
 
 CLASSES = (RunOptions, TrainingOptions, ReadingOptions, CompressionOptions)
 NUMBERS = (float("nan"), float("inf"), 10**30, -(10**12), "1e400", "nan", True, None, {"a": 1})

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.arguments.settings import read_config
 from ernie_toolkit.commands.config import RUN_NAMES, SOURCE_NAMES, config_notices, with_config
 from ernie_toolkit.commands.options import RunOptions, SourceOptions
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.training.options import TrainingOptions
 
 CLASSES = (RunOptions, TrainingOptions)
 GUIDE = """

@@ -28,7 +28,7 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.inference.engines.onnxruntime import model_session
 from ernie_toolkit.models import Vocabulary, load_model
 from ernie_toolkit.models.sizes import LayerSize
-from ernie_toolkit.session import open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.features import Features
 
@@ -55,7 +55,7 @@ def rows_of(*lengths: int) -> EncodedDataset:
 
 
 def test_speed_of_real_sessions(bundle: Bundle, afqmc_sample: DataSet, model_dir: Path) -> None:
-    rows = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS).encoded(afqmc_sample.split("dev"))
+    rows = Session(load_model(str(model_dir)), afqmc_sample, PAIRS).encoded(afqmc_sample.split("dev"))
     sessions = {name: model_session(bundle.path("onnx"), num_threads=1) for name in ("one", "other")}
     speed = measure(sessions, rows, repeats=1, max_latency_rows=4, max_rows=40, batch_size=16, seconds=0)
     assert list(speed) == ["one", "other"]
@@ -239,7 +239,7 @@ def test_a_counted_model_trains_and_exports_as_before(
     assert list(model.state_dict()) == list(tensors)
     assert all(np.array_equal(value.numpy(), tensors[name]) for name, value in model.state_dict().items())
 
-    session = open_session(loaded, afqmc_sample, PAIRS)
+    session = Session(loaded, afqmc_sample, PAIRS)
     rows = session.encoded(afqmc_sample.split("dev")[:16])
     batch = {name: paddle.to_tensor(value) for name, value in rows.collate(list(range(16))).items()}
     optimizer = paddle.optimizer.AdamW(1e-2, parameters=model.parameters())

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression import CompressionOptions
@@ -21,6 +20,7 @@ from ernie_toolkit.compression.options import (
     qat_settings,
 )
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.training.options import TrainingOptions
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

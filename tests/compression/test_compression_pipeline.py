@@ -24,7 +24,7 @@ from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model
-from ernie_toolkit.session import PARITY_ROWS, open_session
+from ernie_toolkit.session import PARITY_ROWS, Session
 from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, TokenClassification
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.features import TextInput
@@ -83,7 +83,7 @@ def test_widths_of_one_run_do_not_disturb_each_other(
     for width in ("0.75", "0.5"):
         # A pruned model loads, trains on and keeps its size.
         loaded = load_model(str(tmp_path / f"width_mult_{width}"))
-        session = open_session(loaded, afqmc_sample, PAIRS)
+        session = Session(loaded, afqmc_sample, PAIRS)
         rows = session.encoded(afqmc_sample.split("dev"))
         options = session.settled(TRAINING)
         result = train(
@@ -196,7 +196,7 @@ def test_sensitive_products_stay_fp32(teacher: LoadedModel, afqmc_sample: DataSe
         spoilt[0, 0] = 10 * np.abs(spoilt).max()  # one scale for all leaves the others next to nothing
         linear.weight.set_value(spoilt)
     # The model gives both answers about as often, and what it answers is right: INT8 can only lose.
-    session = open_session(teacher, afqmc_sample, PAIRS)
+    session = Session(teacher, afqmc_sample, PAIRS)
     logits = predict_logits(teacher.model, session.encoded(afqmc_sample.split("dev")), 32)
     teacher.model.classifier.bias.set_value(teacher.model.classifier.bias.numpy() - np.median(logits, axis=0))
     answers = session.predict(afqmc_sample.split("dev"), 32)

@@ -11,7 +11,6 @@ import paddle
 import pytest
 from tiny import PAIRS, TINY_SHAPE, make_tiny_model
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.compression.distillation.losses import distillation_loss, observe
 from ernie_toolkit.compression.pruning.elastic import cut_out, make_elastic, use_size
 from ernie_toolkit.compression.pruning.prune import importance_batches, prune, pruned_directory, width_name, width_sizes
@@ -22,9 +21,10 @@ from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, load_model
 from ernie_toolkit.models.sizes import LayerSize
 from ernie_toolkit.models.slices import current_size
-from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import QuestionAnswering, TokenClassification
 from ernie_toolkit.training import TrainingResult, predict_logits
+from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.selection import best_of
 
 WIDTHS = (Fraction(3, 4), Fraction(1, 2))
@@ -44,7 +44,7 @@ OPTIONS = TrainingOptions(
 @pytest.fixture
 def session(vocabulary: Vocabulary, afqmc_sample: DataSet) -> Session:
     """A tiny model that answers with conviction; what it answers counts as right: a teacher needs no more."""
-    found = open_session(make_tiny_model(vocabulary, ("0", "1"), **TEACHER), afqmc_sample, PAIRS)
+    found = Session(make_tiny_model(vocabulary, ("0", "1"), **TEACHER), afqmc_sample, PAIRS)
     bias = found.loaded.model.classifier.bias
     bias.set_value(
         -np.median(predict_logits(found.loaded.model, found.encoded(afqmc_sample.split("train")), 32), axis=0)
@@ -75,7 +75,7 @@ def task_session(vocabulary: Vocabulary, name: str) -> Session:
     data = load_dataset("msra_ner" if name == "token_cls" else "cmrc2018", data_source="sample", limits=limits)
     task = QuestionAnswering(56, 16) if name == "qa" else TokenClassification(data.spec.labels, 48)
     model = make_tiny_model(vocabulary, data.spec.labels or ("0", "1"), name, **TEACHER)
-    return open_session(model, data, task)
+    return Session(model, data, task)
 
 
 @pytest.mark.parametrize("task", ["seq_cls", "token_cls", "qa"])

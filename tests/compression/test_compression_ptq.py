@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from tiny import make_tiny_model
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.compression.quantization.activations import (
@@ -32,7 +31,6 @@ from ernie_toolkit.compression.quantization.ptq import Plan, Quantizer, fewest_k
 from ernie_toolkit.compression.quantization.rounding import (
     adaptive_rounding,
     input_moments,
-    output_error,
     prepare_weights,
     rounded_weights,
 )
@@ -41,9 +39,10 @@ from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.engines.onnxruntime import model_session
 from ernie_toolkit.models import Vocabulary
-from ernie_toolkit.session import open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import SequenceClassification
 from ernie_toolkit.text.dataset import EncodedDataset, run_rows
+from ernie_toolkit.training.options import TrainingOptions
 
 
 @pytest.fixture
@@ -60,6 +59,12 @@ def logits(path: Path, rows: EncodedDataset, precision: str, batches: int = 1) -
 
 def error(path: Path, rows: EncodedDataset, exact: np.ndarray, precision: str = "int8") -> float:
     return float(np.linalg.norm(logits(path, rows, precision) - exact) / np.linalg.norm(exact))
+
+
+def output_error(weight: np.ndarray, rounded: np.ndarray, gram: np.ndarray) -> float:
+    """Mean squared error of a layer's outputs, summed over them; `gram`: mean of x xᵀ, (inputs, inputs)."""
+    difference = (rounded - weight).astype(np.float64)
+    return float((difference * (gram @ difference)).sum())
 
 
 def options(**values: object) -> CompressionOptions:
@@ -378,7 +383,7 @@ def test_a_trained_model_loses_little(vocabulary: Vocabulary, tmp_path: Path) ->
     data = load_dataset("tnews", data_source="sample", limits={"train": 600, "dev": 200})
     task = SequenceClassification(data.spec.labels, 32, None, data.spec.text_format)
     quiet = {"initializer_range": 0.1, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    session = open_session(make_tiny_model(vocabulary, data.spec.labels, **quiet), data, task)
+    session = Session(make_tiny_model(vocabulary, data.spec.labels, **quiet), data, task)
     training = TrainingOptions(
         learning_rate=3e-3, max_steps=120, save_steps=120, max_seq_length=32, disable_tqdm=True, report_to="none"
     )

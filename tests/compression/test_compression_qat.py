@@ -11,7 +11,6 @@ import pytest
 from paddle import nn
 from tiny import PAIRS, make_tiny_model
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression.distillation.losses import distillation_loss, observe
 from ernie_toolkit.compression.options import QatSettings
@@ -34,10 +33,11 @@ from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference.engines.onnxruntime import model_session
 from ernie_toolkit.models import Vocabulary, copy_model, load_model
 from ernie_toolkit.models.slices import select
-from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import SequenceClassification, TokenClassification
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, run_rows
 from ernie_toolkit.training import predict_logits
+from ernie_toolkit.training.options import TrainingOptions
 
 DYNAMIC, STATIC, PACT = (
     QatSettings(),
@@ -68,7 +68,7 @@ def int8_result(
 def session(vocabulary: Vocabulary, afqmc_sample: DataSet) -> Session:
     """A tiny model that answers with conviction, though not rightly."""
     loaded = make_tiny_model(vocabulary, ("0", "1"), initializer_range=0.2, hidden_dropout_prob=0.0)
-    return open_session(loaded, afqmc_sample, PAIRS)
+    return Session(loaded, afqmc_sample, PAIRS)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def trained(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) ->
     task = SequenceClassification(data.spec.labels, 32, None, data.spec.text_format)
     quiet = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     loaded = make_tiny_model(vocabulary, data.spec.labels, "seq_cls", initializer_range=0.1, **quiet)
-    session = open_session(loaded, data, task)
+    session = Session(loaded, data, task)
     options = dataclasses.replace(
         OPTIONS, learning_rate=3e-3, max_steps=120, save_steps=120, per_device_train_batch_size=32
     )
@@ -152,7 +152,7 @@ def test_what_is_simulated_is_what_onnx_runtime_computes(
     settings: QatSettings, weights: str, bundle: Bundle, model_dir: Path, afqmc_sample: DataSet, tmp_path: Path
 ) -> None:
     settings = dataclasses.replace(settings, weight_quantize_type=weights)
-    session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
+    session = Session(load_model(str(model_dir)), afqmc_sample, PAIRS)
     model, rows = session.loaded.model, session.encoded([*afqmc_sample.split("dev"), *afqmc_sample.split("train")])
     # The two differ by 1e-7 before they are rounded, so that once in a while an activation half way between two
     # steps (23.499996 and 23.500004 of them, say) falls to either side, which this narrow model's answer shows. With
@@ -181,7 +181,7 @@ def test_tags_are_simulated_too_and_other_models_are_told_apart(vocabulary: Voca
     data = load_dataset("msra_ner", data_source="sample", limits={"train": 40, "dev": 20})
     task = TokenClassification(data.spec.labels, 48)
     loaded = make_tiny_model(vocabulary, data.spec.labels, "token_cls", initializer_range=0.2)
-    session = open_session(loaded, data, task)
+    session = Session(loaded, data, task)
     model, rows = loaded.model, session.encoded(data.split("dev"))
     path = session.export(tmp_path / "export", 10, {}, trained=True).path("onnx")
     make_quantized(model, STATIC)

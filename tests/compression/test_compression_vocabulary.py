@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PAIRS, make_tiny_model
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.compression import CompressionOptions, compress
 from ernie_toolkit.compression.pruning.vocabulary import kept_ids, prune_vocabulary, used_ids, with_less_vocabulary
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import Vocabulary, load_model, save_model
-from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import SequenceClassification
 from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, build_tokenizer
 from ernie_toolkit.training import predict_logits
+from ernie_toolkit.training.options import TrainingOptions
 
 WORDS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "中", "##中", "国", "app", "##s", "a", "##p", "wifi", "。")
 
@@ -106,8 +106,8 @@ def test_tables_cut_to_a_size_and_a_length(
     loaded = load_model(str(tmp_path / "model"))
     longer = SequenceClassification(PAIRS.labels, 64, None, "pair")
     with pytest.raises(ModelError, match="--max_seq_length 64 is over the 48 positions of"):
-        open_session(loaded, afqmc_sample, longer)
-    again = open_session(loaded, afqmc_sample, PAIRS)
+        Session(loaded, afqmc_sample, longer)
+    again = Session(loaded, afqmc_sample, PAIRS)
     training = TrainingOptions(max_steps=2, save_steps=2, max_seq_length=48, disable_tqdm=True, report_to="none")
     assert again.train(training, tmp_path / "trained").steps == 2
     bundle = again.export(tmp_path / "export", 10, {}, trained=True)
@@ -137,7 +137,7 @@ def test_a_pruned_model_answers_as_before(vocabulary: Vocabulary, afqmc_sample: 
     tokens = ("unused1", "unused2", *vocabulary.tokens)
     loaded = make_tiny_model(Vocabulary(tokens), ("0", "1"), initializer_range=0.2)
     loaded.model.eval()
-    session = open_session(loaded, afqmc_sample, PAIRS)
+    session = Session(loaded, afqmc_sample, PAIRS)
     inputs = PAIRS.inputs(afqmc_sample.split("train"))
     texts = [text for pair in inputs for text in pair]
     pruned = prune_vocabulary(loaded, texts)
@@ -145,7 +145,7 @@ def test_a_pruned_model_answers_as_before(vocabulary: Vocabulary, afqmc_sample: 
     assert pruned.model.config.pad_token_id == 0 != loaded.model.config.pad_token_id
     assert loaded.model.config.vocab_size == len(tokens)
 
-    small = open_session(pruned, afqmc_sample, PAIRS)
+    small = Session(pruned, afqmc_sample, PAIRS)
     for before, after in zip(session.tokenizer.encode_ids(texts), small.tokenizer.encode_ids(texts), strict=True):
         assert [tokens[id_] for id_ in before] == [pruned.vocabulary.tokens[id_] for id_ in after]
     rows = PAIRS.encode(session.tokenizer, inputs), PAIRS.encode(small.tokenizer, inputs)
@@ -153,7 +153,7 @@ def test_a_pruned_model_answers_as_before(vocabulary: Vocabulary, afqmc_sample: 
     assert np.array_equal(np.asarray(predict_logits(pruned.model, rows[1], 32)), expected)
     # Saved, loaded, exported: the bundle's own tokenizer has the new ids.
     save_model(pruned.model, pruned.vocabulary, tmp_path / "model")
-    again = open_session(load_model(str(tmp_path / "model")), afqmc_sample, PAIRS)
+    again = Session(load_model(str(tmp_path / "model")), afqmc_sample, PAIRS)
     bundle = again.export(tmp_path / "export", 10, {}, trained=True)
     predictor = Predictor(bundle.directory)
     assert np.abs(np.asarray(predictor.logits(inputs)) - expected).max() < 1e-4

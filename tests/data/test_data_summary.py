@@ -94,11 +94,11 @@ def test_cuts_are_counted(vocabulary: Vocabulary) -> None:
 
 def test_a_session_tells_its_cuts(model_dir: Path, afqmc_sample: DataSet) -> None:
     from ernie_toolkit.models import load_model
-    from ernie_toolkit.session import open_session
+    from ernie_toolkit.session import Session
 
     lines: list[str] = []
     task = make_task("seq_cls", ("0", "1"), 8, "pair")
-    session = open_session(load_model(str(model_dir)), afqmc_sample, task, lines.append)
+    session = Session(load_model(str(model_dir)), afqmc_sample, task, say=lines.append)
     session.evaluate(32)
     session.predict(afqmc_sample.split("test"), 32)
     cut = session.encoded(afqmc_sample.split("dev")).cut_rows

@@ -39,7 +39,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) ->
 
     The model itself is in the folder above it.
     """
-    from ernie_toolkit.session import open_session
+    from ernie_toolkit.session import Session
     from ernie_toolkit.training import predict_logits
 
     directories = {}
@@ -47,7 +47,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) ->
         data = load_dataset(dataset, data_source="sample", limits={"train": 20, "dev": 40})
         model = make_tiny_model(vocabulary, data.spec.labels or ("0", "1"), name, initializer_range=0.2)
         root = tmp_path_factory.mktemp(name)
-        session = open_session(model, data, _task(name, data.spec.labels))
+        session = Session(model, data, _task(name, data.spec.labels))
         if name == "seq_cls":  # so that both labels are given
             rows = session.task.encode(session.tokenizer, INPUTS[name])
             model.model.classifier.bias.set_value(-np.median(predict_logits(model.model, rows, 8), axis=0))
@@ -60,12 +60,12 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) ->
 @pytest.fixture(scope="session")
 def slow_bundle(tmp_path_factory: pytest.TempPathFactory, vocabulary: Vocabulary) -> Path:
     """A bundle for token classification of a larger untrained model: a long text takes seconds; read only."""
-    from ernie_toolkit.session import open_session
+    from ernie_toolkit.session import Session
 
     data = load_dataset("msra_ner", data_source="sample", limits={"train": 20, "dev": 8})
     shape = {"hidden_size": 192, "num_hidden_layers": 4, "intermediate_size": 768}
     model = make_tiny_model(vocabulary, data.spec.labels, "token_cls", **shape)
-    session = open_session(model, data, _task("token_cls", data.spec.labels))
+    session = Session(model, data, _task("token_cls", data.spec.labels))
     return session.export(tmp_path_factory.mktemp("slow") / "export", 8, {}, trained=True).directory
 
 

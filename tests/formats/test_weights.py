@@ -23,7 +23,7 @@ from ernie_toolkit.formats.safe_pickle import load_pickle
 from ernie_toolkit.formats.weights import SAFETENSORS_FILE, WEIGHTS_FILE, read_weights_file, weights_sha256
 from ernie_toolkit.models import Vocabulary, load_model, set_weights_file
 from ernie_toolkit.multi_label.analysis.masked_model import MaskedModel
-from ernie_toolkit.session import open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.training.checkpoints import seal
 from ernie_toolkit.training.finished import drop_stale_bundle, is_finished
 
@@ -186,7 +186,7 @@ def test_no_way_to_a_model_runs_its_file(copy: Path, tmp_path: Path, vocabulary:
 
 
 def test_bundles_of_either_file(copy: Path, afqmc_sample: DataSet) -> None:
-    session = open_session(load_model(str(copy)), afqmc_sample, PAIRS)
+    session = Session(load_model(str(copy)), afqmc_sample, PAIRS)
     session.export(copy / "export", 8, {}, trained=False)
     assert read_bundle(copy / "export").info.weights_sha256 == sha256_of(copy / WEIGHTS_FILE)
     (copy / WEIGHTS_FILE).rename(copy / "aside")
@@ -206,7 +206,7 @@ def test_a_checkpoint_is_not_run(vocabulary: Vocabulary, afqmc_sample: DataSet, 
     def train(**more: Any) -> dict[str, np.ndarray]:
         # An optimizer knows parameters by their names, which a new process counts anew.
         with unique_name.guard():
-            session = open_session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
+            session = Session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
             run(session, tmp_path, options, **more)
         return {name: value.numpy() for name, value in session.loaded.model.state_dict().items()}
 

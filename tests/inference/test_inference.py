@@ -32,10 +32,10 @@ def test_logits_equal_paddles(
     predictor: Predictor, texts: list[TextInput], model_dir: Path, afqmc_sample: DataSet
 ) -> None:
     from ernie_toolkit.models import load_model
-    from ernie_toolkit.session import open_session
+    from ernie_toolkit.session import Session
     from ernie_toolkit.training import predict_logits
 
-    session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
+    session = Session(load_model(str(model_dir)), afqmc_sample, PAIRS)
     expected = predict_logits(session.loaded.model, session.encoded(afqmc_sample.split("dev")), 7)
     assert expected.std() > 1e-2  # else equality would say nothing
     assert np.abs(predictor.logits(texts) - expected).max() < 1e-5

@@ -22,7 +22,7 @@ from ernie_toolkit.models.heads import (
     label_mismatch,
     map_head,
 )
-from ernie_toolkit.session import open_session, require_trained_head
+from ernie_toolkit.session import Session, require_trained_head
 from ernie_toolkit.tasks import SequenceClassification
 
 NAMES = st.lists(st.text("甲乙丙丁ab", min_size=1, max_size=4), min_size=1, max_size=8, unique=True)
@@ -147,10 +147,10 @@ def test_a_model_in_another_order_than_its_task_is_refused(
     saved(tmp_path, vocabulary, ("0", "1"))
     task = SequenceClassification(("1", "0"), 16, None, "pair")
     with pytest.raises(ModelError, match=r"the same labels in another order: load it by load_model"):
-        open_session(load_model(str(tmp_path)), afqmc_sample, task)
+        Session(load_model(str(tmp_path)), afqmc_sample, task)
     with pytest.raises(ModelError, match=r"2 labels, without x, with 0: load it by load_model"):
-        open_session(load_model(str(tmp_path)), afqmc_sample, SequenceClassification(("1", "x"), 16, None, "pair"))
-    assert open_session(load_model(str(tmp_path), task.labels), afqmc_sample, task).loaded.notices
+        Session(load_model(str(tmp_path)), afqmc_sample, SequenceClassification(("1", "x"), 16, None, "pair"))
+    assert Session(load_model(str(tmp_path), task.labels), afqmc_sample, task).loaded.notices
 
 
 def test_a_model_that_cannot_answer_says_what_its_head_is(tmp_path: Path, vocabulary: Vocabulary) -> None:

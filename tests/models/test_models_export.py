@@ -17,7 +17,7 @@ from ernie_toolkit.errors import BundleError, ConfigError, ModelError
 from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.models import Vocabulary, load_model, save_model
 from ernie_toolkit.models.config import model_labels
-from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import SequenceClassification
 from ernie_toolkit.training import predict_logits
 
@@ -31,7 +31,7 @@ def copy(model_dir: Path, tmp_path: Path) -> Path:
 def test_a_saved_model_loads_with_from_pretrained(model_dir: Path, afqmc_sample: DataSet) -> None:
     from paddlenlp.transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    session = open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
+    session = Session(load_model(str(model_dir)), afqmc_sample, PAIRS)
     rows = session.encoded(afqmc_sample.split("dev"))
     theirs = AutoModelForSequenceClassification.from_pretrained(str(model_dir))
     assert np.array_equal(predict_logits(session.loaded.model, rows, 16), predict_logits(theirs, rows, 16))
@@ -172,7 +172,7 @@ ORIGIN = Origin("afqmc", "sample")
 
 @pytest.fixture
 def session(model_dir: Path, afqmc_sample: DataSet) -> Session:
-    return open_session(load_model(str(model_dir)), afqmc_sample, PAIRS)
+    return Session(load_model(str(model_dir)), afqmc_sample, PAIRS)
 
 
 def test_a_large_difference_refuses_the_bundle_and_keeps_the_earlier(session: Session, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_models_with_task_ids_export(vocabulary: Vocabulary, afqmc_sample: DataS
     plain = make_tiny_model(vocabulary, ("0", "1"))
     config = ErnieConfig(**{**plain.model.config.to_dict(), "use_task_id": True, "task_type_vocab_size": 3})
     loaded = LoadedModel(ErnieForSequenceClassification(config), vocabulary, "tiny", ())
-    session = open_session(loaded, afqmc_sample, PAIRS)
+    session = Session(loaded, afqmc_sample, PAIRS)
     texts = PAIRS.inputs(afqmc_sample.split("dev")[:8])
     bundle = export_bundle(loaded.model, session.tokenizer, PAIRS, ORIGIN, texts, tmp_path / "export")
     assert bundle.info.inputs == ("input_ids", "token_type_ids")
@@ -211,4 +211,4 @@ def test_models_with_task_ids_export(vocabulary: Vocabulary, afqmc_sample: DataS
 
 def test_more_tokens_than_positions(model_dir: Path, afqmc_sample: DataSet) -> None:
     with pytest.raises(ModelError, match="over the 64 positions"):
-        open_session(load_model(str(model_dir)), afqmc_sample, SequenceClassification(("0", "1"), 65))
+        Session(load_model(str(model_dir)), afqmc_sample, SequenceClassification(("0", "1"), 65))

@@ -18,7 +18,7 @@ from ernie_toolkit.errors import BundleError, DataError, ModelError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import Vocabulary, load_model, save_model
 from ernie_toolkit.models.config import model_task
-from ernie_toolkit.session import Session, open_session, require_trained_head
+from ernie_toolkit.session import Session, require_trained_head
 from ernie_toolkit.tasks import QuestionAnswering, Task, TokenClassification
 from ernie_toolkit.training import predict_logits
 
@@ -40,7 +40,7 @@ def session(request: pytest.FixtureRequest, vocabulary: Vocabulary) -> Session:
     limits = {"train": 80, "dev": 60, "test": 10}
     data = load_dataset(SETS[request.param], data_source="sample", splits=("train", "dev", "test"), limits=limits)
     labels = data.spec.labels or ("0", "1")
-    return open_session(
+    return Session(
         make_tiny_model(vocabulary, labels, request.param, initializer_range=0.2), data, make_task(request.param, data)
     )
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ernie_toolkit.arguments.options import ReadingOptions, TrainingOptions
+from ernie_toolkit.arguments.options import ReadingOptions
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.training.options import TrainingOptions
 
 OPTIONS = (TrainingOptions, ReadingOptions)
 PUBLISHED = {

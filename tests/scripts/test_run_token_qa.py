@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from ernie_toolkit.arguments.options import ReadingOptions, TrainingOptions
+from ernie_toolkit.arguments.options import ReadingOptions
 from ernie_toolkit.arguments.settings import read_config, resolve_options
 from ernie_toolkit.decoding import SpanAnswer, TaggedText
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.training.options import TrainingOptions
 
 OPTIONS = (TrainingOptions, ReadingOptions)
 SMALL = (

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from tiny import PAIRS, make_tiny_model
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.bundle import read_bundle
 from ernie_toolkit.compression import CompressionOptions, compress
 from ernie_toolkit.compression.report.model import Report
@@ -14,6 +13,7 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import LoadedModel, Vocabulary
 from ernie_toolkit.tasks import Task
+from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.records import read_metrics
 
 TRAINING = TrainingOptions(

@@ -270,7 +270,7 @@ def run_targets(directory: Path) -> list[Target]:
     """What runs leave for others: reports, checkpoints, configurations, requests."""
     from reports import candidate, make_report
 
-    from ernie_toolkit.arguments.options import ReadingOptions, TrainingOptions
+    from ernie_toolkit.arguments.options import ReadingOptions
     from ernie_toolkit.arguments.settings import read_config
     from ernie_toolkit.commands.config import config_notices
     from ernie_toolkit.commands.options import RunOptions
@@ -283,6 +283,7 @@ def run_targets(directory: Path) -> list[Target]:
     from ernie_toolkit.paddle_serving.wire import parse_texts, parse_threshold
     from ernie_toolkit.simple_serving.wire import parse_request
     from ernie_toolkit.training.checkpoints import read_state
+    from ernie_toolkit.training.options import TrainingOptions
 
     classes = (RunOptions, TrainingOptions, ReadingOptions, CompressionOptions)
     report, state = directory / "compress_report.json", directory / "checkpoints/checkpoint-4/trainer_state.json"
@@ -364,12 +365,12 @@ def _make_model(directory: Path) -> tuple[Path, Path]:
     from ernie_toolkit.data import load_dataset
     from ernie_toolkit.data.sample import sample_vocab
     from ernie_toolkit.models import Vocabulary, load_model, save_model
-    from ernie_toolkit.session import open_session
+    from ernie_toolkit.session import Session
 
     data = load_dataset("afqmc", data_source="sample", limits={"train": 50, "dev": 50})
     loaded = make_tiny_model(Vocabulary(tuple(sample_vocab())), ("0", "1"), initializer_range=0.2)
     save_model(loaded.model, loaded.vocabulary, directory / "model")
-    session = open_session(load_model(str(directory / "model")), data, PAIRS)
+    session = Session(load_model(str(directory / "model")), data, PAIRS)
     return directory / "model", session.export(directory / "export", 50, {}, trained=True).directory
 
 

@@ -192,11 +192,11 @@ def bundle_of_new_model(directory: Path, data_directory: Path) -> Path:
     """A bundle of an untrained model for this task; `data_directory` gets the files that it is checked on."""
     from ernie_toolkit.data import load_dataset
     from ernie_toolkit.models import SAMPLE_MODEL, load_model
-    from ernie_toolkit.session import open_session
+    from ernie_toolkit.session import Session
 
     rows = write_rows(data_directory / "rows.tsv", 8, 1)
     data = load_dataset("custom", task=Similarity.name, train_file=rows, dev_file=rows)
-    session = open_session(load_model(SAMPLE_MODEL, task=Similarity.name), data, data.spec.task(16))
+    session = Session(load_model(SAMPLE_MODEL, task=Similarity.name), data, data.spec.task(16))
     return session.export(directory, 4, {}, trained=True).directory
 
 

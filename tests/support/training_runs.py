@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.session import Session
+from ernie_toolkit.training.options import TrainingOptions
 
 OPTIONS = TrainingOptions(
     learning_rate=5e-3,

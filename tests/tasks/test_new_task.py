@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from similarity_task import Similarity, write_rows
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.arguments.settings import read_config
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.data import DataSet, load_dataset, make_dataset
@@ -21,11 +20,12 @@ from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import add_input_arguments, inputs_of, output_lines, report
 from ernie_toolkit.models import SAMPLE_MODEL, load_model, save_model
 from ernie_toolkit.models.config import model_task
-from ernie_toolkit.session import open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.simple_serving.options import ServingOptions
 from ernie_toolkit.simple_serving.service import Service
 from ernie_toolkit.simple_serving.wire import RequestError
 from ernie_toolkit.tasks import TASKS, make_task, register
+from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.triton.repository import RepositoryOptions, build_repository
 
 SAME, OTHER = ("甲乙丙丁", "甲乙丙丁"), ("甲乙丙丁", "天地玄黄")
@@ -57,7 +57,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         test_file=test_file,
     )
     loaded = load_model(SAMPLE_MODEL, task=Similarity.name)
-    session = open_session(loaded, data, data.spec.task(16))
+    session = Session(loaded, data, data.spec.task(16))
     before = session.evaluate(32)
     options = TrainingOptions(
         learning_rate=2e-3, max_steps=40, per_device_train_batch_size=16, disable_tqdm=True, report_to="none"

@@ -11,7 +11,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import sha256_of
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import load_model
-from ernie_toolkit.session import open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.training.finished import check_replaceable, drop_stale_bundle, is_finished
 from ernie_toolkit.training.records import METRICS_FILE
 
@@ -26,7 +26,7 @@ def test_a_finished_model_is_not_replaced_unasked(finished: Path) -> None:
     for source in (None, "custom", "sample"):
         with pytest.raises(ConfigError, match="holds a finished model: give another place, or `overwrite` to"):
             check_replaceable(finished, source, False, False)
-    with pytest.raises(ConfigError, match="no run to go on with"):
+    with pytest.raises(ConfigError, match="no run to resume"):
         check_replaceable(finished, None, True, False)
     assert check_replaceable(finished, "custom", False, True) == ""
     (finished / "checkpoints" / "checkpoint-4").mkdir(parents=True)
@@ -62,7 +62,7 @@ def test_a_bundle_of_other_weights_is_told_and_dropped(finished: Path, bundle: B
 def test_an_export_carries_the_checksum_of_its_weights(finished: Path, afqmc_sample: object) -> None:
     from tiny import PAIRS
 
-    session = open_session(load_model(str(finished)), afqmc_sample, PAIRS)  # type: ignore[arg-type]
+    session = Session(load_model(str(finished)), afqmc_sample, PAIRS)  # type: ignore[arg-type]
     exported = session.export(finished / "export", 4, {}, trained=False)
     assert exported.info.weights_sha256 == sha256_of(finished / WEIGHTS_FILE)
     assert stale_message(exported) == ""

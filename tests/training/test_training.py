@@ -10,15 +10,15 @@ import pytest
 from tiny import PAIRS, make_tiny_model
 from training_runs import OPTIONS, run
 
-from ernie_toolkit.arguments.options import TrainingOptions, check_training_options
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.models import Vocabulary
-from ernie_toolkit.session import Session, open_session
+from ernie_toolkit.session import Session
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.training import discard_checkpoints, train
 from ernie_toolkit.training.checkpoints import MANIFEST, last_checkpoint, missing_from, seal
 from ernie_toolkit.training.chosen_checkpoint import find_checkpoint
+from ernie_toolkit.training.options import TrainingOptions, check_training_options
 from ernie_toolkit.training.run import Plan, planned_steps
 from ernie_toolkit.training.selection import best_of
 
@@ -28,7 +28,7 @@ METRICS = ("accuracy", "loss")
 @pytest.fixture
 def session(vocabulary: Vocabulary, afqmc_sample: DataSet) -> Session:
     """A new tiny model on the sample."""
-    return open_session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
+    return Session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
 
 
 def test_the_model_returned_is_the_best_one(session: Session, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_checkpoint_counts_when_all_of_it_is_there(
 ) -> None:
     def train(resume: bool) -> None:
         with unique_name.guard():  # parameters are counted anew, as in a new process
-            session = open_session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
+            session = Session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
             run(session, tmp_path / "run", resume=resume)
 
     from paddle.utils import unique_name

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PAIRS, make_tiny_model
 
-from ernie_toolkit.arguments.options import STRATEGIES, TrainingOptions
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import Vocabulary
-from ernie_toolkit.session import Session, open_session
-from ernie_toolkit.training.chosen_checkpoint import SET_ASIDE, find_checkpoint, goes_on, goes_on_in_place
+from ernie_toolkit.session import Session
+from ernie_toolkit.training.chosen_checkpoint import SET_ASIDE, find_checkpoint, resumes, resumes_in_place
+from ernie_toolkit.training.options import STRATEGIES, TrainingOptions
 from ernie_toolkit.training.run import plan_notices, planned_steps
 
 OPTIONS = TrainingOptions(
@@ -35,7 +35,7 @@ BARE = dataclasses.replace(OPTIONS, save_steps=0, logging_steps=0)
 @pytest.fixture
 def session(vocabulary: Vocabulary, afqmc_sample: DataSet) -> Session:
     """A new tiny model on the sample."""
-    return open_session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
+    return Session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS)
 
 
 def run(session: Session, run_dir: Path, options: TrainingOptions, **more: Any) -> Any:
@@ -47,7 +47,7 @@ def run_anew(vocabulary: Vocabulary, sample: DataSet, run_dir: Path, options: Tr
     import paddle
 
     with paddle.utils.unique_name.guard():
-        return run(open_session(make_tiny_model(vocabulary, ("0", "1")), sample, PAIRS), run_dir, options, **more)
+        return run(Session(make_tiny_model(vocabulary, ("0", "1")), sample, PAIRS), run_dir, options, **more)
 
 
 def steps(result: Any, key: str) -> list[int]:
@@ -183,7 +183,7 @@ def test_going_on_from_an_earlier_checkpoint(
     options = dataclasses.replace(OPTIONS, save_total_limit=5)
     whole = run_anew(vocabulary, afqmc_sample, tmp_path, options)
     chosen = tmp_path / "checkpoints" / "checkpoint-4"
-    assert goes_on(False, str(chosen), tmp_path, False)
+    assert resumes(False, str(chosen), tmp_path, False)
     assert "checkpoint-8, checkpoint-12" in capsys.readouterr().err
     aside = tmp_path / "checkpoints" / SET_ASIDE
     assert {path.name for path in aside.iterdir()} == {"checkpoint-8", "checkpoint-12"}
@@ -198,13 +198,13 @@ def test_going_on_elsewhere_from_another_runs_checkpoint(
     options, one, two = dataclasses.replace(OPTIONS, save_total_limit=5), tmp_path / "one", tmp_path / "two"
     whole = run_anew(vocabulary, afqmc_sample, one, options)
     before = sorted(path.name for path in (one / "checkpoints").iterdir())
-    assert goes_on(False, str(one / "checkpoints" / "checkpoint-8"), two, False)
+    assert resumes(False, str(one / "checkpoints" / "checkpoint-8"), two, False)
     again = run_anew(vocabulary, afqmc_sample, two, options, resume=True)
     assert again.resumed_from_step == 8 and again.metrics == pytest.approx(whole.metrics, abs=1e-6)
     assert sorted(path.name for path in (one / "checkpoints").iterdir()) == before
     with pytest.raises(ConfigError, match="holds another unfinished run"):
-        goes_on(False, str(one), two, False)
-    assert goes_on(False, str(one), two, True)
+        resumes(False, str(one), two, False)
+    assert resumes(False, str(one), two, True)
     with pytest.raises(ConfigError, match=r"learning_rate was 0\.005 and is 0\.001"):
         run_anew(vocabulary, afqmc_sample, two, dataclasses.replace(options, learning_rate=1e-3), resume=True)
 
@@ -233,7 +233,7 @@ def test_checkpoints_that_are_none(tmp_path: Path) -> None:
             find_checkpoint(str(tmp_path / name))
     lost = checkpoint(tmp_path / "checkpoints", 12, best=7)
     with pytest.raises(ConfigError, match="checkpoint-7, the best one until then, is no longer beside it"):
-        goes_on(False, str(lost), tmp_path, False)
+        resumes(False, str(lost), tmp_path, False)
 
 
 @pytest.mark.parametrize(
@@ -247,13 +247,13 @@ def test_checkpoints_that_are_none(tmp_path: Path) -> None:
     ],
 )
 def test_resume_from_checkpoint_as_a_switch(text: str, resume: bool, expected: bool, tmp_path: Path) -> None:
-    assert goes_on(resume, text, tmp_path, False) is goes_on_in_place(resume, text, tmp_path) is expected
+    assert resumes(resume, text, tmp_path, False) is resumes_in_place(resume, text, tmp_path) is expected
 
 
 def test_which_place_a_run_goes_on_in(tmp_path: Path) -> None:
     chosen = checkpoint(tmp_path / "one" / "checkpoints", 4)
-    assert goes_on_in_place(False, str(chosen), tmp_path / "one")
-    assert goes_on_in_place(False, str(tmp_path / "one"), tmp_path / "two" / ".." / "one")
-    assert not goes_on_in_place(True, str(chosen), tmp_path / "two")
+    assert resumes_in_place(False, str(chosen), tmp_path / "one")
+    assert resumes_in_place(False, str(tmp_path / "one"), tmp_path / "two" / ".." / "one")
+    assert not resumes_in_place(True, str(chosen), tmp_path / "two")
     with pytest.raises(ConfigError, match="is not there"):
-        goes_on_in_place(True, str(tmp_path / "three"), tmp_path / "two")
+        resumes_in_place(True, str(tmp_path / "three"), tmp_path / "two")

@@ -18,8 +18,10 @@ from ernie_toolkit.training.loss import Criterion, batch_loss
 
 @dataclass(frozen=True)
 class Importance:
-    """Scores, float64, the larger the more a unit matters: `heads` of shape (layers, heads), `neurons` of shape
-    (layers, neurons)."""
+    """Scores, float64, the larger the more a unit matters.
+
+    heads: of shape (layers, heads). neurons: of shape (layers, neurons).
+    """
 
     heads: np.ndarray
     neurons: np.ndarray

@@ -9,13 +9,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.models.sizes import LayerSize, layer_size
 from ernie_toolkit.session import Session
 from ernie_toolkit.text.batching import shuffled_batches_by_length
 from ernie_toolkit.text.dataset import Batch, EncodedDataset
 from ernie_toolkit.training import TrainingResult, train
+from ernie_toolkit.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from paddle import nn

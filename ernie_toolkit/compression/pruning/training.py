@@ -69,12 +69,12 @@ class WidthTrainer(ToolkitTrainer):
         loss = paddle.add_n(losses) / len(losses)
         return (loss, (loss,)) if return_outputs else loss
 
-    def dev_figures(self) -> dict[str, float]:
+    def dev_metrics(self) -> dict[str, float]:
         """Metrics of the dev set at each width; a width that is better than ever before is saved."""
         found: dict[str, float] = {}
         for name, size in self.sizes.items():
             use_size(self.model, size)
-            metrics = super().dev_figures()
+            metrics = super().dev_metrics()
             prefix = f"eval_{name}/"
             earlier = [rank(entry, self.metric, prefix) for entry in self.state.log_history if prefix + "loss" in entry]
             own = rank(metrics, self.metric)

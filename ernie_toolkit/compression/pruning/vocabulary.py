@@ -24,9 +24,8 @@ def used_ids(tokenizer: WordPieceTokenizer, texts: Sequence[str]) -> Counter[int
     return Counter(id_ for ids in tokenizer.encode_ids(texts) for id_ in ids)
 
 
-def unknown_share(tokenizer: WordPieceTokenizer, texts: Sequence[str]) -> float:
-    """The share of some texts' tokens that are [UNK], between 0 and 1."""
-    used = used_ids(tokenizer, texts)
+def unknown_share(tokenizer: WordPieceTokenizer, used: Counter[int]) -> float:
+    """The share of some texts' tokens that are [UNK], between 0 and 1; `used`: see `used_ids`."""
     return used[tokenizer.special.unk] / max(used.total(), 1)
 
 
@@ -65,11 +64,16 @@ def prune_vocabulary(
     or as [UNK] where there are none. `positions`: where it is not 0, the table of positions ends there, and longer
     sequences cannot be read any more. The model given stays as it is. Raises ConfigError as `kept_ids`.
     """
+    tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
+    used = used_ids(tokenizer, list(texts))
+    return _with_tokens(loaded, kept_ids(loaded.vocabulary.tokens, used, unseen_ideographs, max_size), positions)
+
+
+def _with_tokens(loaded: LoadedModel, ids: Sequence[int], positions: int) -> LoadedModel:
+    """A model with some of the tokens of another one, and no more than `positions`, where that is not 0."""
     from ernie_toolkit.models import build_model
 
     tokens = loaded.vocabulary.tokens
-    tokenizer = build_tokenizer(tokens, loaded.vocabulary.do_lower_case)
-    ids = kept_ids(tokens, used_ids(tokenizer, list(texts)), unseen_ideographs, max_size)
     vocabulary = Vocabulary(tuple(tokens[id_] for id_ in ids), loaded.vocabulary.do_lower_case)
     config = copy.deepcopy(loaded.model.config)
     config.vocab_size, config.pad_token_id = len(ids), ids.index(loaded.model.config.pad_token_id)
@@ -88,18 +92,20 @@ def prune_vocabulary(
 def with_less_vocabulary(session: Session, options: CompressionOptions, say: Say) -> Session:
     """The session of a model with fewer tokens, as the options ask; says how many stay, and what is unknown to it."""
     before, positions = session.loaded, session.task.max_seq_length if options.cuts_positions else 0
-    loaded = prune_vocabulary(
-        before, _texts(session, "train"), options.unseen_ideographs, options.max_vocab_size, positions
-    )
+    splits: tuple[Split, ...] = ("train", "dev")
+    texts = {split: _texts(session, split) for split in splits}
+    used = {split: used_ids(session.tokenizer, texts[split]) for split in splits}
+    ids = kept_ids(before.vocabulary.tokens, used["train"], options.unseen_ideographs, options.max_vocab_size)
+    loaded = _with_tokens(before, ids, positions)
     cut = replace(session, loaded=loaded)
-    parts = [f"{len(loaded.vocabulary.tokens):,} of {len(before.vocabulary.tokens):,} tokens stay"]
+    parts = [f"{len(ids):,} of {len(before.vocabulary.tokens):,} tokens stay"]
     if positions:
         now, were = (item.model.config.max_position_embeddings for item in (loaded, before))
         parts.append(f"{now} of {were} positions")
-    splits: tuple[Split, ...] = ("train", "dev")
     for split in splits:
-        now, was = (unknown_share(item.tokenizer, _texts(session, split)) for item in (cut, session))
-        parts.append(f"{split}: {now:.2%} of its tokens are unknown ({was:.2%} before)")
+        share = unknown_share(cut.tokenizer, used_ids(cut.tokenizer, texts[split]))
+        was = unknown_share(session.tokenizer, used[split])
+        parts.append(f"{split}: {share:.2%} of its tokens are unknown ({was:.2%} before)")
     say(f"vocabulary: {', '.join(parts)}")
     return cut
 

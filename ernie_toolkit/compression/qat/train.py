@@ -8,13 +8,13 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.arguments.options import TrainingOptions
 from ernie_toolkit.compression.options import QatSettings
 from ernie_toolkit.compression.pruning.prune import importance_batches
 from ernie_toolkit.compression.quantization.calibration import Range
 from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.session import Session
 from ernie_toolkit.training import TrainingResult, predict_logits, train
+from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.selection import rank
 
 CALIBRATION_BATCHES = 16
@@ -65,10 +65,9 @@ def train_quantized(
 
     model, task, dev = session.loaded.model, session.task, session.data.split("dev")
     teacher = copy_model(model)
-    static = settings.fixed
     make_quantized(model, settings)
     try:
-        if static:
+        if settings.fixed:
             batches = importance_batches(
                 rows.train, options.per_device_train_batch_size, options.seed, CALIBRATION_BATCHES
             )
@@ -97,4 +96,4 @@ def train_quantized(
     if not improved:
         model.set_state_dict(teacher.state_dict())
         ranges = start_ranges
-    return QatResult(result.metrics if improved else start, ranges if static else None, result, improved, start)
+    return QatResult(result.metrics if improved else start, ranges if settings.fixed else None, result, improved, start)

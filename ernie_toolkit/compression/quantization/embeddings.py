@@ -1,6 +1,5 @@
 """INT8 embedding tables in an ONNX graph: a quarter of the size, one scale for each row."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,21 +16,7 @@ if TYPE_CHECKING:
 MIN_ROWS = 64
 
 
-@dataclass(frozen=True)
-class QuantizedTable:
-    """A table that was quantized: its name, its shape (rows, columns), and the largest relative error of a row.
-
-    The error of a row is the L2 norm of its difference over its own L2 norm.
-    """
-
-    name: str
-    shape: tuple[int, int]
-    max_row_error: float
-
-
-def quantize_embeddings(
-    source: Path, target: Path, min_rows: int = MIN_ROWS, positions: int | None = None
-) -> list[QuantizedTable]:
+def quantize_embeddings(source: Path, target: Path, min_rows: int = MIN_ROWS, positions: int | None = None) -> None:
     """Write an ONNX model with its embedding tables in INT8 to `target`, whole or not at all.
 
     A table is a constant float32 matrix of at least `min_rows` rows that `Gather` nodes, and nothing else,
@@ -45,18 +30,15 @@ def quantize_embeddings(
     model = onnx.load(str(source))
     if positions is not None:
         _cut_positions(model.graph, positions)
-    tables = [
-        _quantize_table(model.graph, initializer)
-        for initializer in list(model.graph.initializer)
-        if _is_table(model.graph, initializer, min_rows)
-    ]
+    tables = [item for item in model.graph.initializer if _is_table(model.graph, item, min_rows)]
     if not tables:
         raise ModelError(
             f"{source}: no FP32 embedding table of {min_rows:,} rows or more in it: was it quantized before?"
         )
+    for table in tables:
+        _quantize_table(model.graph, table)
     with replaced_file(target) as temporary:
         onnx.save(model, str(temporary))
-    return tables
 
 
 def _cut_positions(graph: "onnx.GraphProto", positions: int) -> None:
@@ -85,14 +67,11 @@ def _is_table(graph: "onnx.GraphProto", initializer: "onnx.TensorProto", min_row
     return all(node.op_type == "Gather" and node.input[0] == initializer.name for node in readers) and not any(axes)
 
 
-def _quantize_table(graph: "onnx.GraphProto", initializer: "onnx.TensorProto") -> QuantizedTable:
+def _quantize_table(graph: "onnx.GraphProto", initializer: "onnx.TensorProto") -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     name = initializer.name
-    table = numpy_helper.to_array(initializer)
-    values, scales = quantize_int8(table, axis=1)
-    norms = np.linalg.norm(table, axis=1)
-    errors = np.linalg.norm(values * scales - table, axis=1) / np.where(norms > 0, norms, 1.0)
+    values, scales = quantize_int8(numpy_helper.to_array(initializer), axis=1)
     graph.initializer.remove(initializer)
     graph.initializer.append(numpy_helper.from_array(values, f"{name}_int8"))
     graph.initializer.append(numpy_helper.from_array(scales, f"{name}_scales"))
@@ -109,4 +88,3 @@ def _quantize_table(graph: "onnx.GraphProto", initializer: "onnx.TensorProto") -
         ]
         for offset, made in enumerate(replacement):
             graph.node.insert(place + offset, made)
-    return QuantizedTable(name, (int(table.shape[0]), int(table.shape[1])), float(errors.max()))

@@ -26,12 +26,6 @@ DAMPING = 0.01
 Moments = tuple[np.ndarray, np.ndarray]
 
 
-def output_error(weight: np.ndarray, rounded: np.ndarray, gram: np.ndarray) -> float:
-    """Mean squared error of a layer's outputs, summed over them; `gram`: mean of x xᵀ, (inputs, inputs)."""
-    error = (rounded - weight).astype(np.float64)
-    return float((error * (gram @ error)).sum())
-
-
 def adaptive_rounding(weight: np.ndarray, gram: np.ndarray, axis: int | None) -> np.ndarray:
     """Each weight at the step above or below it, so chosen that the layer's outputs lose least.
 
@@ -85,8 +79,10 @@ def input_moments(observed: Iterable[dict[str, np.ndarray]]) -> dict[str, Moment
 
 @dataclass(frozen=True)
 class Rounded:
-    """A product's weight on its INT8 steps, float32 of shape (inputs, outputs), and the mean error of the outputs
-    that the rounding makes, float64 of shape (outputs,)."""
+    """A product's weight on its INT8 steps, and the mean error of its outputs that the rounding makes.
+
+    weight: float32 of shape (inputs, outputs). mean_error: float64 of shape (outputs,).
+    """
 
     weight: np.ndarray
     mean_error: np.ndarray

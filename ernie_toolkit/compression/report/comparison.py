@@ -1,6 +1,6 @@
 """Several compression reports side by side: model variants against data sets, as published tables show them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
@@ -11,8 +11,8 @@ from ernie_toolkit.compression.report.table import MISSING, markdown_table, metr
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.formats.escapes import markdown_text
 from ernie_toolkit.models.sizes import parse_width
+from ernie_toolkit.tasks import TASKS
 
-READING = "exact_match"
 FORMS = ("", "FP16", "INT8 embeddings", "INT8", "INT8 + embeddings")
 Variant = tuple[bool, Fraction, int]  # whether its vocabulary was cut, width, place in FORMS
 
@@ -100,20 +100,25 @@ def _points(report: Report, item: Candidate, metric: str = "") -> float:
     return value
 
 
+def _published(report: Report) -> Mapping[str, str]:
+    """The metrics of a report's column with their headings: those of its task's tables, else the one it compares by."""
+    task = TASKS.get(report.task)
+    return (task and task.published_metrics) or {report.metric: metric_name(report.metric)}
+
+
 def _metric(report: Report) -> str:
-    return "EM/F1" if report.task == "qa" else metric_name(report.metric)
+    return "/".join(_published(report).values())
 
 
 def _cell(report: Report, item: Candidate | None) -> str:
     if item is None:
         return MISSING
-    metrics = (READING, "f1") if report.task == "qa" else (report.metric,)
-    return "/".join(f"{_points(report, item, metric):.2f}" for metric in metrics)
+    return "/".join(f"{_points(report, item, metric):.2f}" for metric in _published(report))
 
 
 def _average(reports: Sequence[Report], items: Sequence[Candidate]) -> float:
     pairs = zip(reports, items, strict=True)
-    return round(fmean(_points(report, item, READING if report.task == "qa" else "") for report, item in pairs), 2)
+    return round(fmean(_points(report, item, next(iter(_published(report)))) for report, item in pairs), 2)
 
 
 def _sample_note(report: Report) -> str:

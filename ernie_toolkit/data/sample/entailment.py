@@ -19,8 +19,11 @@ GAP_EVERY = 90
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Words of one genre. `deeds` are (verb, measure word, object), `slots` the values of each circumstance,
-    `told` how the first sentence puts a circumstance, `asserted` how the second does."""
+    """Words of one genre.
+
+    deeds: (verb, measure word, object). slots: the values of each circumstance. told: how the first sentence puts a
+    circumstance. asserted: how the second does.
+    """
 
     actors: tuple[str, ...]
     deeds: tuple[tuple[str, str, str], ...]

@@ -13,8 +13,11 @@ Sizes = typing.Mapping[str, int]
 
 
 class Draw:
-    """Random choices from a seed. Only `random()` of Python's generator is used: its sequence of numbers is
-    the one thing about it that Python promises to keep, so the sample is the same on every version."""
+    """Random choices from a seed.
+
+    Only `random()` of Python's generator is used: its sequence of numbers is the one thing about it that Python
+    promises to keep, so the sample is the same on every version.
+    """
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed).random

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, Tuple
 
 import numpy as np
 
-from ernie_toolkit.bundle.graph import INPUTS
+from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import BundleError, ConfigError, DeviceError
 from ernie_toolkit.files import write_text

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ernie_toolkit.bundle import Bundle
-from ernie_toolkit.bundle.graph import INPUTS
+from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.formats.ranges import THREADS, check_number
 from ernie_toolkit.inference.engines.dynamic_quantization import dynamic_int8_bytes
@@ -115,7 +115,7 @@ def model_session(
     return session
 
 
-def open_session(
+def open_bundle_session(
     bundle: Bundle,
     device: str = "cpu",
     num_threads: int | None = None,

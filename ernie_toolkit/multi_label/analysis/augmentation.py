@@ -82,8 +82,10 @@ def edited(words: Sequence[str], strategy: str, replace: Replace, percent: float
 def _substituted(
     words: Sequence[str], eligible: Sequence[int], count: int, replace: Replace, draw: random.Random
 ) -> dict[int, str]:
-    """Other words for `count` places, or as many as there are: no more are asked for at a time than are missing, since
-    a masked language model reads all of them as masks."""
+    """Other words for `count` places, or as many as there are.
+
+    No more are asked for at a time than are missing, since a masked language model reads all of them as masks.
+    """
     found: dict[int, str] = {}
     left = list(eligible[: ASKED * count])
     while left and len(found) < count:
