@@ -49,16 +49,22 @@ FLAGS = {
     **{
         name: f"--{name}"
         for name in (
+            "bf16",
             "device",
+            "early_stopping",
             "eval_steps",
             "evaluation_strategy",
+            "fp16",
             "keep_checkpoints",
             "learning_rate",
             "load_best_model_at_end",
             "logging_steps",
             "logging_strategy",
+            "lr_end",
             "max_grad_norm",
             "max_seq_length",
+            "metric_for_best_model",
+            "num_train_epochs",
             "resume",
             "save_steps",
             "save_strategy",
@@ -72,7 +78,7 @@ FLAGS = {
 
 def with_flags(message: str) -> str:
     """Return a message of the library as a script prints it: with flags in place of parameters (see `FLAGS`)."""
-    return re.sub("`([a-z_]+)`", lambda found: FLAGS.get(found[1], found[0]), message)
+    return re.sub("`([a-z_0-9]+)`", lambda found: FLAGS.get(found[1], found[0]), message)
 
 
 def _install_command(package: str | None) -> str | None:

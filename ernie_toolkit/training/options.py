@@ -135,24 +135,24 @@ class TrainingOptions:
 
 
 def check_training_options(options: TrainingOptions, metrics: Sequence[str]) -> None:
-    """Raise ConfigError on the first setting that cannot be meant, with its name, value and what it may be.
+    """Raise ConfigError on the first invalid setting, with its name, its value and what it may be.
 
-    `metrics`: the figures that the task has; none chosen means its own.
+    metrics: those of the task; none chosen means its own.
     """
     if options.metric_for_best_model not in ("", *metrics):
         known = ", ".join(metrics)
-        raise ConfigError(f"--metric_for_best_model {options.metric_for_best_model}: this task is measured by {known}")
+        raise ConfigError(f"`metric_for_best_model` {options.metric_for_best_model}: this task is measured by {known}")
     check_option_ranges(options)
     if options.max_steps < 0 and not options.num_train_epochs > 0:
-        raise ConfigError(f"--num_train_epochs is {options.num_train_epochs}: it must be over 0")
+        raise ConfigError(f"`num_train_epochs` is {options.num_train_epochs}: it must be over 0")
     if options.fp16 and options.bf16:
-        raise ConfigError("--fp16 and --bf16 exclude each other: give one of them")
+        raise ConfigError("`fp16` and `bf16` exclude each other: give one of them")
     if options.lr_scheduler_type == "polynomial" and not 0 <= options.lr_end < options.learning_rate:
-        raise ConfigError(f"--lr_end is {options.lr_end}: it must lie between 0 and --learning_rate")
+        raise ConfigError(f"`lr_end` is {options.lr_end}: it must lie between 0 and `learning_rate`")
     if options.early_stopping and options.strategies[0] == "no":
-        raise ConfigError("--early_stopping needs evaluations: leave --evaluation_strategy no out")
+        raise ConfigError("`early_stopping` needs evaluations: leave `evaluation_strategy` no out")
     if options.keeps_best and options.eval_steps and options.save_steps % options.eval_steps:
         raise ConfigError(
-            f"--save_steps {options.save_steps} is not a multiple of --eval_steps {options.eval_steps}: "
-            "a checkpoint can only be the best one when it was evaluated (--load_best_model_at_end false wants none)"
+            f"`save_steps` {options.save_steps} is not a multiple of `eval_steps` {options.eval_steps}: "
+            "a checkpoint can only be the best one when it was evaluated (`load_best_model_at_end` false wants none)"
         )

@@ -30,7 +30,7 @@ def test_each_flag_is_one_of_the_scripts(flag: str) -> None:
 
 def test_training_names_parameters_that_have_a_flag(root: Path) -> None:
     found = {path.name: texts(path) for path in sorted((root / TRAINING).glob("*.py"))}
-    names = {name for lines in found.values() for line in lines for name in re.findall("`([a-z_]+)`", line)}
+    names = {name for lines in found.values() for line in lines for name in re.findall("`([a-z_0-9]+)`", line)}
     assert len(names) > 5 and names <= set(FLAGS)
     flags = {flag for lines in found.values() for line in lines for flag in re.findall("--[a-z]\\w+", line)}
     assert flags == OTHERS
