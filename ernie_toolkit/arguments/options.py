@@ -74,7 +74,7 @@ def dataset_name(text: str) -> str:
 
 
 def metric_name(text: str) -> str:
-    """A figure's name without the "eval_" that PaddleNLP's Trainer puts before it."""
+    """A metric's name without the "eval_" that PaddleNLP's Trainer puts before it."""
     return text[5:] if text.startswith("eval_") else text
 
 

@@ -74,7 +74,7 @@ def find_layout(source: Source, reference: Layout | None = None) -> Layout | Non
 
     A header is known by its names, or by those that the user gives. A file without one has its columns as
     `reference`, the layout of the training file, else by their number: text and label, or two texts and label.
-    Raises DataError where the columns cannot be told, naming the options that tell them.
+    Raises DataError where the columns are ambiguous, naming the options that decide.
     """
     found = _found_layout(source, reference)
     return None if found is None else replace(found, separator=source.table.separator)

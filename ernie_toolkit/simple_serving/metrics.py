@@ -1,6 +1,6 @@
 """What Prometheus reads: requests, latency, batches and the queue, of one worker or of all.
 
-prometheus_client keeps the figures of several processes in files of the directory PROMETHEUS_MULTIPROC_DIR, which
+prometheus_client keeps the metrics of several processes in files of the directory PROMETHEUS_MULTIPROC_DIR, which
 has to be set before it is imported (`launch` does).
 """
 
@@ -21,7 +21,7 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
-    """The figures of one service.
+    """The metrics of one service.
 
     `requests` by path and HTTP status, `seconds` from the first byte of a request to the last of its answer,
     `texts` answered, `batch_rows` and `batch_requests` of each batch computed, the queue's length, what was refused
@@ -69,7 +69,7 @@ class Metrics:
         self.batch_requests.observe(requests)
 
     def text(self) -> bytes:
-        """Prometheus' text format: the figures of all workers where there are several."""
+        """Prometheus' text format: the metrics of all workers where there are several."""
         if DIRECTORY_VARIABLE not in os.environ:
             return generate_latest(self._registry)
         everything = CollectorRegistry()

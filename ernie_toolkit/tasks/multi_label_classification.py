@@ -121,9 +121,9 @@ class MultiLabelClassification(Task):
         return decode_label_sets(self.table(logits), self.labels, self.used_thresholds, self.label_names)
 
     def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
-        """Micro and macro figures at the thresholds, the loss, and precision, recall and F1 of each label.
+        """Micro and macro metrics at the thresholds, the loss, and precision, recall and F1 of each label.
 
-        Macro figures are means over the labels that the examples or the answers have (see `label_set_scores`).
+        Macro metrics are means over the labels that the examples or the answers have (see `label_set_scores`).
         """
         gold, table = self.gold(examples), self.table(logits)
         scores, labels = label_set_scores(gold, label_sets(sigmoid(table), self.used_thresholds))

@@ -1,4 +1,4 @@
-"""Numbers and paths that cannot be meant, on the command lines of all scripts and in YAML files."""
+"""Numbers and paths that are invalid, on the command lines of all scripts and in YAML files."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""Values that cannot be meant, given to every number and every path of every script.
+"""Invalid values, given to every number and every path of every script.
 
     python tests/support/command_lines.py [--all]
 
