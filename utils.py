@@ -4,11 +4,11 @@ Arguments come from the command line, over the YAML file, over the built-in defa
 reads data at import time: `--help` and mistakes in arguments answer at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ernie_toolkit.commands.compression import CompressArguments, compress_arguments
 from ernie_toolkit.commands.fine_tuning import RunArguments, run_arguments
 from ernie_toolkit.commands.reports import (
     report_bundle,
@@ -24,9 +24,11 @@ from ernie_toolkit.console import exit_on_toolkit_error, is_main_process, say
 from ernie_toolkit.training.devices import end_distributed_run
 from ernie_toolkit.training.records import METRICS_FILE, print_metrics
 
+if TYPE_CHECKING:
+    from ernie_toolkit.commands.compression import CompressArguments
+
 __all__ = [
     "METRICS_FILE",
-    "CompressArguments",
     "RunArguments",
     "compress_arguments",
     "is_main_process",
@@ -54,3 +56,10 @@ def one_line_errors(script: str) -> Iterator[None]:
     with exit_on_toolkit_error(Path(script).name):
         yield
     end_distributed_run()
+
+
+def compress_arguments(task: str, dataset: str, description: str | None, argv: Sequence[str]) -> "CompressArguments":
+    """Parse and check the arguments of a compress_* script (see `commands.compression.compress_arguments`)."""
+    from ernie_toolkit.commands import compression  # which run_* scripts need not load
+
+    return compression.compress_arguments(task, dataset, description, argv)

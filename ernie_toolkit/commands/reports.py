@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, Bundle, read_bundle, stale_message
-from ernie_toolkit.compression.report.metrics import best_tradeoffs, change_text, shown_metrics, size_text, speed_text
-from ernie_toolkit.compression.report.model import Report
 from ernie_toolkit.console import say, warn
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.predictions import write_predictions
@@ -15,6 +13,9 @@ from ernie_toolkit.models import LoadedModel
 from ernie_toolkit.session import require_trained_head
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.training.finished import SAMPLE
+
+if TYPE_CHECKING:
+    from ernie_toolkit.compression.report.model import Report
 
 
 def report_data(data: DataSet) -> None:
@@ -77,8 +78,16 @@ def report_model_to_compress(model: LoadedModel | Bundle, task: Task) -> None:
         warn(f"{message}; compression works from the model itself")
 
 
-def report_compression(report: Report, directory: Path) -> None:
+def report_compression(report: "Report", directory: Path) -> None:
     """Print the models that are deployed, a line each, and where the report is; *: a best trade-off."""
+    from ernie_toolkit.compression.report.metrics import (
+        best_tradeoffs,
+        change_text,
+        shown_metrics,
+        size_text,
+        speed_text,
+    )
+
     width = max(len(item.name) for item in (report.baseline, *report.candidates))
     front = {item.name for item in best_tradeoffs(report)}
     say(f"kept, of {len(report.candidates)} candidates (*: best trade-off of {report.metric} and latency):")

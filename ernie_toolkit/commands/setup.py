@@ -1,10 +1,14 @@
 """The device that a run computes on, and its random numbers."""
 
-from ernie_toolkit.commands.compression import CompressArguments
+from typing import TYPE_CHECKING
+
 from ernie_toolkit.commands.fine_tuning import RunArguments
 from ernie_toolkit.compression.options import check_distillation
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.training.devices import accelerate_cpu, check_device
+
+if TYPE_CHECKING:
+    from ernie_toolkit.commands.compression import CompressArguments
 
 
 def set_up_device(arguments: "RunArguments | CompressArguments") -> str:
@@ -14,18 +18,18 @@ def set_up_device(arguments: "RunArguments | CompressArguments") -> str:
     Raises DeviceError where a device was asked for that is not there, ConfigError where it cannot do what was asked.
     """
     options = arguments.training
-    if isinstance(arguments, CompressArguments) and arguments.compression.input_infer_model_path:
+    if not isinstance(arguments, RunArguments) and arguments.compression.input_infer_model_path:
         return "cpu"
     if options.fast_cpu:
         accelerate_cpu(arguments.device or None)
     device = check_device(arguments.device or None)
-    if isinstance(arguments, CompressArguments):
+    if not isinstance(arguments, RunArguments):
         check_distillation(options, device)
     elif device == "cpu" and (options.fp16 or options.bf16):
         raise ConfigError("--fp16 and --bf16 need a GPU: Paddle computes in float32 on the CPU; leave them out")
     import paddle
 
-    if isinstance(arguments, CompressArguments) and paddle.distributed.get_world_size() > 1:
+    if not isinstance(arguments, RunArguments) and paddle.distributed.get_world_size() > 1:
         raise ConfigError("compression runs in one process: start it without paddle.distributed.launch")
     from ernie_toolkit.training import seed_everything
 
