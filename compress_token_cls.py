@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
 
     device = set_up_device(args)
     bundle = args.compression.input_infer_model_path
-    model = args.bundle(data) if bundle else load_model(args.model_name_or_path, task, *args.dropouts)
+    model = args.bundle(data) if bundle else load_model(args.model_name_or_path, task, *args.training.dropouts)
     report_model_to_compress(model, task)
     report = compress(
         model,

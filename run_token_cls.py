@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
 
     task = data.spec.task(args.training.max_seq_length, **args.limits)
     device = set_up_device(args)
-    model = load_model(args.model_name_or_path, task, *args.dropouts)
+    model = load_model(args.model_name_or_path, task, *args.training.dropouts)
     session = Session(model, data, task, device, criterion=None, custom_evaluate=None, say=say)
     if not args.do_train:
         session.require_trained_head()

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class Session:
     def settled(self, options: TrainingOptions) -> TrainingOptions:
         """Checked options, with the task's own metric where they choose none (see `check_training_options`)."""
         check_training_options(options, self.task.metrics)
-        return replace(options, metric_for_best_model=options.metric_for_best_model or self.task.metrics[0])
+        return options.with_metric(self.task.metrics)
 
     def encoded(self, examples: Examples) -> EncodedDataset:
         """Model inputs of some labelled examples, with training targets."""

@@ -68,17 +68,9 @@ class CompressArguments(SourceOptions):
         }
 
     @property
-    def dropouts(self) -> tuple[float | None, float | None]:
-        """Dropout of hidden states and of attention weights, None for the model's own."""
-        options = self.training
-        hidden, attention = options.hidden_dropout_prob, options.attention_probs_dropout_prob
-        return (None if hidden < 0 else hidden), (None if attention < 0 else attention)
-
-    @property
     def settings(self) -> dict[str, Any]:
         """Every option by name, for the log."""
-        training = dataclasses.asdict(self.training)
-        training["metric_for_best_model"] = self.training.metric_for_best_model or TASKS[self.task_name].metrics[0]
+        training = dataclasses.asdict(self.training.with_metric(TASKS[self.task_name].metrics))
         for name in NOT_OF_TRAINING:
             training.pop(name)
         own = {item.name: getattr(self, item.name) for item in dataclasses.fields(SourceOptions)}

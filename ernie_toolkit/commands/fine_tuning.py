@@ -71,13 +71,6 @@ class RunArguments(RunOptions):
         }
 
     @property
-    def dropouts(self) -> tuple[float | None, float | None]:
-        """Dropout of hidden states and of attention weights, None for the model's own."""
-        options = self.training
-        hidden, attention = options.hidden_dropout_prob, options.attention_probs_dropout_prob
-        return (None if hidden < 0 else hidden), (None if attention < 0 else attention)
-
-    @property
     def model_dir(self) -> Path:
         """The directory that the trained model goes to."""
         return Path(self.output_dir) / self.dataset
@@ -98,8 +91,7 @@ class RunArguments(RunOptions):
     def settings(self) -> dict[str, Any]:
         """Every option by name, for the log and metrics.json."""
         own = {item.name: getattr(self, item.name) for item in dataclasses.fields(RunOptions)}
-        training = dataclasses.asdict(self.training)
-        training["metric_for_best_model"] = self.training.metric_for_best_model or TASKS[self.task_name].metrics[0]
+        training = dataclasses.asdict(self.training.with_metric(TASKS[self.task_name].metrics))
         return own | dataclasses.asdict(self.files) | training | self.limits
 
     def settled(self, data: DataSet) -> "RunArguments":

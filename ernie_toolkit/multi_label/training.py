@@ -130,8 +130,7 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
     """
     seed_everything(options.seed)
     task = MultiLabelClassification(data.spec.labels, options.max_seq_length)
-    dropouts = [None if p < 0 else p for p in (options.hidden_dropout_prob, options.attention_probs_dropout_prob)]
-    loaded = load_model(model_name(own, data), task.labels, dropouts[0], dropouts[1], task.name)
+    loaded = load_model(model_name(own, data), task, *options.dropouts)
     # A model that was trained before has the thresholds of that run; this one chooses its own, or has none.
     loaded.model.config.thresholds = None
     if own.init_from_ckpt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ernie_toolkit.arguments.options import check_option_ranges, metric_name, option
 from ernie_toolkit.errors import ConfigError
@@ -127,6 +127,16 @@ class TrainingOptions:
         evaluation, save = self.evaluation_strategy, self.save_strategy
         other = "epoch" if "epoch" in (evaluation, save) else "steps"
         return evaluation or other, save or other
+
+    @property
+    def dropouts(self) -> tuple[float | None, float | None]:
+        """Dropout of hidden states and of attention weights, None for the model's own."""
+        hidden, attention = self.hidden_dropout_prob, self.attention_probs_dropout_prob
+        return (None if hidden < 0 else hidden), (None if attention < 0 else attention)
+
+    def with_metric(self, metrics: Sequence[str]) -> TrainingOptions:
+        """The options with the first of a task's metrics choosing the best checkpoint, where they choose none."""
+        return replace(self, metric_for_best_model=self.metric_for_best_model or metrics[0])
 
     @property
     def keeps_best(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
+from compression_runs import TEACHER
 from tiny import PAIRS, TINY_SHAPE, make_tiny_model
 
 from ernie_toolkit.compression.distillation.losses import distillation_loss, observe
@@ -28,7 +29,6 @@ from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.selection import best_of
 
 WIDTHS = (Fraction(3, 4), Fraction(1, 2))
-TEACHER = {"initializer_range": 0.2, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 OPTIONS = TrainingOptions(
     learning_rate=2e-3,
     max_steps=20,
