@@ -22,7 +22,7 @@ from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import load_dataset
 from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.inference.engines.onnxruntime import PRECISIONS
+from ernie_toolkit.inference.engines.base import AUTO, ENGINES, PRECISIONS
 from ernie_toolkit.text.batching import batches_by_length
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.features import Features, pad_batch
@@ -34,7 +34,7 @@ def run_batches(
     """Compute all rows, batch by batch as given, padded to `length` or to each batch's longest row."""
     for rows in batches:
         batch = pad_batch([features[row] for row in rows], predictor.tokenizer.special.pad, length)
-        predictor.session.run(None, batch)
+        predictor.compute(batch)
 
 
 def compare(ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--padded_length", type=int, help="(default: the bundle's longest sequence)")
     parser.add_argument("--num_threads", type=int)
+    parser.add_argument("--engine", default=AUTO, choices=(AUTO, *ENGINES))
     parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path, help="write the figures as JSON here")
@@ -66,7 +67,9 @@ def main() -> None:
         source = {"data_dir": args.data_dir} if args.data_dir else {"data_source": "sample"}
         data = load_dataset(args.dataset, splits=("dev",), limits={"dev": args.max_rows}, **source)
         examples = data.split("dev")
-        predictor = Predictor(args.model_dir / "export", num_threads=args.num_threads, precision=args.precision)
+        predictor = Predictor(
+            args.model_dir / "export", num_threads=args.num_threads, precision=args.precision, engine=args.engine
+        )
         started = time.perf_counter()
         rows = predictor.task.with_targets(
             predictor.task.encode(predictor.tokenizer, predictor.task.inputs(examples)), examples
@@ -119,7 +122,7 @@ def agreement(
     return {
         "inputs": len(inputs),
         "figures_paddle": overall(task.score(rows, expected, examples)),
-        "figures_onnx": overall(task.score(rows, got, examples)),
+        "figures_predictor": overall(task.score(rows, got, examples)),
         "equal_answers": sum(content(one) == content(other) for one, other in pairs) / len(pairs),
         "max_abs_difference": float(max(np.abs(a - b).max() for a, b in zip(expected, got, strict=True))),
     }
@@ -151,7 +154,7 @@ def show(report: dict[str, Any]) -> None:
     for name, rate in speeds.items():
         print(f"  {name:<16}{rate:>9.1f} sequences/s{rate / min(speeds.values()):>8.2f}x")
     for name, value in report["figures_paddle"].items():
-        print(f"{name}: Paddle {value:.4f}, ONNX Runtime {report['figures_onnx'][name]:.4f}")
+        print(f"{name}: Paddle {value:.4f}, ONNX Runtime {report['figures_predictor'][name]:.4f}")
     print(f"equal answers {report['equal_answers']:.2%}; largest logit difference {report['max_abs_difference']:.1e}")
 
 

@@ -35,8 +35,8 @@ from typing import Any
 from ernie_toolkit.bundle import BundleInfo, read_bundle
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.errors import ToolkitError
+from ernie_toolkit.inference.engines.base import PRECISIONS
 from ernie_toolkit.simple_serving.client import ServerError, post
-from ernie_toolkit.simple_serving.options import PRECISIONS
 from ernie_toolkit.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]

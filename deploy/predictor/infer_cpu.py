@@ -1,4 +1,4 @@
-"""Predict with an exported model on the CPU: ONNX Runtime, numpy and tokenizers, no Paddle.
+"""Predict with an exported model on the CPU: ONNX Runtime or OpenVINO, numpy and tokenizers, no Paddle.
 
 python deploy/predictor/infer_cpu.py --model_path best_models/afqmc/export
 python deploy/predictor/infer_cpu.py --task_name token_cls --text 记者在枫坪村见到了教师秦昭岫。
@@ -16,8 +16,9 @@ from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.formats.ranges import THREADS, in_range
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.inference.cli import build_parser, find_bundle, print_speed
+from ernie_toolkit.inference.cli import build_parser, find_bundle, print_choice, print_speed
 from ernie_toolkit.inference.console import inputs_of, report
+from ernie_toolkit.inference.engine_arguments import add_engine_arguments
 
 
 def make_parser() -> OneLineParser:
@@ -26,7 +27,7 @@ def make_parser() -> OneLineParser:
     parser.add_argument(
         "--num_threads", type=in_range(int, THREADS), help="(default: the processors this process may use)"
     )
-    parser.add_argument("--precision_mode", default="fp32", choices=("fp32", "int8"), help="(default: %(default)s)")
+    add_engine_arguments(parser)
     add_guide_flags(parser, "deploy/predictor/infer_cpu.py")
     return parser
 
@@ -41,11 +42,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         texts = texts_to_predict(rows)
         settings = ("cpu", args.num_threads, args.precision_mode, args.max_seq_length)
         started = time.perf_counter()
-        predictor = Predictor(bundle.directory, *settings, verify=not args.no_verify)
+        predictor = Predictor(bundle, *settings, engine=args.engine, engine_cache=args.engine_cache)
         ready = time.perf_counter()
         answers = predictor.predict(texts, args.batch_size)
         done = time.perf_counter()
         report(rows, answers, bundle.info, args.output_file)
+        print_choice(predictor)
         print_speed(len(texts), ready - started, done - ready)
 
 

@@ -10,10 +10,11 @@ from ernie_toolkit.bundle.directory import (
     add_compressed,
     file_entry,
     read_bundle,
+    recommend,
     stale_message,
     write_bundle_info,
 )
-from ernie_toolkit.bundle.info import BundleInfo
+from ernie_toolkit.bundle.info import BundleInfo, Recommendation
 
 __all__ = [
     "BUNDLE_FILE",
@@ -23,9 +24,11 @@ __all__ = [
     "TOKENIZER_FILE",
     "Bundle",
     "BundleInfo",
+    "Recommendation",
     "add_compressed",
     "file_entry",
     "read_bundle",
+    "recommend",
     "stale_message",
     "write_bundle_info",
 ]

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle.graph import check_graph
-from ernie_toolkit.bundle.info import CHECKSUM_KEY, REMEDY, BundleInfo, FileEntry, description_sha256, parse_info
+from ernie_toolkit.bundle.info import (
+    CHECKSUM_KEY,
+    REMEDY,
+    BundleInfo,
+    FileEntry,
+    Recommendation,
+    description_sha256,
+    parse_info,
+)
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.files import recover_directory, sha256_of, write_json
 from ernie_toolkit.files.checksums import remembered_sha256
@@ -28,7 +36,13 @@ BUNDLE_FILE = "bundle.json"
 # role -> file name; an exporter may leave out roles, but the first two are in every bundle.
 TOKENIZER_FILE = "tokenizer.json"
 ONNX_FILE = "model.onnx"
-COMPRESSED_FILES = {"onnx_int8": "model_int8.onnx", "onnx_fp16": "model_fp16.onnx"}
+COMPRESSED_FILES = {
+    "onnx_int8": "model_int8.onnx",
+    "onnx_fp16": "model_fp16.onnx",
+    "openvino_int8": "model_int8_openvino.xml",
+    "openvino_int8_weights": "model_int8_openvino.bin",
+}
+ONNX_ROLES = ("onnx", "onnx_int8", "onnx_fp16")
 # Where a model's bundle lies in the model's directory.
 EXPORT_DIRECTORY = "export"
 
@@ -66,22 +80,37 @@ def _described(info: BundleInfo) -> dict[str, Any]:
     return {**described, CHECKSUM_KEY: description_sha256(described)}
 
 
-def add_compressed(bundle: Bundle, role: str, source: Path, description: Mapping[str, Any]) -> Bundle:
-    """Copy a compressed model into a bundle, under a role of `COMPRESSED_FILES`; gives the bundle as it is then.
+def add_compressed(bundle: Bundle, sources: Mapping[str, Path], description: Mapping[str, Any]) -> Bundle:
+    """Copy a compressed model into a bundle; earlier files of its roles are replaced.
 
-    `description` is what `bundle.json` tells about it under "compression". An earlier one of this role is
-    replaced.
+    Args:
+        bundle: the opened bundle.
+        sources: the model's files by their roles, those of `COMPRESSED_FILES`.
+        description: what `bundle.json` says about it under "compression", at the first of the roles.
+
+    Returns:
+        The bundle as it is then.
     """
-    path = bundle.directory / COMPRESSED_FILES[role]
     with transaction(bundle.directory) as files:
-        shutil.copyfile(source, files.path(path))
+        entries = {}
+        for role, source in sources.items():
+            path = files.path(bundle.directory / COMPRESSED_FILES[role])
+            shutil.copyfile(source, path)
+            entries[role] = file_entry(path)
         info = dataclasses.replace(
             bundle.info,
-            files={**bundle.info.files, role: file_entry(files.path(path))},
-            compression={**bundle.info.compression, role: dict(description)},
+            files={**bundle.info.files, **entries},
+            compression={**bundle.info.compression, next(iter(sources)): dict(description)},
         )
         files.write_json(bundle.directory / BUNDLE_FILE, _described(info))
     return read_bundle(bundle.directory)
+
+
+def recommend(bundle: Bundle, recommended: Sequence[Recommendation]) -> Bundle:
+    """Write into a bundle what it is best opened with, the fastest first; gives the bundle as it is then."""
+    info = dataclasses.replace(bundle.info, recommended=tuple(recommended))
+    write_bundle_info(bundle.directory, info)
+    return Bundle(bundle.directory, info)
 
 
 def stale_message(bundle: Bundle) -> str:
@@ -174,7 +203,7 @@ def _check_graphs(bundle: Bundle) -> None:
     """BundleError where a graph is not what the description says, or the tokenizer has ids that it has no room for."""
     info = bundle.info
     largest = largest_token_id(bundle.path("tokenizer"))
-    for role in ("onnx", *COMPRESSED_FILES):
+    for role in ONNX_ROLES:
         if role in info.files:
             check_graph(bundle.path(role), info, largest)
 

@@ -38,15 +38,33 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
+class Recommendation:
+    """An engine and a precision that were measured to be fast, at a loss that was allowed.
+
+    Attributes:
+        engine, precision: as `Predictor` takes them.
+        features: instructions of the processor that it was measured on, which another one has to have too.
+        processor: that processor's name.
+    """
+
+    engine: str
+    precision: str
+    features: tuple[str, ...] = ()
+    processor: str = ""
+
+
+@dataclass(frozen=True)
 class BundleInfo:
     """What `bundle.json` says.
 
     `labels`: identifiers in the order of the logits (some tasks have none); `label_names`: readable names in the
     same order, or None. `limits`: further settings of the task by name (windows, search). `thresholds`: the probability
     that each label has to be above (for sets of labels only; 0.5 where there are none). `files`: role
-    ("tokenizer", "onnx", "onnx_int8", "onnx_fp16", "paddle_program", "paddle_weights") to entry. `parity`: rows
+    ("tokenizer", "onnx", "onnx_int8", "onnx_fp16", "openvino_int8", "openvino_int8_weights", "paddle_program",
+    "paddle_weights") to entry. `parity`: rows
     compared and largest absolute difference between Paddle's and ONNX Runtime's logits. `compression`: for
-    the role of a compressed model, how it was made and its dev metrics. `weights_sha256`: checksum of the Paddle
+    the role of a compressed model, how it was made and its dev metrics. `recommended`: engines and precisions, the
+    fastest first; empty where nothing was measured. `weights_sha256`: checksum of the Paddle
     weights file (`model_state.pdparams`) that the bundle was exported from; empty where there was none.
     """
 
@@ -66,6 +84,7 @@ class BundleInfo:
     parity: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     compression: dict[str, dict[str, Any]] = field(default_factory=dict)
+    recommended: tuple[Recommendation, ...] = ()
     weights_sha256: str = ""
     toolkit_version: str = __version__
     format_version: int = FORMAT_VERSION
@@ -112,6 +131,22 @@ class _Reader:
         """A mapping of names to numbers."""
         items = self.get(key, dict, default).items()
         return {name: self.number(value, kind, allowed, f"{key}.{name}") for name, value in items}
+
+    def recommendation(self, place: int, entry: Any) -> Recommendation:
+        """An entry of `recommended`."""
+        key = f"recommended[{place}]"
+        if not isinstance(entry, dict):
+            raise self.wrong(key, "is not an object")
+        reader = _Reader(entry, self.where)
+        try:
+            return Recommendation(
+                reader.get("engine", str),
+                reader.get("precision", str),
+                reader.texts("features"),
+                reader.get("processor", str),
+            )
+        except BundleError:
+            raise self.wrong(key, "is not an object with engine, precision, features and processor") from None
 
     def file(self, role: str, entry: Any) -> FileEntry:
         """An entry of `files`."""
@@ -162,6 +197,9 @@ def parse_info(raw: Mapping[str, Any], where: Path) -> BundleInfo:
         parity=reader.numbers("parity", float, FIGURE),
         warnings=reader.texts("warnings"),
         compression=compression,
+        recommended=tuple(
+            reader.recommendation(place, entry) for place, entry in enumerate(reader.get("recommended", list, []))
+        ),
         weights_sha256=reader.get("weights_sha256", str, ""),
         toolkit_version=reader.get("toolkit_version", str),
     )

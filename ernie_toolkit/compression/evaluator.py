@@ -160,7 +160,7 @@ class Evaluator:
                 **candidate.settings,
                 "metrics": candidate.metrics,
             }
-            add_compressed(read_bundle(model.export), role, path, description)
+            add_compressed(read_bundle(model.export), {role: path}, description)
             target = model.export / COMPRESSED_FILES[role]
         self._record(replace(candidate, kept=True, file=self._relative(target)))
 

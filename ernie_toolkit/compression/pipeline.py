@@ -32,7 +32,7 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import replaced_directory
 from ernie_toolkit.inference import Predictor
-from ernie_toolkit.inference.engines.onnxruntime import available_cores
+from ernie_toolkit.inference.processor import available_cores
 from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
@@ -91,7 +91,9 @@ def compress_bundle(
     inside, target = bundle.directory.resolve(), request.directory.resolve()
     if target == inside or inside in target.parents:
         raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
-    predictor = Predictor(bundle.directory)  # checks that bundle, tokenizer and model belong together
+    predictor = Predictor(
+        bundle, engine="onnxruntime", precision="fp32"
+    )  # checks that bundle, tokenizer and model belong together
     task = with_metric(predictor.task, custom_evaluate)
     rows = bundle_rows(task, predictor.tokenizer, data)
     run = find_run(request, {"bundle": bundle.info.files["onnx"].sha256, **rows.identity})

@@ -18,15 +18,20 @@ SETTLED_SECONDS = 2.0
 _LINE = re.compile(r"(\d+ \d+ \d+) ([0-9a-f]{64})\n")
 
 
-def cache_directory() -> Path | None:
-    """Return the directory of the checksums, in $XDG_CACHE_HOME or ~/.cache; None where the user has no home."""
+def user_cache_directory(name: str) -> Path | None:
+    """Return a directory of the toolkit's own in $XDG_CACHE_HOME or ~/.cache; None where the user has no home."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():  # the specification has relative ones ignored
         try:
             base = Path.home() / ".cache"
         except RuntimeError:  # a user without a home
             return None
-    return base / "ernie_toolkit" / "sha256" if base.is_absolute() else None
+    return base / "ernie_toolkit" / name if base.is_absolute() else None
+
+
+def cache_directory() -> Path | None:
+    """Return the directory of the checksums; None where the user has no home."""
+    return user_cache_directory("sha256")
 
 
 def _mark(state: os.stat_result) -> str:

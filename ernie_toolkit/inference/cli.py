@@ -12,15 +12,19 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import BATCH_SIZE, DEVICE_NUMBER, SEQUENCE_LENGTH, in_range
 from ernie_toolkit.inference.console import add_input_arguments, inputs_of
+from ernie_toolkit.inference.engines.base import AUTO, Runtime
 from ernie_toolkit.inference.engines.gpu import (
     ShapeProfile,
     measured_profile,
     read_profile,
     whole_profile,
 )
-from ernie_toolkit.inference.predictor import bundle_task, limited
+from ernie_toolkit.inference.predictor import Predictor, bundle_task, limited
 from ernie_toolkit.tasks import TASKS, SequenceClassification
 from ernie_toolkit.text.tokenization import load_tokenizer
+
+# What the guide calls a model's files, and the precision that this is.
+NAMED_PRECISIONS = {"float32": "fp32", "int8": "int8"}
 
 
 def build_parser(prog: str, description: str | None) -> OneLineParser:
@@ -78,14 +82,17 @@ def add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
 def find_bundle(args: argparse.Namespace) -> Bundle:
     """The bundle of `--model_path`, which may be named as the guide names a model's files: DIR/float32 or DIR/int8.
 
-    DIR/int8 sets `--precision_mode` to int8. Warns of a bundle that was made from other weights than the model beside
-    it has. Raises BundleError as `read_bundle`, ConfigError where it is a bundle for another task than `--task_name`.
+    The last part of such a name sets `--precision_mode`. Warns of a bundle that was made from other weights than the
+    model beside it has. Raises BundleError as `read_bundle`, ConfigError where it is a bundle for another task than
+    `--task_name`.
     """
     path = args.model_path or TASKS[args.task_name or SequenceClassification.name].model_path
     if not Path(path).is_dir() and (Path(path).parent / BUNDLE_FILE).is_file():
-        if Path(path).name == "int8" and args.precision_mode == "fp32":
-            notice(f"--model_path {path} asks for INT8: computed as with --precision_mode int8")
-            args.precision_mode = "int8"
+        asked = NAMED_PRECISIONS.get(Path(path).name)
+        if asked and args.precision_mode in (AUTO, "fp32"):
+            if asked != args.precision_mode:
+                notice(f"--model_path {path} asks for {asked.upper()}: computed as with --precision_mode {asked}")
+            args.precision_mode = asked
         path = str(Path(path).parent)
     bundle = read_bundle(path, not args.no_verify)
     task = bundle.info.task
@@ -113,6 +120,14 @@ def shape_profile(args: argparse.Namespace, bundle: Bundle) -> ShapeProfile:
     if args.use_trt and path.exists():
         return read_profile(path)
     return whole_profile(info.max_seq_length, args.batch_size)
+
+
+def print_choice(predictor: Predictor) -> None:
+    """Print the engine and the precision that were taken and why, and what could not be kept for the next start."""
+    print_line(f"engine: {predictor.choice}")
+    reason = predictor.runtime.not_kept if isinstance(predictor.runtime, Runtime) else ""
+    if reason:
+        notice(f"the compiled model could not be kept for the next start: {reason}")
 
 
 def print_speed(count: int, ready: float, seconds: float) -> None:

@@ -20,6 +20,8 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import BATCH_SIZE, DEVICE_NUMBER, SEQUENCE_LENGTH, SHARE, THREADS, in_range
 from ernie_toolkit.inference.console import add_reading_arguments
+from ernie_toolkit.inference.engine_arguments import add_engine_arguments
+from ernie_toolkit.inference.engines.base import AUTO
 from ernie_toolkit.inference.predictor import Predictor
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.text.features import TextInput
@@ -50,8 +52,9 @@ def build_parser(prog: str, description: str | None) -> OneLineParser:
     parser.add_argument(
         "--num_threads", type=in_range(int, THREADS), help="of the CPU (default: the processors this process may use)"
     )
-    parser.add_argument("--use_quantize", action="store_true", help="INT8: the bundle's, or made now; CPU only")
-    parser.add_argument("--use_fp16", action="store_true", help="FP16: the bundle's, or made now; GPU only")
+    add_engine_arguments(parser)
+    parser.add_argument("--use_quantize", action="store_true", help="as --precision_mode int8; CPU only")
+    parser.add_argument("--use_fp16", action="store_true", help="as --precision_mode fp16; GPU only")
     parser.add_argument(
         "--threshold",
         type=in_range(float, SHARE),
@@ -73,14 +76,21 @@ def build_parser(prog: str, description: str | None) -> OneLineParser:
 
 
 def precision_of(args: argparse.Namespace) -> str:
-    """The precision that the arguments ask for; a switch for the other device is left out with a warning."""
+    """The precision that the arguments ask for; a switch for the other device is left out with a warning.
+
+    Raises ConfigError where they ask for two.
+    """
     if args.use_quantize and args.device == "gpu":
         warn("--use_quantize is for the CPU: left out (--use_fp16 is for the GPU)")
     if args.use_fp16 and args.device == "cpu":
         warn("--use_fp16 is for the GPU: left out (--use_quantize is for the CPU)")
-    if args.device == "cpu":
-        return "int8" if args.use_quantize else "fp32"
-    return "fp16" if args.use_fp16 else "fp32"
+    switched = "int8" if args.use_quantize and args.device == "cpu" else ""
+    switched = "fp16" if args.use_fp16 and args.device == "gpu" else switched
+    if switched and args.precision_mode not in (AUTO, switched):
+        raise ConfigError(
+            f"--precision_mode {args.precision_mode} and a switch for {switched} exclude each other: give one of them"
+        )
+    return switched or args.precision_mode
 
 
 def find_bundle(model_path_prefix: str, verify: bool = True) -> Bundle:

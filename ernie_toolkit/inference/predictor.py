@@ -1,10 +1,9 @@
-"""Texts in, answers out: tokenizing, batching by length, ONNX Runtime, decoding."""
+"""Texts in, answers out: tokenizing, batching by length, an engine, decoding."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,12 @@ from ernie_toolkit.bundle import Bundle, BundleInfo, read_bundle
 from ernie_toolkit.bundle.graph import check_logits
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.errors import BundleError, ConfigError
-from ernie_toolkit.formats.ranges import BATCH_SIZE, SHARE, check_number
-from ernie_toolkit.inference.engines.gpu import BoundRun, GpuOptions
-from ernie_toolkit.inference.engines.onnxruntime import open_bundle_session
+from ernie_toolkit.formats.ranges import BATCH_SIZE, SHARE, THREADS, check_number
+from ernie_toolkit.inference.engines.base import AUTO, EngineOptions, Runtime
+from ernie_toolkit.inference.engines.gpu import GpuOptions
+from ernie_toolkit.inference.engines.selection import choose, open_runtime
 from ernie_toolkit.tasks import HEADS, TASKS, Task, make_task
-from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, run_rows
+from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, in_order, run_share
 from ernie_toolkit.text.features import Texts, as_inputs
 from ernie_toolkit.text.tokenization import load_tokenizer
 
@@ -66,15 +66,21 @@ Run = typing.Callable[[Batch], typing.Sequence[np.ndarray]]
 class BundlePredictor:
     """Answers for texts from an exported bundle, on a runtime of the caller's.
 
-    `run` computes a batch (see `Run`). `max_seq_length`: the bundle's own where None. `limits` replaces
-    settings of the bundle's task by name (`doc_stride`, `n_best_size`, `max_answer_length`). `threshold`: see
-    `with_threshold`. Raises BundleError or ConfigError.
+    Args:
+        bundle: the opened bundle.
+        runtime: computes batches: a `Runtime`, or any function of that kind (see `Run`).
+        max_seq_length: in tokens; the bundle's own where None.
+        limits: settings of the bundle's task by name (`doc_stride`, `n_best_size`, `max_answer_length`), in place of
+            the bundle's own.
+        threshold: for sets of labels, see `with_threshold`.
+
+    Raises BundleError or ConfigError.
     """
 
     def __init__(
         self,
         bundle: Bundle,
-        run: Run,
+        runtime: Run | Runtime,
         max_seq_length: int | None = None,
         limits: dict[str, int] | None = None,
         threshold: float | None = None,
@@ -83,13 +89,19 @@ class BundlePredictor:
         info = with_threshold(limited(bundle.info, max_seq_length, limits), threshold)
         self.task = bundle_task(info, bundle.directory)
         self.tokenizer = load_tokenizer(bundle.path("tokenizer"))
-        self.runtime = run
+        self.runtime = runtime
 
     def compute(self, batch: Batch) -> typing.Sequence[np.ndarray]:
         """The model's outputs for a batch (see `Run`); BundleError where they are not those of the bundle's task."""
-        outputs = self.runtime(batch)
+        return self._checked(self.runtime(batch))
+
+    def _checked(self, outputs: typing.Sequence[np.ndarray]) -> typing.Sequence[np.ndarray]:
         check_logits(outputs, self.bundle.info)
         return outputs
+
+    def _stream(self, batches: typing.Iterable[Batch]) -> typing.Iterator[typing.Sequence[np.ndarray]]:
+        runtime = self.runtime
+        return map(self._checked, runtime.stream(batches) if isinstance(runtime, Runtime) else map(runtime, batches))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -99,7 +111,9 @@ class BundlePredictor:
     def run(self, rows: EncodedDataset, batch_size: int = 32) -> Outputs:
         """Logits of encoded rows in their own order (see `Outputs`)."""
         check_number(batch_size, int, BATCH_SIZE, "batch_size")
-        return run_rows(rows, batch_size, self.compute)
+        step = self.runtime.length_step if isinstance(self.runtime, Runtime) else 1
+        longest = self.bundle.info.max_seq_length
+        return in_order(run_share(rows, batch_size, self._stream, length_step=step, longest=longest), len(rows))
 
     def logits(self, texts: Texts, batch_size: int = 32) -> Outputs:
         """Logits in the order asked: float32 of shape (number of inputs, classes) for labels.
@@ -127,35 +141,57 @@ class BundlePredictor:
 
 
 class Predictor(BundlePredictor):
-    """Answers for texts from an exported bundle, on ONNX Runtime.
+    """Answers for texts from an exported bundle, in one of the engines.
 
         Predictor("best_models/afqmc/export").predict([("怎么还款", "如何还款")])
 
-    `bundle_dir`: its directory, or what `read_bundle` and `Session.export` give.
-    `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32", "int8" or
-    "fp16". `gpu`: how a GPU is used. `verify`: whether the bundle's checksums are compared. `memory_pattern`: see
-    `model_session`. The rest as `BundlePredictor`. An object may be used by several threads at once. Raises
-    BundleError, ConfigError or DeviceError (see `read_bundle`, `open_bundle_session`).
+    An object may be used by several threads at once.
+
+    Args:
+        bundle: a bundle's directory, or what `read_bundle` and `Session.export` give.
+        device: "cpu" or "gpu".
+        num_threads: threads that compute a batch; all available processors where None.
+        precision: "fp32", "bf16", "int8", "fp16", or "auto" (see `choose`).
+        max_seq_length, limits, threshold: see `BundlePredictor`.
+        gpu: how device "gpu" is used.
+        verify: whether the bundle's checksums are compared.
+        engine: "onnxruntime", "openvino", "paddle_inference", or "auto" (see `choose`).
+        callers: threads that will ask for answers at the same time.
+        steady_memory: give the memory of large batches back; for servers.
+        engine_cache: where compiled models are kept (see `EngineOptions.cache`).
+
+    Attributes:
+        choice: the engine and the precision taken, and why.
+
+    Raises BundleError, ConfigError or DeviceError (see `read_bundle`, `choose`, `open_runtime`).
     """
 
     def __init__(
         self,
-        bundle_dir: str | Path | Bundle,
+        bundle: str | Path | Bundle,
         device: str = "cpu",
         num_threads: int | None = None,
-        precision: str = "fp32",
+        precision: str = AUTO,
         max_seq_length: int | None = None,
         limits: dict[str, int] | None = None,
         gpu: GpuOptions | None = None,
         threshold: float | None = None,
         verify: bool = True,
-        memory_pattern: bool = True,
+        engine: str = AUTO,
+        callers: int = 1,
+        steady_memory: bool = False,
+        engine_cache: str | Path | None = None,
     ) -> None:
-        bundle = bundle_dir if isinstance(bundle_dir, Bundle) else read_bundle(bundle_dir, verify)
+        bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle, verify)
         with_threshold(limited(bundle.info, max_seq_length, limits), threshold)  # before a session of seconds is opened
-        self.session = open_bundle_session(bundle, device, num_threads, precision, gpu, memory_pattern)
-        names = list(bundle.info.outputs)
-        run: Run = partial(self.session.run, names)
-        if device == "gpu":
-            run = BoundRun(self.session, names, "cuda", gpu or GpuOptions())
-        super().__init__(bundle, run, max_seq_length, limits, threshold)
+        if num_threads is not None:
+            check_number(num_threads, int, THREADS, "num_threads")
+        self.choice = choose(bundle, engine, precision, device)
+        options = EngineOptions(
+            num_threads,
+            callers,
+            gpu=(gpu or GpuOptions()) if device == "gpu" else None,
+            steady_memory=steady_memory,
+            cache=engine_cache,
+        )
+        super().__init__(bundle, open_runtime(bundle, self.choice, options), max_seq_length, limits, threshold)

@@ -26,6 +26,7 @@ def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -
         max_seq_length=max_seq_length,
         threshold=options.prob_limit,
         verify=options.verify,
+        engine=options.engine,
     )
     predictor.predict(examples_of(info))
     return predictor

@@ -13,6 +13,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.parsing import read_yaml
 from ernie_toolkit.files.paths import path_problem
 from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT, SHARE, THREADS, Range, check_number
+from ernie_toolkit.inference.engines.base import AUTO
 
 REQUIREMENTS = "multi_label/deploy/paddle_serving/requirements.txt"
 OPERATOR = "seq_cls"  # the service's name too, and part of the HTTP path
@@ -31,15 +32,17 @@ class ServiceOptions:
 
     pipeline: dict[str, Any]
     model_path: str
-    precision: str = "fp32"
+    precision: str = AUTO
+    engine: str = AUTO
     num_threads: int = 1
     max_texts: int = 128
     prob_limit: float | None = None
     verify: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.precision, str):
-            raise ConfigError(f"op.{OPERATOR}.precision is {self.precision!r}: it must be a text")
+        for name in ("precision", "engine"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"op.{OPERATOR}.{name} is {getattr(self, name)!r}: it must be a text")
         if not isinstance(self.verify, bool):
             raise ConfigError(f"op.{OPERATOR}.verify is {self.verify!r:.40}: it must be true or false")
         for name, allowed in (("num_threads", THREADS), ("max_texts", COUNT)):
@@ -81,7 +84,7 @@ def read_config(
         check_number(config[name], int, UNPRIVILEGED_PORT, f"{path}: {name}")
     own = {
         name: operator.pop(name)
-        for name in ("precision", "num_threads", "max_texts", "prob_limit", "verify")
+        for name in ("precision", "engine", "num_threads", "max_texts", "prob_limit", "verify")
         if name in operator
     }
     found = operator.pop("model_path", None)

@@ -206,6 +206,7 @@ def create_app(options: ServingOptions) -> ASGIApp:
     limit = options.connections()  # an error before the bundle is opened
     metrics = Metrics()
     service = Service(options, metrics.on_batch)
+    metrics.on_engine(service.choice.engine, service.choice.precision)
     budget = ByteBudget(options.max_pending_bytes)
 
     def on_sweep(connections: int, unsent: int) -> None:
@@ -222,7 +223,7 @@ def create_app(options: ServingOptions) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, object]]:
         stop_with_parent()
         connections = Connections(limit, Refusals(metrics.on_refusal), on_sweep)
-        sys.stderr.write(f"ready: POST {model_path}, {options.precision}, {options.threads} thread(s)\n")
+        sys.stderr.write(f"ready: POST {model_path}, {service.choice}, {options.threads} thread(s)\n")
         with connections.watched():
             yield {"connections": connections, "options": options}
         await asyncio.to_thread(service.close)

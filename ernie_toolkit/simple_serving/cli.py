@@ -13,8 +13,9 @@ from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.files.paths import path_text, utf8_text
 from ernie_toolkit.formats.ranges import PORT as PORT_NUMBER
 from ernie_toolkit.formats.ranges import THREADS, in_range
+from ernie_toolkit.inference.engine_arguments import add_engine_arguments
 from ernie_toolkit.inference.packages import packages_of
-from ernie_toolkit.simple_serving.options import HOST, KEY_VARIABLE, PRECISIONS, RANGES, ServingOptions
+from ernie_toolkit.simple_serving.options import HOST, KEY_VARIABLE, RANGES, ServingOptions
 from ernie_toolkit.tasks import TASKS
 
 ARGUMENTS_VARIABLE = "ERNIE_SERVING_ARGS"
@@ -49,7 +50,7 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=in_range(int, PORT_NUMBER), default=PORT, help="0 takes a free one (default: %(default)s)"
     )
-    parser.add_argument("--precision_mode", default=default.precision, choices=PRECISIONS, help="(default: fp32)")
+    add_engine_arguments(parser)
     parser.add_argument(
         "--num_threads",
         type=in_range(int, THREADS),

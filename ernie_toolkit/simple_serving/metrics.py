@@ -57,7 +57,18 @@ class Metrics:
         self.pending_bytes = Gauge(
             f"{name}_pending_bytes", "Bytes of bodies and answers held", registry=registry, multiprocess_mode="livesum"
         )
+        self.engine = Gauge(
+            f"{name}_engine",
+            "1 for the engine and the precision that answers are computed in",
+            ("engine", "precision"),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         forget_dead_workers()
+
+    def on_engine(self, engine: str, precision: str) -> None:
+        """Record what answers are computed in."""
+        self.engine.labels(engine, precision).set(1)
 
     def on_refusal(self, reason: str) -> None:
         """Count what was refused or closed."""

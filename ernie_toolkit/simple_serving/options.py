@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT, SECONDS, THREADS, Range, check_number
-from ernie_toolkit.inference.engines.onnxruntime import available_cores
+from ernie_toolkit.inference.engines.base import AUTO
+from ernie_toolkit.inference.processor import available_cores
 
-PRECISIONS = ("fp32", "int8")
 HOST = "127.0.0.1"
 KEY_VARIABLE = "ERNIE_API_KEY"
 RANGES = {
@@ -49,7 +49,9 @@ class ServingOptions:
 
     task: str
     model_path: str
-    precision: str = "fp32"
+    precision: str = AUTO
+    engine: str = AUTO
+    engine_cache: str | None = None
     num_threads: int | None = None
     workers: int = 1
     max_batch_size: int = 32

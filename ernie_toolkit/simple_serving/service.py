@@ -12,10 +12,11 @@ from ernie_toolkit.bundle import BundleInfo, read_bundle
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import examples_of
+from ernie_toolkit.inference.engines.selection import Choice
 from ernie_toolkit.inference.predictor import bundle_task, limited, with_threshold
 from ernie_toolkit.simple_serving.batcher import Batcher, QueueFullError
 from ernie_toolkit.simple_serving.gate import Gate
-from ernie_toolkit.simple_serving.memory import LARGE_BODY, give_back, steady_run, tune_allocator
+from ernie_toolkit.simple_serving.memory import LARGE_BODY, give_back, tune_allocator
 from ernie_toolkit.simple_serving.options import ServingOptions
 from ernie_toolkit.simple_serving.wire import RequestError, Settings, WireRequest, parse_request
 from ernie_toolkit.tasks import TASKS, Task
@@ -42,9 +43,11 @@ def open_predictor(options: ServingOptions) -> Predictor:
         num_threads=1,
         precision=options.precision,
         verify=options.verify,
-        memory_pattern=False,
+        engine=options.engine,
+        callers=options.threads,
+        steady_memory=True,
+        engine_cache=options.engine_cache,
     )
-    predictor.runtime = steady_run(predictor.session, predictor.bundle.info.outputs)
     predictor.predict(examples_of(info))
     return predictor
 
@@ -89,6 +92,11 @@ class Service:
     def info(self) -> BundleInfo:
         """What the bundle says of itself."""
         return self._predictor.bundle.info
+
+    @property
+    def choice(self) -> Choice:
+        """The engine and the precision that answers are computed in."""
+        return self._predictor.choice
 
     def trouble(self) -> str | None:
         """Why the service cannot take a request now; None where it can."""
@@ -148,7 +156,8 @@ class Service:
                 for label, name in zip(info.labels, info.label_names or info.labels, strict=True)
             ],
             "max_seq_len": info.max_seq_length,
-            "precision": self.options.precision,
+            "engine": self.choice.engine,
+            "precision": self.choice.precision,
             "sample": info.data_source == "sample",
             "warnings": list(info.warnings),
             "examples": [[item] if isinstance(item, str) else list(item) for item in examples_of(info)],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Dict
 
 import numpy as np
@@ -97,23 +98,42 @@ def in_order(parts: Mapping[int, np.ndarray], rows: int) -> Outputs:
 def run_share(
     dataset: EncodedDataset,
     batch_size: int,
-    compute: Callable[[Batch], Sequence[np.ndarray]],
+    stream: Callable[[Iterable[Batch]], Iterable[Sequence[np.ndarray]]],
     rank: int = 0,
     world_size: int = 1,
+    length_step: int = 1,
+    longest: int | None = None,
 ) -> dict[int, np.ndarray]:
-    """The logits of the rows that fall to one of several processes, by row number, computed in batches by length.
+    """Return the logits of the rows that fall to one of several processes, computed in batches by length.
 
-    `compute` gets `input_ids` and `token_type_ids`, int64 of shape (batch_size, tokens), and gives the
-    model's outputs as `row_logits` takes them.
+    Args:
+        dataset: the rows.
+        batch_size: rows of a batch.
+        stream: takes batches, `input_ids` and `token_type_ids`, int64 of shape (batch_size, tokens), and gives the
+            model's outputs for each in their order, as `row_logits` takes them.
+        rank: which of the processes this one is.
+        world_size: how many there are.
+        length_step: batches are padded to a multiple of this many tokens.
+        longest: but to no more tokens than these.
+
+    Returns:
+        Logits by row number.
     """
-    parts: dict[int, np.ndarray] = {}
     lengths = dataset.lengths()
-    for rows in batches_by_length(lengths, batch_size)[rank::world_size]:
-        batch = pad_batch([dataset.features[row] for row in rows], dataset.pad_id)
-        parts.update(strict_zip(rows, row_logits(compute(batch), [lengths[row] for row in rows])))
+    groups = batches_by_length(lengths, batch_size)[rank::world_size]
+
+    def padded(rows: Sequence[int]) -> Batch:
+        needed = max(lengths[row] for row in rows)
+        length = -(-needed // length_step) * length_step
+        length = max(needed, length if longest is None else min(length, longest))
+        return pad_batch([dataset.features[row] for row in rows], dataset.pad_id, length)
+
+    parts: dict[int, np.ndarray] = {}
+    for rows, outputs in strict_zip(groups, stream(map(padded, groups))):
+        parts.update(strict_zip(rows, row_logits(outputs, [lengths[row] for row in rows])))
     return parts
 
 
 def run_rows(dataset: EncodedDataset, batch_size: int, compute: Callable[[Batch], Sequence[np.ndarray]]) -> Outputs:
-    """The logits of all rows in their own order (see `run_share`)."""
-    return in_order(run_share(dataset, batch_size, compute), len(dataset))
+    """Return the logits of all rows in their own order, each batch by a call of `compute` (see `run_share`)."""
+    return in_order(run_share(dataset, batch_size, partial(map, compute)), len(dataset))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernie_toolkit.inference.engines.onnxruntime import available_cores
+from ernie_toolkit.inference.processor import available_cores
 
 # The matrices of one fine-tuning batch are too small to keep more threads busy.
 MAX_THREADS = 8

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def model_logits(
     was_training = model.training
     model.eval()
     with paddle.no_grad():
-        parts = run_share(dataset, batch_size, compute, rank, world_size)
+        parts = run_share(dataset, batch_size, partial(map, compute), rank, world_size)
     if was_training:
         model.train()
     if world_size > 1:

@@ -11,12 +11,13 @@ from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.files.paths import utf8_text
 from ernie_toolkit.formats.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, in_range
+from ernie_toolkit.inference.engines.base import AUTO, DEVICES, ENGINES, PRECISIONS
 from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.text.features import TextInput
 from ernie_toolkit.text.formats import PAIR_FORMATS
 from ernie_toolkit.triton.client import ask, connect
 from ernie_toolkit.triton.interface import interface_of
-from ernie_toolkit.triton.repository import BACKENDS, DEVICES, RepositoryOptions
+from ernie_toolkit.triton.repository import BACKENDS, RepositoryOptions
 
 
 def add_repository_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,19 @@ def add_repository_arguments(parser: argparse.ArgumentParser) -> None:
         "in FastDeploy's (default: %(default)s)",
     )
     parser.add_argument("--device", default="cpu", choices=DEVICES, help="(default: %(default)s)")
-    parser.add_argument("--precision", default="fp32", choices=("fp32", "int8", "fp16"), help="(default: %(default)s)")
+    parser.add_argument(
+        "--precision",
+        default=AUTO,
+        choices=(AUTO, *PRECISIONS),
+        help="auto: what the bundle recommends for the server's processor, else fp32 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--engine",
+        default=AUTO,
+        choices=(AUTO, *ENGINES),
+        help="of the python backend; auto: what the bundle recommends, where the server has it, else onnxruntime "
+        "(default: %(default)s)",
+    )
     parser.add_argument(
         "--instances", type=in_range(int, INSTANCES), default=1, help="copies of the model (default: %(default)s)"
     )
@@ -62,6 +75,7 @@ def repository_options(args: argparse.Namespace) -> RepositoryOptions:
         args.backend,
         args.device,
         args.precision,
+        args.engine,
         args.instances,
         args.num_threads,
         args.max_batch_size,

@@ -20,7 +20,8 @@ from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import BundleError, ToolkitError
 from ernie_toolkit.files.parsing import parse_json_object
 from ernie_toolkit.formats.ranges import COUNT, THREADS_OR_ALL, Range, check_number, whole_number
-from ernie_toolkit.inference.engines.onnxruntime import open_bundle_session
+from ernie_toolkit.inference.engines.base import AUTO, EngineOptions
+from ernie_toolkit.inference.engines.selection import choose, open_runtime
 from ernie_toolkit.inference.predictor import bundle_task
 from ernie_toolkit.tasks import HEADS, TASKS
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, row_logits
@@ -138,7 +139,7 @@ class TokenizerModel(Step):
 
 
 class OnnxModel(Step):
-    """Rows to logits, by ONNX Runtime on the CPU or GPU that the instance was given."""
+    """Rows to logits, by an engine on the CPU or GPU that the instance was given."""
 
     def prepare(self, args: dict[str, str]) -> None:
         """Open the session."""
@@ -147,7 +148,10 @@ class OnnxModel(Step):
         device = "gpu" if args["model_instance_kind"] == "GPU" else "cpu"
         threads = self.count("num_threads", THREADS_OR_ALL) or None
         gpu = GpuOptions(int(args["model_instance_device_id"])) if device == "gpu" else None
-        self.session = open_bundle_session(self.bundle, device, threads, self.parameters["precision"], gpu)
+        # Repositories that were built before there were several engines name none.
+        choice = choose(self.bundle, self.parameters.get("engine", AUTO), self.parameters["precision"], device)
+        print(f"{args['model_name']}: {choice}", flush=True)
+        self.runtime = open_runtime(self.bundle, choice, EngineOptions(threads, gpu=gpu))
         self.pad_id = load_tokenizer(self.bundle.path("tokenizer")).special.pad
         self.max_rows = self.count("max_rows", COUNT)
         self.token_axis = HEADS[TASKS[self.bundle.info.task].head].tokens
@@ -183,10 +187,9 @@ class OnnxModel(Step):
 
     def _infer(self, batch: Batch) -> list[np.ndarray]:
         """The model's outputs; one request may have more rows than are computed at once."""
-        names = list(self.bundle.info.outputs)
         rows = len(batch[INPUTS[0]])
         parts = [
-            self.session.run(names, {name: array[start : start + self.max_rows] for name, array in batch.items()})
+            self.runtime({name: array[start : start + self.max_rows] for name, array in batch.items()})
             for start in range(0, rows, self.max_rows)
         ]
         for part in parts:

@@ -17,6 +17,7 @@ from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.transactions import transaction
 from ernie_toolkit.formats.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, check_number
+from ernie_toolkit.inference.engines.base import AUTO, DEVICES, ENGINES, PRECISIONS
 from ernie_toolkit.tasks import HEADS, TASKS
 from ernie_toolkit.tasks.base import Tensor
 from ernie_toolkit.text.formats import PAIR_FORMATS
@@ -24,7 +25,6 @@ from ernie_toolkit.triton.interface import Interface, interface_of
 from ernie_toolkit.triton.pbtxt import Symbol, format_message
 
 BACKENDS = ("python", "onnxruntime", "fastdeploy")
-DEVICES = ("cpu", "gpu")
 VERSION = "1"
 # Rows that a request may have in the model step for each text: a long text is read in several windows.
 WINDOWS_OF_A_TEXT = 64
@@ -36,7 +36,8 @@ PAD_MULTIPLE = {"python": 1, "onnxruntime": 16, "fastdeploy": 16}
 class RepositoryOptions:
     """How a repository is set up.
 
-    `backend`: what computes the model step. `instances`: copies of the model step. `num_threads`: threads of
+    `backend`: what computes the model step; `engine` and `precision` of the python one as `Predictor` takes them, the
+    others have FP32 where it is "auto". `instances`: copies of the model step. `num_threads`: threads of
     each, 0 for all processors. `max_batch_size`: texts in a request. `max_queue_delay`: how long a
     request waits for others, in microseconds. `verify`: whether the bundle's checksums are compared, now and
     when the server opens it.
@@ -44,7 +45,8 @@ class RepositoryOptions:
 
     backend: str = "python"
     device: str = "cpu"
-    precision: str = "fp32"
+    precision: str = AUTO
+    engine: str = AUTO
     instances: int = 1
     num_threads: int = 0
     max_batch_size: int = 64
@@ -52,7 +54,13 @@ class RepositoryOptions:
     verify: bool = True
 
     def __post_init__(self) -> None:
-        for name, known in (("backend", BACKENDS), ("device", DEVICES), ("precision", ("fp32", "int8", "fp16"))):
+        known_names = (
+            ("backend", BACKENDS),
+            ("device", DEVICES),
+            ("precision", (AUTO, *PRECISIONS)),
+            ("engine", (AUTO, *ENGINES)),
+        )
+        for name, known in known_names:
             if getattr(self, name) not in known:
                 raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
         ranges = (INSTANCES, THREADS_OR_ALL, TRITON_BATCH, QUEUE_DELAY)
@@ -242,6 +250,7 @@ def _model(model: _ModelFacts, interface: Interface, options: RepositoryOptions)
         config["parameters"] = _parameters(
             {
                 **_opening(interface, options),
+                "engine": options.engine,
                 "precision": options.precision,
                 "num_threads": options.num_threads,
                 "max_rows": options.max_batch_size,
@@ -258,7 +267,7 @@ def _model(model: _ModelFacts, interface: Interface, options: RepositoryOptions)
 
 def _model_file(bundle: Bundle, options: RepositoryOptions) -> str:
     """The name of the file with the precision asked for; BundleError where the bundle has none."""
-    role = "onnx" if options.precision == "fp32" else f"onnx_{options.precision}"
+    role = "onnx" if options.precision in ("fp32", AUTO) else f"onnx_{options.precision}"
     return bundle.path(role).name
 
 

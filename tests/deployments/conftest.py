@@ -74,7 +74,7 @@ def _with_int8(bundle: Bundle, scratch: Path) -> Bundle:
 
     quantized = scratch / "quantized.onnx"
     quantized.write_bytes(dynamic_int8_bytes(bundle.path("onnx")))
-    return add_compressed(bundle, "onnx_int8", quantized, {"kind": "dynamic"})
+    return add_compressed(bundle, {"onnx_int8": quantized}, {"kind": "dynamic"})
 
 
 @pytest.fixture(scope="session")

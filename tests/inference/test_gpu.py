@@ -139,7 +139,7 @@ def test_a_dynamic_int8_model_in_the_bundle_is_named(bundle: Bundle, tmp_path: P
     copy = read_bundle(shutil.copytree(bundle.directory, tmp_path / "copy"))
     path = tmp_path / "dynamic.onnx"
     quantize_dynamic(copy.path("onnx"), path, True)
-    add_compressed(copy, "onnx_int8", path, {})
+    add_compressed(copy, {"onnx_int8": path}, {})
     with pytest.raises(BundleError, match=r"model_int8\.onnx: quantized dynamically"):
         Predictor(copy.directory, "gpu", precision="int8")
 

@@ -1,10 +1,8 @@
 """Speed of ONNX Runtime sessions on real rows, measured side by side so that ratios hold on a busy machine."""
 
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,16 +113,6 @@ def row_tokens(rows: EncodedDataset) -> tuple[int, int, int]:
     """Tokens of the shortest, the middle and the longest row, that speed was measured on."""
     lengths = sorted(rows.lengths())
     return lengths[0], lengths[len(lengths) // 2], lengths[-1]
-
-
-def processor_name() -> str:
-    """The name of this machine's processor, as far as the system names it."""
-    path = Path("/proc/cpuinfo")
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
-    return platform.processor() or platform.machine() or "unknown processor"
 
 
 def _batch(rows: EncodedDataset, chosen: Sequence[int]) -> Batch:

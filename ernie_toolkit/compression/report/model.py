@@ -8,10 +8,10 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ernie_toolkit.compression.report.measurement import processor_name
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files.parsing import read_json_object
 from ernie_toolkit.files.transactions import finish_transaction
+from ernie_toolkit.inference.processor import processor_name
 
 FORMAT_VERSION = 2
 REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md", "compress_report.png"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Sequence
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.bundle.info import INPUTS
-from ernie_toolkit.errors import BundleError, ConfigError
+from ernie_toolkit.errors import BundleError
 from ernie_toolkit.formats.ranges import THREADS, check_number
+from ernie_toolkit.inference.engines.base import EngineOptions, Runtime
 from ernie_toolkit.inference.engines.dynamic_quantization import dynamic_int8_bytes
 from ernie_toolkit.inference.engines.gpu import (
     CPU,
+    BoundRun,
     GpuOptions,
     Provider,
     check_providers,
@@ -20,12 +23,17 @@ from ernie_toolkit.inference.engines.gpu import (
     gpu_providers,
 )
 from ernie_toolkit.inference.engines.half_precision import half_precision_bytes
+from ernie_toolkit.inference.processor import available_cores
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnxruntime
 
-PRECISIONS = ("fp32", "int8", "fp16")
-DEVICES = ("cpu", "gpu")
+    from ernie_toolkit.text.dataset import Batch
+
+# A batch with more tokens gives its memory back when it is computed; those below keep theirs, which is faster.
+KEPT_TOKENS = 2048
+
 DISABLED_OPTIMIZERS = {
     # The contrib SkipLayerNormalization kernel costs about seven times the plain operators it replaces when
     # it stands between quantized matrix products.
@@ -36,15 +44,8 @@ DISABLED_OPTIMIZERS = {
 }
 
 
-def available_cores() -> int:
-    """Processors this process may run on (a container's share, not the machine's)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _model(bundle: Bundle, precision: str, device: str) -> Path | bytes:
     """The model to open: a file, or bytes where an FP32 file was converted on the way."""
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision '{precision}' is not known: use one of {', '.join(PRECISIONS)}")
     if precision == "fp32":
         return bundle.path("onnx")
     role = f"onnx_{precision}"
@@ -62,8 +63,6 @@ def _model(bundle: Bundle, precision: str, device: str) -> Path | bytes:
 def _providers(device: str, precision: str, gpu: GpuOptions) -> list[Provider]:
     import onnxruntime
 
-    if device not in DEVICES:
-        raise ConfigError(f"device '{device}' is not known: use one of {', '.join(DEVICES)}")
     if device == "cpu":
         return [(CPU, {})]
     providers = gpu_providers(gpu, precision, INPUTS)
@@ -115,18 +114,66 @@ def model_session(
     return session
 
 
-def open_bundle_session(
-    bundle: Bundle,
-    device: str = "cpu",
-    num_threads: int | None = None,
-    precision: str = "fp32",
-    gpu: GpuOptions | None = None,
-    memory_pattern: bool = True,
-) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on a bundle's model.
+class OnnxRuntime(Runtime):
+    """A model in ONNX Runtime, on processors and NVIDIA GPUs.
 
-    `precision`: "fp32", or "int8" and "fp16" (the bundle's own, or its FP32 model converted now; GPUs take
-    only an INT8 model with fixed ranges). Else as `model_session`.
+    Args:
+        model: a file, or bytes.
+        precision: "fp32", "int8" or "fp16"; what the model computes in.
+        options: how it is opened.
+        outputs: names of the outputs, in order; as the model has them where None.
+
+    Raises DeviceError, ConfigError or BundleError in one line.
     """
-    model = _model(bundle, precision, device)
-    return model_session(model, device, num_threads, precision, gpu, memory_pattern=memory_pattern)
+
+    engine: ClassVar[str] = "onnxruntime"
+    devices: ClassVar[Sequence[str]] = ("cpu", "gpu")
+    precisions: ClassVar[Sequence[str]] = ("fp32", "int8", "fp16")
+    package: ClassVar[str] = "onnxruntime"
+    install: ClassVar[str] = "pip install -r deploy/predictor/requirements_cpu.txt"
+
+    def __init__(
+        self, model: Path | bytes, precision: str, options: EngineOptions, outputs: Sequence[str] | None = None
+    ) -> None:
+        device = "cpu" if options.gpu is None else "gpu"
+        self.session = model_session(
+            model,
+            device,
+            options.threads,
+            precision,
+            options.gpu,
+            # Where several callers take turns, one's busy threads would hold up another's.
+            spinning=options.callers == 1 and options.spinning,
+            memory_pattern=not options.steady_memory,
+        )
+        names = list(outputs or (output.name for output in self.session.get_outputs()))
+        self._run: Callable[[Batch], Sequence[np.ndarray]] = partial(self.session.run, names)
+        if options.gpu is not None:
+            self._run = BoundRun(self.session, names, "cuda", options.gpu)
+        elif options.steady_memory:
+            self._run = steady_run(self.session, names)
+
+    @classmethod
+    def open_bundle(cls, bundle: Bundle, precision: str, options: EngineOptions) -> OnnxRuntime:
+        """Open a bundle's model in a precision, or its FP32 model converted now; GPUs take INT8 with fixed ranges."""
+        model = _model(bundle, precision, "cpu" if options.gpu is None else "gpu")
+        return cls(model, precision, options, bundle.info.outputs)
+
+    def __call__(self, batch: Batch) -> Sequence[np.ndarray]:
+        """Return the outputs of a batch (see `Runtime`)."""
+        return self._run(batch)
+
+
+def steady_run(session: Any, names: Sequence[str]) -> Callable[[Batch], Sequence[np.ndarray]]:
+    """Return what runs a session whose arena shrinks after large batches, for servers."""
+    import onnxruntime
+
+    shrinking = onnxruntime.RunOptions()
+    shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+    def compute(batch: Batch) -> Sequence[np.ndarray]:
+        large = batch["input_ids"].size > KEPT_TOKENS
+        outputs: Sequence[np.ndarray] = session.run(names, dict(batch), shrinking if large else None)
+        return outputs
+
+    return compute

@@ -85,7 +85,7 @@ function setUp() {
   const [title, english] = about.title;
   at("title").textContent = `ERNIE 3.0 ${title}`;
   document.title = `${title} ${english}`;
-  const facts = [about.dataset, about.precision.toUpperCase(), `最长 ${about.max_seq_len} tokens`, english];
+  const facts = [about.dataset, about.engine, about.precision.toUpperCase(), `最长 ${about.max_seq_len} tokens`, english];
   // A narrow window breaks the line between the facts, not within one.
   at("about").textContent = facts.map((fact) => fact.replaceAll(" ", "\u00a0")).join(" · ");
   if (about.warnings.length) {

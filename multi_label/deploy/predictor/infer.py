@@ -18,6 +18,7 @@ from ernie_toolkit.data.inputs import InputRow, read_text_rows, skipped_notice
 from ernie_toolkit.data.label_sets import UNLABELLED_FILE
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor, label_sets
+from ernie_toolkit.inference.cli import print_choice
 from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.engines.gpu import GpuOptions
 
@@ -51,15 +52,17 @@ def main(argv: Sequence[str]) -> None:
             for message in record.notices:
                 notice(message)
         predictor = Predictor(
-            bundle.directory,
+            bundle,
             args.device,
             args.num_threads,
             label_sets.precision_of(args),
             args.max_seq_length,
             gpu=GpuOptions(args.device_id) if args.device == "gpu" else None,
             threshold=args.threshold,
-            verify=not args.no_verify,
+            engine=args.engine,
+            engine_cache=args.engine_cache,
         )
+        print_choice(predictor)
         skipped = skipped_notice(rows)
         for message in (*bundle.info.warnings, *([skipped] if skipped else [])):
             warn(message)

@@ -1,0 +1,78 @@
+"""Compiled models, kept so that a process opens its model faster from the second time on.
+
+A file is named by what was compiled, for what, and by its own SHA-256: `<key>-<sha256>.blob`. It is written under a
+temporary name and renamed when whole, so that neither a kill nor a second process leaves half a file; one whose content
+is no longer that of its name is deleted and made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.files import replaced_file, sweep_directory
+from ernie_toolkit.files.checksums import remembered_sha256, user_cache_directory
+from ernie_toolkit.inference.engines.base import NO_CACHE
+
+FOLDER = ".compiled"
+ENDING = ".blob"
+
+
+def cache_key(parts: Sequence[str]) -> str:
+    """Return the key of what was compiled, from all that a compiled model depends on."""
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def cache_folders(bundle: Path, wanted: str | Path | None) -> list[Path]:
+    """Return the directories to look in and to write to, best first.
+
+    Args:
+        bundle: the bundle's directory.
+        wanted: the one that was asked for, "none" for none; where None, the bundle's own, then the user's.
+    """
+    if wanted is not None:
+        return [] if str(wanted) == NO_CACHE else [Path(wanted)]
+    own = bundle / FOLDER
+    user = user_cache_directory("compiled")
+    return [own, *([user] if user is not None else [])]
+
+
+def find_compiled(folders: Sequence[Path], key: str) -> Path | None:
+    """Return the whole file of a key; None where there is none. Damaged ones are deleted."""
+    for path in _files(folders, key):
+        try:
+            if remembered_sha256(path) == path.name[len(key) + 1 : -len(ENDING)]:
+                return path
+            path.unlink(missing_ok=True)
+        except OSError:  # deleted by another process, or not ours to read or delete: as if it were not there
+            continue
+    return None
+
+
+def _files(folders: Sequence[Path], key: str) -> Iterator[Path]:
+    for folder in folders:
+        if folder.is_dir() and os.access(folder, os.R_OK | os.X_OK):
+            yield from sorted(folder.glob(f"{key}-*{ENDING}"))
+
+
+def keep_compiled(folders: Sequence[Path], key: str, content: bytes | memoryview) -> str:
+    """Write a compiled model into the first directory that takes it.
+
+    Returns:
+        Why it could not be kept; empty where it was.
+    """
+    name = f"{key}-{hashlib.sha256(content).hexdigest()}{ENDING}"
+    reason = ""
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            sweep_directory(folder)
+            with replaced_file(folder / name) as temporary:
+                temporary.write_bytes(content)
+            return ""
+        except (OSError, ConfigError) as error:
+            reason = str(error)
+    return reason

@@ -1,0 +1,88 @@
+"""Paddle Inference on processors, through oneDNN: FP32 and BF16, for those who have PaddlePaddle installed anyway."""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Any, ClassVar, Sequence
+
+import numpy as np
+
+from ernie_toolkit.bundle.info import INPUTS
+from ernie_toolkit.errors import BundleError
+from ernie_toolkit.inference.engines.base import EngineOptions, Runtime
+from ernie_toolkit.inference.processor import check_precision
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ernie_toolkit.bundle import Bundle
+    from ernie_toolkit.text.dataset import Batch
+
+PROGRAM_ROLE, WEIGHTS_ROLE = "paddle_program", "paddle_weights"
+# oneDNN keeps what it has set up for a shape; without a limit it would keep every shape that ever came.
+SHAPES_KEPT = 64
+
+
+class PaddleInference(Runtime):
+    """A static graph in Paddle Inference.
+
+    Args:
+        program, weights: model.json and model.pdiparams.
+        precision: "fp32" or "bf16".
+        options: how it is opened.
+        outputs: how many outputs the model has.
+
+    Raises BundleError where the graph cannot be opened, ConfigError where the processor lacks BF16.
+    """
+
+    engine: ClassVar[str] = "paddle_inference"
+    precisions: ClassVar[Sequence[str]] = ("fp32", "bf16")
+    package: ClassVar[str] = "paddle"
+    install: ClassVar[str] = "pip install -r requirements.txt -c constraints.txt"
+
+    def __init__(self, program: Path, weights: Path, precision: str, options: EngineOptions, outputs: int) -> None:
+        check_precision(precision)
+        from paddle import inference
+
+        config = inference.Config(str(program), str(weights))
+        config.disable_gpu()
+        config.disable_glog_info()
+        config.enable_mkldnn()
+        config.set_mkldnn_cache_capacity(SHAPES_KEPT)
+        if precision == "bf16":
+            config.enable_mkldnn_bfloat16()
+        config.set_cpu_math_library_num_threads(options.threads)
+        config.switch_ir_optim(True)
+        try:
+            first = inference.create_predictor(config)
+        except (RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[-300:]
+            raise BundleError(f"{program}: Paddle Inference cannot open the model: {reason}") from error
+        if sorted(first.get_input_names()) != sorted(INPUTS) or len(first.get_output_names()) != outputs:
+            raise BundleError(
+                f"{program}: the model reads {', '.join(first.get_input_names())} and has "
+                f"{len(first.get_output_names())} output(s), not {', '.join(INPUTS)} and {outputs}: "
+                "export the model again"
+            )
+        self._predictors: queue.Queue[Any] = queue.Queue()
+        for predictor in (first, *(first.clone() for _ in range(options.callers - 1))):
+            self._predictors.put(predictor)
+
+    @classmethod
+    def open_bundle(cls, bundle: Bundle, precision: str, options: EngineOptions) -> PaddleInference:
+        """Open a bundle's static graph; BundleError where it has none."""
+        outputs = len(bundle.info.outputs)
+        return cls(bundle.path(PROGRAM_ROLE), bundle.path(WEIGHTS_ROLE), precision, options, outputs)
+
+    def __call__(self, batch: Batch) -> Sequence[np.ndarray]:
+        """Return the outputs of a batch (see `Runtime`); more callers than were announced wait for each other."""
+        predictor = self._predictors.get()
+        try:
+            for name in INPUTS:
+                handle = predictor.get_input_handle(name)
+                handle.reshape(batch[name].shape)
+                handle.copy_from_cpu(np.ascontiguousarray(batch[name]))
+            predictor.run()
+            return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
+        finally:
+            self._predictors.put(predictor)

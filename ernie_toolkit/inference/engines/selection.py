@@ -1,0 +1,144 @@
+"""Which engine and precision a bundle is opened with: what was asked for, what the bundle recommends, what is here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import cast
+
+from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.bundle.info import Recommendation
+from ernie_toolkit.errors import ConfigError, DeviceError
+from ernie_toolkit.inference.engines.base import AUTO, DEVICES, ENGINES, PRECISIONS, EngineOptions, Runtime
+from ernie_toolkit.inference.processor import BF16_FEATURES, INT8_FEATURES, check_precision, processor_features
+
+DEFAULT = "onnxruntime"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine and a precision.
+
+    Attributes:
+        engine: its name in `ENGINES`.
+        precision: one of `PRECISIONS`.
+        reason: why this one, for people.
+    """
+
+    engine: str
+    precision: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.engine} {self.precision} ({self.reason})"
+
+
+def engine_class(engine: str) -> type[Runtime]:
+    """Return the class of an engine; its package is imported when it is opened."""
+    module = importlib.import_module(f"ernie_toolkit.inference.engines.{engine}")
+    return cast("type[Runtime]", getattr(module, ENGINES[engine]))
+
+
+def is_installed(engine: str) -> bool:
+    """Return whether an engine's package is installed; it is not imported."""
+    return find_spec(engine_class(engine).package) is not None
+
+
+def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"`{name}` '{value}' is not known: use one of {', '.join(known)}")
+
+
+def _check_usable(engine: str, precision: str, device: str) -> None:
+    """ConfigError where an engine cannot do what was asked for, or is not installed; DeviceError on another device."""
+    kind = engine_class(engine)
+    if device not in kind.devices:
+        raise DeviceError(
+            f"engine '{engine}' computes on {', '.join(kind.devices)}, not on '{device}': use onnxruntime"
+        )
+    if precision not in (AUTO, *kind.precisions):
+        able = [name for name in ENGINES if precision in engine_class(name).precisions]
+        raise ConfigError(
+            f"engine '{engine}' has no precision '{precision}', only {', '.join(kind.precisions)}: "
+            f"{' or '.join(able)} has it"
+        )
+    if not is_installed(engine):
+        raise ConfigError(f"engine '{engine}' is not installed: {kind.install}")
+
+
+def choose(bundle: Bundle, engine: str = AUTO, precision: str = AUTO, device: str = "cpu") -> Choice:
+    """Return what a bundle is opened with.
+
+    What is asked for is taken, or an error. What is left to "auto" is what the bundle recommends, if the engine is
+    installed and this processor has the features of the one that it was measured on. Else it is ONNX Runtime: in the
+    precision that is recommended for it where the processor computes fast in that, or FP32.
+
+    Args:
+        bundle: the opened bundle.
+        engine: one of `ENGINES`, or "auto".
+        precision: one of `PRECISIONS`, or "auto".
+        device: "cpu" or "gpu".
+
+    Raises ConfigError or DeviceError on what is not known, not installed, or cannot be computed here.
+    """
+    _check_known("engine", engine, (AUTO, *ENGINES))
+    _check_known("precision", precision, (AUTO, *PRECISIONS))
+    _check_known("device", device, DEVICES)
+    if engine != AUTO:
+        _check_usable(engine, precision, device)
+    if device == "cpu":
+        check_precision(precision)
+    if AUTO not in (engine, precision):
+        return Choice(engine, precision, "as asked for")
+    if device == "gpu":
+        return Choice(DEFAULT, "fp32" if precision == AUTO else precision, "the engine for GPUs")
+    fitting = [
+        item
+        for item in bundle.info.recommended
+        if engine in (AUTO, item.engine) and precision in (AUTO, item.precision)
+    ]
+    for item in fitting:
+        if set(item.features) <= set(processor_features()) and is_installed(item.engine):
+            return Choice(item.engine, item.precision, f"recommended by the bundle, measured on {item.processor}")
+    return _without_recommendation(bundle, fitting, engine, precision)
+
+
+def _without_recommendation(bundle: Bundle, fitting: list[Recommendation], engine: str, precision: str) -> Choice:
+    """What is left where nothing recommended can be used."""
+    reason = "; ".join(_obstacles(fitting)) or (
+        "the bundle recommends no other" if bundle.info.recommended else "the bundle recommends none"
+    )
+    if precision != AUTO:
+        able = [name for name in ENGINES if precision in engine_class(name).precisions and is_installed(name)]
+        if not able:
+            names = [name for name in ENGINES if precision in engine_class(name).precisions]
+            raise ConfigError(
+                f"no installed engine has precision '{precision}': {engine_class(names[0]).install}, for {names[0]}"
+            )
+        return Choice(able[0], precision, reason)
+    taken = DEFAULT if engine == AUTO else engine
+    usable = [item.precision for item in fitting if item.engine == taken and _computes(item.precision)]
+    return Choice(taken, usable[0] if usable else "fp32", reason)
+
+
+def _computes(precision: str) -> bool:
+    """Whether this processor has instructions for a precision."""
+    needed = {"int8": INT8_FEATURES, "bf16": BF16_FEATURES}.get(precision, ())
+    return not needed or bool(set(needed) & set(processor_features()))
+
+
+def _obstacles(fitting: list[Recommendation]) -> Iterator[str]:
+    """Why recommendations are not followed."""
+    for item in fitting:
+        missing = [name for name in item.features if name not in processor_features()]
+        if missing:
+            yield f"{item.engine} {item.precision} is recommended for processors with {', '.join(missing)}"
+        elif not is_installed(item.engine):
+            yield f"{item.engine} {item.precision} is recommended and {item.engine} is not installed"
+
+
+def open_runtime(bundle: Bundle, choice: Choice, options: EngineOptions) -> Runtime:
+    """Open a bundle's model as chosen. Raises BundleError, ConfigError or DeviceError in one line."""
+    return engine_class(choice.engine).open_bundle(bundle, choice.precision, options)
