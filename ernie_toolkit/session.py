@@ -128,26 +128,49 @@ class Session:
 
         directory = Path(directory)
         options = self.settled(options)
-        dev = self.data.split("dev")
-        rows, training_rows = self.encoded(dev), self.training_rows(options)
+        rows, training_rows = self.encoded(self.data.split("dev")), self.training_rows(options)
         self._report_cuts({"training": training_rows, "dev": rows})
         if isinstance(resume, str):
             resume = resumes(False, resume, directory, overwrite)
-        result = train(
+        trainer = functools.partial(ToolkitTrainer, criterion=self.criterion)
+        self.result = self.run_training(training_rows, rows, options, directory, resume, overwrite, trainer)
+        self.trained_with = options
+        return self.result
+
+    def run_training(
+        self,
+        train_rows: EncodedDataset,
+        dev_rows: EncodedDataset,
+        options: TrainingOptions,
+        directory: Path,
+        resume: bool,
+        overwrite: bool,
+        make_trainer: Callable[..., Any],
+        **identity: Any,
+    ) -> TrainingResult:
+        """Train the model on rows of the session's splits by any Trainer, scored on dev by the task (see `train`).
+
+        train_rows, dev_rows: the encoded splits, with targets.
+        options: settled ones.
+        make_trainer: takes the arguments of `ToolkitTrainer`.
+        identity: what has to be the same for a run to be resumed, beside the session's own.
+
+        Raises as `training.train` does.
+        """
+        examples = self.data.split("dev")
+        return train(
             self.loaded.model,
-            training_rows,
-            rows,
-            lambda logits: self.task.score(rows, logits, dev),
+            train_rows,
+            dev_rows,
+            lambda logits: self.task.score(dev_rows, logits, examples),
             options,
             directory,
             self.device,
             resume,
             overwrite,
-            self.identity,
-            functools.partial(ToolkitTrainer, criterion=self.criterion),
+            {**self.identity, **identity},
+            make_trainer,
         )
-        self.result, self.trained_with = result, options
-        return result
 
     def save(
         self, directory: str | Path, settings: Mapping[str, Any] | None = None, bundle: Path | None = None

@@ -56,17 +56,17 @@ def main(argv: Sequence[str]) -> None:
         directory = check_params(own.params_dir)
         training = resolve_options(TrainingOptions, {**TRAINING_DEFAULTS, **trained_with(directory)}, given)
         check_training_options(training, MultiLabelClassification.metrics)
-        request = Request(options, training, Path(own.output_dir), "cpu", own.resume, own.overwrite_output_dir)
+        request = Request(options, training, Path(own.output_dir), own.resume, own.overwrite_output_dir)
         check_unfinished(request)
         data = load_directory(own, ("train", "dev"))
         check_labels(directory, data.spec.labels, Path(own.dataset_dir) / own.label_file)
         print_settings(dataclasses.asdict(own) | dataclasses.asdict(options) | dataclasses.asdict(training))
-        request = dataclasses.replace(request, device=use_device(own.device or None, training.fast_cpu))
+        device = use_device(own.device or None, training.fast_cpu)
         from ernie_toolkit.multi_label.pruning import prune_trained
         from ernie_toolkit.training import seed_everything
 
         seed_everything(training.seed)
-        report = prune_trained(load_trained(str(directory), training.max_seq_length), data, request)
+        report = prune_trained(load_trained(str(directory), training.max_seq_length), data, request, device)
         print_report(report, request.directory)
         show_warnings(data.warnings)
 

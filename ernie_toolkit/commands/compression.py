@@ -144,7 +144,6 @@ def compress_arguments(task: str, dataset: str, description: str | None, argv: S
                 arguments.compression,
                 arguments.training,
                 Path(arguments.output_dir),
-                "cpu",
                 arguments.resume,
                 arguments.overwrite_output_dir,
             )

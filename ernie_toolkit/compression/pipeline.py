@@ -54,7 +54,7 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     """
     from ernie_toolkit.models.slices import weights_checksum
 
-    _begin(request, say)
+    _begin(request, session.device, say)
     options = request.options
     sizes = width_sizes(session.loaded.model, options.widths) if "dynabert" in options.parts else {}
     request = replace(request, training=session.settled(request.training))
@@ -87,7 +87,7 @@ def compress_bundle(
 
     custom_evaluate: a metric beside the task's own (see `Session`).
     """
-    _begin(request, say)
+    _begin(request, "cpu", say)
     inside, target = bundle.directory.resolve(), request.directory.resolve()
     if target == inside or inside in target.parents:
         raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
@@ -111,9 +111,9 @@ def compress_bundle(
     return evaluator.report
 
 
-def _begin(request: Request, say: Say) -> None:
+def _begin(request: Request, device: str, say: Say) -> None:
     """Refuse what cannot be done before hours are spent, and say what PaddleNLP's options mean here."""
-    check_distillation(request.training, request.device)
+    check_distillation(request.training, device)
     check_unfinished(request)
     for line in option_notices(request.options):
         say(f"notice: {line}")

@@ -72,16 +72,17 @@ def _renamed(report: Report, names: dict[str, str]) -> Report:
     return dataclasses.replace(report, candidates=tuple(candidates))
 
 
-def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Report:
+def prune_trained(trained: TrainedModel, data: DataSet, request: Request, device: str = "cpu") -> Report:
     """Prune a model to every width of the request's options, which are trained in one run.
 
     `trained`: the model, which is used up.
     `data`: its train and dev rows.
-    `request`: options, directory, device, and whether a run that was cut off is resumed.
+    `request`: options, directory, and whether a run that was cut off is resumed.
+    `device`: what trains ("cpu", "gpu", ...).
     Returns the report. With the request's `resume`, a run that has ended gives its report, and what it lacks of the
     guide's files is written. Raises ConfigError, ModelError or DataError as `compress_session` does.
     """
-    report = compress_session(Session(trained.loaded, data, trained.task), request, say)
+    report = compress_session(Session(trained.loaded, data, trained.task, device), request, say)
     names = _new_names(report, request.options.widths)
     for old, new in names.items():
         source = request.directory / old
