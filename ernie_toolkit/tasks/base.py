@@ -139,6 +139,8 @@ class Task(ABC):
     """One of `HEADS`."""
     problem_type: ClassVar[str | None] = None
     """`problem_type` of the model's `config.json`; tells apart tasks that have the same head."""
+    soft_loss: ClassVar[str] = "classes"
+    """How a student learns the logits of its teacher: one of `compression.distillation.losses.SOFT_LOSSES`."""
     data_form: ClassVar[str] = "columns"
     """How its files are read: one of `data.forms.FORMS`."""
     has_labels: ClassVar[bool] = True

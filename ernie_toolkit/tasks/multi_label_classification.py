@@ -55,6 +55,7 @@ class MultiLabelClassification(Task):
     answer: ClassVar[type[Answer]] = LabelSetAnswer
     # As in transformers' configurations: tells a head for sets of labels from one for a single label.
     problem_type: ClassVar[str | None] = "multi_label_classification"
+    soft_loss: ClassVar[str] = "sets"
     data_form: ClassVar[str] = "label_sets"
     has_thresholds: ClassVar[bool] = True
     model_path: ClassVar[str] = "export"

@@ -58,6 +58,7 @@ class QuestionAnswering(Task):
     published_metrics: ClassVar[Mapping[str, str]] = {"exact_match": "EM", "f1": "F1"}
     answer: ClassVar[type[Answer]] = SpanAnswer
     head: ClassVar[str] = "span"
+    soft_loss: ClassVar[str] = "positions"
     data_form: ClassVar[str] = "questions"
     has_labels: ClassVar[bool] = False
     options_class: ClassVar[type | None] = ReadingOptions

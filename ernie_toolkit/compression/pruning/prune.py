@@ -81,6 +81,7 @@ def prune(
     trainer = functools.partial(
         WidthTrainer,
         teacher=teacher,
+        soft_loss=session.task.soft_loss,
         sizes={width_name(width): size for width, size in sizes.items()},
         vocabulary=session.loaded.vocabulary,
         best_dir=directory / WIDTHS,

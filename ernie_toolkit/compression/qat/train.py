@@ -58,8 +58,8 @@ def train_quantized(
     options: settled ones (see `Session.settled`).
     directory: gets the checkpoints.
     """
+    from ernie_toolkit.compression.distillation.trainer import DistillationTrainer
     from ernie_toolkit.compression.qat.layers import calibrate, learned_ranges, make_quantized, restore
-    from ernie_toolkit.compression.qat.training import QatTrainer
     from ernie_toolkit.models import copy_model
 
     model, task, dev = session.loaded.model, session.task, session.data.split("dev")
@@ -73,7 +73,8 @@ def train_quantized(
             calibrate(model, batches)
         start_ranges = learned_ranges(model)
         start = task.score(rows.dev, predict_logits(model, rows.dev, options.per_device_eval_batch_size), dev)
-        trainer, rounding = functools.partial(QatTrainer, teacher=teacher), dataclasses.asdict(settings)
+        trainer = functools.partial(DistillationTrainer, teacher=teacher, soft_loss=task.soft_loss)
+        rounding = dataclasses.asdict(settings)
         result = session.run_training(
             rows.train, rows.dev, options, directory, resume, overwrite, trainer, quantization=rounding
         )
