@@ -272,7 +272,7 @@ class Session:
 
     def require_trained_head(self) -> None:
         """ModelError where the model cannot answer without being trained first (see the function of this name)."""
-        require_trained_head(self.loaded, self.task.labels)
+        require_trained_head(self.loaded, self.task)
 
     def export(
         self,
@@ -326,13 +326,11 @@ def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:
         )
 
 
-def require_trained_head(loaded: LoadedModel, labels: Sequence[str]) -> None:
-    """ModelError where a model cannot answer for these labels without being trained first.
-
-    labels: the task's, empty for reading comprehension.
-    """
+def require_trained_head(loaded: LoadedModel, task: Task) -> None:
+    """ModelError where a model cannot do a task without being trained first."""
+    labels = task.labels
     if loaded.fresh:
-        wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
+        wanted = f"classifier for {len(labels)} labels" if labels else f"head for {task.title[1]}"
         # What was found in place of it: a head of another task, or one that nothing names.
         others = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
         raise ModelError(f"{loaded.source} has no trained {wanted}{others}: fine-tune it first")

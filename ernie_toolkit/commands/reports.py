@@ -71,7 +71,7 @@ def report_model_to_compress(model: LoadedModel | Bundle, task: Task) -> None:
         if message := stale_message(model):
             warn(message)
         return
-    require_trained_head(model, task.labels)
+    require_trained_head(model, task)
     report_model(model)
     exported = Path(model.source) / EXPORT_DIRECTORY
     if (exported / BUNDLE_FILE).is_file() and (message := stale_message(read_bundle(exported))):

@@ -79,7 +79,7 @@ def compress(
         request = Request(options, training or TrainingOptions(), Path(output_dir), resume, overwrite)
         return compress_bundle(model, data, request, say, custom_evaluate)
     loaded = _loaded(model, tokenizer, task)
-    require_trained_head(loaded, task.labels)
+    require_trained_head(loaded, task)
     if loaded is not model:
         for message in loaded.notices:
             say(message)
