@@ -121,7 +121,13 @@ class MultiLabelClassification(Task):
         """The labels of each text, by the thresholds."""
         return decode_label_sets(self.table(logits), self.labels, self.used_thresholds, self.label_names)
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Micro and macro metrics at the thresholds, the loss, and precision, recall and F1 of each label.
 
         Macro metrics are means over the labels that the examples or the answers have (see `label_set_scores`).
