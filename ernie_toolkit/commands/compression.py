@@ -12,7 +12,7 @@ from ernie_toolkit.arguments.settings import add_options, read_config, resolve_o
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, task_limits, with_config
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
-from ernie_toolkit.commands.options import SourceOptions
+from ernie_toolkit.commands.options import SourceOptions, values_of
 from ernie_toolkit.compression.options import (
     CompressionOptions,
     bundle_directory,
@@ -73,7 +73,7 @@ class CompressArguments(SourceOptions):
         training = dataclasses.asdict(self.training.with_metric(TASKS[self.task_name].metrics))
         for name in NOT_OF_TRAINING:
             training.pop(name)
-        own = {item.name: getattr(self, item.name) for item in dataclasses.fields(SourceOptions)}
+        own = values_of(self, SourceOptions)
         return own | dataclasses.asdict(self.files) | dataclasses.asdict(self.compression) | training | self.limits
 
     def bundle(self, data: DataSet) -> Bundle:
@@ -181,7 +181,7 @@ def _settled(
     # Bundles are quantized on the CPU; which device there is for a model is found out later.
     check_distillation(training, "cpu" if compression.input_infer_model_path else source.device or "gpu")
     return CompressArguments(
-        **{item.name: getattr(source, item.name) for item in dataclasses.fields(SourceOptions)},
+        **values_of(source, SourceOptions),
         task_name=task,
         compression=compression,
         training=training,

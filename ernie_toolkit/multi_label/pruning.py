@@ -11,10 +11,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, read_bundle
-from ernie_toolkit.compression.pipeline import FULL, Request, compress_session
+from ernie_toolkit.compression.pipeline import compress_session
 from ernie_toolkit.compression.pruning.prune import width_name
 from ernie_toolkit.compression.report.files import write_report
 from ernie_toolkit.compression.report.model import Report
+from ernie_toolkit.compression.stages import FULL
+from ernie_toolkit.compression.state import Request
 from ernie_toolkit.console import say
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.files import remove_directory, replaced_directory

@@ -50,11 +50,9 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
         _wait_for(directory)
         warn(f"{directory}: no such directory: the toolkit's generated sample was written there")
     data = load_label_sets(directory, splits, place.files, place.label_file, place.encoding)
-    for message in (*data.notices, *data.warnings):
-        warn(message)
+    warn(*data.notices, *data.warnings)
     say(f"data: {directory}, {len(data.spec.labels)} labels")
-    for line in data.summary:
-        say(line)
+    say(*data.summary)
     return data
 
 
@@ -121,8 +119,7 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
         loaded = set_weights_file(loaded, Path(own.init_from_ckpt), task.labels, task.name)
         if loaded.fresh and not loaded.notices:
             warn(f"{own.init_from_ckpt}: no head in it: {', '.join(loaded.fresh)} start at random")
-    for message in loaded.notices:
-        warn(message)
+    warn(*loaded.notices)
     start_at_base_rates(loaded, task.gold(data.split("train")), task.labels)
     directory = Path(own.save_dir)
     in_place = resumes_in_place(own.resume, own.resume_from_checkpoint, directory)

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.arguments.settings import resolve_options, script_parser
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say
 from ernie_toolkit.data.label_sets import write_label_sets
 from ernie_toolkit.errors import ConfigError
@@ -20,10 +19,7 @@ from ernie_toolkit.training.devices import use_device
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    parser = OneLineParser(prog="aug.py", description=__doc__)
-    add_options(parser, AugmentationOptions)
-    add_guide_flags(parser, "multi_label/analysis/aug.py")
-    return parser
+    return script_parser("multi_label/analysis/aug.py", __doc__, AugmentationOptions)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -48,8 +48,7 @@ def main(argv: Sequence[str]) -> None:
         if args.dataset_dir and not args.perf:
             options, record = FileOptions(encoding=args.encoding, on_error=args.on_error), FileRecord()
             rows = read_text_rows(directory / UNLABELLED_FILE, options, record)
-            for message in record.notices:
-                notice(message)
+            notice(*record.notices)
         predictor = Predictor(
             bundle.directory,
             args.device,
@@ -61,8 +60,7 @@ def main(argv: Sequence[str]) -> None:
             verify=not args.no_verify,
         )
         skipped = skipped_notice(rows)
-        for message in (*bundle.info.warnings, *([skipped] if skipped else [])):
-            warn(message)
+        warn(*bundle.info.warnings, *([skipped] if skipped else []))
         if args.perf:
             label_sets.evaluate(
                 predictor, directory, args.perf_dataset, args.label_file, args.batch_size, args.encoding
