@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, ONNX_FILE, Bundle, read_bundle
-from ernie_toolkit.compression.candidates import make_fp16, quantize_after_training
+from ernie_toolkit.compression.candidates import AUTO, make_fp16, quantize_after_training
 from ernie_toolkit.compression.evaluator import Evaluator, Fp32Model
-from ernie_toolkit.compression.options import CompressionOptions, check_distillation, option_notices
+from ernie_toolkit.compression.options import check_distillation, option_notices
 from ernie_toolkit.compression.pruning.prune import width_name, width_sizes
 from ernie_toolkit.compression.pruning.vocabulary import with_less_vocabulary
 from ernie_toolkit.compression.quantization.onnx import check_nodes, onnx_parameter_count
@@ -37,8 +37,6 @@ from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
 from ernie_toolkit.training.records import versions
-
-__all__ = ["FULL", "Request", "check_unfinished", "compress_bundle", "compress_session"]
 
 # The first parts of a run: the model as it was is in its place; the report has its metrics.
 BASE, REPORT = "base", "report"
@@ -145,16 +143,13 @@ def _write_base(run: RunState, base: Path, say: Say, model: Session | Bundle) ->
 
 def _start(run: RunState, onnx_path: Path, say: Say) -> None:
     """Start the run, unless it is resumed; ConfigError where `keep_fp32` names a product that the graph has not."""
-    _check_kept(run.request.options, onnx_path)
-    if not run.resumed:
-        run.start(say)
-
-
-def _check_kept(options: CompressionOptions, onnx_path: Path) -> None:
-    if options.keep_fp32 and options.keep_fp32 != ("auto",):
+    kept = run.request.options.keep_fp32
+    if kept and kept != AUTO:
         import onnx
 
-        check_nodes(onnx.load(str(onnx_path)), options.keep_fp32)
+        check_nodes(onnx.load(str(onnx_path)), kept)
+    if not run.resumed:
+        run.start(say)
 
 
 def _evaluator(task: Task, data: DataSet, run: RunState, full: Fp32Model, model: str, say: Say) -> Evaluator:
