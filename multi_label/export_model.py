@@ -25,11 +25,10 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(ExportOptions, {}, given)
-        from ernie_toolkit.multi_label.trained import check_params, load_trained, model_thresholds
+        from ernie_toolkit.multi_label.trained import check_params, load_trained
 
         target = Path(options.output_path)
         directory = check_params(options.params_path)
-        model_thresholds(options.params_path, options.threshold)  # a mistake is reported before Paddle is loaded
         check_export_target(target, directory)
         use_device("cpu")
         from ernie_toolkit.commands.reports import report_bundle

@@ -40,12 +40,11 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(PredictOptions, {}, given)
-        from ernie_toolkit.multi_label.trained import check_labels, check_params, model_thresholds, open_trained
+        from ernie_toolkit.multi_label.trained import check_labels, check_params, open_trained
 
         data, output = Path(options.dataset_dir), Path(options.output_file)
         check_targets({"output_file": output}, {**data_files(options), "data_file": data / options.data_file})
         directory = check_params(options.params_path)
-        model_thresholds(options.params_path, options.threshold)  # a mistake is reported before Paddle is loaded
         labels = data / options.label_file
         if labels.is_file() or "label_file" in vars(given):
             check_labels(directory, read_label_list(labels, options.encoding), labels)

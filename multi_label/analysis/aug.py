@@ -11,7 +11,7 @@ from ernie_toolkit.arguments.settings import resolve_options, script_parser
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say
 from ernie_toolkit.data.label_sets import write_label_sets
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.multi_label.analysis.augmentation import REPLACERS, Replace, augment, check_augmentation, read_rows
+from ernie_toolkit.multi_label.analysis.augmentation import REPLACERS, Replace, augment, read_rows
 from ernie_toolkit.multi_label.analysis.options import AugmentationOptions
 from ernie_toolkit.multi_label.checks import check_targets, usual_files
 from ernie_toolkit.training.devices import use_device
@@ -28,7 +28,6 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(AugmentationOptions, {}, given)
-        check_augmentation(options.aug_strategy, options.create_n, options.aug_percent)
         if (options.aug_type == "mlm") != bool(options.params_path):
             raise ConfigError("--aug_type mlm and --params_path go together: give both, or neither")
         source, target = Path(options.train_path), Path(options.aug_path)

@@ -28,13 +28,12 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(EvaluationOptions, {}, given)
-        from ernie_toolkit.multi_label.trained import check_params, model_thresholds, open_trained
+        from ernie_toolkit.multi_label.trained import check_params, open_trained
         from ernie_toolkit.multi_label.training import load_known_directory
 
         bad_case_file, report_file = Path(options.bad_case_file), Path(options.report_file)
         check_targets({"bad_case_file": bad_case_file, "report_file": report_file}, data_files(options))
         model = check_params(options.params_path)
-        model_thresholds(options.params_path, options.threshold)  # a mistake is reported before Paddle is loaded
         data = load_known_directory(options, ("train", "dev"))
         evaluation = evaluate(open_trained(options, options.threshold), data, options.batch_size)
         say(*guide_lines(evaluation))
