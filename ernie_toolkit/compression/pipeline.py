@@ -62,10 +62,7 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     finished = finished_report(run, say)
     if finished is not None:
         return finished
-    base = request.directory / width_name(FULL)
-    if not _has_base(run, base):
-        say(f"exporting {session.loaded.source} as it is, to compare with")
-        _write_base(run, base, say, session)
+    base = _place_base(run, say, session)
     full = describe_model(session, "", FULL, base, rows)
     evaluator = _evaluator(session.task, session.data, run, full, session.loaded.source, say)
     if options.cuts_vocabulary:
@@ -96,9 +93,7 @@ def compress_bundle(
     finished = finished_report(run, say)
     if finished is not None:
         return finished
-    base = request.directory / width_name(FULL)
-    if not _has_base(run, base):
-        _write_base(run, base, say, bundle)
+    base = _place_base(run, say, bundle)
     tokens, parameters = predictor.tokenizer.vocab_size, onnx_parameter_count(bundle.path("onnx"))
     full = Fp32Model("", str(FULL), base, rows, tokens, parameters, None)
     evaluator = _evaluator(task, data, run, full, str(bundle.directory), say)
@@ -117,17 +112,16 @@ def _begin(request: Request, device: str, say: Say) -> None:
         say(f"notice: {line}")
 
 
-def _has_base(run: RunState, base: Path) -> bool:
-    """Whether the run that this one resumes has put the model as it was into its place."""
-    return run.has(BASE) and (base / EXPORT_DIRECTORY / BUNDLE_FILE).is_file()
+def _place_base(run: RunState, say: Say, model: Session | Bundle) -> Path:
+    """Put the bundle of the model as it was into its place, unless the run that this one resumes has; gives the place.
 
-
-def _write_base(run: RunState, base: Path, say: Say, model: Session | Bundle) -> None:
-    """Put the bundle of the model as it was into its place, and start the run where it is not resumed.
-
-    What an earlier run has left is replaced when the bundle is whole and the options' node names are known in it.
+    That is the directory of its `export/`. The run is started where it is not resumed. What an earlier run has left is
+    replaced when the bundle is whole and the options' node names are known in it.
     """
+    base = run.directory / width_name(FULL)
     place = base / EXPORT_DIRECTORY
+    if run.has(BASE) and (place / BUNDLE_FILE).is_file():
+        return base
     if isinstance(model, Bundle) and model.directory.resolve() == place.resolve():
         _start(run, model.path("onnx"), say)
     else:
@@ -136,9 +130,11 @@ def _write_base(run: RunState, base: Path, say: Say, model: Session | Bundle) ->
                 shutil.copytree(model.directory, staging, dirs_exist_ok=True)
                 read_bundle(staging, verify=True)
             else:
+                say(f"exporting {model.loaded.source} as it is, to compare with")
                 model.export(staging, trained=False)
             _start(run, staging / ONNX_FILE, say)
     run.finish(BASE)
+    return base
 
 
 def _start(run: RunState, onnx_path: Path, say: Say) -> None:
