@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TextIO, cast
 
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.files import is_no_room, no_room
@@ -236,10 +236,9 @@ def is_main_process() -> bool:
     return os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
 
 
-def say(message: str) -> None:
-    """Print a line from the main process (see `with_flags` and `terminal_line`)."""
-    if is_main_process():
-        print(terminal_line(with_flags(message)), flush=True)
+def say(*messages: str) -> None:
+    """Print lines from the main process (see `with_flags` and `terminal_line`)."""
+    _print(sys.stdout, "", messages)
 
 
 def print_line(line: str) -> None:
@@ -247,16 +246,19 @@ def print_line(line: str) -> None:
     print(terminal_line(line))
 
 
-def warn(message: str) -> None:
-    """Print a warning line to standard error from the main process."""
-    if is_main_process():
-        print(terminal_line(f"warning: {with_flags(message)}"), file=sys.stderr, flush=True)
+def warn(*messages: str) -> None:
+    """Print warnings, a line each, to standard error from the main process."""
+    _print(sys.stderr, "warning: ", messages)
 
 
-def notice(message: str) -> None:
-    """Print a line to standard error, from the main process, about what is as the user may not expect it."""
-    if is_main_process():
-        print(terminal_line(f"notice: {with_flags(message)}"), file=sys.stderr, flush=True)
+def notice(*messages: str) -> None:
+    """Print lines to standard error, from the main process, about what is as the user may not expect it."""
+    _print(sys.stderr, "notice: ", messages)
+
+
+def _print(stream: TextIO, kind: str, messages: Sequence[str]) -> None:
+    for message in messages if is_main_process() else ():
+        print(terminal_line(f"{kind}{with_flags(message)}"), file=stream, flush=True)
 
 
 def print_settings(settings: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from ernie_toolkit.decoding import Answer
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.files import write_json
-from ernie_toolkit.files.transactions import transaction
+from ernie_toolkit.files.transactions import Transaction, transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import LoadedModel, is_local, stage_model
 from ernie_toolkit.models.config import model_labels
@@ -128,26 +128,49 @@ class Session:
 
         directory = Path(directory)
         options = self.settled(options)
-        dev = self.data.split("dev")
-        rows, training_rows = self.encoded(dev), self.training_rows(options)
+        rows, training_rows = self.encoded(self.data.split("dev")), self.training_rows(options)
         self._report_cuts({"training": training_rows, "dev": rows})
         if isinstance(resume, str):
             resume = resumes(False, resume, directory, overwrite)
-        result = train(
+        trainer = functools.partial(ToolkitTrainer, criterion=self.criterion)
+        self.result = self.run_training(training_rows, rows, options, directory, resume, overwrite, trainer)
+        self.trained_with = options
+        return self.result
+
+    def run_training(
+        self,
+        train_rows: EncodedDataset,
+        dev_rows: EncodedDataset,
+        options: TrainingOptions,
+        directory: Path,
+        resume: bool,
+        overwrite: bool,
+        make_trainer: Callable[..., Any],
+        **identity: Any,
+    ) -> TrainingResult:
+        """Train the model on rows of the session's splits by any Trainer, scored on dev by the task (see `train`).
+
+        train_rows, dev_rows: the encoded splits, with targets.
+        options: settled ones.
+        make_trainer: takes the arguments of `ToolkitTrainer`.
+        identity: what has to be the same for a run to be resumed, beside the session's own.
+
+        Raises as `training.train` does.
+        """
+        examples = self.data.split("dev")
+        return train(
             self.loaded.model,
-            training_rows,
-            rows,
-            lambda logits: self.task.score(rows, logits, dev),
+            train_rows,
+            dev_rows,
+            lambda logits: self.task.score(dev_rows, logits, examples),
             options,
             directory,
             self.device,
             resume,
             overwrite,
-            self.identity,
-            functools.partial(ToolkitTrainer, criterion=self.criterion),
+            {**self.identity, **identity},
+            make_trainer,
         )
-        self.result, self.trained_with = result, options
-        return result
 
     def save(
         self, directory: str | Path, settings: Mapping[str, Any] | None = None, bundle: Path | None = None
@@ -160,25 +183,40 @@ class Session:
         Only the first process of a distributed run writes.
         Raises ConfigError before `train`.
         """
-        result, options = self.result, self.trained_with
-        if result is None or options is None:
-            raise ConfigError("there is nothing to save: call train first")
+        result, options = self._training()
         if not is_main_process():
             return
         directory = Path(directory)
-        title = f"{self.loaded.source} on {self.data.spec.name} ({self.data.source})"
+        record = self.record(result.metrics, {**asdict(options), **self.task.limits} if settings is None else settings)
         with transaction(directory) as files:
-            stage_model(self.loaded.model, self.loaded.vocabulary, files)
-            curve = files.path(directory / CURVE_FILE)
-            plot_training_curve(result.history, self.task.metrics[0], title, curve, result.best_step)
-            found = {**asdict(options), **self.task.limits} if settings is None else settings
-            files.write_json(directory / METRICS_FILE, self._record(result.metrics, found))
+            self.stage(files, directory, record, self.task.metrics[0], self.data.spec.name)
         self.saved = directory / WEIGHTS_FILE
         for place in dict.fromkeys((directory / EXPORT_DIRECTORY, bundle or directory / EXPORT_DIRECTORY)):
             if dropped := drop_stale_bundle(place, self.saved):
                 self.say(dropped)
         kept = f"best on dev at step {result.best_step}" if options.keeps_best else "the last step's weights"
         self.say(f"trained to step {result.steps} in {result.seconds:.1f} s; {kept}: {directory}")
+
+    def stage(
+        self, files: Transaction, directory: Path, record: Mapping[str, Any], metric: str, data_name: str
+    ) -> None:
+        """Write the trained model and its record into a transaction, with the training curve of a metric.
+
+        directory: where the transaction writes. record: of `record`. data_name: what the curve's title calls the data.
+
+        Raises ConfigError before `train`.
+        """
+        result, _ = self._training()
+        stage_model(self.loaded.model, self.loaded.vocabulary, files)
+        title = f"{self.loaded.source} on {data_name} ({self.data.source})"
+        plot_training_curve(result.history, metric, title, files.path(directory / CURVE_FILE), result.best_step)
+        files.write_json(directory / METRICS_FILE, record)
+
+    def _training(self) -> tuple[TrainingResult, TrainingOptions]:
+        """What the session's last training gave, and how it was done; ConfigError where there was none."""
+        if self.result is None or self.trained_with is None:
+            raise ConfigError("there is nothing to save: call train first")
+        return self.result, self.trained_with
 
     def evaluate(self, batch_size: int = 64) -> dict[str, float]:
         """Metrics of the dev split, computed with Paddle (see `Task.score`).
@@ -196,7 +234,7 @@ class Session:
 
     def save_evaluation(self, metrics: dict[str, float], directory: Path, settings: Mapping[str, Any]) -> Path:
         """Write metrics of a model that this session has not trained to `eval_results.json`; gives the file."""
-        write_json(directory / EVALUATION_FILE, self._record(metrics, settings, trained=False))
+        write_json(directory / EVALUATION_FILE, self.record(metrics, settings, trained=False))
         return directory / EVALUATION_FILE
 
     def predict(self, examples: Examples, batch_size: int = 64) -> Sequence[Answer]:
@@ -219,9 +257,7 @@ class Session:
         if parts:
             self.say(f"cut at {self.task.max_seq_length} tokens: {', '.join(parts)}")
 
-    def _record(
-        self, metrics: Mapping[str, float], settings: Mapping[str, Any], trained: bool = True
-    ) -> dict[str, Any]:
+    def record(self, metrics: Mapping[str, float], settings: Mapping[str, Any], trained: bool = True) -> dict[str, Any]:
         """Metrics, where they come from, settings and versions, as metrics.json and eval_results.json have them."""
         data, result = self.data, self.result
         record: dict[str, Any] = {"dataset": data.spec.name, "task": self.task.name, "metrics": dict(metrics)}
@@ -249,7 +285,7 @@ class Session:
 
     def require_trained_head(self) -> None:
         """ModelError where the model cannot answer without being trained first (see the function of this name)."""
-        require_trained_head(self.loaded, self.task.labels)
+        require_trained_head(self.loaded, self.task)
 
     def export(
         self,
@@ -303,13 +339,11 @@ def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:
         )
 
 
-def require_trained_head(loaded: LoadedModel, labels: Sequence[str]) -> None:
-    """ModelError where a model cannot answer for these labels without being trained first.
-
-    labels: the task's, empty for reading comprehension.
-    """
+def require_trained_head(loaded: LoadedModel, task: Task) -> None:
+    """ModelError where a model cannot do a task without being trained first."""
+    labels = task.labels
     if loaded.fresh:
-        wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
+        wanted = f"classifier for {len(labels)} labels" if labels else f"head for {task.title[1]}"
         # What was found in place of it: a head of another task, or one that nothing names.
         others = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
         raise ModelError(f"{loaded.source} has no trained {wanted}{others}: fine-tune it first")

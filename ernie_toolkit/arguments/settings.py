@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ernie_toolkit.arguments.guide_flags import not_needed
+from ernie_toolkit.arguments.guide_flags import add_guide_flags, not_needed
 from ernie_toolkit.arguments.options import boolean, check_option_ranges, dataset_name
+from ernie_toolkit.console import OneLineParser
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.parsing import read_yaml
 from ernie_toolkit.formats.escapes import half_character
@@ -53,6 +54,24 @@ def add_options(
                 default=argparse.SUPPRESS,
                 help=text,
             )
+
+
+def script_parser(
+    script: str,
+    description: str | None,
+    *options_classes: type,
+    defaults: Mapping[str, Any] | None = None,
+    without: Sequence[str] = (),
+) -> OneLineParser:
+    """A parser with a flag for each option, and the flags of PaddleNLP's script of the same name.
+
+    `script`: its path from the project's root. `defaults`, `without`: see `add_options`.
+    """
+    parser = OneLineParser(prog=Path(script).name, description=description)
+    for options_class in options_classes:
+        add_options(parser, options_class, defaults, without)
+    add_guide_flags(parser, script)
+    return parser
 
 
 def _parser(default: Any) -> Callable[[str], Any]:

@@ -76,16 +76,16 @@ def compress(
     options = options if strategy is None else dataclasses.replace(options, strategy=strategy)
     data = _joined(train_dataset, dev_dataset, task)
     if isinstance(model, Bundle):
-        request = Request(options, training or TrainingOptions(), Path(output_dir), device, resume, overwrite)
+        request = Request(options, training or TrainingOptions(), Path(output_dir), resume, overwrite)
         return compress_bundle(model, data, request, say, custom_evaluate)
     loaded = _loaded(model, tokenizer, task)
-    require_trained_head(loaded, task.labels)
+    require_trained_head(loaded, task)
     if loaded is not model:
         for message in loaded.notices:
             say(message)
     training = training or _recorded_training(loaded.source)
     training = dataclasses.replace(training, max_seq_length=task.max_seq_length)
-    request = Request(options, training, Path(output_dir), device, resume, overwrite)
+    request = Request(options, training, Path(output_dir), resume, overwrite)
     session = Session(loaded, data, task, device, criterion, custom_evaluate)
     return compress_session(session, request, say)
 

@@ -9,7 +9,7 @@ from ernie_toolkit.bundle import COMPRESSED_FILES, EXPORT_DIRECTORY, ONNX_FILE, 
 from ernie_toolkit.compression.options import CompressionOptions
 from ernie_toolkit.compression.report.files import write_report
 from ernie_toolkit.compression.report.measurement import Speed, measure
-from ernie_toolkit.compression.report.metrics import change_text, shown_metrics, size_text, speed_text
+from ernie_toolkit.compression.report.metrics import change_text, megabytes_text, shown_metrics, speed_text
 from ernie_toolkit.compression.report.model import Candidate, Report
 from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.compression.state import RunState, Say
@@ -185,8 +185,8 @@ class Evaluator:
         report = self.report
         change = "" if item is report.baseline else f" ({change_text(shown_metrics(report, item).change)} points)"
         return (
-            f"{item.name}: {report.metric} {item.metrics[report.metric]:.4f}{change}, {size_text(report, item)} MB, "
-            f"{speed_text(report, item)}"
+            f"{item.name}: {report.metric} {item.metrics[report.metric]:.4f}{change}, "
+            f"{megabytes_text(report, item.size)} MB, {speed_text(report, item)}"
         )
 
     def _record(self, candidate: Candidate) -> None:

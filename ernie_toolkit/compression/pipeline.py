@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, ONNX_FILE, Bundle, read_bundle
-from ernie_toolkit.compression.candidates import make_fp16, quantize_after_training
+from ernie_toolkit.compression.candidates import AUTO, make_fp16, quantize_after_training
 from ernie_toolkit.compression.evaluator import Evaluator, Fp32Model
-from ernie_toolkit.compression.options import CompressionOptions, check_distillation, option_notices
+from ernie_toolkit.compression.options import check_distillation, option_notices
 from ernie_toolkit.compression.pruning.prune import width_name, width_sizes
 from ernie_toolkit.compression.pruning.vocabulary import with_less_vocabulary
 from ernie_toolkit.compression.quantization.onnx import check_nodes, onnx_parameter_count
@@ -38,8 +38,6 @@ from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
 from ernie_toolkit.training.records import versions
 
-__all__ = ["FULL", "Request", "check_unfinished", "compress_bundle", "compress_session"]
-
 # The first parts of a run: the model as it was is in its place; the report has its metrics.
 BASE, REPORT = "base", "report"
 
@@ -54,7 +52,7 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     """
     from ernie_toolkit.models.slices import weights_checksum
 
-    _begin(request, say)
+    _begin(request, session.device, say)
     options = request.options
     sizes = width_sizes(session.loaded.model, options.widths) if "dynabert" in options.parts else {}
     request = replace(request, training=session.settled(request.training))
@@ -64,10 +62,7 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     finished = finished_report(run, say)
     if finished is not None:
         return finished
-    base = request.directory / width_name(FULL)
-    if not _has_base(run, base):
-        say(f"exporting {session.loaded.source} as it is, to compare with")
-        _write_base(run, base, say, session)
+    base = _place_base(run, say, session)
     full = describe_model(session, "", FULL, base, rows)
     evaluator = _evaluator(session.task, session.data, run, full, session.loaded.source, say)
     if options.cuts_vocabulary:
@@ -87,7 +82,7 @@ def compress_bundle(
 
     custom_evaluate: a metric beside the task's own (see `Session`).
     """
-    _begin(request, say)
+    _begin(request, "cpu", say)
     inside, target = bundle.directory.resolve(), request.directory.resolve()
     if target == inside or inside in target.parents:
         raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
@@ -100,9 +95,7 @@ def compress_bundle(
     finished = finished_report(run, say)
     if finished is not None:
         return finished
-    base = request.directory / width_name(FULL)
-    if not _has_base(run, base):
-        _write_base(run, base, say, bundle)
+    base = _place_base(run, say, bundle)
     tokens, parameters = predictor.tokenizer.vocab_size, onnx_parameter_count(bundle.path("onnx"))
     full = Fp32Model("", str(FULL), base, rows, tokens, parameters, None)
     evaluator = _evaluator(task, data, run, full, str(bundle.directory), say)
@@ -113,25 +106,24 @@ def compress_bundle(
     return evaluator.report
 
 
-def _begin(request: Request, say: Say) -> None:
+def _begin(request: Request, device: str, say: Say) -> None:
     """Refuse what cannot be done before hours are spent, and say what PaddleNLP's options mean here."""
-    check_distillation(request.training, request.device)
+    check_distillation(request.training, device)
     check_unfinished(request)
     for line in option_notices(request.options):
         say(f"notice: {line}")
 
 
-def _has_base(run: RunState, base: Path) -> bool:
-    """Whether the run that this one resumes has put the model as it was into its place."""
-    return run.has(BASE) and (base / EXPORT_DIRECTORY / BUNDLE_FILE).is_file()
+def _place_base(run: RunState, say: Say, model: Session | Bundle) -> Path:
+    """Put the bundle of the model as it was into its place, unless the run that this one resumes has; gives the place.
 
-
-def _write_base(run: RunState, base: Path, say: Say, model: Session | Bundle) -> None:
-    """Put the bundle of the model as it was into its place, and start the run where it is not resumed.
-
-    What an earlier run has left is replaced when the bundle is whole and the options' node names are known in it.
+    That is the directory of its `export/`. The run is started where it is not resumed. What an earlier run has left is
+    replaced when the bundle is whole and the options' node names are known in it.
     """
+    base = run.directory / width_name(FULL)
     place = base / EXPORT_DIRECTORY
+    if run.has(BASE) and (place / BUNDLE_FILE).is_file():
+        return base
     if isinstance(model, Bundle) and model.directory.resolve() == place.resolve():
         _start(run, model.path("onnx"), say)
     else:
@@ -140,23 +132,22 @@ def _write_base(run: RunState, base: Path, say: Say, model: Session | Bundle) ->
                 shutil.copytree(model.directory, staging, dirs_exist_ok=True)
                 read_bundle(staging, verify=True)
             else:
+                say(f"exporting {model.loaded.source} as it is, to compare with")
                 model.export(staging, trained=False)
             _start(run, staging / ONNX_FILE, say)
     run.finish(BASE)
+    return base
 
 
 def _start(run: RunState, onnx_path: Path, say: Say) -> None:
     """Start the run, unless it is resumed; ConfigError where `keep_fp32` names a product that the graph has not."""
-    _check_kept(run.request.options, onnx_path)
-    if not run.resumed:
-        run.start(say)
-
-
-def _check_kept(options: CompressionOptions, onnx_path: Path) -> None:
-    if options.keep_fp32 and options.keep_fp32 != ("auto",):
+    kept = run.request.options.keep_fp32
+    if kept and kept != AUTO:
         import onnx
 
-        check_nodes(onnx.load(str(onnx_path)), options.keep_fp32)
+        check_nodes(onnx.load(str(onnx_path)), kept)
+    if not run.resumed:
+        run.start(say)
 
 
 def _evaluator(task: Task, data: DataSet, run: RunState, full: Fp32Model, model: str, say: Say) -> Evaluator:

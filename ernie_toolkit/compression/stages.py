@@ -54,16 +54,7 @@ def pruned_sessions(
         evaluator.say(f"dynabert: training widths {', '.join(map(str, sizes))} in one run")
         request, work = run.request, run.work / PRUNING
         with _own_names(PRUNING):
-            result = prune(
-                _copied(session),
-                rows,
-                sizes,
-                request.training,
-                work,
-                request.device,
-                request.resume,
-                request.overwrite,
-            )
+            result = prune(_copied(session), rows, sizes, request.training, work, request.resume, request.overwrite)
         for width, place in places.items():
             _copy_files(pruned_directory(work, width), place)
         run.finish(PRUNING)
@@ -208,7 +199,6 @@ def _trained(
             qat_settings(request.options),
             training,
             run.work / part,
-            request.device,
             request.resume,
             request.overwrite,
         )

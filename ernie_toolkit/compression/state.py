@@ -35,7 +35,6 @@ class Request:
     """What a run is to do.
 
     directory: where models and report are written.
-    device: what trains ("cpu", "gpu", ...).
     resume: continue a run that was cut off there.
     overwrite: drop it.
 
@@ -45,7 +44,6 @@ class Request:
     options: CompressionOptions
     training: TrainingOptions
     directory: Path
-    device: str = "cpu"
     resume: bool = False
     overwrite: bool = False
 

@@ -52,6 +52,11 @@ def onnx_logits(path: Path, dataset: EncodedDataset, batch_size: int) -> tuple[O
     return run_rows(dataset, batch_size, lambda batch: session.run(names, batch)), names
 
 
+def largest_difference(one: Outputs, other: Outputs) -> float:
+    """The largest absolute difference of two computations' logits of the same rows."""
+    return float(np.max([np.abs(a - b).max() for a, b in zip(one, other, strict=True)]))
+
+
 def export_bundle(
     model: "PretrainedModel",
     tokenizer: WordPieceTokenizer,
@@ -76,7 +81,7 @@ def export_bundle(
         program, weights = save_static_graph(model, staging)
         convert_to_onnx(program, weights, staging / ONNX_FILE)
         got, outputs = onnx_logits(staging / ONNX_FILE, dataset, batch_size=16)
-        difference = float(np.max([np.abs(a - b).max() for a, b in zip(got, expected, strict=True)]))
+        difference = largest_difference(got, expected)
         if not difference <= max_difference:
             raise BundleError(
                 f"{target_of(directory)} was not written: on {len(dataset)} rows the ONNX logits differ from Paddle's "

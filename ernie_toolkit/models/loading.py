@@ -157,11 +157,6 @@ def _label_settings(labels: Sequence[str] | None, task: str) -> dict[str, Any]:
     return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids, **kind}
 
 
-def _dropout_settings(hidden: float | None, attention: float | None) -> dict[str, float]:
-    settings = {"hidden_dropout_prob": hidden, "attention_probs_dropout_prob": attention}
-    return {name: value for name, value in settings.items() if value is not None}
-
-
 def _model_class(task: str) -> "type[PretrainedModel]":
     import paddlenlp.transformers
 
@@ -346,7 +341,9 @@ def load_model(
         task, labels = labels.name, labels.labels
     if not task_named(task).has_labels:
         labels = None
-    settings = {**_label_settings(labels, task), **_dropout_settings(hidden_dropout, attention_dropout)}
+    dropouts = {"hidden_dropout_prob": hidden_dropout, "attention_probs_dropout_prob": attention_dropout}
+    given = {name: value for name, value in dropouts.items() if value is not None}
+    settings = {**_label_settings(labels, task), **given}
     if name_or_path == SAMPLE_MODEL and not is_local(name_or_path):
         from ernie_toolkit.data.sample import sample_vocab
 

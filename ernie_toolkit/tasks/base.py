@@ -139,6 +139,8 @@ class Task(ABC):
     """One of `HEADS`."""
     problem_type: ClassVar[str | None] = None
     """`problem_type` of the model's `config.json`; tells apart tasks that have the same head."""
+    soft_loss: ClassVar[str] = "classes"
+    """How a student learns the logits of its teacher: one of `compression.distillation.losses.SOFT_LOSSES`."""
     data_form: ClassVar[str] = "columns"
     """How its files are read: one of `data.forms.FORMS`."""
     has_labels: ClassVar[bool] = True
@@ -221,9 +223,16 @@ class Task(ABC):
         """The answer to each input, in their order; `logits` are those of `rows`, `rows` those of `inputs`."""
 
     @abstractmethod
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Metrics of a set with targets, all but `loss` (in nats) between 0 and 1.
 
+        `answers`: those of `decode`, where they are known already; None: a task that is measured by them decodes.
         A name with a slash ("PER/f1") belongs to a table of details.
         """
 

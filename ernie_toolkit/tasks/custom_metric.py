@@ -35,11 +35,17 @@ class TaskWithMetric:
             raise AttributeError(name)
         return getattr(self._task, name)
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """The custom metric, then the task's own (see `Task.score`)."""
-        answers = self._task.decode(rows, logits, self._task.inputs(examples))
+        answers = self._task.decode(rows, logits, self._task.inputs(examples)) if answers is None else answers
         value = self._evaluate(answers, examples)
-        return {self._metric: float(value), **self._task.score(rows, logits, examples)}
+        return {self._metric: float(value), **self._task.score(rows, logits, examples, answers)}
 
 
 Task.register(TaskWithMetric)

@@ -55,6 +55,7 @@ class MultiLabelClassification(Task):
     answer: ClassVar[type[Answer]] = LabelSetAnswer
     # As in transformers' configurations: tells a head for sets of labels from one for a single label.
     problem_type: ClassVar[str | None] = "multi_label_classification"
+    soft_loss: ClassVar[str] = "sets"
     data_form: ClassVar[str] = "label_sets"
     has_thresholds: ClassVar[bool] = True
     model_path: ClassVar[str] = "export"
@@ -120,7 +121,13 @@ class MultiLabelClassification(Task):
         """The labels of each text, by the thresholds."""
         return decode_label_sets(self.table(logits), self.labels, self.used_thresholds, self.label_names)
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Micro and macro metrics at the thresholds, the loss, and precision, recall and F1 of each label.
 
         Macro metrics are means over the labels that the examples or the answers have (see `label_set_scores`).

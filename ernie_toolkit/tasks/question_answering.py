@@ -58,6 +58,7 @@ class QuestionAnswering(Task):
     published_metrics: ClassVar[Mapping[str, str]] = {"exact_match": "EM", "f1": "F1"}
     answer: ClassVar[type[Answer]] = SpanAnswer
     head: ClassVar[str] = "span"
+    soft_loss: ClassVar[str] = "positions"
     data_form: ClassVar[str] = "questions"
     has_labels: ClassVar[bool] = False
     options_class: ClassVar[type | None] = ReadingOptions
@@ -134,13 +135,19 @@ class QuestionAnswering(Task):
             answers.append(decode_spans(found, inputs[source][1], self.n_best_size, self.max_answer_length))
         return answers
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Exact match and F1 of CMRC2018, and the loss over windows, as in training.
 
         Questions with `is_impossible` are right where the answer is empty (see `reading_scores`); those without a place
         of their answer have no part in the loss.
         """
-        answers = self.decode(rows, logits, self.inputs(examples))
+        answers = self.decode(rows, logits, self.inputs(examples)) if answers is None else answers
         golds = [None if example.get("is_impossible") else example["answers"] for example in examples]
         scores = reading_scores([answer.text for answer in answers], golds)
         losses = []

@@ -77,7 +77,13 @@ class SequenceClassification(Task):
         """The most probable label of each input."""
         return decode_labels(logits_table(logits, len(self.labels)), self.labels, self.label_names)
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Accuracy and loss."""
         gold = np.asarray(rows.targets["labels"])
         table = logits_table(logits, len(self.labels))

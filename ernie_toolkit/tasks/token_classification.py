@@ -95,9 +95,15 @@ class TokenClassification(Task):
             answers.append(decode_tags(values, offsets, str(inputs[source]), self.labels))
         return answers
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Precision, recall and F1 of entities, overall and as "TYPE/f1", and the loss over tokens."""
-        answers = self.decode(rows, logits, self.inputs(examples))
+        answers = self.decode(rows, logits, self.inputs(examples)) if answers is None else answers
         overall, by_type = entity_scores(
             [entity_spans(example["labels"]) for example in examples], [entity_spans(answer.tags) for answer in answers]
         )

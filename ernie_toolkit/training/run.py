@@ -312,8 +312,7 @@ def train(
     world_size = paddle.distributed.get_world_size()
     sets = {"training rows": fingerprint(train_set), "dev rows": fingerprint(dev_set)}
     settings = {**(identity or {}), **dataclasses.asdict(options), "world_size": world_size, **sets}
-    for message in plan_notices(options):
-        notice(message)
+    notice(*plan_notices(options))
     with quiet_paddlenlp():
         checkpoint = _check_resume(run_dir, settings, resume, overwrite, main=paddle.distributed.get_rank() == 0)
         plan = planned_steps(len(train_set), world_size, options)
@@ -351,12 +350,7 @@ def _has_ended(checkpoint: Path, plan: Plan, options: TrainingOptions) -> bool:
         return False
     from ernie_toolkit.training.callbacks import has_stalled
 
-    return has_stalled(read_state(checkpoint).get("log_history", []), *_stopping(options))
-
-
-def _stopping(options: TrainingOptions) -> tuple[str, bool, int, float]:
-    metric = options.metric_for_best_model
-    return metric, metric != "loss", options.early_stopping_patience, options.early_stopping_threshold
+    return has_stalled(read_state(checkpoint).get("log_history", []), options)
 
 
 def _callbacks(options: TrainingOptions) -> list[Any]:
@@ -364,7 +358,7 @@ def _callbacks(options: TrainingOptions) -> list[Any]:
 
     callbacks: list[Any] = [LastStep(options.strategies[1] != "no")]
     if options.early_stopping:
-        callbacks.append(StopEarly(*_stopping(options)))
+        callbacks.append(StopEarly(options))
     return callbacks
 
 

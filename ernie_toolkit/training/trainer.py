@@ -23,7 +23,7 @@ from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, in_order,
 from ernie_toolkit.training.callbacks import BestCheckpointHere
 from ernie_toolkit.training.checkpoint_reading import check_optimizer, check_weights, reading
 from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step, seal
-from ernie_toolkit.training.loss import Criterion
+from ernie_toolkit.training.loss import Criterion, evaluating
 from ernie_toolkit.training.selection import rank
 
 STAGING = ".partial"
@@ -70,12 +70,8 @@ def model_logits(
         tensors = outputs if isinstance(outputs, tuple) else (outputs,)
         return [tensor.astype("float32").numpy() for tensor in tensors]
 
-    was_training = model.training
-    model.eval()
-    with paddle.no_grad():
+    with evaluating(model), paddle.no_grad():
         parts = run_share(dataset, batch_size, partial(map, compute), rank, world_size)
-    if was_training:
-        model.train()
     if world_size > 1:
         gathered: list[dict[int, np.ndarray]] = []
         paddle.distributed.all_gather_object(gathered, parts)

@@ -16,10 +16,11 @@ from tiny import PAIRS
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.compression import compress
 from ernie_toolkit.compression.options import STRATEGIES
-from ernie_toolkit.compression.pipeline import Request, compress_bundle
+from ernie_toolkit.compression.pipeline import compress_bundle
 from ernie_toolkit.compression.quantization.onnx import weight_products
 from ernie_toolkit.compression.report.metrics import shown_metrics
 from ernie_toolkit.compression.report.model import Report, read_report
+from ernie_toolkit.compression.state import Request
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference import Predictor

@@ -11,8 +11,9 @@ from tiny import PAIRS
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression import compress
-from ernie_toolkit.compression.pipeline import Request, compress_bundle
+from ernie_toolkit.compression.pipeline import compress_bundle
 from ernie_toolkit.compression.report.model import Report, read_report
+from ernie_toolkit.compression.state import Request
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, save_model

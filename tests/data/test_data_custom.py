@@ -7,16 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from text_files import write
 
 from ernie_toolkit.data import Example, custom_spec, load_dataset, read_custom, read_labels
 from ernie_toolkit.data.column_names import is_known
 from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.errors import ConfigError, DataError
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
 
 
 def read(path: Path, split: Any = "train", **files: Path) -> list[Example]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from text_files import write
 
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.data.inputs import (
@@ -24,11 +25,6 @@ from ernie_toolkit.errors import DataError
 
 SKIP = FileOptions(on_error="skip")
 FORMATS = {"sentence": 1, "characters": 1, "pair": 2, "question_context": 2}
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 @pytest.fixture(scope="module")

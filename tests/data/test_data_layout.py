@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from text_files import write
 
 from ernie_toolkit.data import DataSet, Example, custom_spec, load_dataset, read_custom
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
@@ -19,11 +20,6 @@ from ernie_toolkit.errors import ConfigError, DataError
 NOUNS = ("水泵", "路灯", "钢琴", "围巾", "茶壶", "雨伞", "台阶", "木桥", "渔网", "风筝")
 LABELS = ("良好", "损坏")
 REUSED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
 
 
 def text(number: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from text_files import write
 
 from ernie_toolkit.data import DatasetSpec, Example, load_dataset, read_tagged
 from ernie_toolkit.data.file_options import FileOptions, FileRecord, SkippedRow
@@ -14,11 +15,6 @@ from ernie_toolkit.data.tagged import looks_tagged, read_tags, tagged_file_error
 from ernie_toolkit.errors import ConfigError, DataError
 
 SPEC = DatasetSpec("custom", "token_cls", ("B-X", "I-X", "B-Y", "I-Y", "O"), "characters")
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
 
 
 def read(path: Path, split: Any = "train", **options: str) -> tuple[list[Example], FileRecord]:

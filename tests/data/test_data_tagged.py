@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from text_files import write
 
 from ernie_toolkit.data import SPLITS, DatasetSpec, Example, custom_spec, get_spec, load_dataset, read_tagged
 from ernie_toolkit.data.inputs import read_inputs
@@ -15,11 +16,6 @@ from ernie_toolkit.data.tagged import join_tokens, parse_tagged_row, read_tags
 from ernie_toolkit.errors import ConfigError, DataError
 
 MSRA = get_spec("msra_ner")
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
 
 
 def read(path: Path, split: Any = "train", spec: DatasetSpec = MSRA) -> list[Example]:

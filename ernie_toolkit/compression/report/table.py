@@ -8,11 +8,11 @@ from ernie_toolkit.compression.report.metrics import (
     best_tradeoffs,
     change_text,
     is_noisy,
+    megabytes_text,
     number_text,
     points,
     ratio_text,
     shown_metrics,
-    size_text,
     speed_text,
 )
 from ernie_toolkit.compression.report.model import Candidate, Report
@@ -71,7 +71,7 @@ def report_page(report: Report, plot: str) -> str:
 def _highlight(report: Report, item: Candidate) -> str:
     found = shown_metrics(report, item)
     figure = f"{_metric(report.metric)} {_number(found.metric, 2)} ({change_text(found.change)} points)"
-    size = f"{size_text(report, item)} MB instead of {size_text(report, report.baseline)}"
+    size = f"{megabytes_text(report, item.size)} MB instead of {megabytes_text(report, report.baseline.size)}"
     link = markdown_link(item.file)
     return f"- **{markdown_text(item.name)}**: {figure}, {size}, {speed_text(report, item)}: {link}"
 
@@ -111,7 +111,7 @@ def _table(report: Report) -> str:
                 _number(found.metric, 2),
                 *(_number(points(item, metric), 2) for metric in more),
                 MISSING if item is report.baseline else change_text(found.change),
-                size_text(report, item),
+                megabytes_text(report, item.size),
                 _number(item.parameters, 2, 1e-6),
                 _number(item.flops, 2, scale),
                 number_text(found.latency_ms),
