@@ -44,7 +44,7 @@ INSTALL_RUNTIME = "pip install -r deploy/predictor/requirements_cpu.txt -c deplo
 
 LONGEST_ERROR = 1000
 
-# Parameters that messages of the library name, in backquotes, and the flags by which scripts take them.
+# Parameters (and functions) that messages of the library name, in backquotes, and the flags by which scripts take them.
 FLAGS = {
     **{
         name: f"--{name}"
@@ -68,10 +68,13 @@ FLAGS = {
             "resume",
             "save_steps",
             "save_strategy",
+            "use_trt",
             "warmup_ratio",
         )
     },
+    "measured_profile": "--set_dynamic_shape",
     "overwrite": "--overwrite_output_dir",
+    "precision": "--precision_mode",
     "resume_from": "--resume_from_checkpoint",
 }
 
