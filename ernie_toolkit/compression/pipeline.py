@@ -90,7 +90,7 @@ def compress_bundle(
     _begin(request, say)
     inside, target = bundle.directory.resolve(), request.directory.resolve()
     if target == inside or inside in target.parents:
-        raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
+        raise ConfigError(f"`output_dir` {request.directory} lies in the bundle {bundle.directory}: give another place")
     predictor = Predictor(bundle.directory)  # checks that bundle, tokenizer and model belong together
     task = with_metric(predictor.task, custom_evaluate)
     rows = bundle_rows(task, predictor.tokenizer, data)

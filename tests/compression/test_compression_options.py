@@ -52,9 +52,9 @@ def test_senseless_strategies_are_refused_with_the_list(strategy: str) -> None:
         ({"batch_size_list": (-1,)}, "--batch_size_list has -1: each must be at least 1"),
         ({"batch_size_list": ()}, "--batch_size_list: give one value at least"),
         ({"max_vocab_size": -1}, "--max_vocab_size is -1"),
-        ({"input_infer_model_path": "export", "strategy": "ptq", "max_vocab_size": 9}, "no --prune_vocab, --prune_emb"),
-        ({"strategy": "dynabert", "activation_quantize_type": "range_abs_max"}, "belongs to qat, which --strategy dyn"),
-        ({"strategy": "ptq", "activation_quantize_type": "dynamic"}, "belongs to qat, which --strategy ptq does not"),
+        ({"input_infer_model_path": "export", "strategy": "ptq", "max_vocab_size": 9}, "no `prune_vocab`, `prune_emb"),
+        ({"strategy": "dynabert", "activation_quantize_type": "range_abs_max"}, "belongs to qat, which `strategy` dyn"),
+        ({"strategy": "ptq", "activation_quantize_type": "dynamic"}, "belongs to qat, which `strategy` ptq does not"),
         ({"strategy": "qat", "use_pact": True, "activation_quantize_type": "abs_max"}, "--use_pact learns fixed"),
         ({"strategy": "qat", "activation_quantize_type": "max"}, "use one of dynamic, abs_max, moving_average_abs_max"),
         ({"max_drop": -1.0}, "--max_drop is -1.0"),
@@ -67,8 +67,8 @@ def test_senseless_strategies_are_refused_with_the_list(strategy: str) -> None:
         ({"strategy": "qat", "use_pact": True, "activation_quantize_type": "dynamic"}, "--use_pact learns fixed"),
         ({"round_type": "up"}, "--round_type 'up' is not known: use one of round, adaround"),
         ({"algo_list": ("mse", "best")}, "--algo_list 'best' is not known"),
-        ({"input_infer_model_path": "export"}, "it needs --strategy ptq"),
-        ({"input_infer_model_path": "export", "strategy": "ptq", "prune_vocab": True}, "no --prune_vocab"),
+        ({"input_infer_model_path": "export"}, "it needs `strategy` ptq"),
+        ({"input_infer_model_path": "export", "strategy": "ptq", "prune_vocab": True}, "no `prune_vocab`"),
         ({"num_threads": -1}, "--num_threads is -1"),
     ],
 )
@@ -131,7 +131,7 @@ def test_numbers_of_batches() -> None:
     assert asked().batch_numbers == (1,)
     with pytest.raises(SystemExit):
         parsed("--batch_num_list", "many")
-    with pytest.raises(ConfigError, match="--batch_num_list: give one value at least, and each of them once"):
+    with pytest.raises(ConfigError, match="`batch_num_list`: give one value at least, and each of them once"):
         asked("--batch_num_list", "None", "-1")
 
 
@@ -147,7 +147,7 @@ def test_types_of_ranges_that_the_guides_name(kind: str) -> None:
     assert settings.activation_quantize_type == kind and settings.fixed == (kind != "abs_max")
     for strategy in ("ptq", "dynabert+ptq"):
         [line] = option_notices(asked("--strategy", strategy, "--activation_quantize_type", kind))
-        assert f"--activation_quantize_type {kind} is not needed" in line and "\n" not in line
+        assert f"`activation_quantize_type` {kind} is not needed" in line and "\n" not in line
     lines = option_notices(asked("--strategy", "dynabert+qat", "--activation_quantize_type", kind))
     assert len(lines) == (kind == "abs_max")
     assert option_notices(asked()) == []
