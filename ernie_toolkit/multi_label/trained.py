@@ -99,7 +99,7 @@ def model_thresholds(params_path: str, threshold: float = -1.0) -> tuple[float, 
     if threshold == -1.0:
         return recorded_thresholds(directory)
     if not 0 <= threshold <= 1:
-        raise ConfigError(f"--threshold is {threshold}: it must lie between 0 and 1")
+        raise ConfigError(f"`threshold` is {threshold}: it must lie between 0 and 1")
     return (threshold,) * len(model_labels(directory) or ())
 
 
