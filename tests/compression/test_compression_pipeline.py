@@ -311,7 +311,7 @@ def test_how_a_model_was_trained_elsewhere_is_no_setting_here(
     arguments = (directory, None, afqmc_sample, afqmc_sample, PAIRS, "ptq", tmp_path / "out", options)
     report = compress(*arguments, say=lambda line: None)
     assert report.settings["training"]["learning_rate"] == 3e-4 and not report.settings["training"]["bf16"]
-    for name, message in (("recompute", "--recompute"), ("bf16", "--bf16 needs a GPU"), ("fp16", "leave fp16 out")):
+    for name, message in (("recompute", "`recompute`"), ("bf16", "`bf16` needs a GPU"), ("fp16", "leave fp16 out")):
         with pytest.raises(ConfigError, match=message):
             compress(*arguments, dataclasses.replace(TRAINING, **{name: True}))
 

@@ -147,10 +147,10 @@ def test_what_is_refused_changes_nothing(
     before = contents(tmp_path)
     for strategy, values, message in (
         ("qat", {"moving_rate": 1.5}, "--moving_rate is 1.5"),
-        ("qat", {"use_pact": True, "activation_quantize_type": "dynamic"}, "--use_pact learns fixed ranges"),
-        ("qat", {"round_type": "adaround"}, "--round_type belongs to ptq"),
-        ("ptq", {"keep_fp32": ("nowhere",)}, "--keep_fp32 nowhere: no matrix product of that name"),
-        ("ptq", {"method_list": ("guess",)}, "--method_list 'guess' is not known: use one of dynamic, static"),
+        ("qat", {"use_pact": True, "activation_quantize_type": "dynamic"}, "`use_pact` learns fixed ranges"),
+        ("qat", {"round_type": "adaround"}, "`round_type` belongs to ptq"),
+        ("ptq", {"keep_fp32": ("nowhere",)}, "`keep_fp32` nowhere: no matrix product of that name"),
+        ("ptq", {"method_list": ("guess",)}, "`method_list` 'guess' is not known: use one of dynamic, static"),
     ):
         with pytest.raises(ConfigError, match=message):
             run(model_dir, afqmc_sample, tmp_path, strategy, overwrite=True, **values)  # type: ignore[arg-type]
