@@ -146,7 +146,7 @@ def test_what_is_refused_changes_nothing(
     run(model_dir, afqmc_sample, tmp_path, "ptq", method_list=("dynamic",))
     before = contents(tmp_path)
     for strategy, values, message in (
-        ("qat", {"moving_rate": 1.5}, "--moving_rate is 1.5"),
+        ("qat", {"moving_rate": 1.5}, "`moving_rate` is 1.5"),
         ("qat", {"use_pact": True, "activation_quantize_type": "dynamic"}, "`use_pact` learns fixed ranges"),
         ("qat", {"round_type": "adaround"}, "`round_type` belongs to ptq"),
         ("ptq", {"keep_fp32": ("nowhere",)}, "`keep_fp32` nowhere: no matrix product of that name"),
