@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, Bundle
-from ernie_toolkit.console import is_main_process
+from ernie_toolkit.console import is_main_process, with_flags
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.errors import ConfigError, ModelError
@@ -277,7 +277,7 @@ class Session:
             "data_location": data.location,
             "left_out": data.left_out,
             "warnings": list(data.warnings),
-            "notices": list(data.notices),
+            "notices": list(map(with_flags, data.notices)),
             "seed": settings.get("seed"),
             "settings": dict(settings),
             "versions": versions(),
@@ -324,7 +324,7 @@ def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
     """ModelError where a model has fewer positions than the longest sequence."""
     limit = loaded.model.config.max_position_embeddings
     if max_seq_length > limit:
-        raise ModelError(f"--max_seq_length {max_seq_length} is over the {limit} positions of {loaded.source}")
+        raise ModelError(f"`max_seq_length` {max_seq_length} is over the {limit} positions of {loaded.source}")
 
 
 def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:

@@ -88,7 +88,7 @@ def check_option_ranges(options: Any) -> None:
             kind = float if isinstance(item.default, float) else int
             if isinstance(item.default, tuple) and isinstance(item.default[0], float):
                 kind = float
-            check_number(one, kind, allowed, f"--{item.name}", listed=isinstance(value, tuple))
+            check_number(one, kind, allowed, f"`{item.name}`", listed=isinstance(value, tuple))
 
 
 @dataclass(frozen=True)

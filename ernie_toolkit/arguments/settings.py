@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags, not_needed
 from ernie_toolkit.arguments.options import boolean, check_option_ranges, dataset_name
-from ernie_toolkit.console import OneLineParser
+from ernie_toolkit.console import OneLineParser, with_flags
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.parsing import read_yaml
 from ernie_toolkit.formats.escapes import half_character
@@ -37,7 +37,10 @@ def add_options(
     for item in (item for item in dataclasses.fields(options_class) if item.name not in without):
         default = (defaults or {}).get(item.name, item.default)
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-        flag, text = f"--{item.name}", item.metadata["help"] + ("" if shown == "" else f" (default: {shown})")
+        flag, text = (
+            f"--{item.name}",
+            with_flags(item.metadata["help"]) + ("" if shown == "" else f" (default: {shown})"),
+        )
         if isinstance(item.default, bool):
             group.add_argument(
                 flag, type=boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text

@@ -85,10 +85,9 @@ def compress_bundle(
     _begin(request, "cpu", say)
     inside, target = bundle.directory.resolve(), request.directory.resolve()
     if target == inside or inside in target.parents:
-        raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
-    predictor = Predictor(
-        bundle, engine="onnxruntime", precision="fp32"
-    )  # checks that bundle, tokenizer and model belong together
+        raise ConfigError(f"`output_dir` {request.directory} lies in the bundle {bundle.directory}: give another place")
+    # Checks that bundle, tokenizer and model belong together.
+    predictor = Predictor(bundle, engine="onnxruntime", precision="fp32")
     task = with_metric(predictor.task, custom_evaluate)
     rows = bundle_rows(task, predictor.tokenizer, data)
     run = find_run(request, {"bundle": bundle.info.files["onnx"].sha256, **rows.identity})

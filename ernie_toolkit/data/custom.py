@@ -95,7 +95,7 @@ def _lone_first_label(path: Path, examples: Sequence[Example]) -> list[str]:
         return []
     return [
         f"{path}: label {examples[0]['label']!r:.40} stands in the first row alone, every other in several: if that is "
-        "a header, name the columns with --text_column and --label_column"
+        "a header, name the columns with `text_column` and `label_column`"
     ]
 
 
@@ -107,7 +107,7 @@ def _refuse_label(row: RawRow, spec: DatasetSpec, split: Split, labels: dict[str
         for text in row.texts:
             if label_key(text) in labels:
                 raise DataError(
-                    f"{error}; '{trimmed(text):.40}' is one: name the columns with --text_column and --label_column"
+                    f"{error}; '{trimmed(text):.40}' is one: name the columns with `text_column` and `label_column`"
                 ) from None
         named = {label_key(name): label for label, name in zip(spec.labels, spec.label_names or ())}
         label = named.get(label_key(row.label or ""))
@@ -170,8 +170,8 @@ def collect_labels(path: Path, options: FileOptions) -> tuple[str, ...]:
 
 def _remedy(path: Path) -> str:
     if is_json(path):
-        return "give its field with --label_column"
-    return "give the columns' numbers with --text_column and --label_column"
+        return "give its field with `label_column`"
+    return "give the columns' numbers with `text_column` and `label_column`"
 
 
 def custom_text_format(path: Path, split: Split, options: FileOptions) -> str:

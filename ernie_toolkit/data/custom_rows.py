@@ -143,7 +143,7 @@ def _refuse_empty_column(path: Path, table: Table, layout: Layout) -> None:
         if not any(cells[place].strip() for cells in rows if place < len(cells)):
             raise DataError(
                 f"{path}: column {place + 1} is empty in every row: name the columns of text and label with "
-                "--text_column and --label_column, or take it out"
+                "`text_column` and `label_column`, or take it out"
             )
 
 

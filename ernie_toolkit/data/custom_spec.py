@@ -35,7 +35,7 @@ def custom_spec(
     paths = strict_zip(SPLITS, (train_file, dev_file, test_file))
     files = {split: path for split, path in paths if path is not None}
     if not files:
-        raise ConfigError("data set 'custom' needs --train_file, --dev_file or --test_file")
+        raise ConfigError("data set 'custom' needs `train_file`, `dev_file` or `test_file`")
     kind, form = task_named(task), form_of(task)
     labels: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
@@ -66,5 +66,5 @@ def _labels(
     if trained_labels:
         return tuple(trained_labels), None
     if train_file is None:
-        raise ConfigError("data set 'custom' has no labels: give --label_file or --train_file")
+        raise ConfigError("data set 'custom' has no labels: give `label_file` or `train_file`")
     return form.found_labels(train_file, options), None

@@ -96,7 +96,7 @@ def read_doccano(
     if index < 0:
         raise DataError(f"{path}: no row in it: export the project as JSONL; {FORMS}")
     if not rows:
-        raise DataError(f"{path}: none of its {index + 1} rows has a label: label some, or give --unlabelled negative")
+        raise DataError(f"{path}: none of its {index + 1} rows has a label: label some, or give `unlabelled` negative")
     notices = [f"{path}: '{SPAN_FIELD}' of {spans} row(s) are not read: these are labels of whole texts"] * bool(spans)
     notices += _join_spellings(rows, path)
     if task_type == "hierarchical" and not any(separator in label for row in rows for label in row["labels"]):
@@ -145,7 +145,7 @@ def _labels(value: Any, where: str) -> tuple[str, ...]:
 def _by_task(labels: tuple[str, ...], task_type: str, separator: str, where: str) -> tuple[str, ...]:
     """The labels of a row as a task has them."""
     if task_type == "multi_class" and len(labels) > 1:
-        raise DataError(f"{where}: {len(labels)} labels ({', '.join(labels)}): use --task_type multi_label")
+        raise DataError(f"{where}: {len(labels)} labels ({', '.join(labels)}): use `task_type` multi_label")
     if task_type != "hierarchical":
         return labels
     found: dict[str, None] = {}
@@ -187,7 +187,7 @@ def split_rows(
     Raises ConfigError on other numbers of shares, on shares that are negative or add up to another sum, and where
     train or dev gets no row though a share is wanted.
     """
-    shown = f"--splits {' '.join(map(str, shares))}"
+    shown = f"`shares` {' '.join(map(str, shares))}"
     if (
         not 1 <= len(shares) <= len(SPLITS)
         or not all(0 <= share <= 1 for share in shares)

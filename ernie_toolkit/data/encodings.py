@@ -228,7 +228,7 @@ def _utf16(path: Path, head: bytes, marked: str | None) -> str:
 
 def _not_as_asked(path: Path, found: str | None, encoding: str) -> DataError:
     what = f"it is {NAMES[found]}" if found else "its bytes show none"
-    return DataError(f"{path}: not {encoding.upper()} as --encoding says, {what}: give --encoding auto")
+    return DataError(f"{path}: not {encoding.upper()} as `encoding` says, {what}: give `encoding` auto")
 
 
 def _other_encoding(path: Path, codec: str) -> DataError:
@@ -238,7 +238,7 @@ def _other_encoding(path: Path, codec: str) -> DataError:
 def _remedy(codec: str) -> str:
     save = f"save it as UTF-8 (iconv -f {codec.replace('-le', 'le').replace('-be', 'be')} -t utf-8)"
     option = _OPTIONS.get(codec)
-    return f"{save}, or read it with --encoding {option} (or auto)" if option else save
+    return f"{save}, or read it with `encoding` {option} (or auto)" if option else save
 
 
 def _decoded(path: Path, codec: str, errors: str) -> Iterator[str]:

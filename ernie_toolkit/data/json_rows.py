@@ -20,7 +20,7 @@ def text_fields(row: Mapping[str, Any], options: FileOptions, where: str) -> tup
     if options.text_column:
         return tuple(name for name in (options.text_column, options.text_pair_column) if name)
     if options.text_pair_column:
-        raise DataError(f"{where}: --text_pair_column names the second text: name the first with --text_column")
+        raise DataError(f"{where}: `text_pair_column` names the second text: name the first with `text_column`")
     for pair in _PAIR_FIELDS:
         if row.get(pair[1]) is not None:
             return pair
@@ -33,7 +33,7 @@ def text_fields(row: Mapping[str, Any], options: FileOptions, where: str) -> tup
         return tuple(names[place] for place in places)
     raise DataError(
         f"{where}: no text: expected 'text' or 'sentence', or 'sentence1' and 'sentence2' "
-        "(or text_a/text_b, text/text_pair), or a field that --text_column names; "
+        "(or text_a/text_b, text/text_pair), or a field that `text_column` names; "
         f"the fields are {field_names(list(row)[:20])}"
     )
 
@@ -73,7 +73,7 @@ def label_of_row(row: Mapping[str, Any], options: FileOptions, required: bool, w
             return None
         wanted = options.label_column or _LABEL_FIELD
         raise DataError(
-            f"{where}: no label: expected one in field '{wanted}' (--label_column names another); "
+            f"{where}: no label: expected one in field '{wanted}' (`label_column` names another); "
             f"the fields are {field_names(list(row)[:20])}"
         )
     if isinstance(value, bool):

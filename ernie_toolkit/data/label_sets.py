@@ -205,7 +205,7 @@ def load_label_sets(
     """
     directory = Path(directory)
     if not directory.is_dir():
-        raise ConfigError(f"{directory}: no such data directory: check --dataset_dir")
+        raise ConfigError(f"{directory}: no such data directory: check `dataset_dir`")
     finish_transaction(directory)
     names = {**FILES, **(files or {})}
     paths = {split: directory / names[split] for split in splits}

@@ -114,7 +114,7 @@ def columns_error(where: str, expected: str, cells: Cells, separator: str) -> Da
     elif line.lstrip().startswith(("{", "[{")) or line.strip() == "[":
         hint = " (name a file of JSON .jsonl)"
     elif len(cells) > 3:
-        hint = ": name them with --text_column and --label_column"
+        hint = ": name them with `text_column` and `label_column`"
     elif len(cells) == 1 and any(sign in line for sign in ",;"):
         hint = f": part them by {kind}s" + (", or name the file .csv if commas part them" if kind == "tab" else "")
     return DataError(
@@ -142,7 +142,7 @@ def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference:
             return False  # the other file's header tells where these columns stand
         option, value = missing[0]
         found = ", ".join(first)
-        raise DataError(f"{where}: no column '{value}' (--{option}) in the first line, which has {found!r:.100}")
+        raise DataError(f"{where}: no column '{value}' (`{option}`) in the first line, which has {found!r:.100}")
     roles = known_roles(first)
     label = roles.label
     if label is not None:
@@ -182,13 +182,13 @@ def _named_layout(source: Source, names: Cells, where: str) -> Layout:
         texts, rest = (rest[0],), []
     if label is None and source.split != "test":
         if len(rest) != 1:
-            raise DataError(f"{where}: no label column in the header '{header:.100}': name it with --label_column")
+            raise DataError(f"{where}: no label column in the header '{header:.100}': name it with `label_column`")
         label = rest[0]
     if not 1 <= len(texts) <= 2:
         many = "several columns of text" if texts else "no column of text"
         raise DataError(
-            f"{where}: {many} in the header '{header:.100}': name the one to read with --text_column, "
-            "and a pair's second with --text_pair_column"
+            f"{where}: {many} in the header '{header:.100}': name the one to read with `text_column`, "
+            "and a pair's second with `text_pair_column`"
         )
     _check_apart(texts, label, where)
     row_id = None if roles.row_id in (*texts, label) else roles.row_id
@@ -203,7 +203,7 @@ def _asked_texts(
     if first is None:
         rest = [place for place in known if place != pair]
         if len(rest) != 1:
-            raise DataError(f"{where}: --text_pair_column names the second text: name the first with --text_column")
+            raise DataError(f"{where}: `text_pair_column` names the second text: name the first with `text_column`")
         first = rest[0]
     return (first,) if pair is None else (first, pair)
 
@@ -225,8 +225,8 @@ def _place(
     if not required:
         return None
     if value.isdigit():
-        raise DataError(f"{where}: --{option} {value}, and the file has {width} column(s), counted from 1")
-    raise DataError(f"{where}: --{option} {value}, and the file has no header: give the column's number from 1")
+        raise DataError(f"{where}: `{option}` {value}, and the file has {width} column(s), counted from 1")
+    raise DataError(f"{where}: `{option}` {value}, and the file has no header: give the column's number from 1")
 
 
 def _check_apart(texts: tuple[int, ...], label: int | None, where: str) -> None:
@@ -234,8 +234,8 @@ def _check_apart(texts: tuple[int, ...], label: int | None, where: str) -> None:
     if len(set(places)) != len(places):
         twice = next(place for place in places if places.count(place) > 1)
         raise DataError(
-            f"{where}: column {twice + 1} is asked for twice: give --text_column, --text_pair_column and "
-            "--label_column a column each"
+            f"{where}: column {twice + 1} is asked for twice: give `text_column`, `text_pair_column` and "
+            "`label_column` a column each"
         )
 
 
@@ -250,12 +250,12 @@ def _numbered_layout(source: Source, width: int, where: str) -> Layout:
     rest = [place for place in range(width) if place not in (label, *texts)]
     if label is None and labelled:
         if not rest:
-            raise DataError(f"{where}: {width} column(s), none left for the label: give --label_column")
+            raise DataError(f"{where}: {width} column(s), none left for the label: give `label_column`")
         label = rest.pop()
     if not texts:
         texts = tuple(rest)
     if not 1 <= len(texts) <= 2:
-        raise DataError(f"{where}: {len(texts)} columns beside the label: give --text_column (and --text_pair_column)")
+        raise DataError(f"{where}: {len(texts)} columns beside the label: give `text_column` (and `text_pair_column`)")
     _check_apart(texts, label, where)
     return Layout(texts, label, None, width, settled=True)
 
@@ -302,7 +302,7 @@ def _refuse_unknown_header(source: Source, first: Cells, others: Sequence[Cells]
         if any(len(count) > 1 and min(count.values()) > 1 for count in counts):
             raise DataError(
                 f"{where}: this looks like a header ({', '.join(first)}) of names that are not known: name the columns "
-                "with --text_column and --label_column (or take the line out)"
+                "with `text_column` and `label_column` (or take the line out)"
             )
 
 
@@ -312,7 +312,7 @@ def _refuse_counter(source: Source, rows: Sequence[Cells], where: str) -> None:
     if len(rows) < _COUNTER_ROWS or width < 2:
         return
     text, label = (2, 3) if width > 2 else (1, 2)
-    remedy = f"say which columns to read, for example --text_column {text} --label_column {label}"
+    remedy = f"say which columns to read, for example `text_column` {text} `label_column` {label}"
     if source.split == "test":
         remedy = "take it out (cut -f2-), or give the file a header (id, text)"
     if _numbers_rows([cells[0].strip() for cells in rows], width):
@@ -322,7 +322,7 @@ def _refuse_counter(source: Source, rows: Sequence[Cells], where: str) -> None:
     if source.split != "test" and width > 2 and len(last) == len(rows) and _numbers_rows(last, width):
         raise DataError(
             f"{where}: column {width} numbers the rows ({', '.join(last[:3])} ...) and is no label: "
-            "say which columns to read, for example --text_column 1 --label_column 2"
+            "say which columns to read, for example `text_column` 1 `label_column` 2"
         )
 
 

@@ -116,7 +116,7 @@ def read_rows(path: Path, split: str, options: FileOptions, record: FileRecord) 
 
 def blank_row(where: str, options: FileOptions) -> DataError:
     """The error of a row to predict that holds nothing; where it stops the run, with the way to go on."""
-    hint = "" if options.on_error == "skip" else ", or give --on_error skip for an answer of null"
+    hint = "" if options.on_error == "skip" else ", or give `on_error` skip for an answer of null"
     return DataError(f"{where}: a blank line: fill it or take it out{hint}")
 
 

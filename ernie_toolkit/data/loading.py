@@ -101,7 +101,7 @@ def load_dataset(
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
     for flag, path in {"data_dir": data_dir, **files}.items():
         if path and (problem := path_problem(str(path))):
-            raise ConfigError(f"--{flag} is {problem}: give another")
+            raise ConfigError(f"`{flag}` is {problem}: give another")
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
         if not form_of(task or DEFAULT_TASK).has_columns:
@@ -109,7 +109,7 @@ def load_dataset(
         return _load_custom(given, request, labels)
     _refuse_columns(request, name)
     if given:
-        raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
+        raise ConfigError(f"`{next(iter(given))}` is for `name` {CUSTOM}: leave one of the two out")
     spec = in_model_order(get_spec(name), labels)
     check_task(spec, task)
     if data_dir:
@@ -132,7 +132,7 @@ def data_dir_files(spec: DatasetSpec, data_dir: Path, splits: Sequence[Split]) -
     Raises DataError that names every file looked for.
     """
     if not data_dir.is_dir():
-        raise DataError(f"{data_dir}: no such directory: check --data_dir")
+        raise DataError(f"{data_dir}: no such directory: check `data_dir`")
     found = {}
     for split in splits:
         names = spec.files[split]
@@ -162,9 +162,9 @@ def _check_request(
         known = ", ".join(get_args(DataSource))
         raise ConfigError(f"data source '{data_source}' is not known: use one of {known}")
     if data_dir and data_source == "sample":
-        raise ConfigError("--data_source sample takes no --data_dir: leave one of them out")
+        raise ConfigError("`data_source` sample takes no `data_dir`: leave one of them out")
     if name == CUSTOM and (data_dir or data_source != "auto"):
-        raise ConfigError(f"--dataset {CUSTOM} reads its own files: leave --data_dir and --data_source out")
+        raise ConfigError(f"`name` {CUSTOM} reads its own files: leave `data_dir` and `data_source` out")
     unknown = [split for split in (*splits, *(limits or ())) if split not in SPLITS]
     if unknown:
         raise ConfigError(f"split '{unknown[0]}' is not known: use one of {', '.join(SPLITS)}")
@@ -179,7 +179,7 @@ def _refuse_columns(request: _Request, name: str) -> None:
     for option in ("text_column", "text_pair_column", "label_column"):
         if getattr(request.options, option):
             raise ConfigError(
-                f"--{option} is for the classification files of --dataset {CUSTOM}, not for {name}: leave it out"
+                f"`{option}` is for the classification files of `name` {CUSTOM}, not for {name}: leave it out"
             )
 
 
@@ -236,7 +236,7 @@ def _load_custom(files: Mapping[str, Path], request: _Request, labels: Sequence[
     spec = in_model_order(spec, labels)
     missing = [split for split in request.splits if split not in spec.files]
     if missing:
-        raise ConfigError(f"--dataset {CUSTOM} has no {missing[0]} data: give --{missing[0]}_file")
+        raise ConfigError(f"`name` {CUSTOM} has no {missing[0]} data: give `{missing[0]}_file`")
     paths = {split: Path(spec.files[split][0]) for split in request.splits}
     data = _read_files(spec, paths, request, "custom")
     notice = encoding_notice(files["label_file"], request.options.encoding) if "label_file" in files else None

@@ -124,8 +124,8 @@ def official_files(spec: DatasetSpec, splits: Sequence[Split]) -> dict[Split, Pa
 def _help(spec: DatasetSpec) -> str:
     names = ", ".join(dict.fromkeys(official_source(spec).files.values()))
     return (
-        f"put {names} into {cache_directory(spec)} by hand, give their folder with --data_dir, or try the toolkit's "
-        "generated sample with --data_source sample"
+        f"put {names} into {cache_directory(spec)} by hand, give their folder with `data_dir`, or try the toolkit's "
+        "generated sample with `data_source` sample"
     )
 
 

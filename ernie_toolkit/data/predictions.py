@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ernie_toolkit.compat import strict_zip
+from ernie_toolkit.console import with_flags
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.forms import PredictedRow, form_of
 from ernie_toolkit.decoding import Answer
@@ -71,7 +72,7 @@ def prediction_rows(
         if row.example is None or row.answer is None:
             name = row.place if isinstance(row.place, str) else row.number
             text: dict[str, Any] = {"text": None} if shows_text else {}
-            rows.append({"id": name, **line, **text, **nothing, "reason": row.reason})
+            rows.append({"id": name, **line, **text, **nothing, "reason": with_flags(row.reason)})
             continue
         text = {"text": row.example["text"]} if shows_text else {}
         rows.append({"id": row.example["id"], **line, **text, **row.answer.fields()})

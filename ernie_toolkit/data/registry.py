@@ -264,7 +264,7 @@ def get_spec(name: str) -> DatasetSpec:
     (`custom.custom_spec`).
     """
     if name == CUSTOM:
-        raise ConfigError(f"data set '{CUSTOM}' is what its files hold: give --train_file or --label_file")
+        raise ConfigError(f"data set '{CUSTOM}' is what its files hold: give `train_file` or `label_file`")
     try:
         return DATASETS[name]
     except KeyError:

@@ -145,7 +145,7 @@ class TagReader:
         """Raise DataError where the tags of the whole file are not of the scheme that their letters say."""
         scheme = self.scheme
         if scheme.marks_ends and self._broken.number > FEW * self.begun:
-            remedy = "name their scheme with --tag_scheme" if self.option == "auto" else "leave --tag_scheme out"
+            remedy = "name their scheme with `tag_scheme`" if self.option == "auto" else "leave `tag_scheme` out"
             marks = [letter for letter in self._letters if letter not in "BI"] or list(self._letters)
             raise DataError(
                 f"{self._broken.first}: {self._broken.number} of {self.begun} entities do not begin and end as in "
@@ -174,7 +174,7 @@ class TagReader:
             return [f"{broken.number} of {total} entities {text}"] if broken.number else []
         if scheme.name == "BIO":
             text = f"begin with I- (first at {orphans.first}): read as if it were B-"
-            text += "; --tag_scheme iob1 if that is the rule" if orphans.number > needless.number else ""
+            text += "; `tag_scheme` iob1 if that is the rule" if orphans.number > needless.number else ""
             return [f"{orphans.number} of {total} entities {text}"] if orphans.number and not self.as_published else []
         lines = []
         if self.option == "auto":
@@ -241,7 +241,7 @@ class TagReader:
     def _check_letter(self, letter: str, tag: str, where: str) -> None:
         if self.option != "auto" and letter not in SCHEMES[self.option].letters:
             name = SCHEMES[self.option].name
-            raise DataError(f"{where}: tag {tag!r:.60} is none of {name}: check --tag_scheme (auto finds it out)")
+            raise DataError(f"{where}: tag {tag!r:.60} is none of {name}: check `tag_scheme` (auto finds it out)")
         if self.option == "auto" and not self._fitting([*self._letters, letter]):
             other = next(old for old in reversed(list(self._letters)) if old not in "B")
             raise DataError(

@@ -120,7 +120,7 @@ class _Journal:
         if sentence.form:
             self._forms[sentence.form] = None
         if sentence.spans and self._scheme_unused:
-            self._unused[f"--tag_scheme is for tags, and spans have none: not used for {self._path}"] = None
+            self._unused[f"`tag_scheme` is for tags, and spans have none: not used for {self._path}"] = None
         for note in sentence.notes:
             self._notes.setdefault(note, []).append(line)
         record, tags = self.record, self.tags
@@ -233,12 +233,12 @@ def _refuse_tag(sentence: Sentence, tags: list[str], spec: DatasetSpec) -> None:
     try:
         check_label(tags[index], spec, where if own == tags[index] else f"{where}: tag {own!r:.60}")
     except DataError as error:
-        hint = "; types are those of --label_file, else of the model, else of the training file"
+        hint = "; types are those of `label_file`, else of the model, else of the training file"
         raise DataError(f"{error}{hint * (spec.name == CUSTOM)}") from None
 
 
 def _unused_options(file: TaggedFile) -> list[str]:
     """A line for each option that says nothing about this file."""
     if file.options.tag_column and (is_json(file.path) or is_joined(file)):
-        return [f"--tag_column is for files with a token a line: not used for {file.path}"]
+        return [f"`tag_column` is for files with a token a line: not used for {file.path}"]
     return []

@@ -61,7 +61,7 @@ def working_pairs(built: dict[str, bool]) -> str:
         for device in DEVICES
         if built.get(device, True)
     }
-    return "; ".join(f"--device {device} with --backend {names}" for device, names in backends.items() if names)
+    return "; ".join(f"`device` {device} with `backend` {names}" for device, names in backends.items() if names)
 
 
 def check_pair(device: str, backend: str, built: dict[str, bool]) -> None:
@@ -72,7 +72,7 @@ def check_pair(device: str, backend: str, built: dict[str, bool]) -> None:
     `built`: what this build of FastDeploy has, by device and backend (see `capabilities`).
     """
     if backend not in PAIRS[device]:
-        reason = f"--device {device} has no --backend {backend}"
+        reason = f"`device` {device} has no `backend` {backend}"
     elif not built.get(device, True):
         other = {"gpu": "fastdeploy-gpu-python has it", "kunlunxin": "a build from source can have it"}[device]
         reason = f"this fastdeploy was built without {device} ({other})"
@@ -109,14 +109,12 @@ def model_files(bundle: Bundle, backend: str, int8: bool) -> tuple[Path, Path | 
     if backend not in ("paddle", "paddle_tensorrt"):
         return bundle.path("onnx_int8" if int8 else "onnx"), None
     if int8:
-        raise ConfigError(
-            f"--backend {backend} reads FP32 models: leave --model_prefix out, or use onnx_runtime or openvino"
-        )
+        raise ConfigError(f"`backend` {backend} reads FP32 models: leave `int8` out, or use onnx_runtime or openvino")
     program = bundle.directory / LEGACY / "model.pdmodel"
     if not program.is_file():
         raise BundleError(
-            f"{program} is missing, which --backend {backend} reads: python -m ernie_toolkit.export --legacy_pdmodel "
-            f"--model_name_or_path {bundle.directory.parent}, or use --backend onnx_runtime"
+            f"{program} is missing, which `backend` {backend} reads: python -m ernie_toolkit.export --legacy_pdmodel "
+            f"--model_name_or_path {bundle.directory.parent}, or use `backend` onnx_runtime"
         )
     return program, program.with_suffix(".pdiparams")
 
@@ -136,7 +134,7 @@ def make_option(settings: RuntimeSettings, bundle: Bundle, max_length: int) -> f
     device, card = split_device(settings.device)
     check_pair(device, settings.backend, capabilities())
     if settings.use_fp16 and not settings.uses_tensorrt:
-        raise ConfigError("--use_fp16 is for --backend tensorrt and paddle_tensorrt: leave it out")
+        raise ConfigError("`use_fp16` is for `backend` tensorrt and paddle_tensorrt: leave it out")
     program, weights = model_files(bundle, settings.backend, settings.int8)
     option = fastdeploy.RuntimeOption()
     if weights is None:

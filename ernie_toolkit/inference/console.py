@@ -11,7 +11,7 @@ from typing import Any
 
 from ernie_toolkit.bundle import BundleInfo
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.console import notice, print_line, warn
+from ernie_toolkit.console import notice, print_line, warn, with_flags
 from ernie_toolkit.data.file_options import ENCODINGS, ON_ERROR, FileOptions, FileRecord
 from ernie_toolkit.data.inputs import InputRow, read_input_rows, skipped_notice, with_answers
 from ernie_toolkit.data.lines import check_text
@@ -145,7 +145,7 @@ def fields_of(row: InputRow, answer: Answer | None, task: str) -> dict[str, Any]
     """
     place = {} if row.place is None else {"line" if isinstance(row.place, int) else "id": row.place}
     if answer is None or row.text is None:
-        return {**place, "text": None, **dict.fromkeys(TASKS[task].answer.FIELDS), "reason": row.reason}
+        return {**place, "text": None, **dict.fromkeys(TASKS[task].answer.FIELDS), "reason": with_flags(row.reason)}
     return {**place, "text": row.text if isinstance(row.text, str) else list(row.text), **answer.fields()}
 
 
@@ -157,7 +157,7 @@ def output_lines(rows: Iterable[InputRow], answers: Iterable[Answer], task: str)
 
 def show_skipped(row: InputRow) -> str:
     """A row that could not be read, for people."""
-    return f"input: (none)\nno answer: {terminal_line(row.reason)}\n"
+    return f"input: (none)\nno answer: {terminal_line(with_flags(row.reason))}\n"
 
 
 def show(text: TextInput, answer: Answer) -> str:

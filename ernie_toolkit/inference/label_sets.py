@@ -11,7 +11,7 @@ import numpy as np
 
 from ernie_toolkit.arguments.options import device_of
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.console import OneLineParser, print_line, warn
+from ernie_toolkit.console import OneLineParser, print_line, warn, with_flags
 from ernie_toolkit.data.inputs import InputRow, texts_to_predict, with_answers
 from ernie_toolkit.data.label_sets import LABEL_FILE, UNLABELLED_FILE, load_label_sets, read_label_list
 from ernie_toolkit.data.registry import Split
@@ -135,7 +135,7 @@ def show(predictor: Predictor, rows: Sequence[InputRow], batch_size: int) -> Non
             print_line(f"label: {', '.join(answer.names)}")
         else:
             print_line("input data: (none)")
-            print_line(f"no answer: {row.reason}")
+            print_line(f"no answer: {with_flags(row.reason)}")
         print_line("-" * 28)
 
 

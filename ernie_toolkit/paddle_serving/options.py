@@ -60,7 +60,7 @@ def read_config(
 
     Raises ConfigError with the file's name.
     """
-    config = read_yaml(path, ConfigError, "give another with --config")
+    config = read_yaml(path, ConfigError, "give another with `config`")
     check_whole_texts(config, path)
     dag = _mapping(_mapping(config, path, "the file").setdefault("dag", {}), path, "dag")
     operator = _mapping(_mapping(config.get("op"), path, "op").get(OPERATOR), path, f"op.{OPERATOR}")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 
+from ernie_toolkit.console import with_flags
 from ernie_toolkit.simple_serving.options import ServingOptions
 
 OPEN_PATH = "/health"  # asked by what starts and watches a server, which has neither its name nor its key
@@ -22,7 +23,7 @@ def refusal(options: ServingOptions, method: str, path: str, headers: Headers) -
     if path == OPEN_PATH:
         return None
     if options.allowed_hosts and not host_is_allowed(headers.get("host", ""), options.allowed_hosts):
-        return _refused(421, "this server has another name than the request's Host: see --allowed_hosts")
+        return _refused(421, with_flags("this server has another name than the request's Host: see `allowed_hosts`"))
     if method not in ("GET", "HEAD") and is_foreign(headers) and not is_json(headers):
         return _refused(415, "a request from another site's page needs Content-Type: application/json")
     if options.api_key is not None and not shows_key(headers, options.api_key):

@@ -57,7 +57,7 @@ def post(
     server's reason, ConfigError where `retries` is negative or the key has signs that a header cannot have.
     """
     if retries < 0:
-        raise ConfigError(f"--retries is {retries}: it must be at least 0")
+        raise ConfigError(f"`retries` is {retries}: it must be at least 0")
     body = {"data": data} if parameters is None else {"data": data, "parameters": parameters}
     request = _request(url, json.dumps(body).encode())
     if api_key is not None:
@@ -84,7 +84,7 @@ def _request(url: str, body: bytes) -> urllib.request.Request:
     except ValueError:  # a port that is no number, half of an IPv6 address
         usable = False
     if not usable:
-        raise ServerError(f"--url {url}: no address of a server: give http://HOST:PORT/PATH")
+        raise ServerError(f"`url` {url}: no address of a server: give http://HOST:PORT/PATH")
     return urllib.request.Request(url, body, {"Content-Type": "application/json"}, method="POST")
 
 
@@ -102,7 +102,7 @@ def _answer(request: urllib.request.Request, timeout: float) -> bytes:
         wished = error.headers.get("Retry-After", "")
         raise AwayError(reason, float(wished) if wished.isdecimal() else 0.0) from None
     except (http.client.InvalidURL, ValueError) as error:  # white space, letters that no address has
-        raise ServerError(f"--url {url}: no address of a server ({error}): give http://HOST:PORT/PATH") from None
+        raise ServerError(f"`url` {url}: no address of a server ({error}): give http://HOST:PORT/PATH") from None
     except (OSError, http.client.HTTPException) as error:  # a lost connection, a timeout, half of an answer
         reason = getattr(error, "reason", None) or str(error) or type(error).__name__
         raise AwayError(f"{url}: {reason}: is the server running?") from None

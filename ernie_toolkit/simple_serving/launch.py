@@ -31,7 +31,7 @@ def bind(host: str, port: int) -> socket.socket:
     It listens at once: of two servers started together on one port both can bind, and one can listen.
     """
     if not 0 <= port < 1 << 16:
-        raise ConfigError(f"--port {port}: it must be between 0 and 65535")
+        raise ConfigError(f"`port` {port}: it must be between 0 and 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -39,7 +39,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that is none, "a..b"
         reason = error.strerror if isinstance(error, OSError) else "no name of a machine"
-        raise ConfigError(f"--host {host}: {reason or error}") from None
+        raise ConfigError(f"`host` {host}: {reason or error}") from None
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
@@ -47,7 +47,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         reason = error.strerror or str(error)
-        raise ConfigError(f"cannot listen on {host}, port {port}: {reason}: choose another --port or --host") from None
+        raise ConfigError(f"cannot listen on {host}, port {port}: {reason}: choose another `port` or `host`") from None
     bound.set_inheritable(True)
     return bound
 

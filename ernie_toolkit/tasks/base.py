@@ -119,7 +119,7 @@ class Task(ABC):
     """The longest sequence in tokens."""
 
     name: ClassVar[str]
-    """As in `DatasetSpec.task_name`, `bundle.json` and `--task_name`."""
+    """As in `DatasetSpec.task_name` and `bundle.json`."""
     title: ClassVar[tuple[str, str]]
     """Its name for people, in Chinese and in English."""
     script: ClassVar[str]

@@ -37,7 +37,7 @@ def connect(url: str, interface: Interface) -> InferenceServerClient:
         if client.is_model_ready(interface.name):
             return client
     except InferenceServerException as error:
-        raise ServerError(f"no Triton server answers at {url} ({error.message()}): start one, or give --url") from error
+        raise ServerError(f"no Triton server answers at {url} ({error.message()}): start one, or give `url`") from error
     raise ServerError(f"the server at {url} has no model '{interface.name}': build its repository for this task")
 
 

@@ -62,10 +62,10 @@ class RepositoryOptions:
         )
         for name, known in known_names:
             if getattr(self, name) not in known:
-                raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
+                raise ConfigError(f"{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
         ranges = (INSTANCES, THREADS_OR_ALL, TRITON_BATCH, QUEUE_DELAY)
         for name, allowed in strict_zip(("instances", "num_threads", "max_batch_size", "max_queue_delay"), ranges):
-            check_number(getattr(self, name), int, allowed, f"--{name}")
+            check_number(getattr(self, name), int, allowed, name)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def build_generic(task: str, pairs: bool, target: Path, options: RepositoryOptio
     Returns the ensemble's interface. Raises ConfigError on another backend than python, which alone opens bundles.
     """
     if options.backend != "python":
-        raise ConfigError(f"--backend {options.backend} computes a bundle's own file: give --model_path, or use python")
+        raise ConfigError(f"`backend` {options.backend} computes a bundle's own file: give `model_path`, or use python")
     kind = TASKS[task]
     interface = interface_of(task, pairs and kind.default_text_format in PAIR_FORMATS)
     outputs = tuple(f"fetch_name_{place}" for place in range(HEADS[kind.head].outputs))

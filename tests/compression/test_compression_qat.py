@@ -314,12 +314,12 @@ def test_a_pruned_model_is_trained_and_a_run_goes_on_where_it_stopped(session: S
     [
         (
             {"weight_quantize_type": "int4"},
-            "--weight_quantize_type 'int4' is not known: use one of channel_wise_abs_max",
+            "`weight_quantize_type` 'int4' is not known: use one of channel_wise_abs_max",
         ),
-        ({"activation_quantize_type": "KL"}, "--activation_quantize_type 'KL' is not known: use one of dynamic"),
-        ({"use_pact": True}, "give --activation_quantize_type moving_average_abs_max"),
-        ({"moving_rate": 1.0}, "--moving_rate is 1.0"),
-        ({"moving_rate": float("nan")}, "--moving_rate is nan"),
+        ({"activation_quantize_type": "KL"}, "`activation_quantize_type` 'KL' is not known: use one of dynamic"),
+        ({"use_pact": True}, "give `activation_quantize_type` moving_average_abs_max"),
+        ({"moving_rate": 1.0}, "`moving_rate` is 1.0"),
+        ({"moving_rate": float("nan")}, "`moving_rate` is nan"),
     ],
 )
 def test_settings_that_cannot_be_meant(values: dict[str, object], message: str) -> None:

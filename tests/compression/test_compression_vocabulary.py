@@ -58,7 +58,7 @@ def test_the_most_frequent_tokens_are_kept(size: int, left: set[str]) -> None:
 
 
 def test_special_tokens_alone_are_no_vocabulary() -> None:
-    with pytest.raises(ConfigError, match="--max_vocab_size 5: 5 of them are special tokens"):
+    with pytest.raises(ConfigError, match="`max_vocab_size` 5: 5 of them are special tokens"):
         kept_ids(WORDS, COUNTS, max_size=5)
 
 
@@ -105,7 +105,7 @@ def test_tables_cut_to_a_size_and_a_length(
     assert (config["vocab_size"], config["max_position_embeddings"]) == (100, 48)
     loaded = load_model(str(tmp_path / "model"))
     longer = SequenceClassification(PAIRS.labels, 64, None, "pair")
-    with pytest.raises(ModelError, match="--max_seq_length 64 is over the 48 positions of"):
+    with pytest.raises(ModelError, match="`max_seq_length` 64 is over the 48 positions of"):
         Session(loaded, afqmc_sample, longer)
     again = Session(loaded, afqmc_sample, PAIRS)
     training = TrainingOptions(max_steps=2, save_steps=2, max_seq_length=48, disable_tqdm=True, report_to="none")

@@ -67,7 +67,7 @@ def test_rows_without_a_label_are_counted_and_left_out(tmp_path: Path, empty: st
     assert export.unlabelled == ((2, 4) if listed else (3, 7))
     kept = read_doccano(path, unlabelled="negative")
     assert [row["labels"] for row in kept.rows] == [("甲",), (), ("乙",), ()] and kept.unlabelled == export.unlabelled
-    with pytest.raises(DataError, match="none of its 1 rows has a label: label some, or give --unlabelled negative"):
+    with pytest.raises(DataError, match="none of its 1 rows has a label: label some, or give `unlabelled` negative"):
         read_doccano(write(tmp_path / "none.jsonl", lines[1]))
 
 
@@ -86,7 +86,7 @@ def test_levels_of_labels(tmp_path: Path) -> None:
     ]
     other = read_doccano(path, "hierarchical", "/")
     assert other.rows[0]["labels"] == ("猫##短毛##虎斑", "猫##长毛") and "no label has levels" in other.notices[0]
-    with pytest.raises(DataError, match=r"all.jsonl:1: 2 labels .* use --task_type multi_label"):
+    with pytest.raises(DataError, match=r"all.jsonl:1: 2 labels .* use `task_type` multi_label"):
         read_doccano(path, "multi_class")
     with pytest.raises(DataError, match=r"all.jsonl:1: label '猫##' has an empty level"):
         read_doccano(write(tmp_path / "all.jsonl", '{"text": "一", "label": "猫##"}'), "hierarchical")
@@ -168,5 +168,5 @@ def test_few_rows_leave_no_part_empty(count: int, shares: tuple[float, ...]) -> 
     [(), (0.8,), (0.8, 0.1), (0.8, 0.1, 0.2), (1.1, -0.1, 0.0), (1.0, 0.0, 0.0), (1.0, 0.0), (0.5, 0.2, 0.2, 0.1)],
 )
 def test_bad_shares(shares: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match="--splits"):
+    with pytest.raises(ConfigError, match="`shares`"):
         split_rows([{"sentence": "一", "labels": ()}] * 20, shares, 1)

@@ -81,7 +81,7 @@ def test_lines_that_are_not_utf8(folder: Path) -> None:
     with pytest.raises(DataError, match=r"in\.txt:3: .*UTF-8"):
         read_inputs(path, "sentence")
     for content in ("全部都是\n这样\n".encode("gbk"), "甲\n乙\n".encode("utf-16")):
-        with pytest.raises(DataError, match="--encoding"):
+        with pytest.raises(DataError, match="`encoding`"):
             read_input_rows(write(path, content), "sentence", SKIP)
         record = FileRecord()
         found = read_input_rows(path, "sentence", FileOptions(encoding="auto"), record=record)
@@ -153,7 +153,7 @@ def test_numbered_texts(folder: Path) -> None:
     assert [answer for _, answer in with_answers(rows, "xy")] == ["x", None, None, "y"]
     assert str(skipped_notice(rows)).startswith(f"2 of 4 row(s) have no answer, the first: {path}:2: a blank line")
     assert skipped_notice([InputRow("a")]) is None
-    with pytest.raises(DataError, match=r"data\.txt:2: a blank line: .*, or give --on_error skip"):
+    with pytest.raises(DataError, match=r"data\.txt:2: a blank line: .*, or give `on_error` skip"):
         read_numbered_texts(path)
     with pytest.raises(DataError, match="no text in it"):
         read_numbered_texts(write(path, "\n\n"), "skip")
@@ -226,7 +226,7 @@ def test_reasons_do_not_name_what_was_already_done(folder: Path) -> None:
     path = write(folder / "in.txt", "甲\n\n乙\n")
     rows = read_input_rows(path, "sentence", SKIP)
     assert rows[1].reason.endswith("a blank line: fill it or take it out")
-    with pytest.raises(DataError, match="--on_error skip"):
+    with pytest.raises(DataError, match="`on_error` skip"):
         read_inputs(path, "sentence")
 
 

@@ -269,7 +269,7 @@ def test_custom_files(tmp_path: Path) -> None:
     )
     assert (data.source, len(data.split("train"))) == ("custom", 2)
     assert data.split("dev")[0]["labels"] == ["B-X", "I-X"]
-    with pytest.raises(ConfigError, match="give --label_file or --train_file"):
+    with pytest.raises(ConfigError, match="give `label_file` or `train_file`"):
         load_dataset("custom", task="token_cls", test_file=dev, splits=("test",))
 
 

@@ -85,7 +85,7 @@ def test_a_profile_is_written_and_read_back(tmp_path: Path) -> None:
         path.write_text(content, encoding="utf-8")
         with pytest.raises(ConfigError):
             read_profile(path)
-    with pytest.raises(ConfigError, match="--set_dynamic_shape"):
+    with pytest.raises(ConfigError, match="write one with `measured_profile`"):
         read_profile(tmp_path / "missing.txt")
 
 

@@ -252,7 +252,7 @@ def test_settings_that_exclude_each_other() -> None:
         ({"fp16": True, "bf16": True}, "exclude each other"),
         ({"eval_steps": 4, "save_steps": 6}, "not a multiple"),
         ({"early_stopping": True, "evaluation_strategy": "no"}, "needs evaluations"),
-        ({"lr_scheduler_type": "polynomial", "lr_end": 1.0}, "--lr_end"),
+        ({"lr_scheduler_type": "polynomial", "lr_end": 1.0}, "`lr_end`"),
     ):
         with pytest.raises(ConfigError, match=message):
             check_training_options(dataclasses.replace(TrainingOptions(), **settings), METRICS)

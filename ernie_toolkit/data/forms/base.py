@@ -69,7 +69,7 @@ class DataForm(ABC):
 
     def label_list(self, path: Path, options: FileOptions) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
         """The labels of a user's label file in its order, and their names where it has some. Raises DataError."""
-        raise ConfigError(f"--label_file is for tasks with labels, and {self.noun}s have none: leave it out")
+        raise ConfigError(f"`label_file` is for tasks with labels, and {self.noun}s have none: leave it out")
 
     def found_labels(self, path: Path, options: FileOptions) -> tuple[str, ...]:
         """The labels of a user's training file, in an order that does not depend on its rows'. Raises DataError."""
