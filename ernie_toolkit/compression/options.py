@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 
 from ernie_toolkit.arguments.options import check_option_ranges, option
@@ -33,8 +34,18 @@ WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
 ACTIVATION_TYPES = ("dynamic", "abs_max", "moving_average_abs_max", "range_abs_max")
 # PaddleNLP's name for ranges that each batch has.
 EACH_BATCH = ("dynamic", "abs_max")
+ENGINES = ("onnxruntime", "openvino")
+# What makes models for OpenVINO.
+OPENVINO_PACKAGES = ("openvino", "nncf")
+SWITCH, BIAS_CORRECTIONS = ("on", "off"), ("fast", "accurate")
 PTQ_METHODS = ("dynamic", "static")
 ALL_BATCHES = -1
+
+
+def installed_engines() -> tuple[str, ...]:
+    """Return the engines that models can be made for here."""
+    here = all(find_spec(name) is not None for name in OPENVINO_PACKAGES)
+    return ENGINES if here else ENGINES[:1]
 
 
 def batch_number(text: str) -> int:
@@ -68,6 +79,18 @@ class CompressionOptions:
         parse=batch_number,
         empty=True,
         allowed=Range(1, 10**9, also=(-1,)),
+    )
+    engine_list: tuple[str, ...] = option(
+        (), "engines to make models for; not given: those that are installed", ENGINES
+    )
+    smooth_quant_list: tuple[str, ...] = option(
+        ("on",), "ptq for openvino: let weights take over large activations (SmoothQuant), or not", SWITCH
+    )
+    nncf_bias_list: tuple[str, ...] = option(
+        ("fast",), "ptq for openvino: biases corrected from statistics, or by running the model", BIAS_CORRECTIONS
+    )
+    calibration_rows: int = option(
+        300, "ptq for openvino: training rows of all lengths that ranges are taken from", allowed=Range(1, 10**9)
     )
     weight_quantize_type: str = option(
         WEIGHT_TYPES[0], "one INT8 scale for each output of a layer, or one for all", WEIGHT_TYPES
@@ -106,6 +129,11 @@ class CompressionOptions:
     def parts(self) -> tuple[str, ...]:
         """The strategy's parts, in the order they are applied."""
         return tuple(part for part in PARTS if part in self.strategy.split("+"))
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that models are made for: those asked for, or those that are installed."""
+        return self.engine_list or installed_engines()
 
     @property
     def widths(self) -> tuple[Fraction, ...]:
@@ -190,7 +218,12 @@ def check_compression_options(options: CompressionOptions) -> None:
         raise ConfigError("`width_mult_list`: give one width at least, and each of them once")
     if "dynabert" in options.parts and 1 in options.widths:
         raise ConfigError("`width_mult_list` has 1: the full model is in every report; leave it out")
-    for name in ("method_list", "algo_list", "batch_size_list", "batch_num_list"):
+    if "openvino" in options.engine_list and "openvino" not in installed_engines():
+        raise ConfigError(f"`engine_list` has openvino, which takes pip install {' '.join(OPENVINO_PACKAGES)}")
+    if len(set(options.engine_list)) != len(options.engine_list):
+        raise ConfigError("`engine_list`: give each engine once")
+    grids = ("method_list", "algo_list", "batch_size_list", "batch_num_list", "smooth_quant_list", "nncf_bias_list")
+    for name in grids:
         values = options.batch_numbers if name == "batch_num_list" else getattr(options, name)
         if not values or len(set(values)) != len(values):
             raise ConfigError(f"`{name}`: give one value at least, and each of them once")

@@ -9,16 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, ONNX_FILE, Bundle, read_bundle
-from ernie_toolkit.compression.candidates import AUTO, make_fp16, quantize_after_training
+from ernie_toolkit.compression.candidates import AUTO, make_fp16
 from ernie_toolkit.compression.evaluator import Evaluator, Fp32Model
+from ernie_toolkit.compression.openvino_candidates import evaluate_floating
 from ernie_toolkit.compression.options import check_distillation, option_notices
 from ernie_toolkit.compression.pruning.prune import width_name, width_sizes
 from ernie_toolkit.compression.pruning.vocabulary import with_less_vocabulary
 from ernie_toolkit.compression.quantization.onnx import check_nodes, onnx_parameter_count
 from ernie_toolkit.compression.report.measurement import row_tokens
-from ernie_toolkit.compression.report.model import REPORT_FILE, Candidate, Report, read_report
+from ernie_toolkit.compression.report.model import OPENVINO, REPORT_FILE, Candidate, Report, read_report
 from ernie_toolkit.compression.rows import bundle_rows, session_rows
-from ernie_toolkit.compression.stages import FULL, describe_model, finish_model, pruned_sessions
+from ernie_toolkit.compression.stages import FULL, describe_model, finish_model, pruned_sessions, quantize
 from ernie_toolkit.compression.state import (
     Request,
     RunState,
@@ -65,6 +66,9 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     base = _place_base(run, say, session)
     full = describe_model(session, "", FULL, base, rows)
     evaluator = _evaluator(session.task, session.data, run, full, session.loaded.source, say)
+    if OPENVINO in options.engines:
+        evaluate_floating(evaluator, full)
+    evaluator.recommend(full)
     if options.cuts_vocabulary:
         session = with_less_vocabulary(session, options, say)
         rows = session_rows(session, request.training)
@@ -98,9 +102,12 @@ def compress_bundle(
     tokens, parameters = predictor.tokenizer.vocab_size, onnx_parameter_count(bundle.path("onnx"))
     full = Fp32Model("", str(FULL), base, rows, tokens, parameters, None)
     evaluator = _evaluator(task, data, run, full, str(bundle.directory), say)
-    quantize_after_training(evaluator, full)
+    if OPENVINO in request.options.engines:
+        evaluate_floating(evaluator, full)
+    quantize(evaluator, full)
     if request.options.fp16:
         make_fp16(evaluator, full)
+    evaluator.recommend(full)
     run.end()
     return evaluator.report
 
@@ -157,8 +164,8 @@ def _evaluator(task: Task, data: DataSet, run: RunState, full: Fp32Model, model:
     if run.has(REPORT):
         report = read_report(run.directory / REPORT_FILE)
         say(f"resuming after {len(report.candidates)} finished candidates")
-        return Evaluator(run, task, data.split("dev"), full.onnx, report, say)
-    evaluator = Evaluator(run, task, data.split("dev"), full.onnx, _new_report(task, data, run, full, model), say)
+        return Evaluator(run, task, data.split("dev"), full, report, say)
+    evaluator = Evaluator(run, task, data.split("dev"), full, _new_report(task, data, run, full, model), say)
     evaluator.record_baseline(full)
     run.finish(REPORT)
     return evaluator

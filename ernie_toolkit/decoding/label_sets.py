@@ -37,6 +37,11 @@ class LabelSetAnswer:
             "confidences": [round(value, 6) for value in self.confidences],
         }
 
+    @property
+    def content(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
+
     def lines(self) -> list[str]:
         """The labels' names and their probabilities, in one line."""
         confidences = ", ".join(f"{value:.4f}" for value in self.confidences)

@@ -26,6 +26,11 @@ class LabelAnswer:
         """`label`, `label_name` and `confidence` (see `Answer.fields`)."""
         return {"label": self.label, "label_name": self.name, "confidence": round(self.confidence, 6)}
 
+    @property
+    def content(self) -> str:
+        """The label."""
+        return self.label
+
     def lines(self) -> list[str]:
         """The label and its probability."""
         return [f"label: {self.label} ({self.name})  confidence: {self.confidence:.4f}"]

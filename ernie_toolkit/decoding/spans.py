@@ -62,6 +62,11 @@ class SpanAnswer:
             "n_best": candidates,
         }
 
+    @property
+    def content(self) -> tuple[int, int]:
+        """Where the answer begins and ends."""
+        return self.start, self.end
+
     def lines(self) -> list[str]:
         """The answer, its first and last character, and its confidence."""
         return [f"answer: {self.text}  pos: [{self.start}, {self.end - 1}]  confidence: {self.confidence:.4f}"]

@@ -52,6 +52,11 @@ class TaggedText:
         ]
         return {"entities": entities, "tags": list(self.tags)}
 
+    @property
+    def content(self) -> tuple[str, ...]:
+        """The tags."""
+        return self.tags
+
     def lines(self) -> list[str]:
         """A line for each entity; positions are its first and its last character."""
         return [

@@ -96,6 +96,11 @@ class ScoreAnswer:
         """`score`, rounded."""
         return {"score": round(self.score, 6)}
 
+    @property
+    def content(self) -> float:
+        """The score to two decimals."""
+        return round(self.score, 2)
+
     def lines(self) -> list[str]:
         """The score."""
         return [f"score: {self.score:.4f}"]
