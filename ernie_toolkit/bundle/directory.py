@@ -35,7 +35,12 @@ EXPORT_DIRECTORY = "export"
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle: its directory and what its `bundle.json` says."""
+    """An opened bundle: the directory that export writes and every deployment reads.
+
+    Attributes:
+        directory: Where its files are.
+        info: What its `bundle.json` says.
+    """
 
     directory: Path
     info: BundleInfo
@@ -56,7 +61,12 @@ def file_entry(path: Path) -> FileEntry:
 
 
 def write_bundle_info(directory: Path, info: BundleInfo) -> None:
-    """Write `bundle.json` into a directory that already holds every file it lists."""
+    """Write `bundle.json` into a directory that already holds every file it lists.
+
+    Args:
+        directory: The bundle's directory.
+        info: What the file is to say.
+    """
     write_json(directory / BUNDLE_FILE, _described(info))
 
 
@@ -67,10 +77,16 @@ def _described(info: BundleInfo) -> dict[str, Any]:
 
 
 def add_compressed(bundle: Bundle, role: str, source: Path, description: Mapping[str, Any]) -> Bundle:
-    """Copy a compressed model into a bundle, under a role of `COMPRESSED_FILES`; gives the bundle as it is then.
+    """Copy a compressed model into a bundle, in place of an earlier one of its role.
 
-    `description` is what `bundle.json` tells about it under "compression". An earlier one of this role is
-    replaced.
+    Args:
+        bundle: The bundle of the same model.
+        role: One of `COMPRESSED_FILES`.
+        source: The compressed model, an ONNX file.
+        description: What `bundle.json` says of it under "compression": how it was made, and its dev metrics.
+
+    Returns:
+        The bundle as it is then.
     """
     path = bundle.directory / COMPRESSED_FILES[role]
     with transaction(bundle.directory) as files:
@@ -87,8 +103,8 @@ def add_compressed(bundle: Bundle, role: str, source: Path, description: Mapping
 def stale_message(bundle: Bundle) -> str:
     """A line where a bundle was exported from other weights than those of the model it lies with; else empty.
 
-    The model's weights lie in the directory above `export/`, or beside the bundle's own files. What has no checksum,
-    or no model with it, cannot be told.
+    The model's weights lie in the directory above `export/`, or beside the bundle's own files. Where there is no
+    checksum, or no model, nothing is said.
     """
     places = [bundle.directory]
     if bundle.directory.resolve().name == EXPORT_DIRECTORY:
@@ -103,9 +119,16 @@ def stale_message(bundle: Bundle) -> str:
 def read_bundle(directory: Path | str, verify: bool = True) -> Bundle:
     """Open a bundle: check what `bundle.json` says, its files, and that its graphs are what it says of them.
 
-    `verify`: compare checksums too, of each file (computed once, see `checksums`) and of `bundle.json` itself. Links
-    that lead out of the directory are refused. Raises BundleError that names the directory or file and what is wrong
-    with it.
+    Links that lead out of the directory are refused.
+
+    Args:
+        directory: The bundle's directory.
+        verify: Whether to compare checksums too, of each file (computed once, see `checksums`) and of `bundle.json`
+            itself.
+
+    Raises:
+        BundleError: Where the directory is not a whole bundle; it names the directory or the file and what is wrong
+            with it.
     """
     problem = path_problem(str(directory))
     if problem:

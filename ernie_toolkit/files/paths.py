@@ -40,7 +40,12 @@ def path_text(text: str) -> str:
 
 
 def leads_out(path: Path, directory: Path) -> bool:
-    """Return whether a path lies outside of a directory, with the links of both followed."""
+    """Return whether a path lies outside of a directory, with the links of both followed.
+
+    Args:
+        path: A path, of a link or not.
+        directory: Where it should lie.
+    """
     inside, root = path.resolve(), directory.resolve()
     return root != inside and root not in inside.parents
 

@@ -31,7 +31,13 @@ _PIECES = "UnpackBigParamInfor@@"
 
 @dataclass(frozen=True)
 class ModelWeights:
-    """The weights of a model directory: arrays by name, the file that they are of, a line for the user or nothing."""
+    """The weights of a model directory.
+
+    Attributes:
+        state: Arrays by name.
+        path: The file that they were read from.
+        notice: A line for the user, or empty.
+    """
 
     state: dict[str, np.ndarray]
     path: Path
@@ -82,9 +88,17 @@ def read_weights_file(path: Path) -> dict[str, np.ndarray]:
 
 
 def as_float32(value: np.ndarray, name: str, path: Path) -> np.ndarray:
-    """Return a weight as float32; ModelError where it holds no floating-point numbers.
+    """Return a weight as float32.
 
     uint16 stands for bfloat16, which NumPy does not have: Paddle writes it so.
+
+    Args:
+        value: Floating-point numbers of any shape.
+        name: The weight's name, for messages.
+        path: The file that it is from, for messages.
+
+    Raises:
+        ModelError: Where it holds no floating-point numbers.
     """
     import numpy as np
 

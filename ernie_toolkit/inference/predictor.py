@@ -23,7 +23,15 @@ from ernie_toolkit.text.tokenization import load_tokenizer
 
 
 def bundle_task(info: BundleInfo, where: Path | str) -> Task:
-    """The task of a bundle, set up as its `bundle.json` says; BundleError where this version does not know it."""
+    """The task of a bundle, set up as its `bundle.json` says.
+
+    Args:
+        info: What `bundle.json` says.
+        where: The bundle, for messages.
+
+    Raises:
+        BundleError: Where this version does not know the task.
+    """
     try:
         return make_task(
             info.task,
@@ -39,7 +47,16 @@ def bundle_task(info: BundleInfo, where: Path | str) -> Task:
 
 
 def limited(info: BundleInfo, max_seq_length: int | None, limits: dict[str, int] | None) -> BundleInfo:
-    """A bundle's description with a shorter length or other limits; ConfigError where the length is over its own."""
+    """A bundle's description with a shorter length or other limits.
+
+    Args:
+        info: The bundle's own description.
+        max_seq_length: The longest sequence in tokens, at most the bundle's own; None: the bundle's own.
+        limits: Settings of the task by name that replace those of the bundle; None: none.
+
+    Raises:
+        ConfigError: Where the length is over the bundle's own.
+    """
     if max_seq_length is not None and max_seq_length > info.max_seq_length:
         raise ConfigError(f"max_seq_length {max_seq_length} is over the bundle's own, {info.max_seq_length}")
     length = info.max_seq_length if max_seq_length is None else max_seq_length
@@ -47,9 +64,14 @@ def limited(info: BundleInfo, max_seq_length: int | None, limits: dict[str, int]
 
 
 def with_threshold(info: BundleInfo, threshold: float | None) -> BundleInfo:
-    """A bundle's description with one threshold for all its labels; its own where None.
+    """A bundle's description with one threshold for all its labels.
 
-    Raises ConfigError on a threshold that is not from 0 to 1, and for a task without thresholds.
+    Args:
+        info: The bundle's own description.
+        threshold: The probability from 0 to 1 that a label has to be above; None: the bundle's own.
+
+    Raises:
+        ConfigError: On a threshold that is not from 0 to 1, and for a task without thresholds.
     """
     if threshold is None:
         return info
@@ -66,9 +88,17 @@ Run = typing.Callable[[Batch], typing.Sequence[np.ndarray]]
 class BundlePredictor:
     """Answers for texts from an exported bundle, on a runtime of the caller's.
 
-    `run` computes a batch (see `Run`). `max_seq_length`: the bundle's own where None. `limits` replaces
-    settings of the bundle's task by name (`doc_stride`, `n_best_size`, `max_answer_length`). `threshold`: see
-    `with_threshold`. Raises BundleError or ConfigError.
+    Args:
+        bundle: Of `read_bundle`.
+        run: Computes a batch (see `Run`).
+        max_seq_length: The longest sequence in tokens; None: the bundle's own.
+        limits: Settings of the bundle's task by name (`doc_stride`, `n_best_size`, `max_answer_length`) that replace
+            its own.
+        threshold: See `with_threshold`.
+
+    Raises:
+        BundleError: Where this version does not know the bundle's task.
+        ConfigError: On a length, a limit or a threshold that the bundle cannot have.
     """
 
     def __init__(
@@ -97,7 +127,12 @@ class BundlePredictor:
         return self.bundle.info.labels
 
     def run(self, rows: EncodedDataset, batch_size: int = 32) -> Outputs:
-        """Logits of encoded rows in their own order (see `Outputs`)."""
+        """Logits of encoded rows in their own order (see `Outputs`).
+
+        Args:
+            rows: Model inputs, of `task.encode`.
+            batch_size: Rows that are computed at once.
+        """
         check_number(batch_size, int, BATCH_SIZE, "batch_size")
         return run_rows(rows, batch_size, self.compute)
 
@@ -105,7 +140,10 @@ class BundlePredictor:
         """Logits in the order asked: float32 of shape (number of inputs, classes) for labels.
 
         For tags and spans, whose texts may be read in several windows, a list with those of each window.
-        `texts`: as `predict` takes them; one input alone gives one row.
+
+        Args:
+            texts: As `predict` takes them; one input alone gives one row.
+            batch_size: Rows that are computed at once.
         """
         found = self.run(self.task.encode(self.tokenizer, texts), batch_size)
         if not len(found) and not HEADS[self.task.head].tokens:
@@ -115,11 +153,18 @@ class BundlePredictor:
     def predict(self, texts: Texts, batch_size: int = 32) -> list[Answer]:
         """The answer to each input, in the order asked, whatever the batch size.
 
-        A `LabelAnswer` or a `LabelSetAnswer` for each text or pair, a `TaggedText` for each text, or a
-        `SpanAnswer` for each (question, context), as the bundle's task is. `texts`: one input, which gives a list
-        of one answer, or any iterable of inputs. Where the model reads single texts, an input is a text; where it
-        reads pairs, a tuple of two texts; a tuple of texts is always one input (see `as_inputs`). Raises DataError
-        where one is not of the kind that the model reads, or empty.
+        Args:
+            texts: One input, which gives a list of one answer, or any iterable of inputs. Where the model reads single
+                texts, an input is a text; where it reads pairs, a tuple of two texts; a tuple of texts is always one
+                input (see `as_inputs`).
+            batch_size: Rows that are computed at once.
+
+        Returns:
+            A `LabelAnswer` or a `LabelSetAnswer` for each text or pair, a `TaggedText` for each text, or a `SpanAnswer`
+            for each (question, context), as the bundle's task is.
+
+        Raises:
+            DataError: Where an input is empty, or not of the kind that the model reads.
         """
         inputs = as_inputs(texts, self.task.text_format)
         rows = self.task.encode(self.tokenizer, inputs)
@@ -131,11 +176,24 @@ class Predictor(BundlePredictor):
 
         Predictor("best_models/afqmc/export").predict([("怎么还款", "如何还款")])
 
-    `bundle_dir`: its directory, or what `read_bundle` and `Session.export` give.
-    `device`: "cpu" or "gpu". `num_threads`: all available processors where None. `precision`: "fp32", "int8" or
-    "fp16". `gpu`: how a GPU is used. `verify`: whether the bundle's checksums are compared. `memory_pattern`: see
-    `model_session`. The rest as `BundlePredictor`. An object may be used by several threads at once. Raises
-    BundleError, ConfigError or DeviceError (see `read_bundle`, `open_bundle_session`).
+    An object may be used by several threads at once.
+
+    Args:
+        bundle_dir: The bundle's directory, or what `read_bundle` and `Session.export` return.
+        device: "cpu" or "gpu".
+        num_threads: Threads that compute one batch; None: as many as there are processors available.
+        precision: "fp32", "int8" or "fp16".
+        max_seq_length: The longest sequence in tokens; None: the bundle's own.
+        limits: Settings of the bundle's task by name that replace its own (see `BundlePredictor`).
+        gpu: How a GPU is used; None: the defaults.
+        threshold: See `with_threshold`.
+        verify: Whether the bundle's checksums are compared.
+        memory_pattern: See `model_session`.
+
+    Raises:
+        BundleError: Where the directory is not a whole bundle (see `read_bundle`).
+        ConfigError: On arguments that the bundle cannot have.
+        DeviceError: Where the device is not there (see `open_bundle_session`).
     """
 
     def __init__(

@@ -105,9 +105,16 @@ class SpecialIds:
 class WordPieceTokenizer:
     """A Rust tokenizer for plain texts, and the ids of the special tokens that go around them.
 
-    `tokenizer` adds no special tokens, cuts nothing and pads nothing. `vocab_size` counts the lines of the
-    vocabulary. Raises ModelError if `tokenizer` is not a WordPiece with ERNIE's special tokens, or does
-    more to a text than this.
+    Attributes:
+        special: Ids of the special tokens.
+        vocab_size: Lines of the vocabulary.
+
+    Args:
+        tokenizer: Adds no special tokens, cuts nothing and pads nothing.
+        source: Where it comes from, for messages.
+
+    Raises:
+        ModelError: Where `tokenizer` is not a WordPiece with ERNIE's special tokens, or does more to a text than this.
     """
 
     def __init__(self, tokenizer: Tokenizer, source: str = "the tokenizer") -> None:
@@ -137,10 +144,10 @@ class WordPieceTokenizer:
     def encode_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], Offsets]]:
         r"""Token ids of each text, as `encode_ids`, and where in the text each token stands.
 
-        Offsets are [start, end) in characters of the text as given: `text[start:end]` is what the token was
-        made of. Tokens made of one character (a Hangul syllable, say) have the same offsets. Only where a
-        spacing mark that canonical ordering moves (U+302E, say) follows "\u0130", the token's end is one
-        character early: mending that would cost every text four percent.
+        Offsets are [start, end) in characters of the text as given: `text[start:end]` is what the token was made of.
+        Tokens made of one character (a Hangul syllable, say) have the same offsets. Only where a spacing mark that
+        canonical ordering moves (U+302E, say) follows "\u0130", the token's end is one character early: correcting that
+        would cost every text four percent.
         """
         return [(encoding.ids, encoding.offsets) for encoding in _encode(self.tokenizer.encode_batch, texts)]
 
@@ -194,8 +201,14 @@ def read_vocab(path: Path) -> list[str]:
 def build_tokenizer(vocab: Sequence[str], do_lower_case: bool = True) -> WordPieceTokenizer:
     """Build a tokenizer from a vocabulary in the order of its ids.
 
-    Of a token that is there twice the last id counts, as in PaddleNLP. Raises ModelError if a special token
-    is missing or repeated.
+    Of a token that is there twice the last id counts, as in PaddleNLP.
+
+    Args:
+        vocab: A token for each id.
+        do_lower_case: Whether texts are lower-cased and lose their accents.
+
+    Raises:
+        ModelError: Where a special token is missing or repeated.
     """
     _check_special_tokens(vocab, "the vocabulary")
     last_ids = {token: id_ for id_, token in enumerate(vocab)}
