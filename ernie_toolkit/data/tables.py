@@ -34,8 +34,12 @@ _QUOTED_ROWS = 3
 class Table:
     """The rows of a file, blank ones too but not those at its end.
 
-    `separator`: what stands between columns. `quoted`: whether quotation marks around columns were taken off.
-    `last_blank_lines`: how many blank lines there are after the last row. `notices`: lines to warn about.
+    Attributes:
+        rows: Line numbers from 1 with their columns, or with the error of a line that cannot be read.
+        separator: What stands between columns.
+        quoted: Whether quotation marks around columns were taken off.
+        last_blank_lines: How many blank lines there are after the last row.
+        notices: Lines to warn about.
     """
 
     rows: list[TableRow]
@@ -54,9 +58,17 @@ def read_table(path: Path, encoding: str, limit: int | None = None, semicolons: 
     """The rows of a file: as CSV where its name ends with .csv, else tab-separated.
 
     Quotation marks are CSV's in a .csv file. In other files they are the text's own, but for files that nothing but a
-    writer of CSV makes (`_tab_rows`). Raises DataError on a file that cannot be read, and on a quotation mark that is
-    never closed. `limit`: how many lines are looked at. `semicolons`: whether they may part the columns of a .csv file
-    without a header; of a file with one text a row they are rather the texts'.
+    writer of CSV makes (`_tab_rows`).
+
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+        limit: How many lines are looked at; None: all.
+        semicolons: Whether semicolons may separate the columns of a .csv file without a header; in a file with one text
+            a row they are rather the texts'.
+
+    Raises:
+        DataError: On a file that cannot be read, and on a quotation mark that is never closed.
     """
     lines: list[Line] = []
     faults: list[TableRow] = []

@@ -316,7 +316,12 @@ def _line_of_token(path: Path, first: int, index: int) -> str:
 def tagged_file_error(path: Path, encoding: str = "utf-8") -> str | None:
     """What to say of a tagged file where a file of plain texts is expected; None for any other file.
 
-    Raises DataError where the file cannot be read.
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: Where the file cannot be read.
     """
     if is_json(path):
         return None

@@ -23,7 +23,15 @@ FORMS: dict[str, DataForm] = {
 
 
 def register_form(name: str, form: DataForm) -> None:
-    """Make a form known by the name that tasks give. Raises ConfigError where the name is taken."""
+    """Make a form known by the name that tasks give.
+
+    Args:
+        name: As in `Task.data_form`.
+        form: Reads the files.
+
+    Raises:
+        ConfigError: Where the name is taken.
+    """
     if FORMS.setdefault(name, form) is not form:
         raise ConfigError(f"data form '{name}' is registered already: choose another name")
 
