@@ -63,9 +63,10 @@ ROOM, ROOM_OF_PRUNED = 8, 256
 
 
 def read_model_config(path: Path) -> dict[str, Any]:
-    """The values of a `config.json`, each of its kind; ModelError, which names file and key, on any other.
+    """The values of a `config.json`, each of its kind; keys that this toolkit does not know are left as they are.
 
-    Keys that this toolkit does not know are left as they are.
+    Raises:
+        ModelError: On a value of another kind; it names file and key.
     """
     config = read_json_object(path, ModelError, REMEDY)
 
@@ -114,10 +115,16 @@ def _check_labels(config: Mapping[str, Any], wrong: Any) -> None:
 
 
 def check_weights_size(config: Mapping[str, Any], weights: Path) -> None:
-    """ModelError where a weights file is too small to hold the model that a configuration describes.
+    """Check that a weights file is large enough to hold the model that a configuration describes.
 
     Without this a configuration of huge, valid sizes would take the machine's memory before a weight is missed.
-    `config`: as `read_model_config` gives it; for sizes that it leaves out PaddleNLP has its own.
+
+    Args:
+        config: As `read_model_config` gives it; for sizes that it leaves out PaddleNLP has its own.
+        weights: The weights file.
+
+    Raises:
+        ModelError: Where it is too small.
     """
     config = {**DEFAULT_SIZES, **config}
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]

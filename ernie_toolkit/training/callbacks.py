@@ -81,9 +81,14 @@ class LastStep(TrainerCallback):
 def has_stalled(
     history: Sequence[Mapping[str, Any]], metric: str, greater_is_better: bool, patience: int, threshold: float
 ) -> bool:
-    """Return whether the last `patience` evaluations have improved the best metric by no more than `threshold`.
+    """Return whether the last evaluations have not improved the best metric by more than a threshold.
 
-    `history`: the Trainer's log entries, of which those with `eval_<metric>` count.
+    Args:
+        history: The Trainer's log entries, of which those with `eval_<metric>` count.
+        metric: The metric's name.
+        greater_is_better: Whether larger values are better.
+        patience: How many evaluations may pass without a gain.
+        threshold: A gain up to this does not count.
     """
     sign = 1.0 if greater_is_better else -1.0
     values = [sign * entry[f"eval_{metric}"] for entry in history if f"eval_{metric}" in entry]
@@ -109,6 +114,12 @@ class StopEarly(TrainerCallback):
     """Stop when the dev metric has not improved for some evaluations.
 
     Counts in the log history, which checkpoints keep: a resumed run stops where an uninterrupted one would.
+
+    Args:
+        metric: See `has_stalled`.
+        greater_is_better: See `has_stalled`.
+        patience: See `has_stalled`.
+        threshold: See `has_stalled`.
     """
 
     def __init__(self, metric: str, greater_is_better: bool, patience: int, threshold: float) -> None:
@@ -122,7 +133,12 @@ class StopEarly(TrainerCallback):
 
 
 class RestoreRandomState(TrainerCallback):
-    """Load the random state of a checkpoint before the first batch; the Trainer itself does not at an epoch's start."""
+    """Load the random state of a checkpoint before the first batch; the Trainer itself does not at an epoch's start.
+
+    Args:
+        trainer: The Trainer of the run.
+        checkpoint: The checkpoint's directory.
+    """
 
     def __init__(self, trainer: Any, checkpoint: str) -> None:
         self.trainer, self.checkpoint = trainer, checkpoint

@@ -70,7 +70,12 @@ def check_device(device: str | None) -> str:
 def use_device(device: str | None, fast_cpu: bool = True) -> str:
     """Make a device the one that Paddle computes on, and return its name.
 
-    `device`: as for `check_device`, whose errors it raises. `fast_cpu`: call `accelerate_cpu` first.
+    Args:
+        device: As for `check_device`.
+        fast_cpu: Whether to call `accelerate_cpu` first.
+
+    Raises:
+        DeviceError: As `check_device`.
     """
     if fast_cpu:
         accelerate_cpu(device)
