@@ -54,7 +54,13 @@ PAGE_FILES = {
 
 
 def error(status: int, reason: str, **headers: str) -> Response:
-    """An error as JSON: `{"detail": reason}`."""
+    """An error as JSON: `{"detail": reason}`.
+
+    Args:
+        status: The HTTP status.
+        reason: What is wrong and what to do, in one line.
+        **headers: Headers of the answer, "_" for "-" in their names.
+    """
     shown = {name.replace("_", "-"): value for name, value in headers.items()}
     return JSONResponse({"detail": reason}, status, shown)
 
@@ -68,7 +74,12 @@ async def disconnected(request: Request) -> None:
 class Drained(Response):
     """An error that ends its connection, whose client is heard out: cut off while it sends, it would see no answer.
 
-    What still comes is thrown away, for `seconds` and `DISCARDED_BYTES` at most.
+    What still comes is thrown away.
+
+    Args:
+        request: The request.
+        answer: The error.
+        seconds: How long the client is heard out, for `DISCARDED_BYTES` at most.
     """
 
     def __init__(self, request: Request, answer: Response, seconds: float) -> None:
@@ -155,7 +166,14 @@ async def _compute(service: Service, metrics: Metrics, request: Request, body: b
 
 
 class Measured:
-    """An application around another: refuses who may not ask, counts its responses and sets headers on each."""
+    """An application around another: refuses who may not ask, counts its responses and sets headers on each.
+
+    Args:
+        app: The other one.
+        options: Who may ask.
+        metrics: Counts the responses.
+        paths: Paths that are counted by name; the others are counted as "other".
+    """
 
     def __init__(self, app: ASGIApp, options: ServingOptions, metrics: Metrics, paths: frozenset[str]) -> None:
         self._app = app

@@ -35,7 +35,13 @@ class Guarded(Protocol):
 
 
 class Listener:
-    """Accepts connections of listening sockets for protocols that are `Guarded`."""
+    """Accepts connections of listening sockets for protocols that are `Guarded`.
+
+    Args:
+        loop: The event loop.
+        make: Makes the protocol of a connection.
+        listening: The sockets.
+    """
 
     def __init__(
         self,

@@ -37,7 +37,12 @@ def give_back() -> None:
 
 
 def steady_run(session: Any, names: Sequence[str]) -> Callable[[Mapping[str, np.ndarray]], Sequence[np.ndarray]]:
-    """A `Run` (see inference.predictor) of an ONNX Runtime session whose arena shrinks after large batches."""
+    """A `Run` (see inference.predictor) of an ONNX Runtime session whose arena shrinks after large batches.
+
+    Args:
+        session: The session.
+        names: The outputs that are computed, in order.
+    """
     import onnxruntime
 
     shrinking = onnxruntime.RunOptions()

@@ -64,7 +64,12 @@ class Metrics:
         self.refused.labels(reason).inc()
 
     def on_batch(self, rows: int, requests: int) -> None:
-        """Count a batch."""
+        """Count a batch.
+
+        Args:
+            rows: Its rows.
+            requests: The requests that they are of.
+        """
         self.batch_rows.observe(rows)
         self.batch_requests.observe(requests)
 

@@ -58,7 +58,12 @@ def _too_many_windows(count: str, task: Task, most: int) -> RequestError:
 class Service:
     """Answers requests; made in the thread of no event loop, used from one.
 
-    Raises ToolkitErrors as `open_predictor`.
+    Args:
+        options: The service's settings.
+        on_batch: Is called with the rows and the requests of each batch.
+
+    Raises:
+        ToolkitError: As `open_predictor`.
     """
 
     def __init__(

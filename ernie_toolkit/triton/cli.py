@@ -73,8 +73,11 @@ def repository_options(args: argparse.Namespace) -> RepositoryOptions:
 def run_client(prog: str, description: str | None, task: str, argv: Sequence[str] | None = None) -> None:
     """Parse arguments, ask the ensemble of a task and print each answer as a line of JSON.
 
-    `prog`, `description`: the script's name and its help.
-    `task`: its ensemble is asked, for the task's own examples where the command line gives no text.
+    Args:
+        prog: The script's name.
+        description: What the script is, for its help.
+        task: Its ensemble is asked, for the task's own examples where the command line gives no text.
+        argv: The arguments; None: those of the command line.
     """
     kind = TASKS[task]
     only_pairs, only_singles = len(kind.text_fields("sentence")) == 2, kind.default_text_format not in PAIR_FORMATS
