@@ -88,7 +88,11 @@ def strict_zip(first: Iterable[A], second: Iterable[B], third: Iterable[C], /) -
 @overload
 def strict_zip(*columns: Iterable[Any]) -> Iterator[tuple[Any, ...]]: ...
 def strict_zip(*columns: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-    """Iterate over columns of one length in parallel; ValueError where one ends before the others."""
+    """Iterate over columns of one length in parallel.
+
+    Raises:
+        ValueError: Where one ends before the others.
+    """
     if sys.version_info >= (3, 10):
         return zip(*columns, strict=True)
     return _checked(columns)

@@ -46,7 +46,11 @@ class Bundle:
     info: BundleInfo
 
     def path(self, role: str) -> Path:
-        """The path of the file with this role; BundleError where the bundle has none."""
+        """The path of the file with this role.
+
+        Raises:
+            BundleError: Where the bundle has none.
+        """
         entry = self.info.files.get(role)
         if entry is None:
             raise BundleError(
@@ -203,7 +207,11 @@ def _check_graphs(bundle: Bundle) -> None:
 
 
 def largest_token_id(path: Path) -> int:
-    """The largest id in a tokenizer.json's vocabulary; BundleError where it has none."""
+    """The largest id in a tokenizer.json's vocabulary.
+
+    Raises:
+        BundleError: Where it has none.
+    """
     model = read_json_object(path, BundleError, REMEDY).get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocabulary, dict) or not vocabulary:

@@ -81,7 +81,11 @@ class Graph:
 
 
 def read_graph(path: Path) -> Graph:
-    """Read a graph's description from an ONNX file, without its weights. Raises BundleError that names the file."""
+    """Read a graph's description from an ONNX file, without its weights.
+
+    Raises:
+        BundleError: Where it cannot be read; it names the file.
+    """
     try:
         with path.open("rb") as stream:
             # Mapped: the weights stay on the disk. The views of it end with this function's values.

@@ -101,7 +101,7 @@ def layout_of(path: Path, split: Split, options: FileOptions) -> Layout | None:
     try:
         table = read_table(path, options.encoding, _HEAD_LINES, semicolons)
     except DataError:
-        # A quoted column may go on behind these lines; what is wrong with the file is said by this.
+        # A quoted column may continue behind these lines; reading all of them names what is wrong with the file.
         table = read_table(path, options.encoding, semicolons=semicolons)
     return find_layout(Source(path, table, split, options))
 

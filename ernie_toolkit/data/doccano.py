@@ -181,7 +181,11 @@ def _join_spellings(rows: Sequence[Example], path: Path) -> list[str]:
 
 
 def label_names(rows: Sequence[Example]) -> tuple[str, ...]:
-    """All labels of some rows, sorted. Raises DataError on fewer than two."""
+    """All labels of some rows, sorted.
+
+    Raises:
+        DataError: On fewer than two.
+    """
     names = tuple(sorted({label for row in rows for label in row["labels"]}))
     if len(names) < 2:
         raise DataError(f"{len(names)} label(s) in all rows: a classifier needs two at least")

@@ -17,7 +17,7 @@ from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files.transactions import finish_transaction
 
 HEAD_BYTES = 65_536
-"""How much of a file its kind is told by."""
+"""How much of a file is looked at to find its kind and encoding."""
 
 _BLOCK_BYTES = 1 << 20
 _UTF8_MARK = codecs.BOM_UTF8
@@ -117,7 +117,11 @@ def encoding_notice(path: Path, encoding: str) -> str | None:
 
 
 def read_head(path: Path) -> bytes:
-    """The first bytes of a file. Raises DataError where it cannot be read."""
+    """The first bytes of a file, up to `HEAD_BYTES`.
+
+    Raises:
+        DataError: Where it cannot be read.
+    """
     # Files that belong together may have been replaced by a process that was killed before all were in place.
     finish_transaction(path.parent)
     try:

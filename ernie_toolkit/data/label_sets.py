@@ -32,7 +32,7 @@ TASK = "multi_label"
 SEPARATOR = ","
 LABEL_FILE, UNLABELLED_FILE = "label.txt", "data.txt"
 FILES: dict[Split, str] = {"train": "train.txt", "dev": "dev.txt", "test": "test.txt"}
-# Beside a generated sample: which files it wrote, so that figures from them are told apart from real ones.
+# Beside a generated sample: which files it wrote, so that metrics from them are not taken for real ones.
 SAMPLE_RECORD = "sample.json"
 # The one directory name that the sample may stand in for: the guide's own.
 SAMPLE_DIRECTORY = "data"
@@ -329,7 +329,10 @@ def may_stand_in(directory: Path) -> bool:
 def write_sample_directory(directory: Path) -> None:
     """Generate the sample into a directory that is not there yet, whole or not at all.
 
-    Every file of the format, and a record of what was written. Raises ConfigError where that is not possible.
+    Every file of the format, and a record of what was written.
+
+    Raises:
+        ConfigError: Where that is not possible.
     """
     from ernie_toolkit.data.sample import SAMPLE_SEED, reviews
 

@@ -166,7 +166,7 @@ def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference:
             return True
         like = None if reference is None else _like_reference(reference, len(first), source.split)
         if reference is not None and reference.names and like is not None:
-            return False  # the other file's header tells where these columns stand
+            return False  # the other file's header says where these columns are
         option, value = missing[0]
         found = ", ".join(first)
         raise DataError(f"{where}: no column '{value}' (--{option}) in the first line, which has {found!r:.100}")

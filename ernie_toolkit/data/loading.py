@@ -60,7 +60,11 @@ class DataSet:
     summary: tuple[str, ...] = ()
 
     def split(self, name: Split) -> list[Example]:
-        """The examples of one split. Raises ConfigError where it was not loaded."""
+        """The examples of one split.
+
+        Raises:
+            ConfigError: Where it was not loaded.
+        """
         examples: list[Example] | None = getattr(self, name)
         if examples is None:
             raise ConfigError(f"data set '{self.spec.name}' was loaded without its {name} split")

@@ -56,7 +56,7 @@ def write_predictions(
 
 
 def _rows(data: DataSet, examples: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> list[PredictedRow]:
-    """All rows in the file's order; those that were skipped at the end where the reader told neither rows nor lines."""
+    """All rows in the file's order; skipped ones of which neither number nor line is known are at the end."""
     rows = [PredictedRow(example.get("line"), example, answer) for example, answer in strict_zip(examples, answers)]
     skipped = [PredictedRow(item.place, reason=item.reason, number=getattr(item, "row", None)) for item in data.skipped]
     if all(isinstance(row.place, int) for row in (*rows, *skipped)):

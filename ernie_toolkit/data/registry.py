@@ -276,8 +276,9 @@ def check_task(spec: DatasetSpec, task: str | None) -> None:
 def get_spec(name: str) -> DatasetSpec:
     """The specification of a data set known by name.
 
-    Raises ConfigError on an unknown name, and on "custom", whose specification comes from its files
-    (`custom.custom_spec`).
+    Raises:
+        ConfigError: On an unknown name, and on "custom", whose specification comes from its files
+            (`custom.custom_spec`).
     """
     if name == CUSTOM:
         raise ConfigError(f"data set '{CUSTOM}' is what its files hold: give --train_file or --label_file")

@@ -20,11 +20,11 @@ TableRow = Tuple[int, Union[Cells, DataError]]
 """The number of a row's first line, and its columns, none for a blank row, or why it cannot be read."""
 
 _WRAPPED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
-# What Python's csv module says where a column goes on to the end of the file, or over its limit.
+# What Python's csv module says where a column continues to the end of the file, or over its limit.
 _NEVER_CLOSED = ("unexpected end of data", "field larger than")
 _COLUMN_LIMIT = 131_072
 SEPARATOR_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon"}
-# What Excel writes above the rows of a file, and reads, to tell what stands between columns.
+# What Excel writes above the rows of a file, and reads, to say what stands between columns.
 _DECLARED = re.compile(r'"?sep=([,;\t])"?[,;\s]*', re.IGNORECASE)
 # Of so many rows with quotation marks around a column each, they are the file's and not the texts'.
 _QUOTED_ROWS = 3

@@ -162,7 +162,11 @@ class TagReader:
         self.types.update(types)
 
     def check(self) -> None:
-        """Raise DataError where the tags of the whole file are not of the scheme that their letters say."""
+        """Check that the tags of the whole file are of the scheme that their letters say.
+
+        Raises:
+            DataError: Where they are not.
+        """
         scheme = self.scheme
         if scheme.marks_ends and self._broken.number > FEW * self.begun:
             remedy = "name their scheme with --tag_scheme" if self.option == "auto" else "leave --tag_scheme out"
@@ -208,7 +212,7 @@ class TagReader:
     def _convert(self, tags: Sequence[str], place: Place) -> list[str]:
         parsed = [self._parsed.get(tag) or self._new_tag(tag, index, place) for index, tag in enumerate(tags)]
         converted: list[str] = []
-        open_type, before = "", ""  # of the entity that a tag may go on with, and of the tag before
+        open_type, before = "", ""  # of the entity that a tag may continue, and of the tag before
         entity: _Open = None  # its first index, and whether it began as it should
         for index, (letter, kind) in enumerate(parsed):
             begins = letter != "O" and (letter in _BEGINS or kind != open_type)

@@ -67,7 +67,11 @@ class SpanSet:
     notes: tuple[str, ...] = ()
 
     def tags(self, text: str) -> list[str]:
-        """A BIO tag for each character. Raises DataError on spans that overlap."""
+        """A BIO tag for each character.
+
+        Raises:
+            DataError: On spans that overlap.
+        """
         tags = ["O"] * len(text)
         last: Span | None = None
         for span in sorted(set(self.spans)):

@@ -41,7 +41,11 @@ class LabelAnswer:
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities along the last axis, computed in float64 with the maximum subtracted first.
 
-    `logits`: any float array of shape (..., classes). Returns float64 of the same shape.
+    Args:
+        logits: Floats of shape (..., classes).
+
+    Returns:
+        float64 of the same shape.
     """
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     exponents = np.exp(shifted)

@@ -74,8 +74,10 @@ class TaggedText:
     def word_tags(self, words: Sequence[str] | None) -> tuple[list[dict[str, Any]], list[str]]:
         """The entities as PaddleNLP's SimpleServing gives them, and a tag for each character, or for each word.
 
-        `words`: the parts that the text was joined of (see `word_starts`), None where it came whole. Each entity has
-        `pos` (first and last character, or word), `entity`, `label` and `confidence`.
+        Each entity has `pos` (first and last character, or word), `entity`, `label` and `confidence`.
+
+        Args:
+            words: The parts that the text was joined of (see `word_starts`), None where it came whole.
         """
         starts = list(range(len(self.text))) if words is None else word_starts(self.text, words)
         place = np.searchsorted(starts, np.arange(len(self.text)), side="right") - 1

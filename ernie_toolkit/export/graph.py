@@ -62,7 +62,7 @@ def save_static_graph(model: "PretrainedModel", directory: Path) -> tuple[Path, 
     static = paddle.jit.to_static(model, input_spec=spec, full_graph=True)
     with captured_output():
         paddle.jit.save(static, str(directory / "model"))
-    # Training goes on in dygraph afterwards: undo what to_static did to the object.
+    # Training continues in dygraph afterwards: undo what to_static did to the object.
     model.forward = model.forward.rollback()
     return directory / "model.json", directory / "model.pdiparams"
 

@@ -56,7 +56,11 @@ class RuntimeSettings:
 
 
 def working_pairs(built: dict[str, bool]) -> str:
-    """The pairs of device and backend that a build of FastDeploy takes; `built`: see `capabilities`."""
+    """The pairs of device and backend that a build of FastDeploy takes, for a message.
+
+    Args:
+        built: What this build has (see `capabilities`).
+    """
     backends = {
         device: ", ".join(backend for backend in PAIRS[device] if built.get(backend, True))
         for device in DEVICES

@@ -68,7 +68,11 @@ def _check_folder(path: Path) -> None:
 
 
 def check_output_file(path: Path) -> None:
-    """Raise ConfigError where no file can be written to `path`; create nothing. For arguments, before the work."""
+    """Check that a file can be written to `path`, and create nothing: for arguments, before the work.
+
+    Raises:
+        ConfigError: Where it cannot.
+    """
     try:
         if path.is_dir():
             raise _no_place(path, "it is a folder")

@@ -32,7 +32,11 @@ def path_problem(text: str) -> str:
 
 
 def path_text(text: str) -> str:
-    """Return a path from the command line or a configuration file; ArgumentTypeError where no file can have it."""
+    """Return a path from the command line or a configuration file.
+
+    Raises:
+        ArgumentTypeError: Argparse's, where no file can have it.
+    """
     problem = path_problem(text)
     if problem:
         raise argparse.ArgumentTypeError(f"{problem}: give another")
@@ -51,7 +55,11 @@ def leads_out(path: Path, directory: Path) -> bool:
 
 
 def utf8_text(text: str) -> str:
-    """Return an address or a name from the command line; ArgumentTypeError where its bytes are not UTF-8."""
+    """Return an address or a name from the command line.
+
+    Raises:
+        ArgumentTypeError: Argparse's, where its bytes are not UTF-8.
+    """
     try:
         os.fsencode(text).decode("utf-8")
     except (UnicodeEncodeError, UnicodeDecodeError):

@@ -51,7 +51,11 @@ class Transaction:
         self._removed: list[str] = []
 
     def path(self, target: Path) -> Path:
-        """Return the path to write the new file of `target` to. Raises ConfigError where there can be no such file."""
+        """Return the path to write the new file of `target` to.
+
+        Raises:
+            ConfigError: Where there can be no such file.
+        """
         check_output_file(target)
         staged = self.staging / self._name(target)
         staged.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +132,8 @@ def transaction(directory: Path) -> Iterator[Transaction]:
 def common_directory(paths: Sequence[Path]) -> Path:
     """Return the directory that holds all of the files that are to be replaced together.
 
-    Raises ConfigError where they lie on different disks, between which nothing can be renamed.
+    Raises:
+        ConfigError: Where they lie on different disks, between which nothing can be renamed.
     """
     directory = Path(os.path.commonpath([path.absolute().parent for path in paths]))
     if len({_disk(path) for path in (*(path.absolute().parent for path in paths), directory)}) > 1:

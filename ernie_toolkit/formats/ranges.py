@@ -88,14 +88,22 @@ SECONDS = Range(0, 10**6, above=True)
 
 
 def whole_number(text: str) -> int:
-    """Parse a whole number of a few digits; ValueError on any other text."""
+    """Parse a whole number of a few digits.
+
+    Raises:
+        ValueError: On any other text.
+    """
     if len(text) > _MAX_TEXT:
         raise ValueError("too many digits")
     return int(text)
 
 
 def real_number(text: str) -> float:
-    """Parse a finite number; ValueError on any other text."""
+    """Parse a finite number.
+
+    Raises:
+        ValueError: On any other text.
+    """
     value = float(text) if len(text) <= _MAX_TEXT else math.nan
     if not math.isfinite(value):
         raise ValueError("not a finite number")

@@ -67,7 +67,8 @@ def weights_sha256(path: Path) -> str:
 def read_model_weights(directory: Path) -> ModelWeights:
     """Read the weights of a model directory, from safetensors where it matches the `.pdparams` beside it.
 
-    Raises ModelError that names the file and what is wrong with it.
+    Raises:
+        ModelError: Where they cannot be read; it names the file and what is wrong with it.
     """
     paddle, safe = directory / WEIGHTS_FILE, directory / SAFETENSORS_FILE
     if not safe.is_file():
@@ -79,7 +80,11 @@ def read_model_weights(directory: Path) -> ModelWeights:
 
 
 def read_weights_file(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of a `.pdparams` or `.safetensors` file by name. Raises ModelError; runs nothing in the file."""
+    """Read the arrays of a `.pdparams` or `.safetensors` file by name; nothing in the file is run.
+
+    Raises:
+        ModelError: Where it cannot be read; it names the file and what is wrong with it.
+    """
     if path.suffix == SAFETENSORS_SUFFIX:
         return _read_safetensors(path)
     from ernie_toolkit.formats.safe_pickle import load_pickle

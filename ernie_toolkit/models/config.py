@@ -58,7 +58,8 @@ SWITCHES = ("use_task_id", "fuse", "enable_recompute", "use_cache")
 # What stands for "not said" where a value is null.
 MAY_BE_NULL = ("pruned_num_attention_heads", "pruned_intermediate_size", "classifier_dropout", "num_labels")
 # How many times the size of its weights file a model may take in float32: the file may hold them in fewer bits, or be
-# of another model's sizes, which is told weight by weight later. Layers that were pruned are smaller than the model's.
+# of another model's sizes, which is reported weight by weight later. Layers that were pruned are smaller than the
+# model's.
 ROOM, ROOM_OF_PRUNED = 8, 256
 
 
@@ -145,7 +146,7 @@ def model_task(directory: Path) -> str | None:
     config = read_model_config(directory / CONFIG_FILE)
     named = config.get("architectures") or []
     fitting = [task for task in TASKS.values() if ARCHITECTURES[task.head] in named]
-    # Tasks with the same head are told apart by the kind of problem; PaddleNLP writes none where it was not trained.
+    # Tasks with the same head are distinguished by the kind of problem; PaddleNLP writes none where it was not trained.
     exact = [task for task in fitting if task.problem_type == config.get("problem_type")]
     return next((task.name for task in (*exact, *fitting)), None)
 

@@ -90,7 +90,11 @@ def is_local(name_or_path: str) -> bool:
 
 
 def check_model_directory(directory: Path) -> None:
-    """Check, without Paddle, that a directory holds every file of a trained model; ModelError names the first gap."""
+    """Check, without Paddle, that a directory holds every file of a trained model.
+
+    Raises:
+        ModelError: Where one is missing or cannot be used; it names the first.
+    """
     if problem := path_problem(str(directory)):
         raise ModelError(f"{shown_path(directory)}: {problem}: give a trained model, or a published name")
     if not directory.is_dir():

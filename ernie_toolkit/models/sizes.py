@@ -29,7 +29,8 @@ class LayerSize:
 def parse_width(text: str) -> Fraction:
     """A width from "3/4" or "0.75"; a decimal cut short (0.67) is the simple fraction next to it (2/3).
 
-    Raises ConfigError on anything that is not over 0 and at most 1.
+    Raises:
+        ConfigError: On anything that is not over 0 and at most 1.
     """
     try:
         # Long exponents make numbers of as many digits.

@@ -58,7 +58,11 @@ def parse_texts(request: Mapping[str, str], max_texts: int) -> list[str]:
 
 
 def parse_threshold(request: Mapping[str, str]) -> float | None:
-    """The probability that labels have to be above; None where a request leaves it out. Raises RequestError."""
+    """The probability that labels have to be above; None where a request leaves it out.
+
+    Raises:
+        RequestError: On anything but a number from 0 to 1.
+    """
     value = request.get(THRESHOLD)
     if value is None:
         return None

@@ -108,7 +108,14 @@ class Drained(Response):
 
 
 async def respond(service: Service, metrics: Metrics, budget: ByteBudget, request: Request) -> Response:
-    """Read a request, answer it, or say why not."""
+    """Read a request, answer it, or say why not.
+
+    Args:
+        service: Answers it.
+        metrics: Counts its texts.
+        budget: The bytes that requests may hold.
+        request: The request.
+    """
     try:
         return await _respond(service, metrics, budget, request)
     except asyncio.CancelledError:
@@ -220,7 +227,11 @@ def stop_with_parent() -> None:
 
 
 def create_app(options: ServingOptions) -> ASGIApp:
-    """The application of a bundle, loaded and ready. Raises ToolkitErrors as `open_predictor`."""
+    """The application of a bundle, loaded and ready.
+
+    Raises:
+        ToolkitError: As `open_predictor`.
+    """
     limit = options.connections()  # an error before the bundle is opened
     metrics = Metrics()
     service = Service(options, metrics.on_batch)

@@ -120,7 +120,11 @@ class Batcher:
             thread.start()
 
     def submit(self, rows: EncodedDataset) -> "Future[Outputs]":
-        """Queue some rows, one at least; cancelling the future drops those not computed yet. Raises StoppedError."""
+        """Queue some rows, one at least; cancelling the future drops those not computed yet.
+
+        Raises:
+            StoppedError: After `close`.
+        """
         lengths = rows.lengths()
         chunks = chunks_of(lengths, self._max_batch_size, self._max_batch_tokens)
         ticket = Ticket(rows, chunks, lengths, time.monotonic())
@@ -156,7 +160,7 @@ class Batcher:
                 self._on_batch(sum(len(chunk) for _, chunk in parts), len({id(ticket) for ticket, _ in parts}))
                 self._hand_out(parts, logits)
             except Exception as error:
-                # Whatever is raised belongs to the requests of this batch; the thread goes on with the next.
+                # Whatever is raised belongs to the requests of this batch; the thread continues with the next.
                 for ticket, _ in parts:
                     _finish(ticket, error)
 

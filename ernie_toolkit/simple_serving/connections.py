@@ -24,7 +24,7 @@ class Connection(Protocol):
         """Close it at once."""
 
     def overdue(self, now: float) -> str | None:
-        """Why its time is up (a reason of `Refusals`), None while it is not. `now` as time.monotonic tells it."""
+        """Why its time is up (a reason of `Refusals`), None while it is not; `now` in seconds of `time.monotonic`."""
 
     def expire(self) -> None:
         """Close it because its time is up."""

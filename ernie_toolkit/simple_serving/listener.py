@@ -135,7 +135,13 @@ class ListeningLoop(asyncio.SelectorEventLoop):
     """An event loop that serves listening sockets through a `Listener`; for uvicorn's `loop`."""
 
     async def create_server(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
-        """As asyncio's, for protocols that are `Guarded`."""
+        """As asyncio's, for protocols that are `Guarded`.
+
+        Args:
+            protocol_factory: Makes the protocol of a connection.
+            *args: As asyncio's.
+            **options: As asyncio's.
+        """
         if options.get("sock") is not None:
             return Listener(self, protocol_factory, [options["sock"]])
         bound = await super().create_server(protocol_factory, *args, **{**options, "start_serving": False})

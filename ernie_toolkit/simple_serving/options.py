@@ -112,7 +112,11 @@ class ServingOptions:
         return self.num_threads or max(1, available_cores() // self.workers)
 
     def connections(self) -> int:
-        """Connections that one worker holds at once. Raises ConfigError where it has not the descriptors for them."""
+        """Connections that one worker holds at once.
+
+        Raises:
+            ConfigError: Where it has not the descriptors for them.
+        """
         import resource  # on no Windows, where clients run too
 
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

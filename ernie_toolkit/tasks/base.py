@@ -158,7 +158,7 @@ class Task(ABC):
     head: ClassVar[str] = "sequence"
     """One of `HEADS`."""
     problem_type: ClassVar[str | None] = None
-    """`problem_type` of the model's `config.json`; tells apart tasks that have the same head."""
+    """`problem_type` of the model's `config.json`; distinguishes tasks that have the same head."""
     data_form: ClassVar[str] = "columns"
     """How its files are read: one of `data.forms.FORMS`."""
     has_labels: ClassVar[bool] = True
@@ -184,7 +184,11 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def make(cls, settings: TaskSettings) -> Task:
-        """The task with these settings. Raises ConfigError where they do not fit each other."""
+        """The task with these settings.
+
+        Raises:
+            ConfigError: Where they do not fit each other.
+        """
 
     @classmethod
     def num_classes(cls, labels: Sequence[str]) -> int | None:

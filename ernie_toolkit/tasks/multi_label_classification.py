@@ -60,7 +60,7 @@ class MultiLabelClassification(Task):
     script: ClassVar[str] = "multi_label/train.py"
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "micro_f1", "accuracy", "loss")
     answer: ClassVar[type[Answer]] = LabelSetAnswer
-    # As in transformers' configurations: tells a head for sets of labels from one for a single label.
+    # As in transformers' configurations: distinguishes a head for sets of labels from one for a single label.
     problem_type: ClassVar[str | None] = "multi_label_classification"
     data_form: ClassVar[str] = "label_sets"
     has_thresholds: ClassVar[bool] = True

@@ -15,7 +15,11 @@ _TaskClass = TypeVar("_TaskClass", bound=Type[Task])
 
 
 def register(task: _TaskClass) -> _TaskClass:
-    """Add a task to `TASKS`, and return it: usable as a decorator. Raises ConfigError where its name is taken."""
+    """Add a task to `TASKS`, and return it: usable as a decorator.
+
+    Raises:
+        ConfigError: Where its name is taken.
+    """
     if TASKS.setdefault(task.name, task) is not task:
         raise ConfigError(f"task '{task.name}' is registered already: choose another name")
     if task.config_section is not None:
@@ -24,7 +28,11 @@ def register(task: _TaskClass) -> _TaskClass:
 
 
 def task_named(name: str) -> type[Task]:
-    """The class of a task. Raises ConfigError where no task has this name."""
+    """The class of a task.
+
+    Raises:
+        ConfigError: Where no task has this name.
+    """
     if name not in TASKS:
         raise ConfigError(f"task '{name}' is not known: use one of {', '.join(TASKS)}")
     return TASKS[name]

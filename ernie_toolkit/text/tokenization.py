@@ -73,7 +73,7 @@ _TEXTS_AT_ONCE = 256
 Offsets = List[Tuple[int, int]]
 
 PARALLELISM = "TOKENIZERS_PARALLELISM"
-# Any value but a few means yes; this one tells ours from the user's in processes that inherit it.
+# Any value but a few means yes; this one distinguishes ours from the user's in processes that inherit it.
 _PARALLEL, _ALONE = "parallel", "no"
 
 
@@ -183,9 +183,11 @@ def _check_special_tokens(tokens: Iterable[str], source: str) -> None:
 def read_vocab(path: Path) -> list[str]:
     """Read a vocabulary of one token a line; the line number, from 0, is the token's id.
 
-    Blank lines at the end are left out. Other repeated or blank lines are kept, because the lines after
-    them keep their numbers (ERNIE 3.0's own vocabulary has "$" twice). Raises ModelError if the file is
-    missing, empty, not UTF-8, or does not have every special token exactly once.
+    Blank lines at the end are left out. Other repeated or blank lines are kept, because the lines after them keep their
+    numbers (ERNIE 3.0's own vocabulary has "$" twice).
+
+    Raises:
+        ModelError: Where the file is missing, empty, not UTF-8, or does not have every special token exactly once.
     """
     # Lines end as in PaddleNLP: at \n, \r\n and \r, not at U+2028, which some files hold.
     text = read_utf8(Path(path), ModelError, f"put the model's {VOCAB_FILE} there, in UTF-8")
@@ -230,9 +232,11 @@ def build_tokenizer(vocab: Sequence[str], do_lower_case: bool = True) -> WordPie
 def load_tokenizer(path: Path) -> WordPieceTokenizer:
     """Load a tokenizer.json, or what a model directory holds: vocab.txt, or else tokenizer.json.
 
-    vocab.txt comes first because a tokenizer.json beside it may be another library's. With vocab.txt,
-    `do_lower_case` is read from tokenizer_config.json (absent: true). Raises ModelError if neither is there
-    or one cannot be used.
+    vocab.txt comes first because a tokenizer.json beside it may be another library's. With vocab.txt, `do_lower_case`
+    is read from tokenizer_config.json (absent: true).
+
+    Raises:
+        ModelError: Where neither is there or one cannot be used.
     """
     path = Path(path)
     if path.is_dir():
@@ -253,7 +257,11 @@ def load_tokenizer(path: Path) -> WordPieceTokenizer:
 
 
 def read_do_lower_case(path: Path) -> bool:
-    """Whether a tokenizer_config.json asks for lower case (absent: true). Raises ModelError where it cannot be read."""
+    """Whether a tokenizer_config.json asks for lower case (absent: true).
+
+    Raises:
+        ModelError: Where it cannot be read.
+    """
     if not path.is_file():
         return True
     value = read_json_object(path, ModelError, "mend it or take it away").get("do_lower_case", True)
@@ -304,7 +312,7 @@ class _CharacterClasses:
 
 @lru_cache(maxsize=1)
 def _character_classes() -> _CharacterClasses:
-    """The classes of characters that `ErnieTokenizer` tells apart, from this Python's `unicodedata`."""
+    """The classes of characters that `ErnieTokenizer` distinguishes, from this Python's `unicodedata`."""
     names = "".join(map(unicodedata.category, map(chr, range(_CODE_POINTS))))
     category = np.frombuffer(names.encode("ascii"), dtype="S2")
     major = category.view("S1")[::2]

@@ -94,7 +94,9 @@ def kept_ranges(windows: Sequence[Window]) -> list[tuple[int, int]]:
     """For each window, which of its stretch's tokens [from, to) count, so that each token of a text counts once.
 
     Of an overlap each window has the half nearer to its own middle, where it sees more to both sides.
-    `windows`: those of a text next to each other, in the order of the text.
+
+    Args:
+        windows: Those of a text next to each other, in the order of the text.
     """
     ranges = []
     for number, window in enumerate(windows):

@@ -71,7 +71,8 @@ def cpu_settings(cpu: CpuFeatures, environ: Mapping[str, str]) -> dict[str, str]
 def apply_cpu_settings(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
     """Set `cpu_settings` in the environment and return those that were set.
 
-    Raises RuntimeError where Paddle is already imported and some are missing, because it would no longer read them.
+    Raises:
+        RuntimeError: Where Paddle is already imported and some are missing, because it would no longer read them.
     """
     target = os.environ if environ is None else environ
     settings = cpu_settings(read_cpu_features(), target)

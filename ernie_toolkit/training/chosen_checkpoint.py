@@ -67,8 +67,11 @@ def resumes(resume: bool, resume_from: str, run_dir: Path, overwrite: bool) -> b
 def find_checkpoint(resume_from: str) -> Path:
     """Find the checkpoint at a path, or the last one of the run there.
 
-    `resume_from`: a checkpoint, a directory of checkpoints, or a run's directory. Raises ConfigError where there is no
-    complete one.
+    Args:
+        resume_from: A checkpoint, a directory of checkpoints, or a run's directory.
+
+    Raises:
+        ConfigError: Where there is no complete one.
     """
     path = Path(resume_from)
     if path.name.startswith(CHECKPOINT_PREFIX):

@@ -57,7 +57,11 @@ def add_repository_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def repository_options(args: argparse.Namespace) -> RepositoryOptions:
-    """How a repository is set up, as the arguments give it. Raises ConfigError."""
+    """How a repository is set up, as the arguments give it.
+
+    Raises:
+        ConfigError: On values that cannot be used.
+    """
     return RepositoryOptions(
         args.backend,
         args.device,

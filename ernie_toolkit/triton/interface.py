@@ -83,7 +83,11 @@ def interface_of(task: str, pairs: bool) -> Interface:
 
 
 def join_texts(columns: list[list[str]]) -> list[TextInput]:
-    """Inputs of a task from the texts of each input tensor; DataError where one has more than the other."""
+    """Inputs of a task from the texts of each input tensor.
+
+    Raises:
+        DataError: Where one has more than the other.
+    """
     if len({len(column) for column in columns}) != 1:
         raise DataError(
             f"input tensors with {' and '.join(str(len(column)) for column in columns)} text(s): "

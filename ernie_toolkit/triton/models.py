@@ -113,7 +113,11 @@ def respond(names: Sequence[str], compute: Callable[[], Sequence[np.ndarray]]) -
 
 
 def decoded(columns: Sequence[np.ndarray]) -> list[TextInput]:
-    """Inputs of a task from the bytes of each input tensor; ToolkitError where they are not UTF-8."""
+    """Inputs of a task from the bytes of each input tensor.
+
+    Raises:
+        ToolkitError: Where they are not UTF-8.
+    """
     try:
         return join_texts([[text.decode("utf-8") for text in column.tolist()] for column in columns])
     except UnicodeDecodeError as error:

@@ -18,7 +18,11 @@ from ernie_toolkit.files.transactions import finish_transaction
 
 
 def find_server() -> Path:
-    """The tritonserver folder of the nvidia-pytriton wheel. Raises ConfigError where it is not installed."""
+    """The tritonserver folder of the nvidia-pytriton wheel.
+
+    Raises:
+        ConfigError: Where it is not installed.
+    """
     spec = importlib.util.find_spec("pytriton")
     if spec is None or spec.origin is None:
         raise ConfigError(

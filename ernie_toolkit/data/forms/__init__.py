@@ -37,7 +37,11 @@ def register_form(name: str, form: DataForm) -> None:
 
 
 def form_of(task_name: str) -> DataForm:
-    """The form of a task's files. Raises ConfigError where no task has this name."""
+    """The form of a task's files.
+
+    Raises:
+        ConfigError: Where no task has this name.
+    """
     from ernie_toolkit.tasks import task_named  # tasks need numpy, reading data does not
 
     return FORMS[task_named(task_name).data_form]
