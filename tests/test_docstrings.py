@@ -9,8 +9,10 @@ import pytest
 
 # Packages and modules that keep to this.
 FINISHED = (
+    "arguments",
     "bundle",
     "compat",
+    "console",
     "data",
     "decoding",
     "errors",
@@ -18,6 +20,11 @@ FINISHED = (
     "fastdeploy",
     "files",
     "formats",
+    "inference/cli",
+    "inference/console",
+    "inference/label_sets",
+    "inference/packages",
+    "inference/predictor",
     "metrics",
     "models",
     "paddle_serving",

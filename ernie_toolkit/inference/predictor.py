@@ -116,7 +116,11 @@ class BundlePredictor:
         self.runtime = run
 
     def compute(self, batch: Batch) -> typing.Sequence[np.ndarray]:
-        """The model's outputs for a batch (see `Run`); BundleError where they are not those of the bundle's task."""
+        """The model's outputs for a batch (see `Run`).
+
+        Raises:
+            BundleError: Where they are not those of the bundle's task.
+        """
         outputs = self.runtime(batch)
         check_logits(outputs, self.bundle.info)
         return outputs
