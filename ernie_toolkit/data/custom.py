@@ -53,7 +53,7 @@ def read_custom(
         spec: The data set; labels come out in its spelling.
         split: The split that the file is; the rows of "test" need no label.
         options: How files are read.
-        record: Gets lines on how the file was read and on other spellings of labels; None: nobody reads them.
+        record: Gets lines on how the file was read and on other spellings of labels; None where they are not wanted.
 
     Raises:
         DataError: With file and line, at the first line that does not fit.
@@ -136,7 +136,7 @@ def read_labels(
 
     Args:
         path: The label file.
-        encoding: Its encoding, as Python names it.
+        encoding: One of `file_options.ENCODINGS`.
         at_least: How many labels it has to have.
 
     Returns:

@@ -123,7 +123,7 @@ def read_input_rows(
         text_format: What the model reads, one of `TEXT_FORMATS`.
         options: How files are read.
         labels: The model's own, of which no column of texts consists.
-        record: Gets lines on how the file was read; None: nobody reads them.
+        record: Gets lines on how the file was read; None where they are not wanted.
 
     Raises:
         DataError: With file and line at the first row that does not fit, under "skip" where no row fits, and in either

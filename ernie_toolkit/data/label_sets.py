@@ -80,8 +80,8 @@ def read_label_sets(
         path: The file.
         labels: Label identifiers in the order of the model's outputs.
         encoding: One of `file_options.ENCODINGS`.
-        record: Gets the number of blank lines and, at the file's end, lines on other spellings of labels; None: nobody
-            reads them.
+        record: Gets the number of blank lines and, at the file's end, lines on other spellings of labels; None
+            where they are not wanted.
 
     Raises:
         DataError: With file and line at the first line without a tab or with two, with an empty text, with a label that

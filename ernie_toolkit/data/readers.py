@@ -45,7 +45,7 @@ def read_clue_jsonl(
         spec: The data set.
         split: The split that the file is.
         options: How files are read.
-        record: Gets what was left out and how the file was read; None: nobody reads it.
+        record: Gets what was left out and how the file was read; None where it is not wanted.
 
     Raises:
         DataError: With file and line number at the first line that does not fit.

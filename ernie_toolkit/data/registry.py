@@ -31,7 +31,7 @@ class DatasetSpec:
         labels: Label identifiers in the order of the model's outputs: BIO tags in token_cls, none in qa.
         label_names: Readable names in the same order, or None where the labels have no others.
         text_format: How texts are read, one of those of `features.texts_of`.
-        metric: The metric that published results are given in.
+        metric: The metric that models are measured by on it.
         files: For each split its file names, tried in order.
         has_gold_gaps: Whether rows labelled "-" have no gold label (the annotators did not agree) and are left out.
     """

@@ -67,7 +67,7 @@ def read_squad(
         split: The split that the file is.
         options: How files are read.
         record: Gets the form, the ids of the questions that are left out, by reason, and why `dev` cannot be answered
-            exactly; None: nobody reads it.
+            exactly; None where it is not wanted.
 
     Raises:
         DataError: With the file and the place in it ("data[0].paragraphs[2].qas[1]", or the line), on bad JSON its line

@@ -1,8 +1,8 @@
 r"""Tagged text in lines: a token and its tag a line, or a sentence a line with its tokens and tags joined by U+0002.
 
 One token, one space or tab, one tag. White space may be a token ("\\u3000 O", " \\tO"), and a token may hold spaces
-where a tab separates it from its tag, but not in the first line of a file, which tells columns from tokens. Blanks
-after the tag are dropped. Files of more columns are read with the number of the tag's column.
+where a tab separates it from its tag, but not in the first line of a file, by which columns are distinguished from
+tokens. Blanks after the tag are dropped. Files of more columns are read with the number of the tag's column.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def read_tagged(
         spec: The data set.
         split: The split that the file is.
         options: How files are read.
-        record: Gets what was found, up to the sentence that was yielded last; None: nobody reads it.
+        record: Gets what was found, up to the sentence that was yielded last; None where it is not wanted.
 
     Raises:
         DataError: With file and line at the first token or sentence that does not fit.

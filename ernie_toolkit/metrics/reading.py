@@ -10,7 +10,7 @@ script, punctuation goes first, so "2010-2011" is the one word "20102011". For w
 nltk.word_tokenize; here a run of letters and digits is a word, with the points and commas inside of its
 numbers ("1.5", "3,000"), and any other character that is not white space is a segment of its own. F1 can
 differ where such other characters touch: NLTK keeps "a.b", "——", "..." and "25℃" as one segment, splits
-"don't" into "do" and "n't", and tells opening from closing quotation marks. Exact match never differs.
+"don't" into "do" and "n't", and distinguishes opening from closing quotation marks. Exact match never differs.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class HeadMap:
     Attributes:
         labels: The wanted ones, in their order.
         outputs: For each of them the place of its output in the trained head, None for a new label.
-        dropped: Labels of the trained head that nobody wants.
+        dropped: Labels of the trained head that are not among the wanted ones.
     """
 
     labels: tuple[str, ...]

@@ -69,7 +69,7 @@ class LoadedModel:
         vocabulary: Its vocabulary.
         source: The name or path it came from.
         fresh: Names of weights that were initialised because the source has none (a new task head, say).
-        new_labels: Labels whose outputs start anew in a head that has others from the source.
+        new_labels: Labels whose outputs are initialised, in a head that has others from the source.
         notices: Lines about the head for the caller to print.
     """
 

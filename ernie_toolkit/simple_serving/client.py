@@ -35,7 +35,7 @@ class ServerError(ToolkitError):
 
 
 class AwayError(Exception):
-    """Nobody answered, or only to say "later": the same request may be answered next time.
+    """No server answered, or one that said "later": the same request may be answered next time.
 
     Args:
         reason: What happened, in one line.

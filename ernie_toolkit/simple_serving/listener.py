@@ -1,6 +1,6 @@
 """An event loop whose servers take no more connections than there is room for.
 
-asyncio's own accepts whatever comes. Out of descriptors it goes on trying, as often as the backlog is long, writes a
+asyncio's own accepts whatever comes. Out of descriptors it keeps trying, as often as the backlog is long, writes a
 traceback for each try, and starts over a second later. Here each connection needs an admission first.
 """
 
@@ -25,7 +25,7 @@ class Guarded(Protocol):
         """Seconds to wait before one more is accepted."""
 
     def admit(self) -> bytes | None:
-        """None where there is room, else what to tell the client before it is cut off."""
+        """None where there is room, else the bytes to send before the connection is closed."""
 
     def withdraw(self) -> None:
         """What was admitted is gone before its connection was made."""

@@ -57,7 +57,7 @@ class ServingOptions:
         body_timeout: Seconds in which a request's body must arrive.
         write_timeout: Seconds in which a client must take its answer.
         keep_alive_timeout: Seconds that a connection may be idle after an answer.
-        stop_timeout: Seconds that requests taken may still need when the server is told to stop.
+        stop_timeout: Seconds that requests taken may still need after the server was asked to stop.
         verify: Whether the bundle's checksums are compared.
         allowed_hosts: Names that a request's Host may have; empty: any.
         api_key: What requests have to show; None: nothing.

@@ -149,7 +149,7 @@ def check_training_options(options: TrainingOptions, metrics: Sequence[str]) -> 
 
     Args:
         options: How to train.
-        metrics: Those of the task; where `options` choose none to find the best checkpoint, its first one does.
+        metrics: Those of the task; `metric_for_best_model` has to be one of them, or empty.
 
     Raises:
         ConfigError: On the first invalid setting, with its name, its value and what it may be.

@@ -199,7 +199,7 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
         return found if resume else None
     if not resume:
         remove_directory(checkpoints)
-    # What a run that was cut off has left half written or half deleted.
+    # What an interrupted run has left half written or half deleted.
     shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
     sweep_directory(checkpoints)
     for path, missing in broken_checkpoints(checkpoints):

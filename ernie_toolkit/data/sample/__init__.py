@@ -1,7 +1,7 @@
 """The embedded sample: data in the official formats from grammars of the toolkit's own, and a vocabulary.
 
 Every set is drawn from a seed and is the same on every Python version. No row of one split is in another.
-The figures of a run on it show that the toolkit works, and nothing about the official set.
+The metrics of a run on it show that the toolkit works, and nothing about the official set.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Lexicon:
         slots: The values of each circumstance.
         told: For each circumstance the words for it in the first sentence.
         asserted: For each circumstance the words for it in the second sentence.
-        frames: Sentences for the words.
+        frames: Templates of the first sentence.
     """
 
     actors: tuple[str, ...]
