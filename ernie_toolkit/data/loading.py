@@ -100,7 +100,7 @@ def load_dataset(
 ) -> DataSet:
     """Find and read a data set: `data_dir`, else PaddleNLP's cache and download, else the embedded sample.
 
-    The four files, and `labels` where there is no `label_file`, are for the data set "custom".
+    The four files are for the data set "custom" alone.
 
     Args:
         name: One of `DATASETS`, or "custom".
@@ -117,8 +117,8 @@ def load_dataset(
         test_file: Of "custom", the rows to predict.
         label_file: Of "custom", the labels, one a line; None: those of the training rows.
         options: How files are read.
-        labels: Those that a model was trained for, in its order, which the data set then has; None: the data set's own
-            order.
+        labels: Those that a model was trained for, or None: the files of "custom" are read with them where there is no
+            `label_file`, and a data set that has the same ones gets them in this order.
 
     Raises:
         ConfigError: On arguments that do not go together.
