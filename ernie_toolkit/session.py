@@ -41,28 +41,32 @@ PARITY_ROWS = 64
 
 
 def ignore(_: str) -> None:
-    """Print nothing."""
+    """Print nothing: what a session that was given no `say` does with its lines."""
 
 
 @dataclass
 class Session:
-    """A model at work on a data set.
+    """A model, its task and a data set: what is trained, evaluated, asked and exported together.
 
         session = Session(load_model("ernie-3.0-medium-zh", task.labels, task=task.name), data, task)
         session.train(TrainingOptions(max_seq_length=128), Path("best_models/afqmc"))
         session.export(Path("best_models/afqmc/export"))
 
-    loaded: the model, of `load_model`.
-    data: of `load_dataset`; which of its splits are needed is said at each method.
-    task: of `data.spec.task(max_seq_length)`.
-    device: Paddle's name of the device that is computed on, "cpu" or "gpu:0".
-    criterion: the loss that is trained on, None for the model's own. It is called with the model's logits and the
-        labels as tensors (reading comprehension: with a pair of each, for start and end), and gives a scalar tensor.
-    custom_evaluate: a metric beside the task's own, which chooses the best checkpoint (see `CustomEvaluate`).
-    say: gets the lines that a user is to see, such as how many rows are cut at the maximum length.
+    Attributes:
+        loaded: The model, of `load_model`.
+        data: Of `load_dataset` or `make_dataset`; each method says which of its splits it needs.
+        task: Of `data.spec.task(max_seq_length)`.
+        device: Paddle's name of the device that is computed on, "cpu" or "gpu:0".
+        criterion: The loss that is trained on, None for the model's own. It is called with the model's logits and the
+            labels as tensors (reading comprehension: with a pair of each, for start and end), and returns a scalar
+            tensor.
+        custom_evaluate: A metric beside the task's own, which chooses the best checkpoint (see `CustomEvaluate`).
+        say: Is called with each line that a user is to see, such as how many rows are cut at the maximum length.
 
-    Raises ModelError where the model has fewer positions than the task's longest sequence, and where its outputs are
-    not the task's labels in their order; ConfigError on a metric that has the name of another.
+    Raises:
+        ModelError: Where the model has fewer positions than the task's longest sequence, and where its outputs are not
+            the task's labels in their order.
+        ConfigError: On a metric that has the name of another.
     """
 
     loaded: LoadedModel
@@ -100,7 +104,14 @@ class Session:
         }
 
     def settled(self, options: TrainingOptions) -> TrainingOptions:
-        """Checked options, with the task's own metric where they choose none (see `check_training_options`)."""
+        """Options that are checked, with the task's own metric where they choose none.
+
+        Args:
+            options: How to train.
+
+        Raises:
+            ConfigError: On an invalid setting (see `check_training_options`).
+        """
         check_training_options(options, self.task.metrics)
         return options.with_metric(self.task.metrics)
 
@@ -118,11 +129,18 @@ class Session:
     ) -> TrainingResult:
         """Fine-tune on the train split; afterwards the model holds the weights of the best checkpoint on dev.
 
-        directory: gets `checkpoints/` and the training curves; the model itself is written by `save`.
-        resume: go on with the run that was cut off there; or the directory of the checkpoint to go on from.
-        overwrite: drop what a run that was cut off has left there.
+        Args:
+            options: How to train.
+            directory: Gets `checkpoints/` and the training curves; the model itself is written by `save`.
+            resume: Whether to resume the run that was interrupted there; or the directory of the checkpoint to resume
+                from.
+            overwrite: Whether to delete what an interrupted run has left there.
 
-        Raises as `check_training_options` and `training.train` do.
+        Returns:
+            What the run gave: metrics of dev, steps and seconds.
+
+        Raises:
+            ToolkitError: As `check_training_options` and `training.train` do.
         """
         from ernie_toolkit.training.trainer import ToolkitTrainer
 
@@ -177,11 +195,15 @@ class Session:
     ) -> None:
         """Write the trained model, `metrics.json` and the training curve, together or not at all.
 
-        settings: what the run was asked for, for `metrics.json`; None: how it was trained.
-        bundle: where bundles of this model go beside `directory/export`; those of the model before are deleted.
-
         Only the first process of a distributed run writes.
-        Raises ConfigError before `train`.
+
+        Args:
+            directory: Gets the model.
+            settings: What the run was asked for, for `metrics.json`; None: how it was trained.
+            bundle: Where bundles of this model go beside `directory/export`; those of the model before are deleted.
+
+        Raises:
+            ConfigError: Before `train`.
         """
         result, options = self._training()
         if not is_main_process():
@@ -221,7 +243,8 @@ class Session:
     def evaluate(self, batch_size: int = 64) -> dict[str, float]:
         """Metrics of the dev split, computed with Paddle (see `Task.score`).
 
-        batch_size: rows that are computed at once.
+        Args:
+            batch_size: Rows that are computed at once.
         """
         examples = self.data.split("dev")
         rows = self.encoded(examples)
@@ -233,14 +256,25 @@ class Session:
         discard_checkpoints(Path(directory))
 
     def save_evaluation(self, metrics: dict[str, float], directory: Path, settings: Mapping[str, Any]) -> Path:
-        """Write metrics of a model that this session has not trained to `eval_results.json`; gives the file."""
+        """Write metrics of a model that this session has not trained to `eval_results.json`.
+
+        Args:
+            metrics: Metrics by name, as `evaluate` returns them.
+            directory: Gets the file.
+            settings: What the evaluation was asked for, by name.
+
+        Returns:
+            The path of the file.
+        """
         write_json(directory / EVALUATION_FILE, self.record(metrics, settings, trained=False))
         return directory / EVALUATION_FILE
 
     def predict(self, examples: Examples, batch_size: int = 64) -> Sequence[Answer]:
         """Answers to some examples, in their order, computed with Paddle.
 
-        examples: as a split of the data set has them, without labels too. batch_size: rows computed at once.
+        Args:
+            examples: As a split of the data set has them; they need no labels.
+            batch_size: Rows that are computed at once.
         """
         inputs = self.task.inputs(examples)
         rows = self.task.encode(self.tokenizer, inputs)
@@ -284,7 +318,11 @@ class Session:
         }
 
     def require_trained_head(self) -> None:
-        """ModelError where the model cannot answer without being trained first (see the function of this name)."""
+        """Check that the model can answer without being trained first (see the function of this name).
+
+        Raises:
+            ModelError: Where it cannot.
+        """
         require_trained_head(self.loaded, self.task)
 
     def export(
@@ -297,12 +335,16 @@ class Session:
     ) -> Bundle:
         """Write the bundle that every deployment reads, after comparing ONNX with Paddle on rows of the dev split.
 
-        directory: the bundle; one that is there is replaced as a whole.
-        parity_rows: how many rows are compared.
-        metrics: dev metrics for `bundle.json`; none: those of the session's training, or of the model's own record.
-        trained: whether the model was trained on this session's data, None: whether this session has trained it. If
-            not, where its weights come from is read from the record in its own directory.
-        weights_file: where a trained model was saved; None: where `save` has written it.
+        Args:
+            directory: The bundle; one that is there is replaced as a whole.
+            parity_rows: How many rows are compared.
+            metrics: Dev metrics for `bundle.json`; None: those of the session's training, or of the model's own record.
+            trained: Whether the model was trained on this session's data, None: whether this session has trained it. If
+                not, where its weights come from is read from the record in its own directory.
+            weights_file: Where a trained model was saved; None: where `save` has written it.
+
+        Returns:
+            The bundle as it was written.
         """
         trained = self.result is not None if trained is None else trained
         record: dict[str, Any] = {"data_source": self.data.source, "warnings": self.data.warnings}
@@ -321,7 +363,15 @@ class Session:
 
 
 def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
-    """ModelError where a model has fewer positions than the longest sequence."""
+    """Check that a model has positions enough for the longest sequence.
+
+    Args:
+        loaded: The model.
+        max_seq_length: The longest sequence in tokens.
+
+    Raises:
+        ModelError: Where it has fewer.
+    """
     limit = loaded.model.config.max_position_embeddings
     if max_seq_length > limit:
         raise ModelError(f"`max_seq_length` {max_seq_length} is over the {limit} positions of {loaded.source}")
@@ -340,7 +390,15 @@ def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:
 
 
 def require_trained_head(loaded: LoadedModel, task: Task) -> None:
-    """ModelError where a model cannot do a task without being trained first."""
+    """Check that a model can do a task without being trained first.
+
+    Args:
+        loaded: The model.
+        task: What it is to do.
+
+    Raises:
+        ModelError: Where its head is new, or was trained for other labels.
+    """
     labels = task.labels
     if loaded.fresh:
         wanted = f"classifier for {len(labels)} labels" if labels else f"head for {task.title[1]}"

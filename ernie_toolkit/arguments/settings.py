@@ -28,10 +28,15 @@ def add_options(
     defaults: Mapping[str, Any] | None = None,
     without: Sequence[str] = (),
 ) -> None:
-    """Add one flag for each field of a dataclass made with `option`; none is set unless it is given.
+    """Add a flag for each field of a dataclass made with `option`; none is set unless it is given.
 
-    `defaults`: values that the help shows in place of the dataclass's own. `without`: fields that get none. A
-    field with a tuple takes several values.
+    A field with a tuple takes several values.
+
+    Args:
+        parser: Gets the flags, in a group of the dataclass's name.
+        options_class: The dataclass.
+        defaults: Values that the help shows in place of the dataclass's own; None: none.
+        without: Fields that get no flag.
     """
     group = parser.add_argument_group(options_class.__name__)
     for item in (item for item in dataclasses.fields(options_class) if item.name not in without):
@@ -147,16 +152,27 @@ def _checked(value: Any, kind: type, metadata: Mapping[str, Any], where: str) ->
 
 
 def check_whole_texts(content: Any, path: Path) -> None:
-    """ConfigError where a text of a YAML file holds half of a surrogate pair, which could never be written again."""
+    """Check that the texts of a YAML file can be written to a file again.
+
+    Args:
+        content: The file's value.
+        path: The file, for messages.
+
+    Raises:
+        ConfigError: Where one holds half of a surrogate pair.
+    """
     place = half_character(content)
     if place is not None:
         raise ConfigError(f"{path}: {place} holds half of a surrogate pair: write the character itself")
 
 
 def config_sections(path: Path) -> dict[str, Any]:
-    """A YAML file's mappings of options, by the places where they stand in it; ConfigError on any other file.
+    """A YAML file's mappings of options, by the places where they stand in it.
 
     `DefaultArgs` is always among them; the others are `SECTION.DATASET`.
+
+    Raises:
+        ConfigError: On any other file.
     """
     if not path.exists():
         raise ConfigError(f"{path}: no such configuration file: give another with --config")
@@ -178,11 +194,21 @@ def config_sections(path: Path) -> dict[str, Any]:
 def read_config(
     path: Path, task: str, dataset: str, options_classes: Sequence[type], sample: bool = False
 ) -> dict[str, Any]:
-    """Option values that a YAML file gives for one data set of a task, for the fields of some dataclasses.
+    """The options that a YAML file has for a data set, by name.
 
-    The file has `DefaultArgs`, a section per task with one mapping per data set, and `Sample` of the same
-    form as a task section, which is laid over the others when a run trains the sample model. The whole
-    file is checked, not only the part in use. Raises ConfigError that names file and key.
+    The file has `DefaultArgs`, a section per task with one mapping per data set, and `Sample` of the same form as a
+    task section, which is laid over the others when a run trains the sample model. The whole file is checked, not only
+    the part in use.
+
+    Args:
+        path: The file.
+        task: The task's name, as in `TASKS`.
+        dataset: The data set's name.
+        options_classes: The dataclasses of options that the file may have.
+        sample: Whether the run trains the sample model.
+
+    Raises:
+        ConfigError: On what cannot be used; it names file and key.
     """
     known = {item.name: item for options_class in options_classes for item in dataclasses.fields(options_class)}
     sections = {where: _overlay(section, known, path, where) for where, section in config_sections(path).items()}
@@ -193,7 +219,16 @@ def read_config(
 def resolve_options(
     options_class: Callable[..., Options], config: Mapping[str, Any], given: argparse.Namespace
 ) -> Options:
-    """Options with the command line over the YAML file over the defaults; each class takes the fields it has."""
+    """Options from the command line over those of a YAML file over defaults.
+
+    Args:
+        options_class: The dataclass, which takes the fields it has of the others.
+        config: Of `read_config`.
+        given: Of the command line, with those options alone that were given.
+
+    Raises:
+        ConfigError: On a number out of its range.
+    """
     names = {item.name for item in dataclasses.fields(options_class)}  # type: ignore[arg-type]
     values = {**config, **{key: tuple(v) if isinstance(v, list) else v for key, v in vars(given).items()}}
     options = options_class(**{key: value for key, value in values.items() if key in names})

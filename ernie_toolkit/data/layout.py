@@ -29,10 +29,16 @@ _COUNTER_ROWS = 4
 
 @dataclass(frozen=True)
 class Layout:
-    """Places of what a file has in its columns, from 0; `names` are its header's, empty where it has none.
+    """Places of what a file has in its columns, from 0.
 
-    `separator`: what stands between them. `settled`: the places are by a header or by the user's word, not by the
-    number of columns alone.
+    Attributes:
+        texts: Places of the text or the two texts.
+        label: Place of the label, or None.
+        row_id: Place of the row's id, or None.
+        width: The number of columns.
+        names: The header's, empty where there is none.
+        settled: Whether the places are by a header or by the user's word, not by the number of columns alone.
+        separator: What stands between columns.
     """
 
     texts: tuple[int, ...]
@@ -60,7 +66,15 @@ class Layout:
 
 @dataclass(frozen=True)
 class Source:
-    """A file whose layout is looked for; `texts`: how many texts a row has where that is known."""
+    """A file whose layout is looked for.
+
+    Attributes:
+        path: The file.
+        table: Its rows.
+        split: The split that it is.
+        options: The columns that the user names, if any.
+        texts: How many texts a row has, None where that is not known.
+    """
 
     path: Path
     table: Table
@@ -72,9 +86,15 @@ class Source:
 def find_layout(source: Source, reference: Layout | None = None) -> Layout | None:
     """The layout of a file, None where it has no row.
 
-    A header is known by its names, or by those that the user gives. A file without one has its columns as
-    `reference`, the layout of the training file, else by their number: text and label, or two texts and label.
-    Raises DataError where the columns are ambiguous, naming the options that decide.
+    A header is known by its names, or by those that the user gives. A file without one has its columns as `reference`,
+    else by their number: text and label, or two texts and label.
+
+    Args:
+        source: The file.
+        reference: The layout of the training file, None where there is none.
+
+    Raises:
+        DataError: Where the columns are ambiguous; it names the options that decide.
     """
     found = _found_layout(source, reference)
     return None if found is None else replace(found, separator=source.table.separator)
@@ -105,7 +125,14 @@ def _found_layout(source: Source, reference: Layout | None) -> Layout | None:
 
 
 def columns_error(where: str, expected: str, cells: Cells, separator: str) -> DataError:
-    """The error of a row with another number of columns than its file has."""
+    """The error of a row with another number of columns than its file has.
+
+    Args:
+        where: The file and the line, for messages.
+        expected: The number or numbers that were expected.
+        cells: The row.
+        separator: What stands between columns.
+    """
     line = separator.join(cells)
     kind = SEPARATOR_NAMES[separator]
     hint = ""
@@ -139,7 +166,7 @@ def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference:
             return True
         like = None if reference is None else _like_reference(reference, len(first), source.split)
         if reference is not None and reference.names and like is not None:
-            return False  # the other file's header tells where these columns stand
+            return False  # the other file's header says where these columns are
         option, value = missing[0]
         found = ", ".join(first)
         raise DataError(f"{where}: no column '{value}' (`{option}`) in the first line, which has {found!r:.100}")

@@ -32,11 +32,19 @@ SAMPLE_WARNING = "the data is the toolkit's generated sample, not {name}: figure
 class DataSet:
     """The splits of a data set that were asked for, None for the others.
 
-    `source` is where they came from and `location` the directory (or "generated, seed N"); `left_out`
-    counts the rows without a gold label, and the training questions whose answer is not found in their
-    context; `warnings` are lines for the caller to print and to write beside every result (that the data is the
-    sample), `notices` lines to print only (what was converted or left out: they name the user's files), `skipped`
-    the rows to predict that get no answer, `summary` lines on what was read from each file.
+    Attributes:
+        spec: Task, labels and files of the data set.
+        train: The training examples.
+        dev: The examples to evaluate on.
+        test: The examples to predict.
+        source: Where the splits came from.
+        location: The directory they came from, or "generated, seed N".
+        left_out: For each split, how many rows without a gold label, and training questions whose answer is not found
+            in their context, were left out.
+        warnings: Lines for the caller to print and to write beside every result (that the data is the sample).
+        skipped: Rows to predict that get no answer.
+        notices: Lines to print only (what was converted or left out: they name the user's files).
+        summary: Lines on what was read from each file.
     """
 
     spec: DatasetSpec
@@ -52,7 +60,11 @@ class DataSet:
     summary: tuple[str, ...] = ()
 
     def split(self, name: Split) -> list[Example]:
-        """The examples of one split. Raises ConfigError where it was not loaded."""
+        """The examples of one split.
+
+        Raises:
+            ConfigError: Where it was not loaded.
+        """
         examples: list[Example] | None = getattr(self, name)
         if examples is None:
             raise ConfigError(f"data set '{self.spec.name}' was loaded without its {name} split")
@@ -88,14 +100,30 @@ def load_dataset(
 ) -> DataSet:
     """Find and read a data set: `data_dir`, else PaddleNLP's cache and download, else the embedded sample.
 
-    `task` is the one that the data set has to be of (None: any); files of "custom" are read as data of that
-    task (None: seq_cls). The sample is taken where `data_source` is "sample", or "auto" with `sample_allowed`
-    and nothing to be had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the
-    published sample). `limits` gives, per split, how many rows are read from its start,
-    `options` says how files are read. `labels`: those that a model was trained for, which the files of "custom" are
-    read with where no `label_file` is given; where the data set has the same ones, it gets them in this order. The four
-    files belong to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError
-    where the official files cannot be had, DataError on files that are missing or malformed.
+    The four files are for the data set "custom" alone.
+
+    Args:
+        name: One of `DATASETS`, or "custom".
+        task: The task that the data set has to be of (None: any); files of "custom" are read as data of it (None:
+            seq_cls).
+        data_dir: The directory of the data set's own files; None: PaddleNLP's cache.
+        data_source: "auto", "official" (never the sample) or "sample".
+        splits: The splits that are read.
+        sample_allowed: Whether "auto" may take the sample where nothing else can be had.
+        seed: The sample's own; None: the seed of the published sample.
+        limits: For a split, how many rows are read from its start; all where left out.
+        train_file: Of "custom", the training rows.
+        dev_file: Of "custom", the rows to evaluate on.
+        test_file: Of "custom", the rows to predict.
+        label_file: Of "custom", the labels, one a line; None: those of the training rows.
+        options: How files are read.
+        labels: Those that a model was trained for, or None: the files of "custom" are read with them where there is no
+            `label_file`, and a data set that has the same ones gets them in this order.
+
+    Raises:
+        ConfigError: On arguments that do not go together.
+        DownloadError: Where the official files cannot be had.
+        DataError: On files that are missing or malformed.
     """
     request = _check_request(name, task, data_dir, data_source, splits, limits, options)
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
@@ -129,7 +157,13 @@ def load_dataset(
 def data_dir_files(spec: DatasetSpec, data_dir: Path, splits: Sequence[Split]) -> dict[Split, Path]:
     """The files of some splits in a user's directory, or in its folder of the data set's name.
 
-    Raises DataError that names every file looked for.
+    Args:
+        spec: The data set, with the names that its files may have.
+        data_dir: The user's directory.
+        splits: The splits that are needed.
+
+    Raises:
+        DataError: Where there is no such directory or file; it names every file looked for.
     """
     if not data_dir.is_dir():
         raise DataError(f"{data_dir}: no such directory: check `data_dir`")

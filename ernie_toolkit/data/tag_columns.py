@@ -1,8 +1,8 @@
 r"""Tagged text in lines: a token and its tag a line, or a sentence a line with its tokens and tags joined by U+0002.
 
 One token, one space or tab, one tag. White space may be a token ("\\u3000 O", " \\tO"), and a token may hold spaces
-where a tab separates it from its tag, but not in the first line of a file, which tells columns from tokens. Blanks
-after the tag are dropped. Files of more columns are read with the number of the tag's column.
+where a tab separates it from its tag, but not in the first line of a file, by which columns are distinguished from
+tokens. Blanks after the tag are dropped. Files of more columns are read with the number of the tag's column.
 """
 
 from __future__ import annotations
@@ -316,7 +316,12 @@ def _line_of_token(path: Path, first: int, index: int) -> str:
 def tagged_file_error(path: Path, encoding: str = "utf-8") -> str | None:
     """What to say of a tagged file where a file of plain texts is expected; None for any other file.
 
-    Raises DataError where the file cannot be read.
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: Where the file cannot be read.
     """
     if is_json(path):
         return None

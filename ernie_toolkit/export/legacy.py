@@ -46,8 +46,15 @@ CORE = ("paddle.base.libpaddle", "paddle._C_ops", "paddle._pir_ops", "paddle._le
 def export_legacy(model_dir: Path, bundle_dir: Path) -> Path:
     """Write `legacy/model.pdmodel` and `legacy/model.pdiparams` into a bundle's directory, in a process of their own.
 
-    `model_dir`: the model that the bundle was exported from. Returns the folder. Raises ModelError with the
-    process's last line where it fails.
+    Args:
+        model_dir: The model that the bundle was exported from.
+        bundle_dir: The bundle.
+
+    Returns:
+        The folder of the files.
+
+    Raises:
+        ModelError: Where the process fails, with its last line.
     """
     command = [sys.executable, "-m", "ernie_toolkit.export.legacy", str(model_dir), str(bundle_dir)]
     result = subprocess.run(command, env={**os.environ, FLAG: "0"}, capture_output=True, text=True, check=False)

@@ -40,9 +40,16 @@ def _chosen(layer: nn.Linear, rows: np.ndarray | None = None, columns: np.ndarra
 def select(model: nn.Layer, heads: Sequence[np.ndarray], neurons: Sequence[np.ndarray]) -> None:
     """Keep the given heads and feed-forward neurons of each layer, in the order given; change `model` in place.
 
-    `heads` and `neurons`: for each layer int64 indices into what it has now; all of them in another order
-    is a reordering, which leaves the model's answers as they are. Every layer has to keep as many as the
-    first. The configuration records the size.
+    All of them in another order is a reordering, which leaves the model's answers as they are. The configuration
+    records the size.
+
+    Args:
+        model: An ERNIE model with a task head.
+        heads: For each layer int64 indices into what it has now.
+        neurons: The same of its neurons.
+
+    Raises:
+        ValueError: Where a layer does not keep as many as the first.
     """
     layers = encoder_layers(model)
     size = LayerSize(len(heads[0]), len(neurons[0]))
@@ -64,7 +71,12 @@ def select(model: nn.Layer, heads: Sequence[np.ndarray], neurons: Sequence[np.nd
 
 
 def resize(model: nn.Layer, size: LayerSize) -> None:
-    """Give every layer of a new model the size of a pruned one's, so that its weights fit; changes it in place."""
+    """Give every layer of a new model the size of a pruned one's, so that its weights fit; changes it in place.
+
+    Args:
+        model: An ERNIE model with a task head.
+        size: What each layer is to have.
+    """
     if size == current_size(model):
         return
     count = len(encoder_layers(model))
@@ -77,7 +89,7 @@ def parameter_count(model: nn.Layer) -> int:
 
 
 def weights_checksum(model: nn.Layer) -> str:
-    """The first half of the SHA-256 of all weights, in hexadecimal: tells two models of one name and shape apart."""
+    """The first half of the SHA-256 of all weights, in hexadecimal: distinguishes two models of one name and shape."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())

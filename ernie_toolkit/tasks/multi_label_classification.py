@@ -38,8 +38,15 @@ NO_LABEL = -1
 class MultiLabelClassification(Task):
     """Text to the labels that it has; what is longer than `max_seq_length` tokens is cut off (see `Task`).
 
-    `thresholds`: the probability that each label has to be above, 0.5 for all where empty. Raises ConfigError on
-    thresholds that are not one for each label, or not from 0 to 1.
+    Attributes:
+        labels: Label identifiers in the order of the logits.
+        max_seq_length: The longest sequence in tokens.
+        thresholds: The probability that each label has to be above; empty: 0.5 for all.
+        label_names: Readable names in the labels' order, or None.
+        text_format: How texts are read, one of `TEXT_FORMATS`.
+
+    Raises:
+        ConfigError: On thresholds that are not one for each label, or not from 0 to 1.
     """
 
     labels: tuple[str, ...]
@@ -53,7 +60,7 @@ class MultiLabelClassification(Task):
     script: ClassVar[str] = "multi_label/train.py"
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "micro_f1", "accuracy", "loss")
     answer: ClassVar[type[Answer]] = LabelSetAnswer
-    # As in transformers' configurations: tells a head for sets of labels from one for a single label.
+    # As in transformers' configurations: distinguishes a head for sets of labels from one for a single label.
     problem_type: ClassVar[str | None] = "multi_label_classification"
     soft_loss: ClassVar[str] = "sets"
     data_form: ClassVar[str] = "label_sets"
@@ -199,6 +206,11 @@ class MultiLabelClassification(Task):
 
 
 def binary_cross_entropy(logits: np.ndarray, gold: np.ndarray) -> float:
-    """Mean binary cross entropy in nats over all rows and classes; both of shape (rows, classes), `gold` bool."""
+    """Mean binary cross entropy in nats over all rows and classes.
+
+    Args:
+        logits: Floats of shape (rows, classes).
+        gold: Bool of the same shape, whether a row has a label.
+    """
     values = logits.astype(np.float64)
     return float((np.maximum(values, 0) - values * gold + np.log1p(np.exp(-np.abs(values)))).mean())

@@ -38,8 +38,12 @@ _RANGES = {item.name: item.metadata["allowed"] for item in fields(ReadingOptions
 class QuestionAnswering(Task):
     """Question and context to a span of the context, which is read in windows (see `Task`).
 
-    `doc_stride`: tokens that neighbouring windows share, at most half of a window. `n_best_size`: candidates
-    kept for a question. `max_answer_length`: tokens of the longest answer. Their defaults are those of the scripts.
+    Attributes:
+        max_seq_length: The longest window in tokens.
+        doc_stride: Tokens that neighbouring windows share, at most half of a window.
+        n_best_size: Candidates kept for a question.
+        max_answer_length: Tokens of the longest answer.
+        text_format: How texts are read: "question_context".
     """
 
     max_seq_length: int
@@ -187,10 +191,15 @@ class QuestionAnswering(Task):
 
 
 def thin_negatives(rows: EncodedDataset, ratio: float, seed: int) -> EncodedDataset:
-    """Training rows with `ratio` windows that lack the answer for each one that holds it, drawn at random.
+    """Training rows with a share of the windows that lack the answer, drawn at random.
 
-    Most windows of a long context lack the answer, and a model that sees them all learns to point to [CLS]
-    first. Windows whose answer is nowhere known are left out too. All rows where `ratio` is -1.
+    Most windows of a long context lack the answer, and a model that sees them all learns to point to [CLS] first.
+    Windows whose answer is nowhere known are left out too.
+
+    Args:
+        rows: Windows with targets.
+        ratio: Windows without the answer for each one that holds it; -1: all rows as they are.
+        seed: The seed that they are drawn with.
     """
     if ratio == -1:
         return rows

@@ -29,7 +29,14 @@ from ernie_toolkit.text.tokenization import WordPieceTokenizer
 
 @dataclass(frozen=True)
 class SequenceClassification(Task):
-    """Text or pair to label; what is longer than `max_seq_length` tokens is cut off (see `Task`)."""
+    """Text or pair to label; what is longer than `max_seq_length` tokens is cut off (see `Task`).
+
+    Attributes:
+        labels: Label identifiers in the order of the logits.
+        max_seq_length: The longest sequence in tokens.
+        label_names: Readable names in the labels' order, or None.
+        text_format: How texts are read, one of `TEXT_FORMATS`.
+    """
 
     labels: tuple[str, ...]
     max_seq_length: int

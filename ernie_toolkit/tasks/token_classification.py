@@ -27,8 +27,13 @@ WINDOW_OVERLAP = 32
 class TokenClassification(Task):
     """Text to tags and entities; a text of more than `max_seq_length` tokens is read in windows (see `Task`).
 
-    `window_overlap`: tokens that neighbouring windows share, at most half of a window. Each token is
-    answered for, and trained on, in the window where it stands nearer to the middle.
+    Each token is answered for, and trained on, in the window where it stands nearer to the middle.
+
+    Attributes:
+        labels: BIO tags in the order of the logits.
+        max_seq_length: The longest window in tokens.
+        window_overlap: Tokens that neighbouring windows share, at most half of a window.
+        text_format: How texts are read: "characters".
     """
 
     labels: tuple[str, ...]

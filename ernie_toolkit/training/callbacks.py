@@ -83,7 +83,9 @@ class LastStep(TrainerCallback):
 def has_stalled(history: Sequence[Mapping[str, Any]], options: TrainingOptions) -> bool:
     """Return whether the last evaluations, as many as the patience, have gained no more than the threshold.
 
-    `history`: the Trainer's log entries, of which those with the metric that chooses the best checkpoint count.
+    Args:
+        history: The Trainer's log entries, of which those with the metric that chooses the best checkpoint count.
+        options: That metric, the patience and the threshold.
     """
     metric = options.metric_for_best_model
     sign = -1.0 if metric == "loss" else 1.0
@@ -110,6 +112,9 @@ class StopEarly(TrainerCallback):
     """Stop when the dev metric has not improved for some evaluations.
 
     Counts in the log history, which checkpoints keep: a resumed run stops where an uninterrupted one would.
+
+    Args:
+        options: See `has_stalled`.
     """
 
     def __init__(self, options: TrainingOptions) -> None:
@@ -122,7 +127,12 @@ class StopEarly(TrainerCallback):
 
 
 class RestoreRandomState(TrainerCallback):
-    """Load the random state of a checkpoint before the first batch; the Trainer itself does not at an epoch's start."""
+    """Load the random state of a checkpoint before the first batch; the Trainer itself does not at an epoch's start.
+
+    Args:
+        trainer: The Trainer of the run.
+        checkpoint: The checkpoint's directory.
+    """
 
     def __init__(self, trainer: Any, checkpoint: str) -> None:
         self.trainer, self.checkpoint = trainer, checkpoint

@@ -16,7 +16,10 @@ Criterion = Callable[[Any, Any], Any]
 def batch_loss(model: "paddle.nn.Layer", batch: Batch, criterion: Criterion | None = None) -> "paddle.Tensor":
     """The loss of one batch with targets, as training computes it.
 
-    criterion: None for the model's own.
+    Args:
+        model: The model.
+        batch: Inputs and targets, of `EncodedDataset.collate`.
+        criterion: Computes the loss (see `Session`); None: the model's own.
     """
     import paddle
 

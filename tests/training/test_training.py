@@ -20,7 +20,7 @@ from ernie_toolkit.training import discard_checkpoints, train
 from ernie_toolkit.training.checkpoints import MANIFEST, last_checkpoint, missing_from, seal
 from ernie_toolkit.training.chosen_checkpoint import find_checkpoint
 from ernie_toolkit.training.options import TrainingOptions, check_training_options
-from ernie_toolkit.training.run import Plan, planned_steps
+from ernie_toolkit.training.plan import Plan, planned_steps
 from ernie_toolkit.training.selection import best_of
 
 METRICS = ("accuracy", "loss")
