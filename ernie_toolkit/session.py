@@ -211,7 +211,7 @@ class Session:
         directory = Path(directory)
         record = self.record(result.metrics, {**asdict(options), **self.task.limits} if settings is None else settings)
         with transaction(directory) as files:
-            self.stage(files, directory, record, self.task.metrics[0], self.data.spec.name)
+            self.stage(files, record, self.task.metrics[0], self.data.spec.name)
         self.saved = directory / WEIGHTS_FILE
         for place in dict.fromkeys((directory / EXPORT_DIRECTORY, bundle or directory / EXPORT_DIRECTORY)):
             if dropped := drop_stale_bundle(place, self.saved):
@@ -219,20 +219,18 @@ class Session:
         kept = f"best on dev at step {result.best_step}" if options.keeps_best else "the last step's weights"
         self.say(f"trained to step {result.steps} in {result.seconds:.1f} s; {kept}: {directory}")
 
-    def stage(
-        self, files: Transaction, directory: Path, record: Mapping[str, Any], metric: str, data_name: str
-    ) -> None:
-        """Write the trained model and its record into a transaction, with the training curve of a metric.
+    def stage(self, files: Transaction, record: Mapping[str, Any], metric: str, data_name: str) -> None:
+        """Let a transaction's directory have the trained model and its record, with the training curve of a metric.
 
-        directory: where the transaction writes. record: of `record`. data_name: what the curve's title calls the data.
+        record: of `record`. data_name: what the curve's title calls the data.
 
         Raises ConfigError before `train`.
         """
         result, _ = self._training()
         stage_model(self.loaded.model, self.loaded.vocabulary, files)
         title = f"{self.loaded.source} on {data_name} ({self.data.source})"
-        plot_training_curve(result.history, metric, title, files.path(directory / CURVE_FILE), result.best_step)
-        files.write_json(directory / METRICS_FILE, record)
+        plot_training_curve(result.history, metric, title, files.path(files.directory / CURVE_FILE), result.best_step)
+        files.write_json(files.directory / METRICS_FILE, record)
 
     def _training(self) -> tuple[TrainingResult, TrainingOptions]:
         """What the session's last training gave, and how it was done; ConfigError where there was none."""

@@ -1,7 +1,6 @@
 """Fine-tuning a multi-label model: data, training, thresholds, what is saved."""
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import LABEL_FILE, load_label_sets, may_stand_in, write_sample_directory
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.decoding import sigmoid
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.transactions import transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_model, set_weights_file
@@ -25,7 +23,7 @@ from ernie_toolkit.multi_label.trained import check_labels, check_params
 from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training import discard_checkpoints, predict_logits, seed_everything
-from ernie_toolkit.training.chosen_checkpoint import resumes, resumes_in_place
+from ernie_toolkit.training.chosen_checkpoint import resumes, resumes_in_place, wait_until
 from ernie_toolkit.training.finished import check_replaceable, drop_stale_bundle
 from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.records import METRICS_FILE, print_metrics
@@ -47,7 +45,8 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
     if sample_allowed and may_stand_in(directory):
         if is_main_process():
             write_sample_directory(directory)
-        _wait_for(directory)
+        missing = f"{directory}: the main process has written no sample there: see its own message"
+        wait_until(directory.exists, SAMPLE_SECONDS, missing)  # it appears whole
         warn(f"{directory}: no such directory: the toolkit's generated sample was written there")
     data = load_label_sets(directory, splits, place.files, place.label_file, place.encoding)
     warn(*data.notices, *data.warnings)
@@ -65,15 +64,6 @@ def load_known_directory(options: TrainedOptions, splits: tuple[Split, ...]) -> 
     data = load_directory(options, splits)
     check_labels(model, data.spec.labels, Path(options.dataset_dir) / options.label_file)
     return data
-
-
-def _wait_for(directory: Path) -> None:
-    """Wait until the main process has written the sample, which appears whole; ConfigError where it does not."""
-    deadline = time.monotonic() + SAMPLE_SECONDS
-    while not directory.exists():
-        if time.monotonic() > deadline:
-            raise ConfigError(f"{directory}: the main process has written no sample there: see its own message")
-        time.sleep(0.1)
 
 
 def model_name(own: FineTuningOptions, data: DataSet) -> str:
@@ -166,7 +156,7 @@ def _save(session: Session, options: TrainingOptions, own: FineTuningOptions, me
         {name: value for name, value in entry.items() if "/" not in name} for entry in record["training"]["evaluations"]
     ]
     with transaction(directory) as files:
-        session.stage(files, directory, record, metric, session.data.location)
+        session.stage(files, record, metric, session.data.location)
         files.write_text(directory / LABEL_FILE, "".join(label + "\n" for label in task.labels))
     notice = drop_stale_bundle(directory / EXPORT_DIRECTORY, directory / WEIGHTS_FILE)
     if notice:

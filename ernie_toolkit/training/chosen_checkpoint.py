@@ -5,6 +5,7 @@ It is brought where the run looks for its last one, so that resuming needs no se
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ernie_toolkit.console import is_main_process, notice
@@ -117,7 +118,9 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
     found = find_checkpoint(resume_from)
     target = run_dir / CHECKPOINTS
     if not is_main_process():
-        return _wait_for(target / found.name)
+        missing = f"{target / found.name}: the first process did not bring it there: see its own message"
+        wait_until(lambda: last_checkpoint(target) == target / found.name, WAIT_SECONDS, missing)
+        return target / found.name
     best = _best_of(found)
     if found.parent.resolve() != target.resolve():
         if whole_checkpoints(target) and not overwrite:
@@ -141,11 +144,13 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
     return found
 
 
-def _wait_for(checkpoint: Path) -> Path:
-    """Wait until a checkpoint is the last whole one of its run. Raises ConfigError where that does not happen."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while last_checkpoint(checkpoint.parent) != checkpoint:
+def wait_until(done: Callable[[], bool], seconds: float, failure: str) -> None:
+    """Wait for what the first process of a distributed run does. Raises ConfigError where it is not done in time.
+
+    `failure`: the error's message.
+    """
+    deadline = time.monotonic() + seconds
+    while not done():
         if time.monotonic() > deadline:
-            raise ConfigError(f"{checkpoint}: the first process did not bring it there: see its own message")
+            raise ConfigError(failure)
         time.sleep(0.1)
-    return checkpoint
