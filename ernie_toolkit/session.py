@@ -168,12 +168,18 @@ class Session:
     ) -> TrainingResult:
         """Train the model on rows of the session's splits by any Trainer, scored on dev by the task (see `train`).
 
-        train_rows, dev_rows: the encoded splits, with targets.
-        options: settled ones.
-        make_trainer: takes the arguments of `ToolkitTrainer`.
-        identity: what has to be the same for a run to be resumed, beside the session's own.
+        Args:
+            train_rows: The encoded training split, with targets.
+            dev_rows: The encoded dev split, with targets.
+            options: Settled ones.
+            directory: See `train`.
+            resume: Whether the unfinished run there is resumed.
+            overwrite: Whether it is dropped.
+            make_trainer: Takes the arguments of `ToolkitTrainer`.
+            **identity: What has to be the same for a run to be resumed, beside the session's own.
 
-        Raises as `training.train` does.
+        Raises:
+            ToolkitError: As `training.train` does.
         """
         examples = self.data.split("dev")
         return train(
@@ -222,9 +228,14 @@ class Session:
     def stage(self, files: Transaction, record: Mapping[str, Any], metric: str, data_name: str) -> None:
         """Let a transaction's directory have the trained model and its record, with the training curve of a metric.
 
-        record: of `record`. data_name: what the curve's title calls the data.
+        Args:
+            files: The transaction.
+            record: Of `record`.
+            metric: The curve's.
+            data_name: What the curve's title calls the data.
 
-        Raises ConfigError before `train`.
+        Raises:
+            ConfigError: Before `train`.
         """
         result, _ = self._training()
         stage_model(self.loaded.model, self.loaded.vocabulary, files)

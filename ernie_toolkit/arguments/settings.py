@@ -73,7 +73,12 @@ def script_parser(
 ) -> OneLineParser:
     """A parser with a flag for each option, and the flags of PaddleNLP's script of the same name.
 
-    `script`: its path from the project's root. `defaults`, `without`: see `add_options`.
+    Args:
+        script: Its path from the project's root.
+        description: What it is, for its help.
+        *options_classes: Dataclasses whose fields are options.
+        defaults: See `add_options`.
+        without: See `add_options`.
     """
     parser = OneLineParser(prog=Path(script).name, description=description)
     for options_class in options_classes:

@@ -122,7 +122,15 @@ def add_compressed(bundle: Bundle, sources: Mapping[str, Path], description: Map
 
 
 def recommend(bundle: Bundle, recommended: Sequence[Recommendation]) -> Bundle:
-    """Write into a bundle what it is best opened with, the fastest first; gives the bundle as it is then."""
+    """Write into a bundle what it is best opened with.
+
+    Args:
+        bundle: The bundle.
+        recommended: Engines and precisions, the fastest first.
+
+    Returns:
+        The bundle as it is then.
+    """
     info = dataclasses.replace(bundle.info, recommended=tuple(recommended))
     write_bundle_info(bundle.directory, info)
     return Bundle(bundle.directory, info)

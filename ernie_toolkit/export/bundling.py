@@ -66,7 +66,12 @@ def onnx_logits(path: Path, dataset: EncodedDataset, batch_size: int) -> tuple[O
 
 
 def largest_difference(one: Outputs, other: Outputs) -> float:
-    """The largest absolute difference of two computations' logits of the same rows."""
+    """The largest absolute difference of two computations' logits of the same rows.
+
+    Args:
+        one: Logits by the one (see `Outputs`).
+        other: Logits by the other.
+    """
     return float(np.max([np.abs(a - b).max() for a, b in zip(one, other, strict=True)]))
 
 

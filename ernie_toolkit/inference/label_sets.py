@@ -83,7 +83,8 @@ def build_parser(prog: str, description: str | None) -> OneLineParser:
 def precision_of(args: argparse.Namespace) -> str:
     """The precision that the arguments ask for; a switch for the other device is left out with a warning.
 
-    Raises ConfigError where they ask for two.
+    Raises:
+        ConfigError: Where they ask for two.
     """
     if args.use_quantize and args.device == "gpu":
         warn("--use_quantize is for the CPU: left out (--use_fp16 is for the GPU)")

@@ -69,7 +69,12 @@ class Metrics:
         forget_dead_workers()
 
     def on_engine(self, engine: str, precision: str) -> None:
-        """Record what answers are computed in."""
+        """Record what answers are computed in.
+
+        Args:
+            engine: As `Predictor` names it.
+            precision: As `Predictor` names it.
+        """
         self.engine.labels(engine, precision).set(1)
 
     def on_refusal(self, reason: str) -> None:

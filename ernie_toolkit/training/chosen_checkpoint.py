@@ -145,9 +145,15 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
 
 
 def wait_until(done: Callable[[], bool], seconds: float, failure: str) -> None:
-    """Wait for what the first process of a distributed run does. Raises ConfigError where it is not done in time.
+    """Wait for what the first process of a distributed run does.
 
-    `failure`: the error's message.
+    Args:
+        done: Whether it is done.
+        seconds: How long to wait.
+        failure: The error's message.
+
+    Raises:
+        ConfigError: Where it is not done in time.
     """
     deadline = time.monotonic() + seconds
     while not done():
