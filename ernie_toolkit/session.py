@@ -301,7 +301,13 @@ class Session:
             self.say(f"cut at {self.task.max_seq_length} tokens: {', '.join(parts)}")
 
     def record(self, metrics: Mapping[str, float], settings: Mapping[str, Any], trained: bool = True) -> dict[str, Any]:
-        """Metrics, where they come from, settings and versions, as metrics.json and eval_results.json have them."""
+        """Metrics, where they come from, settings and versions, as metrics.json and eval_results.json have them.
+
+        Args:
+            metrics: By name.
+            settings: What the run was asked for.
+            trained: Whether this session has trained the model.
+        """
         data, result = self.data, self.result
         record: dict[str, Any] = {"dataset": data.spec.name, "task": self.task.name, "metrics": dict(metrics)}
         if trained and result is not None:
