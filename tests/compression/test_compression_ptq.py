@@ -68,7 +68,7 @@ def output_error(weight: np.ndarray, rounded: np.ndarray, gram: np.ndarray) -> f
 
 
 def options(**values: object) -> CompressionOptions:
-    return CompressionOptions(strategy="ptq", num_threads=1, **values)  # type: ignore[arg-type]
+    return CompressionOptions(strategy="ptq", num_threads=1, **{"engine_list": ("onnxruntime",), **values})  # type: ignore[arg-type]
 
 
 @settings(max_examples=25, deadline=None)

@@ -117,13 +117,15 @@ def test_tables_cut_to_a_size_and_a_length(
 
 def test_a_compression_with_cut_tables(model_dir: Path, afqmc_sample: DataSet, tmp_path: Path) -> None:
     """The pruned model keeps to both limits, and its bundle answers with the figures of the report."""
-    options = CompressionOptions(max_vocab_size=400, method_list=("dynamic",), num_threads=1)
+    options = CompressionOptions(
+        max_vocab_size=400, method_list=("dynamic",), num_threads=1, engine_list=("onnxruntime",)
+    )
     said: list[str] = []
     report = compress(model_dir, None, afqmc_sample, afqmc_sample, PAIRS, "ptq", tmp_path, options, say=said.append)
     small, int8 = report.candidates
     assert small.vocabulary == int8.vocabulary == 400 and small.size < 0.5 * report.baseline.size
     assert small.file == "width_mult_1_vocab/export/model.onnx" and any("400 of 7,699" in line for line in said)
-    predictor = Predictor(tmp_path / "width_mult_1_vocab" / "export", num_threads=1)
+    predictor = Predictor(tmp_path / "width_mult_1_vocab" / "export", num_threads=1, precision="fp32")
     examples = afqmc_sample.split("dev")
     rows = predictor.task.encode(predictor.tokenizer, predictor.task.inputs(examples))
     figures = predictor.task.score(predictor.task.with_targets(rows, examples), predictor.run(rows), examples)

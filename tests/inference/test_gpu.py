@@ -149,7 +149,9 @@ def static_bundle(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, afq
     """A bundle with an INT8 model of fixed ranges, as `compress_*.py --strategy ptq --method_list static` makes it."""
     from ernie_toolkit.compression import CompressionOptions, compress
 
-    options = CompressionOptions(method_list=("static",), algo_list=("mse",), batch_size_list=(4,), num_threads=1)
+    options = CompressionOptions(
+        method_list=("static",), algo_list=("mse",), batch_size_list=(4,), num_threads=1, engine_list=("onnxruntime",)
+    )
     directory = tmp_path_factory.mktemp("static")
     report = compress(
         model_dir, None, afqmc_sample, afqmc_sample, PAIRS, "ptq", directory, options, say=lambda line: None

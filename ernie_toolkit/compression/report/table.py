@@ -100,7 +100,6 @@ def _table(report: Report) -> str:
         "model",
         *map(_metric, (report.metric, *more)),
         "change",
-        "equal, %",
         "size, MB",
         "parameters, M",
         unit,
@@ -108,6 +107,7 @@ def _table(report: Report) -> str:
         "ratio",
         "sequences/s",
         "ratio",
+        "equal, %",
     ]
     front = {item.name for item in best_tradeoffs(report)}
     rows = []
@@ -120,7 +120,6 @@ def _table(report: Report) -> str:
                 _number(found.metric, 2),
                 *(_number(points(item, metric), 2) for metric in more),
                 MISSING if item is report.baseline else change_text(found.change),
-                MISSING if item is report.baseline else _number(item.equal_answers, 1, 100),
                 megabytes_text(report, item.size),
                 _number(item.parameters, 2, 1e-6),
                 _number(item.flops, 2, scale),
@@ -128,6 +127,7 @@ def _table(report: Report) -> str:
                 ratio_text(found.latency_ratio),
                 number_text(found.sequences_per_second),
                 ratio_text(found.throughput_ratio),
+                MISSING if item is report.baseline else _number(item.equal_answers, 1, 100),
             ]
         )
     return markdown_table(header, rows)
