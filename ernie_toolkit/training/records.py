@@ -16,7 +16,17 @@ from ernie_toolkit.formats.escapes import terminal_line
 
 METRICS_FILE, EVALUATION_FILE, CURVE_FILE = "metrics.json", "eval_results.json", "training_curve.png"
 METRICS_REMEDY = "delete it, or evaluate the model again"
-PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "paddlenlp", "paddle2onnx", "onnxruntime", "tokenizers", "numpy")
+PACKAGES = (
+    "paddlepaddle",
+    "paddlepaddle-gpu",
+    "paddlenlp",
+    "paddle2onnx",
+    "onnxruntime",
+    "openvino",
+    "nncf",
+    "tokenizers",
+    "numpy",
+)
 
 
 def versions() -> dict[str, str]:
