@@ -234,9 +234,7 @@ def run(args: Any) -> dict[str, Any]:
     for name, deployment in DEPLOYMENTS.items():
         if name in missing:
             continue
-        with deployment(
-            args.model_path, info, Computing(args.engine, args.precision_mode), args.num_threads
-        ) as make_ask:
+        with deployment(args.model_path, info, computing, args.num_threads) as make_ask:
             results[name] = {str(clients): measure(make_ask, texts, clients, args.seconds) for clients in args.clients}
         print(f"{name}: done", file=sys.stderr, flush=True)
     if FASTDEPLOY not in missing:
