@@ -104,9 +104,11 @@ def test_limits_and_bad_arguments(bundle: Bundle, predictor: Predictor) -> None:
         Predictor(bundle.directory, max_seq_length=49)
     with pytest.raises(ConfigError, match="num_threads is 0"):
         Predictor(bundle.directory, num_threads=0)
-    with pytest.raises(ConfigError, match="precision 'int4'"):
+    with pytest.raises(ConfigError, match="`precision` 'int4' is not known: use one of auto, fp32, "):
         Predictor(bundle.directory, precision="int4")
-    with pytest.raises(ConfigError, match="device 'tpu'"):
+    with pytest.raises(ConfigError, match="`engine` 'tensorflow' is not known: use one of auto, onnxruntime, "):
+        Predictor(bundle.directory, engine="tensorflow")
+    with pytest.raises(ConfigError, match="`device` 'tpu' is not known: use one of cpu, gpu"):
         Predictor(bundle.directory, device="tpu")
 
 
