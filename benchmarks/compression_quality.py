@@ -10,7 +10,6 @@ from script_runs import run_script
 
 from ernie_toolkit.compression.report.model import REPORT_FILE, Candidate, Report, read_report
 from ernie_toolkit.data import get_spec
-from ernie_toolkit.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 # Data set -> the metric that the average is taken of.
@@ -31,7 +30,22 @@ CUT_OPTIONS = (
     "--num_train_epochs",
     "--learning_rate",
 )
-ROWS = ("pruned 3/4, FP32", "INT8", "pruned 3/4 + INT8", "pruned 1/2, FP32", "pruned 1/2 + INT8")
+# Row of the table -> the run that made it, its width, engine and precision.
+ROWS = {
+    "INT8": ("ptq", "1", "onnxruntime", "int8"),
+    "OpenVINO BF16": ("ptq", "1", "openvino", "bf16"),
+    "OpenVINO INT8": ("ptq", "1", "openvino", "int8"),
+    **{
+        f"pruned {width}{form}": ("dynabert+ptq", width, engine, precision)
+        for width in WIDTHS
+        for form, engine, precision in (
+            (", FP32", "onnxruntime", "fp32"),
+            (" + INT8", "onnxruntime", "int8"),
+            (", OpenVINO BF16", "openvino", "bf16"),
+            (" + OpenVINO INT8", "openvino", "int8"),
+        )
+    },
+}
 
 
 def compressed(dataset: str, strategy: str, models: Path, data_dir: Path, directory: Path, seed: int) -> Report:
@@ -71,43 +85,49 @@ def compressed(dataset: str, strategy: str, models: Path, data_dir: Path, direct
     return read_report(path)
 
 
-def best(report: Report, width: str, precision: str) -> Candidate:
-    """The kept candidate of a width and precision; ConfigError where the report has none."""
+def find(report: Report, width: str, engine: str, precision: str) -> Candidate | None:
+    """The kept candidate of a width, an engine and a precision; None where this machine made none."""
     for item in report.candidates:
-        if item.kept and (item.width, item.precision) == (width, precision):
+        if item.kept and (item.width, item.engine, item.precision) == (width, engine, precision):
             return item
-    raise ConfigError(f"the report on {report.dataset} has no kept {precision} model of width {width}: make it again")
+    return None
 
 
-def losses(dataset: str, models: Path, data_dir: Path, reports: Path, seed: int) -> dict[str, float]:
-    """Points lost by each row of the table."""
-    metric = QUALITY_SETS[dataset]
-    directory = reports / dataset / f"seed_{seed}"
-    full = compressed(dataset, "ptq", models, data_dir, directory / "ptq", seed)
-    pruned = compressed(dataset, "dynabert+ptq", models, data_dir, directory / "dynabert+ptq", seed)
-    found = {
-        "pruned 3/4, FP32": best(pruned, "3/4", "fp32"),
-        "INT8": best(full, "1", "int8"),
-        "pruned 3/4 + INT8": best(pruned, "3/4", "int8"),
-        "pruned 1/2, FP32": best(pruned, "1/2", "fp32"),
-        "pruned 1/2 + INT8": best(pruned, "1/2", "int8"),
+def losses(dataset: str, models: Path, data_dir: Path, reports: Path, seed: int) -> dict[str, tuple[float, float]]:
+    """Points lost by each row of the table, and the share of answers that stayed, in per cent; FP32 has its metric."""
+    metric, directory = QUALITY_SETS[dataset], reports / dataset / f"seed_{seed}"
+    made = {
+        strategy: compressed(dataset, strategy, models, data_dir, directory / strategy, seed)
+        for strategy in ("ptq", "dynabert+ptq")
     }
-    baseline = full.baseline.metrics[metric]
-    return {"FP32": 100 * baseline} | {name: 100 * (baseline - item.metrics[metric]) for name, item in found.items()}
+    baseline = made["ptq"].baseline.metrics[metric]
+    found = {"FP32": (100 * baseline, 100.0)}
+    for row, (strategy, width, engine, precision) in ROWS.items():
+        item = find(made[strategy], width, engine, precision)
+        if item is not None:
+            found[row] = (100 * (baseline - item.metrics[metric]), 100 * (item.equal_answers or 0.0))
+    return found
 
 
 def quality_table(
     models: Path, data_dir: Path, reports: Path, datasets: Sequence[str], seeds: Sequence[int]
 ) -> dict[str, Any]:
-    """Print points lost by data set, means over seeds, and their average; run what has no report yet."""
+    """Print points lost and answers that stayed by data set, means over seeds; run what has no report yet."""
     found = {dataset: [losses(dataset, models, data_dir, reports, seed) for seed in seeds] for dataset in datasets}
+    rows = [row for row in ("FP32", *ROWS) if all(row in run for runs in found.values() for run in runs)]
     means = {
-        dataset: {row: statistics.mean(one[row] for one in runs) for row in ("FP32", *ROWS)}
+        dataset: {row: tuple(map(statistics.mean, zip(*(run[row] for run in runs), strict=True))) for row in rows}
         for dataset, runs in found.items()
     }
-    print("points lost against FP32 (first row: FP32 itself), seeds " + ", ".join(map(str, seeds)))
-    print(f"{'':<22}" + "".join(f"{name + ' ' + QUALITY_SETS[name]:>22}" for name in datasets) + f"{'average':>12}")
-    for row in ("FP32", *ROWS):
+    print(
+        "points lost against FP32 (first row: FP32 itself) / answers equal to FP32's in per cent, seeds "
+        + ", ".join(map(str, seeds))
+    )
+    print(
+        f"{'':<30}" + "".join(f"{name + ' ' + QUALITY_SETS[name]:>22}" for name in datasets) + f"{'average lost':>14}"
+    )
+    for row in rows:
         values = [means[dataset][row] for dataset in datasets]
-        print(f"{row:<22}" + "".join(f"{value:>22.2f}" for value in values) + f"{statistics.mean(values):>12.2f}")
+        cells = "".join(f"{f'{lost:.2f} / {equal:.1f}':>22}" for lost, equal in values)
+        print(f"{row:<30}{cells}{statistics.mean(lost for lost, _ in values):>14.2f}")
     return {"seeds": list(seeds), "runs": found, "means": means}

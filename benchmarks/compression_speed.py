@@ -7,21 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ernie_toolkit.compression.options import installed_engines
 from ernie_toolkit.compression.quantization.activations import activation_observer, activation_statistics
 from ernie_toolkit.compression.quantization.calibration import calibrated_range
 from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings
 from ernie_toolkit.compression.quantization.onnx import quantize_dynamic, quantize_static, weight_products
+from ernie_toolkit.compression.quantization.openvino import OpenVinoPlan, model_size, quantize_for_openvino, quiet_nncf
 from ernie_toolkit.data import load_dataset
-from ernie_toolkit.inference.engines.onnxruntime import model_session
+from ernie_toolkit.inference.engines.base import NO_CACHE, EngineOptions, Runtime
+from ernie_toolkit.inference.engines.onnxruntime import OnnxRuntime
+from ernie_toolkit.inference.engines.openvino import OpenVino
+from ernie_toolkit.inference.engines.paddle_inference import PaddleInference
+from ernie_toolkit.inference.processor import BF16_FEATURES, processor_features
 from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, new_model
 from ernie_toolkit.models.sizes import layer_size
-from ernie_toolkit.text.batching import batches_by_length
+from ernie_toolkit.text.dataset import Batch, EncodedDataset, run_share
 from ernie_toolkit.text.features import encode, pad_batch
 from ernie_toolkit.text.tokenization import build_tokenizer, read_vocab
 from ernie_toolkit.training.acceleration import apply_cpu_settings, import_paddle
@@ -36,10 +41,14 @@ SHAPE = {
     "type_vocab_size": 4,
 }
 VOCABULARY = 40_000
-WIDTHS = ("3/4", "2/3", "1/2")
-BATCH, LENGTH, TITLES = 32, 128, 256
 REFERENCE = "FP32"
-Contender = Callable[[Mapping[str, np.ndarray]], Any]
+WIDTHS = ("3/4", "2/3", "1/2")
+PEER = "NNCF's own INT8 (unpruned)"
+END_TO_END = (REFERENCE, "INT8", "3/4 INT8", "OpenVINO BF16", PEER, "3/4 OpenVINO INT8 + embeddings")
+# Ids that every cut vocabulary has.
+SMALL_VOCABULARY = 1000
+BATCH, LENGTH, TITLES = 32, 128, 256
+Contender = Callable[[Batch], Any]
 
 
 def medium_model(vocab: Path | None) -> LoadedModel:
@@ -52,8 +61,21 @@ def medium_model(vocab: Path | None) -> LoadedModel:
     return new_model(Vocabulary(tuple(tokens)), {**SHAPE, **labels})
 
 
-def write_graphs(loaded: LoadedModel, titles: Sequence[str], directory: Path) -> dict[str, Path]:
-    """ONNX files of the model and of what compression makes of it, by the names that the tables show."""
+class Model(NamedTuple):
+    """A file, and how it is opened."""
+
+    path: Path
+    engine: str = "onnxruntime"
+    precision: str = "int8"
+
+    def open(self, threads: int) -> Runtime:
+        """The file in its engine, as compression opens it to measure it."""
+        kind = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}[self.engine]
+        return kind(self.path, self.precision, EngineOptions(threads, cache=NO_CACHE))
+
+
+def write_models(loaded: LoadedModel, titles: Sequence[str], directory: Path) -> dict[str, Model]:
+    """What compression makes of the model, by the names that the tables show."""
     from ernie_toolkit.compression.pruning.elastic import cut_out, make_elastic
     from ernie_toolkit.compression.pruning.vocabulary import prune_vocabulary
     from ernie_toolkit.export.graph import convert_to_onnx, save_static_graph
@@ -67,33 +89,73 @@ def write_graphs(loaded: LoadedModel, titles: Sequence[str], directory: Path) ->
         return target
 
     full = current_size(loaded.model)
-    graphs = {REFERENCE: exported(loaded.model, "fp32")}
+    found = {REFERENCE: Model(exported(loaded.model, "fp32"), precision="fp32")}
     elastic = copy_model(loaded.model)
     make_elastic(elastic)
-    models = {"1": loaded.model}
+    cut = {}
     for width in WIDTHS:
         size = layer_size(full.num_attention_heads, full.intermediate_size, Fraction(width))
-        models[width] = cut_out(elastic, size)
-        graphs[width] = exported(models[width], f"width {width}".replace("/", "_"))
-    for width in ("1", *WIDTHS):
-        source = graphs[REFERENCE if width == "1" else width]
-        name = "INT8" if width == "1" else f"{width} INT8"
-        graphs[name] = source.with_name("int8.onnx")
-        quantize_dynamic(source, graphs[name])
+        cut[width] = cut_out(elastic, size)
+        found[width] = Model(exported(cut[width], f"width {width}".replace("/", "_")), precision="fp32")
+    for width in ("", *WIDTHS):
+        source = found[width or REFERENCE].path
+        found[f"{width} INT8".strip()] = int8 = Model(source.with_name("int8.onnx"))
+        quantize_dynamic(source, int8.path)
         tables = source.with_name("tables.onnx")
         quantize_embeddings(source, tables, positions=LENGTH)
-        graphs[f"{name} + embeddings"] = source.with_name("int8_tables.onnx")
-        quantize_dynamic(tables, graphs[f"{name} + embeddings"])
-    graphs["INT8 static (mse)"] = directory / "static.onnx"
-    _quantize_static(graphs[REFERENCE], graphs["INT8 static (mse)"])
+        found[f"{width} INT8 + embeddings".strip()] = small = Model(source.with_name("int8_tables.onnx"))
+        quantize_dynamic(tables, small.path)
+    found["INT8 static (mse)"] = Model(directory / "static.onnx")
+    _quantize_static(found[REFERENCE].path, found["INT8 static (mse)"].path)
     for unseen in (True, False):
-        cut = prune_vocabulary(replace(loaded, model=models["3/4"]), titles, unseen)
-        name = f"3/4 INT8 + embeddings, {len(cut.vocabulary.tokens):,} tokens"
-        source = exported(cut.model, f"vocabulary {unseen}")
+        pruned = prune_vocabulary(replace(loaded, model=cut["3/4"]), titles, unseen)
+        name = f"3/4 INT8 + embeddings, {len(pruned.vocabulary.tokens):,} tokens"
+        source = exported(pruned.model, f"vocabulary {unseen}")
         quantize_embeddings(source, source.with_name("tables.onnx"), positions=LENGTH)
-        graphs[name] = source.with_name("int8_tables.onnx")
-        quantize_dynamic(source.with_name("tables.onnx"), graphs[name])
-    return graphs
+        found[name] = Model(source.with_name("int8_tables.onnx"))
+        quantize_dynamic(source.with_name("tables.onnx"), found[name].path)
+    return found | _write_openvino(found, directory)
+
+
+def _write_openvino(models: Mapping[str, Model], directory: Path) -> dict[str, Model]:
+    """The same for OpenVINO, and what NNCF makes of the unpruned model in its own way.
+
+    None where it is not installed.
+    """
+    if "openvino" not in installed_engines():
+        print("OpenVINO is left out: pip install -r requirements.txt -c constraints.txt")
+        return {}
+    found = {"OpenVINO FP32": Model(models[REFERENCE].path, "openvino", "fp32")}
+    batches = [random_batch(1, int(length)) for length in np.linspace(8, LENGTH, 100)]
+    for width in ("", *WIDTHS):
+        source = models[width or REFERENCE].path
+        if set(BF16_FEATURES) & set(processor_features()):
+            found[f"{width} OpenVINO BF16".strip()] = Model(source, "openvino", "bf16")
+        if width in ("", "3/4"):
+            target = source.with_name("openvino.xml")
+            quantize_for_openvino(source.with_name("tables.onnx"), target, OpenVinoPlan(), batches)
+            found[f"{width} OpenVINO INT8 + embeddings".strip()] = Model(target, "openvino")
+    for name, model in models.items():
+        if "tokens" in name:
+            target = model.path.with_name("openvino.xml")
+            tables = model.path.with_name("tables.onnx")
+            rows = [{key: value % SMALL_VOCABULARY for key, value in batch.items()} for batch in batches]
+            quantize_for_openvino(tables, target, OpenVinoPlan(), rows)
+            found[name.replace("3/4 INT8", "3/4 OpenVINO INT8")] = Model(target, "openvino")
+    found[PEER] = Model(directory / "nncf.xml", "openvino")
+    _nncf_default(models[REFERENCE].path, found[PEER].path)
+    return found
+
+
+def _nncf_default(source: Path, target: Path) -> None:
+    """What a user of Intel's tools gets: NNCF with the transformer preset, calibrated on rows of the full length."""
+    with quiet_nncf() as nncf:
+        import openvino
+
+        rows = nncf.Dataset([random_batch(1, LENGTH, seed) for seed in range(100)])
+        model = openvino.Core().read_model(str(source))
+        made = nncf.quantize(model, rows, subset_size=100, model_type=nncf.ModelType.TRANSFORMER)
+        openvino.save_model(made, str(target), compress_to_fp16=False)
 
 
 def _quantize_static(source: Path, target: Path) -> None:
@@ -105,54 +167,16 @@ def _quantize_static(source: Path, target: Path) -> None:
     quantize_static(source, target, {name: calibrated_range("mse", *found) for name, found in statistics_.items()})
 
 
-def random_batch(rows: int, length: int, seed: int = 0) -> dict[str, np.ndarray]:
+def random_batch(rows: int, length: int, seed: int = 0) -> Batch:
     """A batch without padding: int64 of shape (rows, length)."""
     ids = np.random.default_rng(seed).integers(100, VOCABULARY, (rows, length), dtype=np.int64)
     return {"input_ids": ids, "token_type_ids": np.zeros_like(ids)}
 
 
-def onnx_contenders(graphs: Mapping[str, Path], threads: int) -> dict[str, Contender]:
-    """A function that computes a batch for each graph, opened as a deployment opens it."""
-
-    def contender(name: str, path: Path) -> Contender:
-        session = model_session(path, num_threads=threads, precision="int8" if "INT8" in name else "fp32")
-        return lambda batch: session.run(None, dict(batch))
-
-    return {name: contender(name, path) for name, path in graphs.items()}
-
-
-def bf16_contenders(fp32: Path, threads: int) -> dict[str, Contender]:
-    """OpenVINO's and Paddle Inference's BF16 on the same model; OpenVINO where it is installed."""
-    contenders: dict[str, Contender] = {}
-    if find_spec("openvino") is not None:
-        import openvino
-
-        core = openvino.Core()
-        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "bf16", "NUM_STREAMS": 1}
-        compiled = core.compile_model(str(fp32), "CPU", settings)
-        contenders["OpenVINO BF16"] = lambda batch: compiled(dict(batch))
-    else:
-        print("OpenVINO BF16 is left out: pip install -r benchmarks/requirements.txt")
-    from paddle import inference
-
-    config = inference.Config(str(fp32.with_name("model.json")), str(fp32.with_name("model.pdiparams")))
-    config.disable_gpu()
-    config.enable_mkldnn()
-    config.enable_mkldnn_bfloat16()
-    config.set_cpu_math_library_num_threads(threads)
-    config.disable_glog_info()
-    predictor = inference.create_predictor(config)
-
-    def run(batch: Mapping[str, np.ndarray]) -> None:
-        for name in predictor.get_input_names():
-            handle = predictor.get_input_handle(name)
-            handle.reshape(batch[name].shape)
-            handle.copy_from_cpu(batch[name])
-        predictor.run()
-        predictor.get_output_handle(predictor.get_output_names()[0]).copy_to_cpu()
-
-    contenders["Paddle Inference BF16"] = run
-    return contenders
+def paddle_contender(fp32: Path, threads: int) -> Contender:
+    """Paddle Inference's BF16 on the same model."""
+    program, weights = fp32.with_name("model.json"), fp32.with_name("model.pdiparams")
+    return PaddleInference(program, weights, "bf16", EngineOptions(threads), outputs=1)
 
 
 def median_seconds(contenders: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
@@ -167,32 +191,31 @@ def median_seconds(contenders: Mapping[str, Callable[[], object]], repeats: int)
     return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
-def rates(contenders: Mapping[str, Contender], batch: Mapping[str, np.ndarray], repeats: int) -> dict[str, float]:
+def rates(contenders: Mapping[str, Contender], batch: Batch, repeats: int) -> dict[str, float]:
     """Sequences a second of each, side by side (see `median_seconds`)."""
     runs = {name: partial(contender, batch) for name, contender in contenders.items()}
     return {name: len(batch["input_ids"]) / taken for name, taken in median_seconds(runs, repeats).items()}
 
 
 def titles_end_to_end(
-    loaded: LoadedModel, graphs: Mapping[str, Path], titles: Sequence[str], threads: int, repeats: int
+    loaded: LoadedModel, models: Mapping[str, Model], titles: Sequence[str], threads: int, repeats: int
 ) -> dict[str, float]:
-    """Titles a second, tokenizing included, side by side: FP32 padded to 128, and INT8 in batches by length."""
+    """Titles a second, tokenizing included, side by side: FP32 padded to 128, and others in batches by length."""
     tokenizer = build_tokenizer(loaded.vocabulary.tokens)
-    sessions = {
-        name: model_session(graphs[name], num_threads=threads, precision="int8" if "INT8" in name else "fp32")
-        for name in (REFERENCE, "INT8", "3/4 INT8")
-    }
+    runtimes = {name: models[name].open(threads) for name in END_TO_END if name in models}
 
-    def run(name: str, by_length: bool) -> None:
+    def padded() -> None:
         features = encode(tokenizer, titles, LENGTH)
-        order = list(range(len(features)))
-        arrival = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-        for rows in batches_by_length([len(item) for item in features], BATCH) if by_length else arrival:
-            length = None if by_length else LENGTH
-            sessions[name].run(None, pad_batch([features[row] for row in rows], tokenizer.special.pad, length))
+        for start in range(0, len(features), BATCH):
+            runtimes[REFERENCE](pad_batch(features[start : start + BATCH], tokenizer.special.pad, LENGTH))
 
-    ways = {f"{REFERENCE}, padded to {LENGTH}": partial(run, REFERENCE, False)}
-    ways |= {f"{name}, by length": partial(run, name, True) for name in sessions}
+    def by_length(name: str) -> None:
+        rows = EncodedDataset(encode(tokenizer, titles, LENGTH), tokenizer.special.pad)
+        step = runtimes[name].length_step
+        run_share(rows, BATCH, runtimes[name].stream, length_step=step, longest=LENGTH)
+
+    ways: dict[str, Callable[[], None]] = {f"{REFERENCE}, padded to {LENGTH}": padded}
+    ways |= {f"{name}, by length": partial(by_length, name) for name in runtimes}
     return {way: len(titles) / taken for way, taken in median_seconds(ways, repeats).items()}
 
 
@@ -208,24 +231,26 @@ def speed_tables(
     report: dict[str, Any] = {"sizes": {}, "sequences_per_second": {}, "titles_per_second": {}}
     with tempfile.TemporaryDirectory() as name:
         loaded = medium_model(vocab)
-        graphs = write_graphs(loaded, texts["train"], Path(name))
-        report["sizes"] = {name: path.stat().st_size for name, path in graphs.items()}
+        models = write_models(loaded, texts["train"], Path(name))
+        report["sizes"] = {name: model_size(model.path) for name, model in models.items()}
         print("size on disk, MB (MiB)")
-        for graph, size in report["sizes"].items():
-            print(f"  {graph:<40}{size / 1e6:>8.1f} ({size / 2**20:.1f})")
+        for model_name, size in report["sizes"].items():
+            print(f"  {model_name:<50}{size / 1e6:>8.1f} ({size / 2**20:.1f})")
         for count in threads:
-            compared = {name: path for name, path in graphs.items() if "tokens" not in name}
-            contenders = onnx_contenders(compared, count) | bf16_contenders(graphs[REFERENCE], count)
-            for length in lengths:
-                found = rates(contenders, random_batch(BATCH, length), repeats)
-                report["sequences_per_second"][f"{count} threads, length {length}"] = found
-                print(f"batch {BATCH}, length {length}, {count} threads: sequences/s, ratio to {REFERENCE}")
+            compared = {name: model for name, model in models.items() if "tokens" not in name}
+            contenders: dict[str, Contender] = {name: model.open(count) for name, model in compared.items()}
+            if set(BF16_FEATURES) & set(processor_features()):
+                contenders["Paddle Inference BF16"] = paddle_contender(models[REFERENCE].path, count)
+            for batch, length in [*((BATCH, length) for length in lengths), (1, min(lengths))]:
+                found = rates(contenders, random_batch(batch, length), repeats if batch > 1 else 10 * repeats)
+                report["sequences_per_second"][f"{count} threads, batch {batch}, length {length}"] = found
+                print(f"batch {batch}, length {length}, {count} threads: sequences/s, ratio to {REFERENCE}")
                 for contender, rate in found.items():
-                    print(f"  {contender:<40}{rate:>8.1f}{rate / found[REFERENCE]:>8.2f}x")
-            found = titles_end_to_end(loaded, graphs, texts["dev"], count, repeats)
+                    print(f"  {contender:<50}{rate:>8.1f}{rate / found[REFERENCE]:>8.2f}x")
+            found = titles_end_to_end(loaded, models, texts["dev"], count, repeats)
             report["titles_per_second"][f"{count} threads"] = found
             slowest = found[f"{REFERENCE}, padded to {LENGTH}"]
             print(f"{len(texts['dev'])} titles of tnews ({data.source}) end to end, {count} threads: titles/s")
             for way, rate in found.items():
-                print(f"  {way:<40}{rate:>8.1f}{rate / slowest:>8.2f}x")
+                print(f"  {way:<50}{rate:>8.1f}{rate / slowest:>8.2f}x")
     return report

@@ -20,7 +20,6 @@ import numpy as np
 
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data import load_dataset
-from ernie_toolkit.decoding import Answer, LabelAnswer, SpanAnswer, TaggedText
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.engines.base import AUTO, ENGINES, PRECISIONS
 from ernie_toolkit.text.batching import batches_by_length
@@ -123,7 +122,7 @@ def agreement(
         "inputs": len(inputs),
         "figures_paddle": overall(task.score(rows, expected, examples)),
         "figures_predictor": overall(task.score(rows, got, examples)),
-        "equal_answers": sum(content(one) == content(other) for one, other in pairs) / len(pairs),
+        "equal_answers": sum(one.content == other.content for one, other in pairs) / len(pairs),
         "max_abs_difference": float(max(np.abs(a - b).max() for a, b in zip(expected, got, strict=True))),
     }
 
@@ -131,17 +130,6 @@ def agreement(
 def overall(figures: dict[str, float]) -> dict[str, float]:
     """The figures without the tables of details."""
     return {name: value for name, value in figures.items() if "/" not in name}
-
-
-def content(answer: Answer) -> object:
-    """What an answer says, without its confidence."""
-    if isinstance(answer, TaggedText):
-        return answer.tags
-    if isinstance(answer, SpanAnswer):
-        return answer.start, answer.end
-    if isinstance(answer, LabelAnswer):
-        return answer.label
-    raise TypeError(f"no answer of a benchmarked task: {type(answer).__name__}")
 
 
 def show(report: dict[str, Any]) -> None:

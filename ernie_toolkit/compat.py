@@ -27,10 +27,17 @@ _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
 def lock(handle: int, wait: bool = False) -> bool:
-    """Lock an open file or directory until it is closed or the process ends; return whether this process holds it.
+    """Lock an open file or directory until it is closed or the process ends.
 
-    `wait`: until another process gives it up. Where there are no locks (Windows, some network file systems) nobody
-    ever has one: what is locked elsewhere is never taken for left over.
+    Where there are no locks (Windows, some network file systems) nobody ever has one: what is locked elsewhere is never
+    taken for a leftover.
+
+    Args:
+        handle: File descriptor of the open file or directory.
+        wait: Whether to wait until another process gives the lock up.
+
+    Returns:
+        Whether this process holds the lock.
     """
     if fcntl is None:
         return False
@@ -42,9 +49,17 @@ def lock(handle: int, wait: bool = False) -> bool:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange two names of one file system in one step; return whether the system can do that.
+    """Exchange two names of one file system in one step.
 
-    Raises OSError where it is possible here and failed all the same.
+    Args:
+        one: A path that is there.
+        other: Another one.
+
+    Returns:
+        Whether the system can do that; where it cannot, nothing was changed.
+
+    Raises:
+        OSError: Where it is possible here and failed all the same.
     """
     rename = _renameat2()
     if rename is None:
@@ -73,7 +88,11 @@ def strict_zip(first: Iterable[A], second: Iterable[B], third: Iterable[C], /) -
 @overload
 def strict_zip(*columns: Iterable[Any]) -> Iterator[tuple[Any, ...]]: ...
 def strict_zip(*columns: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-    """Iterate over columns of one length in parallel; ValueError where one ends before the others."""
+    """Iterate over columns of one length in parallel.
+
+    Raises:
+        ValueError: Where one ends before the others.
+    """
     if sys.version_info >= (3, 10):
         return zip(*columns, strict=True)
     return _checked(columns)

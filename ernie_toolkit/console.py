@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TextIO, cast
 
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.files import is_no_room, no_room
@@ -44,35 +44,35 @@ INSTALL_RUNTIME = "pip install -r deploy/predictor/requirements_cpu.txt -c deplo
 
 LONGEST_ERROR = 1000
 
-# Parameters that messages of the library name, in backquotes, and the flags by which scripts take them.
+# Parameters that messages of the library name, in backquotes, and scripts take as flags of the same name.
+_OPTIONS = """
+    activation_quantize_type adam_beta1 adam_beta2 adam_epsilon algo_list allowed_hosts attention_probs_dropout_prob
+    aug_path aug_percent aug_strategy aug_type backend bad_case_file batch_num_list batch_size batch_size_list bf16
+    bias_correction calibration_rows config create_n data_dir data_file data_source dataloader_num_workers
+    dataset_dir dev_file device dirty_file dirty_num dirty_threshold doc_stride doccano_file early_stop_nums
+    early_stopping early_stopping_patience early_stopping_threshold encoding engine_list epochs eval_steps
+    evaluation_strategy fp16 gradient_accumulation_steps hidden_dropout_prob host input_infer_model_path
+    keep_checkpoints keep_fp32 label_column label_file learning_rate load_best_model_at_end logging_steps
+    logging_strategy lr_end max_answer_length max_dev_samples max_drop max_grad_norm max_seq_length max_steps
+    max_test_samples max_train_samples max_vocab_size method_list metric_for_best_model model_path moving_rate
+    n_best_size negative_window_ratio nncf_bias_list num_cycles num_threads num_train_epochs on_error output_dir
+    output_file output_path per_device_eval_batch_size per_device_train_batch_size port power prune_embeddings
+    prune_vocab rationale_num_sparse rationale_num_support recompute report_file rest_file resume retries round_type
+    save_steps save_strategy save_total_limit scale_loss seed smooth_quant_list sparse_file sparse_num splits
+    strategy support_file support_num support_threshold tag_column tag_scheme task_type test_file text_column
+    text_pair_column threshold to_doccano train_file train_path unlabeled_file unlabelled url use_fp16 use_pact
+    use_trt warmup_ratio warmup_steps weight_decay weight_quantize_type width_mult_list
+"""
+# All parameters (and functions) that they name, and what stands for them on a command line.
 FLAGS = {
-    **{
-        name: f"--{name}"
-        for name in (
-            "bf16",
-            "device",
-            "early_stopping",
-            "eval_steps",
-            "evaluation_strategy",
-            "fp16",
-            "keep_checkpoints",
-            "learning_rate",
-            "load_best_model_at_end",
-            "logging_steps",
-            "logging_strategy",
-            "lr_end",
-            "max_grad_norm",
-            "max_seq_length",
-            "metric_for_best_model",
-            "num_train_epochs",
-            "resume",
-            "save_steps",
-            "save_strategy",
-            "warmup_ratio",
-        )
-    },
+    **{name: f"--{name}" for name in _OPTIONS.split()},
+    "int8": "--model_prefix",
+    "measured_profile": "--set_dynamic_shape",
+    "name": "--dataset",
     "overwrite": "--overwrite_output_dir",
+    "precision": "--precision_mode",
     "resume_from": "--resume_from_checkpoint",
+    "shares": "--splits",
 }
 
 
@@ -236,10 +236,9 @@ def is_main_process() -> bool:
     return os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
 
 
-def say(message: str) -> None:
-    """Print a line from the main process (see `with_flags` and `terminal_line`)."""
-    if is_main_process():
-        print(terminal_line(with_flags(message)), flush=True)
+def say(*messages: str) -> None:
+    """Print lines from the main process (see `with_flags` and `terminal_line`)."""
+    _print(sys.stdout, "", messages)
 
 
 def print_line(line: str) -> None:
@@ -247,16 +246,19 @@ def print_line(line: str) -> None:
     print(terminal_line(line))
 
 
-def warn(message: str) -> None:
-    """Print a warning line to standard error from the main process."""
-    if is_main_process():
-        print(terminal_line(f"warning: {with_flags(message)}"), file=sys.stderr, flush=True)
+def warn(*messages: str) -> None:
+    """Print warnings, a line each, to standard error from the main process."""
+    _print(sys.stderr, "warning: ", messages)
 
 
-def notice(message: str) -> None:
-    """Print a line to standard error, from the main process, about what is as the user may not expect it."""
-    if is_main_process():
-        print(terminal_line(f"notice: {with_flags(message)}"), file=sys.stderr, flush=True)
+def notice(*messages: str) -> None:
+    """Print lines to standard error, from the main process, about what is as the user may not expect it."""
+    _print(sys.stderr, "notice: ", messages)
+
+
+def _print(stream: TextIO, kind: str, messages: Sequence[str]) -> None:
+    for message in messages if is_main_process() else ():
+        print(terminal_line(f"{kind}{with_flags(message)}"), file=stream, flush=True)
 
 
 def print_settings(settings: dict[str, Any]) -> None:

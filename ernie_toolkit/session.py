@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, Bundle
-from ernie_toolkit.console import is_main_process
+from ernie_toolkit.console import is_main_process, with_flags
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.files import write_json
-from ernie_toolkit.files.transactions import transaction
+from ernie_toolkit.files.transactions import Transaction, transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import LoadedModel, is_local, stage_model
 from ernie_toolkit.models.config import model_labels
@@ -41,28 +41,32 @@ PARITY_ROWS = 64
 
 
 def ignore(_: str) -> None:
-    """Print nothing."""
+    """Print nothing: what a session that was given no `say` does with its lines."""
 
 
 @dataclass
 class Session:
-    """A model at work on a data set.
+    """A model, its task and a data set: what is trained, evaluated, asked and exported together.
 
         session = Session(load_model("ernie-3.0-medium-zh", task.labels, task=task.name), data, task)
         session.train(TrainingOptions(max_seq_length=128), Path("best_models/afqmc"))
         session.export(Path("best_models/afqmc/export"))
 
-    loaded: the model, of `load_model`.
-    data: of `load_dataset`; which of its splits are needed is said at each method.
-    task: of `data.spec.task(max_seq_length)`.
-    device: Paddle's name of the device that is computed on, "cpu" or "gpu:0".
-    criterion: the loss that is trained on, None for the model's own. It is called with the model's logits and the
-        labels as tensors (reading comprehension: with a pair of each, for start and end), and gives a scalar tensor.
-    custom_evaluate: a metric beside the task's own, which chooses the best checkpoint (see `CustomEvaluate`).
-    say: gets the lines that a user is to see, such as how many rows are cut at the maximum length.
+    Attributes:
+        loaded: The model, of `load_model`.
+        data: Of `load_dataset` or `make_dataset`; each method says which of its splits it needs.
+        task: Of `data.spec.task(max_seq_length)`.
+        device: Paddle's name of the device that is computed on, "cpu" or "gpu:0".
+        criterion: The loss that is trained on, None for the model's own. It is called with the model's logits and the
+            labels as tensors (reading comprehension: with a pair of each, for start and end), and returns a scalar
+            tensor.
+        custom_evaluate: A metric beside the task's own, which chooses the best checkpoint (see `CustomEvaluate`).
+        say: Is called with each line that a user is to see, such as how many rows are cut at the maximum length.
 
-    Raises ModelError where the model has fewer positions than the task's longest sequence, and where its outputs are
-    not the task's labels in their order; ConfigError on a metric that has the name of another.
+    Raises:
+        ModelError: Where the model has fewer positions than the task's longest sequence, and where its outputs are not
+            the task's labels in their order.
+        ConfigError: On a metric that has the name of another.
     """
 
     loaded: LoadedModel
@@ -100,7 +104,14 @@ class Session:
         }
 
     def settled(self, options: TrainingOptions) -> TrainingOptions:
-        """Checked options, with the task's own metric where they choose none (see `check_training_options`)."""
+        """Options that are checked, with the task's own metric where they choose none.
+
+        Args:
+            options: How to train.
+
+        Raises:
+            ConfigError: On an invalid setting (see `check_training_options`).
+        """
         check_training_options(options, self.task.metrics)
         return options.with_metric(self.task.metrics)
 
@@ -118,61 +129,95 @@ class Session:
     ) -> TrainingResult:
         """Fine-tune on the train split; afterwards the model holds the weights of the best checkpoint on dev.
 
-        directory: gets `checkpoints/` and the training curves; the model itself is written by `save`.
-        resume: go on with the run that was cut off there; or the directory of the checkpoint to go on from.
-        overwrite: drop what a run that was cut off has left there.
+        Args:
+            options: How to train.
+            directory: Gets `checkpoints/` and the training curves; the model itself is written by `save`.
+            resume: Whether to resume the run that was interrupted there; or the directory of the checkpoint to resume
+                from.
+            overwrite: Whether to delete what an interrupted run has left there.
 
-        Raises as `check_training_options` and `training.train` do.
+        Returns:
+            What the run gave: metrics of dev, steps and seconds.
+
+        Raises:
+            ToolkitError: As `check_training_options` and `training.train` do.
         """
         from ernie_toolkit.training.trainer import ToolkitTrainer
 
         directory = Path(directory)
         options = self.settled(options)
-        dev = self.data.split("dev")
-        rows, training_rows = self.encoded(dev), self.training_rows(options)
+        rows, training_rows = self.encoded(self.data.split("dev")), self.training_rows(options)
         self._report_cuts({"training": training_rows, "dev": rows})
         if isinstance(resume, str):
             resume = resumes(False, resume, directory, overwrite)
-        result = train(
+        trainer = functools.partial(ToolkitTrainer, criterion=self.criterion)
+        self.result = self.run_training(training_rows, rows, options, directory, resume, overwrite, trainer)
+        self.trained_with = options
+        return self.result
+
+    def run_training(
+        self,
+        train_rows: EncodedDataset,
+        dev_rows: EncodedDataset,
+        options: TrainingOptions,
+        directory: Path,
+        resume: bool,
+        overwrite: bool,
+        make_trainer: Callable[..., Any],
+        **identity: Any,
+    ) -> TrainingResult:
+        """Train the model on rows of the session's splits by any Trainer, scored on dev by the task (see `train`).
+
+        Args:
+            train_rows: The encoded training split, with targets.
+            dev_rows: The encoded dev split, with targets.
+            options: Settled ones.
+            directory: See `train`.
+            resume: Whether the unfinished run there is resumed.
+            overwrite: Whether it is dropped.
+            make_trainer: Takes the arguments of `ToolkitTrainer`.
+            **identity: What has to be the same for a run to be resumed, beside the session's own.
+
+        Raises:
+            ToolkitError: As `training.train` does.
+        """
+        examples = self.data.split("dev")
+        return train(
             self.loaded.model,
-            training_rows,
-            rows,
-            lambda logits: self.task.score(rows, logits, dev),
+            train_rows,
+            dev_rows,
+            lambda logits: self.task.score(dev_rows, logits, examples),
             options,
             directory,
             self.device,
             resume,
             overwrite,
-            self.identity,
-            functools.partial(ToolkitTrainer, criterion=self.criterion),
+            {**self.identity, **identity},
+            make_trainer,
         )
-        self.result, self.trained_with = result, options
-        return result
 
     def save(
         self, directory: str | Path, settings: Mapping[str, Any] | None = None, bundle: Path | None = None
     ) -> None:
         """Write the trained model, `metrics.json` and the training curve, together or not at all.
 
-        settings: what the run was asked for, for `metrics.json`; None: how it was trained.
-        bundle: where bundles of this model go beside `directory/export`; those of the model before are deleted.
-
         Only the first process of a distributed run writes.
-        Raises ConfigError before `train`.
+
+        Args:
+            directory: Gets the model.
+            settings: What the run was asked for, for `metrics.json`; None: how it was trained.
+            bundle: Where bundles of this model go beside `directory/export`; those of the model before are deleted.
+
+        Raises:
+            ConfigError: Before `train`.
         """
-        result, options = self.result, self.trained_with
-        if result is None or options is None:
-            raise ConfigError("there is nothing to save: call train first")
+        result, options = self._training()
         if not is_main_process():
             return
         directory = Path(directory)
-        title = f"{self.loaded.source} on {self.data.spec.name} ({self.data.source})"
+        record = self.record(result.metrics, {**asdict(options), **self.task.limits} if settings is None else settings)
         with transaction(directory) as files:
-            stage_model(self.loaded.model, self.loaded.vocabulary, files)
-            curve = files.path(directory / CURVE_FILE)
-            plot_training_curve(result.history, self.task.metrics[0], title, curve, result.best_step)
-            found = {**asdict(options), **self.task.limits} if settings is None else settings
-            files.write_json(directory / METRICS_FILE, self._record(result.metrics, found))
+            self.stage(files, record, self.task.metrics[0], self.data.spec.name)
         self.saved = directory / WEIGHTS_FILE
         for place in dict.fromkeys((directory / EXPORT_DIRECTORY, bundle or directory / EXPORT_DIRECTORY)):
             if dropped := drop_stale_bundle(place, self.saved):
@@ -180,10 +225,35 @@ class Session:
         kept = f"best on dev at step {result.best_step}" if options.keeps_best else "the last step's weights"
         self.say(f"trained to step {result.steps} in {result.seconds:.1f} s; {kept}: {directory}")
 
+    def stage(self, files: Transaction, record: Mapping[str, Any], metric: str, data_name: str) -> None:
+        """Let a transaction's directory have the trained model and its record, with the training curve of a metric.
+
+        Args:
+            files: The transaction.
+            record: Of `record`.
+            metric: The curve's.
+            data_name: What the curve's title calls the data.
+
+        Raises:
+            ConfigError: Before `train`.
+        """
+        result, _ = self._training()
+        stage_model(self.loaded.model, self.loaded.vocabulary, files)
+        title = f"{self.loaded.source} on {data_name} ({self.data.source})"
+        plot_training_curve(result.history, metric, title, files.path(files.directory / CURVE_FILE), result.best_step)
+        files.write_json(files.directory / METRICS_FILE, record)
+
+    def _training(self) -> tuple[TrainingResult, TrainingOptions]:
+        """What the session's last training gave, and how it was done; ConfigError where there was none."""
+        if self.result is None or self.trained_with is None:
+            raise ConfigError("there is nothing to save: call train first")
+        return self.result, self.trained_with
+
     def evaluate(self, batch_size: int = 64) -> dict[str, float]:
         """Metrics of the dev split, computed with Paddle (see `Task.score`).
 
-        batch_size: rows that are computed at once.
+        Args:
+            batch_size: Rows that are computed at once.
         """
         examples = self.data.split("dev")
         rows = self.encoded(examples)
@@ -195,14 +265,25 @@ class Session:
         discard_checkpoints(Path(directory))
 
     def save_evaluation(self, metrics: dict[str, float], directory: Path, settings: Mapping[str, Any]) -> Path:
-        """Write metrics of a model that this session has not trained to `eval_results.json`; gives the file."""
-        write_json(directory / EVALUATION_FILE, self._record(metrics, settings, trained=False))
+        """Write metrics of a model that this session has not trained to `eval_results.json`.
+
+        Args:
+            metrics: Metrics by name, as `evaluate` returns them.
+            directory: Gets the file.
+            settings: What the evaluation was asked for, by name.
+
+        Returns:
+            The path of the file.
+        """
+        write_json(directory / EVALUATION_FILE, self.record(metrics, settings, trained=False))
         return directory / EVALUATION_FILE
 
     def predict(self, examples: Examples, batch_size: int = 64) -> Sequence[Answer]:
         """Answers to some examples, in their order, computed with Paddle.
 
-        examples: as a split of the data set has them, without labels too. batch_size: rows computed at once.
+        Args:
+            examples: As a split of the data set has them; they need no labels.
+            batch_size: Rows that are computed at once.
         """
         inputs = self.task.inputs(examples)
         rows = self.task.encode(self.tokenizer, inputs)
@@ -219,10 +300,14 @@ class Session:
         if parts:
             self.say(f"cut at {self.task.max_seq_length} tokens: {', '.join(parts)}")
 
-    def _record(
-        self, metrics: Mapping[str, float], settings: Mapping[str, Any], trained: bool = True
-    ) -> dict[str, Any]:
-        """Metrics, where they come from, settings and versions, as metrics.json and eval_results.json have them."""
+    def record(self, metrics: Mapping[str, float], settings: Mapping[str, Any], trained: bool = True) -> dict[str, Any]:
+        """Metrics, where they come from, settings and versions, as metrics.json and eval_results.json have them.
+
+        Args:
+            metrics: By name.
+            settings: What the run was asked for.
+            trained: Whether this session has trained the model.
+        """
         data, result = self.data, self.result
         record: dict[str, Any] = {"dataset": data.spec.name, "task": self.task.name, "metrics": dict(metrics)}
         if trained and result is not None:
@@ -241,15 +326,19 @@ class Session:
             "data_location": data.location,
             "left_out": data.left_out,
             "warnings": list(data.warnings),
-            "notices": list(data.notices),
+            "notices": list(map(with_flags, data.notices)),
             "seed": settings.get("seed"),
             "settings": dict(settings),
             "versions": versions(),
         }
 
     def require_trained_head(self) -> None:
-        """ModelError where the model cannot answer without being trained first (see the function of this name)."""
-        require_trained_head(self.loaded, self.task.labels)
+        """Check that the model can answer without being trained first (see the function of this name).
+
+        Raises:
+            ModelError: Where it cannot.
+        """
+        require_trained_head(self.loaded, self.task)
 
     def export(
         self,
@@ -261,12 +350,16 @@ class Session:
     ) -> Bundle:
         """Write the bundle that every deployment reads, after comparing ONNX with Paddle on rows of the dev split.
 
-        directory: the bundle; one that is there is replaced as a whole.
-        parity_rows: how many rows are compared.
-        metrics: dev metrics for `bundle.json`; none: those of the session's training, or of the model's own record.
-        trained: whether the model was trained on this session's data, None: whether this session has trained it. If
-            not, where its weights come from is read from the record in its own directory.
-        weights_file: where a trained model was saved; None: where `save` has written it.
+        Args:
+            directory: The bundle; one that is there is replaced as a whole.
+            parity_rows: How many rows are compared.
+            metrics: Dev metrics for `bundle.json`; None: those of the session's training, or of the model's own record.
+            trained: Whether the model was trained on this session's data, None: whether this session has trained it. If
+                not, where its weights come from is read from the record in its own directory.
+            weights_file: Where a trained model was saved; None: where `save` has written it.
+
+        Returns:
+            The bundle as it was written.
         """
         trained = self.result is not None if trained is None else trained
         record: dict[str, Any] = {"data_source": self.data.source, "warnings": self.data.warnings}
@@ -285,10 +378,18 @@ class Session:
 
 
 def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
-    """ModelError where a model has fewer positions than the longest sequence."""
+    """Check that a model has positions enough for the longest sequence.
+
+    Args:
+        loaded: The model.
+        max_seq_length: The longest sequence in tokens.
+
+    Raises:
+        ModelError: Where it has fewer.
+    """
     limit = loaded.model.config.max_position_embeddings
     if max_seq_length > limit:
-        raise ModelError(f"--max_seq_length {max_seq_length} is over the {limit} positions of {loaded.source}")
+        raise ModelError(f"`max_seq_length` {max_seq_length} is over the {limit} positions of {loaded.source}")
 
 
 def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:
@@ -303,13 +404,19 @@ def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:
         )
 
 
-def require_trained_head(loaded: LoadedModel, labels: Sequence[str]) -> None:
-    """ModelError where a model cannot answer for these labels without being trained first.
+def require_trained_head(loaded: LoadedModel, task: Task) -> None:
+    """Check that a model can do a task without being trained first.
 
-    labels: the task's, empty for reading comprehension.
+    Args:
+        loaded: The model.
+        task: What it is to do.
+
+    Raises:
+        ModelError: Where its head is new, or was trained for other labels.
     """
+    labels = task.labels
     if loaded.fresh:
-        wanted = f"classifier for {len(labels)} labels" if labels else "head for questions"
+        wanted = f"classifier for {len(labels)} labels" if labels else f"head for {task.title[1]}"
         # What was found in place of it: a head of another task, or one that nothing names.
         others = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
         raise ModelError(f"{loaded.source} has no trained {wanted}{others}: fine-tune it first")

@@ -8,15 +8,14 @@ python multi_label/doccano.py --to_doccano data/train_dirty.txt --doccano_file r
 import sys
 from collections.abc import Sequence
 
-from ernie_toolkit.arguments.settings import resolve_options
+from ernie_toolkit.arguments.settings import resolve_options, script_parser
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.multi_label.doccano import DoccanoOptions, check_doccano_options, from_doccano, to_doccano
-from utils import parser_for
 
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    return parser_for("multi_label/doccano.py", __doc__, DoccanoOptions)
+    return script_parser("multi_label/doccano.py", __doc__, DoccanoOptions)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -7,17 +7,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.settings import resolve_options
-from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say
+from ernie_toolkit.arguments.settings import resolve_options, script_parser
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.multi_label.checks import check_export_target
 from ernie_toolkit.multi_label.options import ExportOptions
 from ernie_toolkit.training.devices import use_device
-from utils import parser_for, show_warnings
 
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    return parser_for("multi_label/export_model.py", __doc__, ExportOptions)
+    return script_parser("multi_label/export_model.py", __doc__, ExportOptions)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -26,25 +25,21 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(ExportOptions, {}, given)
-        from ernie_toolkit.multi_label.trained import check_params, load_trained, model_thresholds
+        from ernie_toolkit.multi_label.trained import check_params, load_trained
 
         target = Path(options.output_path)
         directory = check_params(options.params_path)
-        model_thresholds(options.params_path, options.threshold)  # a mistake is reported before Paddle is loaded
         check_export_target(target, directory)
         use_device("cpu")
+        from ernie_toolkit.commands.reports import report_bundle
         from ernie_toolkit.multi_label.exporting import export_model, legacy_files
 
         trained = load_trained(options.params_path, options.max_seq_length, options.threshold)
         bundle = export_model(trained, target, options.legacy_pdmodel)
-        parity = bundle.info.parity
-        say(
-            f"bundle in {target}: ONNX and Paddle logits differ by at most {parity['max_abs_difference']:.1e} "
-            f"on {parity['rows']:.0f} rows"
-        )
+        report_bundle(bundle)
         if options.legacy_pdmodel:
             say("format before PIR: " + ", ".join(map(str, legacy_files(target))))
-        show_warnings(bundle.info.warnings)
+        warn(*bundle.info.warnings)
 
 
 if __name__ == "__main__":

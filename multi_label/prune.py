@@ -8,18 +8,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.settings import resolve_options
+from ernie_toolkit.arguments.settings import resolve_options, script_parser
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
-from ernie_toolkit.compression.pipeline import Request, check_unfinished
-from ernie_toolkit.compression.report.metrics import size_text, speed_text
+from ernie_toolkit.compression.report.metrics import megabytes_text, speed_text
 from ernie_toolkit.compression.report.model import Report
-from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say
+from ernie_toolkit.compression.state import Request, check_unfinished
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say, warn
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.multi_label.options import NOT_FOR_PRUNING, PRUNING_DEFAULTS, TRAINING_DEFAULTS, PruneOptions
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training.devices import use_device
 from ernie_toolkit.training.options import TrainingOptions, check_training_options
-from utils import parser_for, show_warnings
 
 
 def print_report(report: Report, directory: Path) -> None:
@@ -27,7 +26,7 @@ def print_report(report: Report, directory: Path) -> None:
     say(f"{'model':<16}{'micro F1':>10}{'macro F1':>10}{'MB':>8}  speed, and how many times FP32's that is")
     for item in (report.baseline, *report.candidates):
         micro, macro = (100 * item.metrics[name] for name in ("micro_f1", "macro_f1"))
-        size = size_text(report, item)
+        size = megabytes_text(report, item.size)
         say(f"{item.name:<16}{micro:>10.2f}{macro:>10.2f}{size:>8}  {speed_text(report, item)}  {item.file}")
     say(f"report: {directory / 'compress_report.md'} (.json, .png)")
 
@@ -35,7 +34,7 @@ def print_report(report: Report, directory: Path) -> None:
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
     classes = (PruneOptions, CompressionOptions, TrainingOptions)
-    return parser_for("multi_label/prune.py", __doc__, *classes, defaults=PRUNING_DEFAULTS, without=NOT_FOR_PRUNING)
+    return script_parser("multi_label/prune.py", __doc__, *classes, defaults=PRUNING_DEFAULTS, without=NOT_FOR_PRUNING)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -56,19 +55,19 @@ def main(argv: Sequence[str]) -> None:
         directory = check_params(own.params_dir)
         training = resolve_options(TrainingOptions, {**TRAINING_DEFAULTS, **trained_with(directory)}, given)
         check_training_options(training, MultiLabelClassification.metrics)
-        request = Request(options, training, Path(own.output_dir), "cpu", own.resume, own.overwrite_output_dir)
+        request = Request(options, training, Path(own.output_dir), own.resume, own.overwrite_output_dir)
         check_unfinished(request)
         data = load_directory(own, ("train", "dev"))
         check_labels(directory, data.spec.labels, Path(own.dataset_dir) / own.label_file)
         print_settings(dataclasses.asdict(own) | dataclasses.asdict(options) | dataclasses.asdict(training))
-        request = dataclasses.replace(request, device=use_device(own.device or None, training.fast_cpu))
+        device = use_device(own.device or None, training.fast_cpu)
         from ernie_toolkit.multi_label.pruning import prune_trained
         from ernie_toolkit.training import seed_everything
 
         seed_everything(training.seed)
-        report = prune_trained(load_trained(str(directory), training.max_seq_length), data, request)
+        report = prune_trained(load_trained(str(directory), training.max_seq_length), data, request, device)
         print_report(report, request.directory)
-        show_warnings(data.warnings)
+        warn(*data.warnings)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.settings import resolve_options
-from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings
+from ernie_toolkit.arguments.settings import resolve_options, script_parser
+from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, warn
 from ernie_toolkit.models import SAMPLE_MODEL
 from ernie_toolkit.multi_label.options import (
     RENAMED,
@@ -22,13 +22,12 @@ from ernie_toolkit.multi_label.options import (
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training.devices import end_distributed_run, use_device
 from ernie_toolkit.training.options import TrainingOptions, check_training_options
-from utils import parser_for, show_warnings
 
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
     classes = (FineTuningOptions, TrainingOptions)
-    return parser_for("multi_label/train.py", __doc__, *classes, defaults=TRAINING_DEFAULTS, without=RENAMED)
+    return script_parser("multi_label/train.py", __doc__, *classes, defaults=TRAINING_DEFAULTS, without=RENAMED)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -55,7 +54,7 @@ def main(argv: Sequence[str]) -> None:
         print_settings(dataclasses.asdict(own) | dataclasses.asdict(options))
         device = use_device(own.device or None, options.fast_cpu)
         fine_tune(own, options, data, device)
-        show_warnings(data.warnings)
+        warn(*data.warnings)
     end_distributed_run()
 
 

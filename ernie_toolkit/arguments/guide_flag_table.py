@@ -21,10 +21,14 @@ FAMILIES = (
 
 @dataclass(frozen=True)
 class GuideFlag:
-    """A flag of theirs: its name, values it may have there, and what it is here.
+    """A flag of PaddleNLP's, and what it is here.
 
-    `text`: of an other name our flag, alone or with the value that a switch of theirs stands for ("--device cpu");
-    of a flag that is not needed the reason.
+    Attributes:
+        name: Its name there.
+        values: Values it may have there.
+        kind: `DOES`, `OTHER_NAME` or `NOT_NEEDED`.
+        text: Of another name our flag, alone or with the value that a switch of theirs stands for ("--device cpu"); of
+            a flag that is not needed the reason.
     """
 
     name: str

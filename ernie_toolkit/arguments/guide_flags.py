@@ -68,8 +68,12 @@ class _Switch(argparse.Action):
 def add_guide_flags(parser: argparse.ArgumentParser, script: str) -> None:
     """Add the flags that the guides' script has under another name, or that are not needed; call it last.
 
-    `script`: a key of `SCRIPTS`. A flag that is not needed takes values of its kind, as theirs does, and prints one
-    line; it leaves nothing in the namespace. What the parser has itself is left to it.
+    A flag that is not needed takes values of its kind, as theirs does, and prints one line; it leaves nothing in the
+    namespace.
+
+    Args:
+        parser: The script's; what it has itself is left to it.
+        script: A key of `SCRIPTS`.
     """
     ours = {name: action for action in parser._actions for name in action.option_strings}
     same = parser.add_argument_group("other names, from PaddleNLP's guides")

@@ -26,17 +26,27 @@ def option(
     empty: bool = False,
     allowed: Range | None = None,
 ) -> Any:
-    """A dataclass field with a default, a help text and, where the values are few, their list.
+    """A field of a dataclass of options.
 
-    `parse`: what a value's text becomes; it raises ArgumentTypeError on a text that is none. `empty`: whether a list
-    may be given without a value. `allowed`: the numbers that it may be, which every number has.
+    Args:
+        default: The value where none is given.
+        text: What the option means, for the help.
+        choices: The texts that it may be; None: any.
+        parse: What a value's text becomes; it raises ArgumentTypeError on a text that is none. None: by the default's
+            type.
+        empty: Whether a list may be given without a value.
+        allowed: The numbers that it may be, which every number has.
     """
     metadata = {"help": text, "choices": choices, "parse": parse, "empty": empty, "allowed": allowed}
     return field(default=default, metadata=metadata)
 
 
 def boolean(text: str) -> bool:
-    """A switch's value as the guides write it; ArgumentTypeError on anything else."""
+    """A switch's value as the guides write it.
+
+    Raises:
+        ArgumentTypeError: Argparse's, on anything else.
+    """
     if text.lower() in ("1", "true", "t", "yes", "y", "on"):
         return True
     if text.lower() in ("0", "false", "f", "no", "n", "off"):
@@ -79,7 +89,11 @@ def metric_name(text: str) -> str:
 
 
 def check_option_ranges(options: Any) -> None:
-    """Raise ConfigError on the first number of some options that is not in its range (see `option`)."""
+    """Check that the numbers of some options are in their ranges (see `option`).
+
+    Raises:
+        ConfigError: On the first that is not.
+    """
     for item in fields(options):
         allowed, value = item.metadata.get("allowed"), getattr(options, item.name)
         if allowed is None:
@@ -88,7 +102,7 @@ def check_option_ranges(options: Any) -> None:
             kind = float if isinstance(item.default, float) else int
             if isinstance(item.default, tuple) and isinstance(item.default[0], float):
                 kind = float
-            check_number(one, kind, allowed, f"--{item.name}", listed=isinstance(value, tuple))
+            check_number(one, kind, allowed, f"`{item.name}`", listed=isinstance(value, tuple))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ernie_toolkit.arguments.guide_flags import not_needed
+from ernie_toolkit.arguments.guide_flags import add_guide_flags, not_needed
 from ernie_toolkit.arguments.options import boolean, check_option_ranges, dataset_name
+from ernie_toolkit.console import OneLineParser, with_flags
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.parsing import read_yaml
 from ernie_toolkit.formats.escapes import half_character
@@ -27,16 +28,24 @@ def add_options(
     defaults: Mapping[str, Any] | None = None,
     without: Sequence[str] = (),
 ) -> None:
-    """Add one flag for each field of a dataclass made with `option`; none is set unless it is given.
+    """Add a flag for each field of a dataclass made with `option`; none is set unless it is given.
 
-    `defaults`: values that the help shows in place of the dataclass's own. `without`: fields that get none. A
-    field with a tuple takes several values.
+    A field with a tuple takes several values.
+
+    Args:
+        parser: Gets the flags, in a group of the dataclass's name.
+        options_class: The dataclass.
+        defaults: Values that the help shows in place of the dataclass's own; None: none.
+        without: Fields that get no flag.
     """
     group = parser.add_argument_group(options_class.__name__)
     for item in (item for item in dataclasses.fields(options_class) if item.name not in without):
         default = (defaults or {}).get(item.name, item.default)
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-        flag, text = f"--{item.name}", item.metadata["help"] + ("" if shown == "" else f" (default: {shown})")
+        flag, text = (
+            f"--{item.name}",
+            with_flags(item.metadata["help"]) + ("" if shown == "" else f" (default: {shown})"),
+        )
         if isinstance(item.default, bool):
             group.add_argument(
                 flag, type=boolean, nargs="?", const=True, default=argparse.SUPPRESS, metavar="BOOL", help=text
@@ -53,6 +62,29 @@ def add_options(
                 default=argparse.SUPPRESS,
                 help=text,
             )
+
+
+def script_parser(
+    script: str,
+    description: str | None,
+    *options_classes: type,
+    defaults: Mapping[str, Any] | None = None,
+    without: Sequence[str] = (),
+) -> OneLineParser:
+    """A parser with a flag for each option, and the flags of PaddleNLP's script of the same name.
+
+    Args:
+        script: Its path from the project's root.
+        description: What it is, for its help.
+        *options_classes: Dataclasses whose fields are options.
+        defaults: See `add_options`.
+        without: See `add_options`.
+    """
+    parser = OneLineParser(prog=Path(script).name, description=description)
+    for options_class in options_classes:
+        add_options(parser, options_class, defaults, without)
+    add_guide_flags(parser, script)
+    return parser
 
 
 def _parser(default: Any) -> Callable[[str], Any]:
@@ -125,16 +157,27 @@ def _checked(value: Any, kind: type, metadata: Mapping[str, Any], where: str) ->
 
 
 def check_whole_texts(content: Any, path: Path) -> None:
-    """ConfigError where a text of a YAML file holds half of a surrogate pair, which could never be written again."""
+    """Check that the texts of a YAML file can be written to a file again.
+
+    Args:
+        content: The file's value.
+        path: The file, for messages.
+
+    Raises:
+        ConfigError: Where one holds half of a surrogate pair.
+    """
     place = half_character(content)
     if place is not None:
         raise ConfigError(f"{path}: {place} holds half of a surrogate pair: write the character itself")
 
 
 def config_sections(path: Path) -> dict[str, Any]:
-    """A YAML file's mappings of options, by the places where they stand in it; ConfigError on any other file.
+    """A YAML file's mappings of options, by the places where they stand in it.
 
     `DefaultArgs` is always among them; the others are `SECTION.DATASET`.
+
+    Raises:
+        ConfigError: On any other file.
     """
     if not path.exists():
         raise ConfigError(f"{path}: no such configuration file: give another with --config")
@@ -156,11 +199,21 @@ def config_sections(path: Path) -> dict[str, Any]:
 def read_config(
     path: Path, task: str, dataset: str, options_classes: Sequence[type], sample: bool = False
 ) -> dict[str, Any]:
-    """Option values that a YAML file gives for one data set of a task, for the fields of some dataclasses.
+    """The options that a YAML file has for a data set, by name.
 
-    The file has `DefaultArgs`, a section per task with one mapping per data set, and `Sample` of the same
-    form as a task section, which is laid over the others when a run trains the sample model. The whole
-    file is checked, not only the part in use. Raises ConfigError that names file and key.
+    The file has `DefaultArgs`, a section per task with one mapping per data set, and `Sample` of the same form as a
+    task section, which is laid over the others when a run trains the sample model. The whole file is checked, not only
+    the part in use.
+
+    Args:
+        path: The file.
+        task: The task's name, as in `TASKS`.
+        dataset: The data set's name.
+        options_classes: The dataclasses of options that the file may have.
+        sample: Whether the run trains the sample model.
+
+    Raises:
+        ConfigError: On what cannot be used; it names file and key.
     """
     known = {item.name: item for options_class in options_classes for item in dataclasses.fields(options_class)}
     sections = {where: _overlay(section, known, path, where) for where, section in config_sections(path).items()}
@@ -171,7 +224,16 @@ def read_config(
 def resolve_options(
     options_class: Callable[..., Options], config: Mapping[str, Any], given: argparse.Namespace
 ) -> Options:
-    """Options with the command line over the YAML file over the defaults; each class takes the fields it has."""
+    """Options from the command line over those of a YAML file over defaults.
+
+    Args:
+        options_class: The dataclass, which takes the fields it has of the others.
+        config: Of `read_config`.
+        given: Of the command line, with those options alone that were given.
+
+    Raises:
+        ConfigError: On a number out of its range.
+    """
     names = {item.name for item in dataclasses.fields(options_class)}  # type: ignore[arg-type]
     values = {**config, **{key: tuple(v) if isinstance(v, list) else v for key, v in vars(given).items()}}
     options = options_class(**{key: value for key, value in values.items() if key in names})

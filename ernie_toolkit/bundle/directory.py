@@ -49,13 +49,22 @@ EXPORT_DIRECTORY = "export"
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle: its directory and what its `bundle.json` says."""
+    """An opened bundle: the directory that export writes and every deployment reads.
+
+    Attributes:
+        directory: Where its files are.
+        info: What its `bundle.json` says.
+    """
 
     directory: Path
     info: BundleInfo
 
     def path(self, role: str) -> Path:
-        """The path of the file with this role; BundleError where the bundle has none."""
+        """The path of the file with this role.
+
+        Raises:
+            BundleError: Where the bundle has none.
+        """
         entry = self.info.files.get(role)
         if entry is None:
             raise BundleError(
@@ -70,7 +79,12 @@ def file_entry(path: Path) -> FileEntry:
 
 
 def write_bundle_info(directory: Path, info: BundleInfo) -> None:
-    """Write `bundle.json` into a directory that already holds every file it lists."""
+    """Write `bundle.json` into a directory that already holds every file it lists.
+
+    Args:
+        directory: The bundle's directory.
+        info: What the file is to say.
+    """
     write_json(directory / BUNDLE_FILE, _described(info))
 
 
@@ -81,12 +95,13 @@ def _described(info: BundleInfo) -> dict[str, Any]:
 
 
 def add_compressed(bundle: Bundle, sources: Mapping[str, Path], description: Mapping[str, Any]) -> Bundle:
-    """Copy a compressed model into a bundle; earlier files of its roles are replaced.
+    """Copy a compressed model into a bundle, in place of an earlier one of its roles.
 
     Args:
-        bundle: the opened bundle.
-        sources: the model's files by their roles, those of `COMPRESSED_FILES`.
-        description: what `bundle.json` says about it under "compression", at the first of the roles.
+        bundle: The bundle of the same model.
+        sources: The model's files by their roles, those of `COMPRESSED_FILES`.
+        description: What `bundle.json` says of it under "compression", at the first of the roles: how it was made, and
+            its dev metrics.
 
     Returns:
         The bundle as it is then.
@@ -107,7 +122,15 @@ def add_compressed(bundle: Bundle, sources: Mapping[str, Path], description: Map
 
 
 def recommend(bundle: Bundle, recommended: Sequence[Recommendation]) -> Bundle:
-    """Write into a bundle what it is best opened with, the fastest first; gives the bundle as it is then."""
+    """Write into a bundle what it is best opened with.
+
+    Args:
+        bundle: The bundle.
+        recommended: Engines and precisions, the fastest first.
+
+    Returns:
+        The bundle as it is then.
+    """
     info = dataclasses.replace(bundle.info, recommended=tuple(recommended))
     write_bundle_info(bundle.directory, info)
     return Bundle(bundle.directory, info)
@@ -116,8 +139,8 @@ def recommend(bundle: Bundle, recommended: Sequence[Recommendation]) -> Bundle:
 def stale_message(bundle: Bundle) -> str:
     """A line where a bundle was exported from other weights than those of the model it lies with; else empty.
 
-    The model's weights lie in the directory above `export/`, or beside the bundle's own files. What has no checksum,
-    or no model with it, cannot be told.
+    The model's weights lie in the directory above `export/`, or beside the bundle's own files. Where there is no
+    checksum, or no model, nothing is said.
     """
     places = [bundle.directory]
     if bundle.directory.resolve().name == EXPORT_DIRECTORY:
@@ -132,9 +155,16 @@ def stale_message(bundle: Bundle) -> str:
 def read_bundle(directory: Path | str, verify: bool = True) -> Bundle:
     """Open a bundle: check what `bundle.json` says, its files, and that its graphs are what it says of them.
 
-    `verify`: compare checksums too, of each file (computed once, see `checksums`) and of `bundle.json` itself. Links
-    that lead out of the directory are refused. Raises BundleError that names the directory or file and what is wrong
-    with it.
+    Links that lead out of the directory are refused.
+
+    Args:
+        directory: The bundle's directory.
+        verify: Whether to compare checksums too, of each file (computed once, see `checksums`) and of `bundle.json`
+            itself.
+
+    Raises:
+        BundleError: Where the directory is not a whole bundle; it names the directory or the file and what is wrong
+            with it.
     """
     problem = path_problem(str(directory))
     if problem:
@@ -209,7 +239,11 @@ def _check_graphs(bundle: Bundle) -> None:
 
 
 def largest_token_id(path: Path) -> int:
-    """The largest id in a tokenizer.json's vocabulary; BundleError where it has none."""
+    """The largest id in a tokenizer.json's vocabulary.
+
+    Raises:
+        BundleError: Where it has none.
+    """
     model = read_json_object(path, BundleError, REMEDY).get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocabulary, dict) or not vocabulary:

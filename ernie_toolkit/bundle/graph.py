@@ -51,7 +51,13 @@ Dims = Tuple[int, ...]
 
 @dataclass(frozen=True)
 class Value:
-    """An input or output of a graph. `dims`: 0 where a size is open; None where the graph does not say."""
+    """An input or output of a graph.
+
+    Attributes:
+        name: Its name in the graph.
+        data_type: Its element type, a number of ONNX's `TensorProto.DataType`; 0 where the graph does not say.
+        dims: Its shape, with 0 where a size is open; None where the graph does not say.
+    """
 
     name: str
     data_type: int
@@ -60,9 +66,13 @@ class Value:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph's inputs, outputs and embedding tables: `rows` of each, by the input that is looked up in it.
+    """A graph's inputs, outputs and embedding tables, as far as they can be found.
 
-    The table of positions, which no input names, is "positions". What cannot be found is not there.
+    Attributes:
+        inputs: What the model reads, without its weights.
+        outputs: What the model gives, in order.
+        rows: The number of rows of each embedding table, by the input that is looked up in it; "positions" for the
+            table of positions, which no input names.
     """
 
     inputs: tuple[Value, ...]
@@ -71,7 +81,11 @@ class Graph:
 
 
 def read_graph(path: Path) -> Graph:
-    """Read a graph's description from an ONNX file, without its weights. Raises BundleError that names the file."""
+    """Read a graph's description from an ONNX file, without its weights.
+
+    Raises:
+        BundleError: Where it cannot be read; it names the file.
+    """
     try:
         with path.open("rb") as stream:
             # Mapped: the weights stay on the disk. The views of it end with this function's values.
@@ -175,10 +189,17 @@ def _counts(name: str, producers: Mapping[str, _Node]) -> bool:
 
 
 def check_graph(path: Path, info: BundleInfo, largest_id: int) -> None:
-    """Compare an ONNX file with what its bundle says of it: names, sizes, the room that its tables have.
+    """Compare an ONNX file with what its bundle says of it: names, sizes, the rows of its embedding tables.
 
-    `largest_id`: of the bundle's tokenizer. What the graph itself leaves open is seen at its first answer (see
-    `check_logits`). Raises BundleError.
+    What the graph itself leaves open is checked at its first answer (see `check_logits`).
+
+    Args:
+        path: The ONNX file.
+        info: What the bundle says.
+        largest_id: The largest id of the bundle's tokenizer.
+
+    Raises:
+        BundleError: Where they do not fit.
     """
     graph = read_graph(path)
     problems = [*_input_problems(graph), *_output_problems(graph, info), *_table_problems(graph, info, largest_id)]
@@ -197,7 +218,15 @@ def _output_shape(info: BundleInfo) -> tuple[int, int, int | None]:
 
 
 def check_logits(arrays: Sequence[Any], info: BundleInfo) -> None:
-    """BundleError where a model has answered with another number of outputs or of classes than its bundle says."""
+    """Check that a model's outputs have the shapes that its bundle says.
+
+    Args:
+        arrays: The outputs for one batch, in order.
+        info: What the bundle says.
+
+    Raises:
+        BundleError: On another number of outputs or of classes.
+    """
     count, rank, classes = _output_shape(info)
     found = [tuple(array.shape) for array in arrays]
     fits = [len(shape) == rank and classes in (None, shape[-1]) for shape in found]

@@ -30,7 +30,13 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One file of a bundle: name within the directory, size in bytes, SHA-256 in hexadecimal."""
+    """One file of a bundle.
+
+    Attributes:
+        name: Its name within the directory.
+        size: In bytes.
+        sha256: In hexadecimal.
+    """
 
     name: str
     size: int
@@ -57,15 +63,29 @@ class Recommendation:
 class BundleInfo:
     """What `bundle.json` says.
 
-    `labels`: identifiers in the order of the logits (some tasks have none); `label_names`: readable names in the
-    same order, or None. `limits`: further settings of the task by name (windows, search). `thresholds`: the probability
-    that each label has to be above (for sets of labels only; 0.5 where there are none). `files`: role
-    ("tokenizer", "onnx", "onnx_int8", "onnx_fp16", "openvino_int8", "openvino_int8_weights", "paddle_program",
-    "paddle_weights") to entry. `parity`: rows
-    compared and largest absolute difference between Paddle's and ONNX Runtime's logits. `compression`: for
-    the role of a compressed model, how it was made and its dev metrics. `recommended`: engines and precisions, the
-    fastest first; empty where nothing was measured. `weights_sha256`: checksum of the Paddle
-    weights file (`model_state.pdparams`) that the bundle was exported from; empty where there was none.
+    Attributes:
+        task: The task's name, as in `TASKS`.
+        dataset: The name of the data set that the model was trained on.
+        labels: Identifiers in the order of the logits; empty where the task has none.
+        label_names: Readable names in the same order, or None.
+        text_format: How texts are read, one of `TEXT_FORMATS`.
+        max_seq_length: The longest sequence in tokens.
+        inputs: Names of the model's inputs.
+        outputs: Names of the model's outputs, in order.
+        files: Entries by role ("tokenizer", "onnx", "onnx_int8", "onnx_fp16", "openvino_int8", "openvino_int8_weights",
+            "paddle_program", "paddle_weights").
+        data_source: Where the training data came from (see `DataSet.source`).
+        limits: Further settings of the task by name (windows, search).
+        thresholds: The probability that each label has to be above, for sets of labels only; 0.5 where there are none.
+        metrics: Dev metrics of the model by name.
+        parity: Rows compared, and the largest absolute difference between Paddle's and ONNX Runtime's logits.
+        warnings: Lines that belong beside every result (that the training data was the sample).
+        compression: For the role of a compressed model, how it was made and its dev metrics.
+        recommended: What the bundle is best opened with, the fastest first; empty where nothing was measured.
+        weights_sha256: Checksum of the Paddle weights file (`model_state.pdparams`) that the bundle was exported from;
+            empty where there was none.
+        toolkit_version: The version that wrote the bundle.
+        format_version: The version of this format.
     """
 
     task: str
@@ -165,7 +185,15 @@ class _Reader:
 
 
 def parse_info(raw: Mapping[str, Any], where: Path) -> BundleInfo:
-    """The description in the JSON object of a `bundle.json`. Raises BundleError that names file and key."""
+    """The description in the JSON object of a `bundle.json`.
+
+    Args:
+        raw: The JSON object.
+        where: The file, for messages.
+
+    Raises:
+        BundleError: Where a key is missing or invalid; it names file and key.
+    """
     version = raw.get("format_version")
     if version != FORMAT_VERSION or isinstance(version, bool):
         raise BundleError(

@@ -12,7 +12,7 @@ from ernie_toolkit.arguments.settings import add_options, read_config, resolve_o
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, task_limits, with_config
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
-from ernie_toolkit.commands.options import SourceOptions
+from ernie_toolkit.commands.options import SourceOptions, values_of
 from ernie_toolkit.compression.options import (
     CompressionOptions,
     bundle_directory,
@@ -73,7 +73,7 @@ class CompressArguments(SourceOptions):
         training = dataclasses.asdict(self.training.with_metric(TASKS[self.task_name].metrics))
         for name in NOT_OF_TRAINING:
             training.pop(name)
-        own = {item.name: getattr(self, item.name) for item in dataclasses.fields(SourceOptions)}
+        own = values_of(self, SourceOptions)
         return own | dataclasses.asdict(self.files) | dataclasses.asdict(self.compression) | training | self.limits
 
     def bundle(self, data: DataSet) -> Bundle:
@@ -128,57 +128,44 @@ def compress_arguments(task: str, dataset: str, description: str | None, argv: S
     defaults = {"dataset": dataset}
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
-        given = with_config(given, resolve_options(SourceOptions, defaults, given), task, SOURCE_NAMES)
+        names = SOURCE_NAMES | {"input_infer_model_path"}
+        given = with_config(given, resolve_options(SourceOptions, defaults, given), task, names)
         source = resolve_options(SourceOptions, defaults, given)
         source = dataclasses.replace(source, config=str(config_path(source, given)))
-        asked = _settled(source, given, task, {}).compression  # a mistake in the settings comes before all reading
-        source = _checked_source(source, asked, task)
-        if asked.input_infer_model_path:
-            arguments = _of_a_bundle(source, given, task, asked.input_infer_model_path)
-        else:
-            labels = trained_labels(source.model_name_or_path, task)
-            record = read_metrics(Path(source.model_name_or_path))
-            arguments = dataclasses.replace(_settled(source, given, task, record), labels=labels)
-        check_unfinished(
-            Request(
-                arguments.compression,
-                arguments.training,
-                Path(arguments.output_dir),
-                "cpu",
-                arguments.resume,
-                arguments.overwrite_output_dir,
-            )
-        )
-        return arguments
+        bundle = given.input_infer_model_path = bundle_directory(vars(given).get("input_infer_model_path", ""))
+        model = bundle or source.model_name_or_path or str(Path("best_models") / source.dataset)
+        place = str(Path(bundle).resolve().parent) if bundle else model
+        source = dataclasses.replace(source, model_name_or_path=model, output_dir=source.output_dir or place)
+        record = _bundle_record(bundle, given) if bundle else read_metrics(Path(model))
+        arguments = _settled(source, given, task, record)
+        if source.dataset != CUSTOM:
+            check_task(get_spec(source.dataset), task)
+        labels = tuple(record["labels"]) if bundle else _model_labels(source, task)
+        directory, resume, overwrite = Path(source.output_dir), source.resume, source.overwrite_output_dir
+        check_unfinished(Request(arguments.compression, arguments.training, directory, resume, overwrite))
+        return dataclasses.replace(arguments, labels=labels)
 
 
-def _of_a_bundle(source: SourceOptions, given: argparse.Namespace, task: str, path: str) -> CompressArguments:
-    """The arguments where a bundle is compressed; ConfigError where a setting is given that it was not made with."""
+def _bundle_record(path: str, given: argparse.Namespace) -> dict[str, Any]:
+    """What a bundle says of its model; ConfigError where a setting is given that it was not made with."""
     info = read_bundle(path).info
     limits = {"max_seq_length": info.max_seq_length, **info.limits}
     for name, value in limits.items():
         asked = vars(given).get(name, value)
         if asked != value:
             raise ConfigError(f"--{name} {asked}: the bundle {path} was made with {value}; leave it out")
-    record = {"data_source": info.data_source, "settings": limits}
-    return dataclasses.replace(_settled(source, given, task, record), labels=tuple(info.labels))
+    return {"data_source": info.data_source, "settings": limits, "labels": info.labels}
 
 
-def _checked_source(source: SourceOptions, options: CompressionOptions, task: str) -> SourceOptions:
-    """Settle which model is compressed and where to; ConfigError or ModelError where there is none."""
-    if source.dataset != CUSTOM:
-        check_task(get_spec(source.dataset), task)
-    if options.input_infer_model_path:
-        model = options.input_infer_model_path
-        beside = str(Path(model).resolve().parent)
-        return dataclasses.replace(source, model_name_or_path=model, output_dir=source.output_dir or beside)
-    model = source.model_name_or_path or str(Path("best_models") / source.dataset)
+def _model_labels(source: SourceOptions, task: str) -> tuple[str, ...] | None:
+    """The labels that the model was trained for (see `trained_labels`); ConfigError or ModelError where it is none."""
+    model = source.model_name_or_path
     if not is_local(model) or not Path(model).is_dir():
         raise ConfigError(
             f"{model}: no fine-tuned model there: python {TASKS[task].script} --dataset {source.dataset} makes one"
         )
     check_model_directory(Path(model))
-    return dataclasses.replace(source, model_name_or_path=model, output_dir=source.output_dir or model)
+    return trained_labels(model, task)
 
 
 def _settled(
@@ -188,16 +175,13 @@ def _settled(
     config = read_config(Path(source.config), task, source.dataset, CONFIG_OPTIONS, record.get("model") == SAMPLE_MODEL)
     config |= {name: value for name, value in record.get("settings", {}).items() if name in OF_THE_MODEL}
     compression = resolve_options(CompressionOptions, config, given)
-    compression = dataclasses.replace(
-        compression, input_infer_model_path=bundle_directory(compression.input_infer_model_path)
-    )
     training = dataclasses.replace(resolve_options(TrainingOptions, config, given), fp16=False)
     check_compression_options(compression)
     check_training_options(training, TASKS[task].metrics)
     # Bundles are quantized on the CPU; which device there is for a model is found out later.
     check_distillation(training, "cpu" if compression.input_infer_model_path else source.device or "gpu")
     return CompressArguments(
-        **{item.name: getattr(source, item.name) for item in dataclasses.fields(SourceOptions)},
+        **values_of(source, SourceOptions),
         task_name=task,
         compression=compression,
         training=training,

@@ -90,7 +90,6 @@ def with_config(
     without effect is printed.
     """
     path = config_path(source, given)
-    for message in config_notices(path, task, source.dataset, names):
-        notice(message)
+    notice(*config_notices(path, task, source.dataset, names))
     config = read_config(path, task, source.dataset, CONFIG_OPTIONS)
     return argparse.Namespace(**{name: config[name] for name in names if name in config} | vars(given))

@@ -12,7 +12,7 @@ from ernie_toolkit.arguments.settings import add_options, read_config, resolve_o
 from ernie_toolkit.bundle import EXPORT_DIRECTORY
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, RUN_NAMES, config_path, task_limits, with_config
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
-from ernie_toolkit.commands.options import STAGES, RunOptions, SourceOptions
+from ernie_toolkit.commands.options import STAGES, RunOptions, SourceOptions, values_of
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.file_options import FileOptions
@@ -90,7 +90,7 @@ class RunArguments(RunOptions):
     @property
     def settings(self) -> dict[str, Any]:
         """Every option by name, for the log and metrics.json."""
-        own = {item.name: getattr(self, item.name) for item in dataclasses.fields(RunOptions)}
+        own = values_of(self, RunOptions)
         training = dataclasses.asdict(self.training.with_metric(TASKS[self.task_name].metrics))
         return own | dataclasses.asdict(self.files) | training | self.limits
 
@@ -138,7 +138,7 @@ def run_arguments(task: str, dataset: str, description: str | None, argv: Sequen
         run = _checked(resolve_options(RunOptions, defaults, given), given, task)
         training, limits = _settings(run, given, task, sample=False)
         files = resolve_options(FileOptions, {}, given)
-        own = {item.name: getattr(run, item.name) for item in dataclasses.fields(RunOptions)}
+        own = values_of(run, RunOptions)
         return RunArguments(**own, task_name=task, training=training, limits=limits, files=files, given=given)
 
 

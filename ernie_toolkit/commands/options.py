@@ -1,6 +1,7 @@
 """What the scripts that train and compress are asked for beside their settings: model, data, places, stages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from ernie_toolkit.arguments.options import DEVICES, dataset_name, device_of, option
 from ernie_toolkit.files.paths import path_text
@@ -67,3 +68,8 @@ class RunOptions(SourceOptions):
     do_eval: bool = option(False, "evaluate on the dev set")
     do_predict: bool = option(False, "predict the test set")
     do_export: bool = option(False, "export the bundle: static graph, ONNX, tokenizer")
+
+
+def values_of(options: SourceOptions, kind: type[SourceOptions]) -> dict[str, Any]:
+    """The values of those options that a class has, by name."""
+    return {item.name: getattr(options, item.name) for item in fields(kind)}

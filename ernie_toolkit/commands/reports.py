@@ -20,17 +20,14 @@ if TYPE_CHECKING:
 
 def report_data(data: DataSet) -> None:
     """Print where a data set is from and what was read of it; what was left out or converted as a warning."""
-    for message in (*data.notices, *data.warnings):
-        warn(message)
+    warn(*data.notices, *data.warnings)
     say(f"data: {data.spec.name} from {data.source} ({data.location})")
-    for line in data.summary:
-        say(line)
+    say(*data.summary)
 
 
 def report_model(loaded: LoadedModel) -> None:
     """Print what was done with a model's head."""
-    for message in loaded.notices:
-        warn(message)
+    warn(*loaded.notices)
 
 
 def report_predictions(
@@ -58,8 +55,8 @@ def report_bundle(bundle: Bundle) -> None:
 
 def report_sample(data: DataSet) -> None:
     """Warn once more, at the end of a run, where its data was the sample."""
-    for message in data.warnings if data.source == SAMPLE else ():
-        warn(message)
+    if data.source == SAMPLE:
+        warn(*data.warnings)
 
 
 def report_model_to_compress(model: LoadedModel | Bundle, task: Task) -> None:
@@ -71,7 +68,7 @@ def report_model_to_compress(model: LoadedModel | Bundle, task: Task) -> None:
         if message := stale_message(model):
             warn(message)
         return
-    require_trained_head(model, task.labels)
+    require_trained_head(model, task)
     report_model(model)
     exported = Path(model.source) / EXPORT_DIRECTORY
     if (exported / BUNDLE_FILE).is_file() and (message := stale_message(read_bundle(exported))):
@@ -83,8 +80,8 @@ def report_compression(report: "Report", directory: Path) -> None:
     from ernie_toolkit.compression.report.metrics import (
         best_tradeoffs,
         change_text,
+        megabytes_text,
         shown_metrics,
-        size_text,
         speed_text,
     )
 
@@ -95,7 +92,7 @@ def report_compression(report: "Report", directory: Path) -> None:
         change = "" if item is report.baseline else f"({change_text(shown_metrics(report, item).change)})"
         say(
             f"  {'*' if item.name in front else ' '} {item.name:<{width}}  {report.metric} "
-            f"{item.metrics[report.metric]:.4f} {change:<7}  {size_text(report, item):>6} MB  "
+            f"{item.metrics[report.metric]:.4f} {change:<7}  {megabytes_text(report, item.size):>6} MB  "
             f"{speed_text(report, item)}  {directory / item.file}"
         )
     say(f"report: {directory / 'compress_report.md'} (.json, .png)")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from ernie_toolkit.commands.fine_tuning import RunArguments
 from ernie_toolkit.compression.options import check_distillation
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.training.devices import accelerate_cpu, check_device
+from ernie_toolkit.training import seed_everything
+from ernie_toolkit.training.devices import use_device
 
 if TYPE_CHECKING:
     from ernie_toolkit.commands.compression import CompressArguments
@@ -20,19 +21,14 @@ def set_up_device(arguments: "RunArguments | CompressArguments") -> str:
     options = arguments.training
     if not isinstance(arguments, RunArguments) and arguments.compression.input_infer_model_path:
         return "cpu"
-    if options.fast_cpu:
-        accelerate_cpu(arguments.device or None)
-    device = check_device(arguments.device or None)
+    device = use_device(arguments.device or None, options.fast_cpu)
     if not isinstance(arguments, RunArguments):
         check_distillation(options, device)
+        import paddle
+
+        if paddle.distributed.get_world_size() > 1:
+            raise ConfigError("compression runs in one process: start it without paddle.distributed.launch")
     elif device == "cpu" and (options.fp16 or options.bf16):
         raise ConfigError("--fp16 and --bf16 need a GPU: Paddle computes in float32 on the CPU; leave them out")
-    import paddle
-
-    if not isinstance(arguments, RunArguments) and paddle.distributed.get_world_size() > 1:
-        raise ConfigError("compression runs in one process: start it without paddle.distributed.launch")
-    from ernie_toolkit.training import seed_everything
-
-    paddle.set_device(device)
     seed_everything(options.seed)
     return device

@@ -52,40 +52,49 @@ def compress(
         task = data.spec.task(max_seq_length=128)
         report = compress("best_models/afqmc", None, data, data, task, "dynabert+ptq", "compressed")
 
-    model: a directory, what `load_model` gives, or a model of PaddleNLP, which is used up; or a bundle, of
-        `read_bundle`, which is quantized as it is.
-    tokenizer: PaddleNLP's, or a vocabulary; None where `model` brings its own.
-    train_dataset, dev_dataset: what `load_dataset` gives, of which each takes its split, so that the report and the
-        bundles have the data's name, source and warnings; or examples as the data sets' readers give them: text fields
-        and "label" (seq_cls), "text" and "labels" with a tag for each character (token_cls), "id", "question",
-        "context", "answers" and "span" (qa).
-    task: of `data.spec.task` or `make_task`; its length counts, not that of `training`.
-    strategy: parts joined by "+", in place of that of `options`.
-    output_dir: gets models, bundles and `compress_report.*`.
-    training: how dynabert and qat train; None: as the model was fine-tuned, where its directory says that.
-    device: that dynabert and qat train on, "cpu" or "gpu:0".
-    resume: go on with a run that was cut off, or give the report of one that has ended.
-    overwrite: drop what a run that was cut off has left.
-    say: gets a line for each part that is done.
-    criterion: the loss by which heads and neurons are important, None for the model's own (see `Session`).
-    custom_evaluate: a metric beside the task's own, which chooses between candidates (see `Session`).
+    Of a data set of `load_dataset`, `train_dataset` and `dev_dataset` each take their split, so that the report and the
+    bundles have the data's name, source and warnings. Examples are as the data sets' readers give them: text fields and
+    "label" (seq_cls), "text" and "labels" with a tag for each character (token_cls), "id", "question", "context",
+    "answers" and "span" (qa).
 
-    Raises ConfigError, ModelError or DataError on what cannot work.
+    Args:
+        model: A directory, what `load_model` returns, or a model of PaddleNLP, which is changed; or a bundle, of
+            `read_bundle`, which is quantized as it is.
+        tokenizer: PaddleNLP's, or a vocabulary; None where `model` brings its own.
+        train_dataset: A data set, or the training examples.
+        dev_dataset: A data set, or the examples that are evaluated on.
+        task: Of `data.spec.task` or `make_task`; its maximum length counts, not that of `training`.
+        strategy: Parts joined by "+"; None: that of `options`.
+        output_dir: Gets models, bundles and `compress_report.*`.
+        options: How to compress; None: the defaults.
+        training: How dynabert and qat train; None: as the model was fine-tuned, where its directory records that.
+        device: That dynabert and qat train on, "cpu" or "gpu:0".
+        resume: Whether to resume a run that was interrupted, or return the report of one that has ended.
+        overwrite: Whether to delete what an interrupted run has left.
+        say: Is called with a line for each part that is done.
+        criterion: The loss by which heads and neurons are important, None for the model's own (see `Session`).
+        custom_evaluate: A metric beside the task's own, which chooses between candidates (see `Session`).
+
+    Returns:
+        The report, as `compress_report.json` has it.
+
+    Raises:
+        ToolkitError: A ConfigError, ModelError or DataError on what cannot work.
     """
     options = options or CompressionOptions()
     options = options if strategy is None else dataclasses.replace(options, strategy=strategy)
     data = _joined(train_dataset, dev_dataset, task)
     if isinstance(model, Bundle):
-        request = Request(options, training or TrainingOptions(), Path(output_dir), device, resume, overwrite)
+        request = Request(options, training or TrainingOptions(), Path(output_dir), resume, overwrite)
         return compress_bundle(model, data, request, say, custom_evaluate)
     loaded = _loaded(model, tokenizer, task)
-    require_trained_head(loaded, task.labels)
+    require_trained_head(loaded, task)
     if loaded is not model:
         for message in loaded.notices:
             say(message)
     training = training or _recorded_training(loaded.source)
     training = dataclasses.replace(training, max_seq_length=task.max_seq_length)
-    request = Request(options, training, Path(output_dir), device, resume, overwrite)
+    request = Request(options, training, Path(output_dir), resume, overwrite)
     session = Session(loaded, data, task, device, criterion, custom_evaluate)
     return compress_session(session, request, say)
 

@@ -11,7 +11,7 @@ from ernie_toolkit.compression.quantization.embeddings import quantize_embedding
 from ernie_toolkit.compression.quantization.onnx import convert_to_fp16, quantize_dynamic, quantize_static
 from ernie_toolkit.compression.quantization.ptq import Plan, Quantizer, fewest_kept, make_plans
 from ernie_toolkit.compression.report.metrics import best_of
-from ernie_toolkit.compression.report.model import Candidate
+from ernie_toolkit.compression.report.model import ONNX_RUNTIME, Candidate
 
 INT8_ROLE, FP16_ROLE = "onnx_int8", "onnx_fp16"
 AUTO = ("auto",)
@@ -45,7 +45,7 @@ def quantize_after_training(evaluator: Evaluator, model: Fp32Model) -> None:
         best = evaluator.evaluate(model, replace(form, name=f"{form.name} + embeddings", embeddings=True), path)
     else:
         quantizer.write(plan, path, exclude)
-    evaluator.keep(model, best, INT8_ROLE, path)
+    evaluator.keep(model, best, {INT8_ROLE: path})
 
 
 def quantize_trained(
@@ -73,7 +73,7 @@ def quantize_trained(
         quantize_embeddings(model.onnx, work / "tables.onnx", positions=evaluator.task.max_seq_length)
         write(work / "tables.onnx", path)
         best = evaluator.evaluate(model, replace(form, name="INT8 + embeddings", embeddings=True), path)
-    evaluator.keep(model, best, INT8_ROLE, path)
+    evaluator.keep(model, best, {INT8_ROLE: path})
 
 
 def quantize_tables(evaluator: Evaluator, model: Fp32Model) -> None:
@@ -83,7 +83,7 @@ def quantize_tables(evaluator: Evaluator, model: Fp32Model) -> None:
     path = _workspace(evaluator, model) / "best.onnx"
     quantize_embeddings(model.onnx, path, positions=evaluator.task.max_seq_length)
     best = evaluator.evaluate(model, Form("INT8 embeddings", embeddings=True), path)
-    evaluator.keep(model, best, INT8_ROLE, path)
+    evaluator.keep(model, best, {INT8_ROLE: path})
 
 
 def make_fp16(evaluator: Evaluator, model: Fp32Model) -> None:
@@ -94,7 +94,7 @@ def make_fp16(evaluator: Evaluator, model: Fp32Model) -> None:
         return
     path = _workspace(evaluator, model) / "half.onnx"
     convert_to_fp16(model.onnx, path)
-    evaluator.keep(model, evaluator.evaluate(model, form, path), FP16_ROLE, path)
+    evaluator.keep(model, evaluator.evaluate(model, form, path), {FP16_ROLE: path})
 
 
 def _best_plan(
@@ -153,7 +153,10 @@ def _finished(evaluator: Evaluator, model: Fp32Model) -> bool:
     """Whether an earlier part of this run has put the model's INT8 form into its bundle."""
     prefix = model.directory.relative_to(evaluator.run.directory).as_posix() + "/"
     return any(
-        item.precision == "int8" and item.file.startswith(prefix) and evaluator.in_bundle(item)
+        item.engine == ONNX_RUNTIME
+        and item.precision == "int8"
+        and item.file.startswith(prefix)
+        and evaluator.in_bundle(item)
         for item in evaluator.report.candidates
     )
 
@@ -170,7 +173,7 @@ def _search_kept(evaluator: Evaluator, model: Fp32Model, quantizer: Quantizer, p
 
     def drop(kept: Sequence[str]) -> float:
         quantizer.write(plan, path, kept)
-        loss = evaluator.drop(evaluator.metrics(path, model.rows.dev, "int8"))
+        loss = evaluator.drop(evaluator.quality(path, model.rows.dev, Form("", "int8")).metrics)
         name = model.candidate_name(plan.name)
         evaluator.say(f"  {name}: {len(kept)} of {len(names)} products in FP32: {-loss:+.2f} points")
         return loss

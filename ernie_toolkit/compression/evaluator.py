@@ -1,23 +1,31 @@
 """How candidates are evaluated: dev metrics, size, speed beside FP32, and the report that grows with each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.bundle import COMPRESSED_FILES, EXPORT_DIRECTORY, ONNX_FILE, add_compressed, read_bundle
+import numpy as np
+
+from ernie_toolkit.bundle import COMPRESSED_FILES, EXPORT_DIRECTORY, ONNX_FILE, add_compressed, read_bundle, recommend
 from ernie_toolkit.compression.options import CompressionOptions
+from ernie_toolkit.compression.quantization.openvino import model_size
 from ernie_toolkit.compression.report.files import write_report
 from ernie_toolkit.compression.report.measurement import Speed, measure
-from ernie_toolkit.compression.report.metrics import change_text, shown_metrics, size_text, speed_text
-from ernie_toolkit.compression.report.model import Candidate, Report
+from ernie_toolkit.compression.report.metrics import change_text, megabytes_text, shown_metrics, speed_text
+from ernie_toolkit.compression.report.model import ONNX_RUNTIME, Candidate, Report
+from ernie_toolkit.compression.report.recommendation import recommendations
 from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.compression.state import RunState, Say
-from ernie_toolkit.inference.engines.onnxruntime import model_session
+from ernie_toolkit.inference.engines.base import NO_CACHE, EngineOptions, Runtime
+from ernie_toolkit.inference.engines.onnxruntime import OnnxRuntime
+from ernie_toolkit.inference.engines.openvino import OpenVino
 from ernie_toolkit.tasks import Task
-from ernie_toolkit.text.dataset import EncodedDataset, run_rows
+from ernie_toolkit.text.dataset import Batch, EncodedDataset, run_rows
 
 EVALUATION_BATCH = 32
+MODEL_CLASSES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {kind.engine: kind for kind in (OnnxRuntime, OpenVino)}
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Form:
     """How a candidate is made of its FP32 model.
 
     name: what follows the model's in the candidate's name.
-    precision, method, embeddings, settings: see `Candidate`.
+    precision, method, embeddings, settings, engine: see `Candidate`.
     """
 
     name: str
@@ -67,20 +75,29 @@ class Form:
     method: str = ""
     embeddings: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
+    engine: str = ONNX_RUNTIME
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a model answers on dev: its metrics, and the share of answers that equal the FP32 model's."""
+
+    metrics: dict[str, float]
+    equal_answers: float | None = None
 
 
 @dataclass
 class Evaluator:
     """What candidates of one run are evaluated with, and the report so far.
 
-    baseline: the ONNX file that speed is compared with.
+    full: the FP32 model that the run began with, whose speed and answers are compared with.
     say: gets the lines that report progress.
     """
 
     run: RunState
     task: Task
     dev_examples: Sequence[dict[str, Any]]
-    baseline: Path
+    full: Fp32Model
     report: Report
     say: Say
 
@@ -94,35 +111,53 @@ class Evaluator:
         """Threads of the sessions, None for all processors."""
         return self.options.num_threads or None
 
-    def metrics(self, path: Path, rows: EncodedDataset, precision: str) -> dict[str, float]:
-        """Dev metrics of an ONNX model (see `Task.score`), those of single labels left out."""
-        session = model_session(path, num_threads=self.threads, precision=precision)
-        names = [output.name for output in session.get_outputs()]
-        logits = run_rows(rows, EVALUATION_BATCH, lambda batch: session.run(names, batch))
-        scores = self.task.score(rows, logits, self.dev_examples)
-        return {name: value for name, value in scores.items() if "/" not in name}
+    def open(self, path: Path, precision: str, engine: str = ONNX_RUNTIME, spinning: bool = True) -> Runtime:
+        """Open a model's file in an engine, with the run's threads."""
+        options = EngineOptions(self.threads, spinning=spinning, cache=NO_CACHE)
+        return MODEL_CLASSES[engine](path, precision, options)
+
+    def quality(self, path: Path, rows: EncodedDataset, form: Form) -> Quality:
+        """Metrics and answers on dev of a model's file (see `Task.score`); metrics of single labels are left out."""
+        metrics, answers = self.answers(self.open(path, form.precision, form.engine), rows)
+        pairs = list(zip(answers, self._full_answers, strict=True))
+        return Quality(metrics, sum(one == other for one, other in pairs) / max(len(pairs), 1))
+
+    def answers(
+        self, runtime: Callable[[Batch], Sequence[np.ndarray]], rows: EncodedDataset
+    ) -> tuple[dict[str, float], list[Any]]:
+        """Metrics on dev of what computes batches, and what its answers say."""
+        logits = run_rows(rows, EVALUATION_BATCH, runtime)
+        found = self.task.decode(rows, logits, self.task.inputs(self.dev_examples))
+        scores = self.task.score(rows, logits, self.dev_examples, found)
+        metrics = {name: value for name, value in scores.items() if "/" not in name}
+        return metrics, [answer.content for answer in found]
+
+    @cached_property
+    def _full_answers(self) -> list[Any]:
+        return self.answers(self.open(self.full.onnx, "fp32"), self.full.rows.dev)[1]
 
     def drop(self, metrics: dict[str, float]) -> float:
         """Points of the task's own metric that some metrics lie below the FP32 model's."""
         name = self.report.metric
         return 100 * (self.report.baseline.metrics[name] - metrics[name])
 
-    def evaluate(self, model: Fp32Model, form: Form, path: Path, metrics: dict[str, float] | None = None) -> Candidate:
+    def evaluate(self, model: Fp32Model, form: Form, path: Path, quality: Quality | None = None) -> Candidate:
         """Measure a candidate and write the report with it; one that is in the report already is taken as it is.
 
-        `path`: its ONNX file. `metrics`: its dev metrics, where they are known.
+        `path`: its ONNX file, or its .xml file. `quality`: where it is known.
         """
         found = self.report.find(model.candidate_name(form.name))
         if found is not None:
             return found
-        candidate = self.measure(model, form, path, metrics)
+        candidate = self.measure(model, form, path, quality)
         self._record(candidate)
         self.say(self._line(candidate))
         return candidate
 
-    def measure(self, model: Fp32Model, form: Form, path: Path, metrics: dict[str, float] | None = None) -> Candidate:
+    def measure(self, model: Fp32Model, form: Form, path: Path, quality: Quality | None = None) -> Candidate:
         """Metrics, size and speed of a candidate, timed in turns with the FP32 model; or of that model itself."""
-        speed = self._speed(path, form.precision, model.rows.dev)
+        speed = self._speed(path, form, model.rows.dev)
+        quality = quality or self.quality(path, model.rows.dev, form)
         return Candidate(
             name=model.candidate_name(form.name) or "FP32",
             width=model.width,
@@ -132,14 +167,16 @@ class Evaluator:
             embeddings=form.embeddings,
             vocabulary=model.vocabulary,
             parameters=model.parameters,
-            size=path.stat().st_size,
-            metrics=metrics or self.metrics(path, model.rows.dev, form.precision),
+            size=model_size(path),
+            metrics=quality.metrics,
             latency_ms=speed.latency_ms,
             sequences_per_second=speed.sequences_per_second,
             flops=model.flops,
             kept=False,
             file="",
             speed_spread=speed.spread,
+            engine=form.engine,
+            equal_answers=quality.equal_answers,
         )
 
     def record_baseline(self, model: Fp32Model) -> None:
@@ -149,10 +186,16 @@ class Evaluator:
         write_report(self.report, self.run.directory)
         self.say(self._line(self.report.baseline))
 
-    def keep(self, model: Fp32Model, candidate: Candidate, role: str, path: Path | None = None) -> None:
-        """Mark a candidate as one that is deployed; with `path`, copy the file into the bundle of its FP32 model."""
+    def keep(self, model: Fp32Model, candidate: Candidate, files: Mapping[str, Path] | None = None) -> None:
+        """Mark a candidate as one that is deployed.
+
+        Args:
+            model: the FP32 model that it was made of.
+            candidate: the one to keep.
+            files: copied into that model's bundle, by role; none where its ONNX file is opened.
+        """
         target = model.onnx
-        if path is not None:
+        if files:
             description = {
                 "name": candidate.name,
                 "method": candidate.method,
@@ -160,33 +203,38 @@ class Evaluator:
                 **candidate.settings,
                 "metrics": candidate.metrics,
             }
-            add_compressed(read_bundle(model.export), {role: path}, description)
-            target = model.export / COMPRESSED_FILES[role]
+            add_compressed(read_bundle(model.export), files, description)
+            target = model.export / COMPRESSED_FILES[next(iter(files))]
         self._record(replace(candidate, kept=True, file=self._relative(target)))
+
+    def recommend(self, model: Fp32Model) -> None:
+        """Write into a model's bundle what it is best opened with on this processor, the fastest first."""
+        prefix = self._relative(model.export) + "/"
+        kept = [item for item in (self.report.baseline, *self.report.candidates) if item.file.startswith(prefix)]
+        found = recommendations(self.report, [item for item in kept if item.kept], self.options.max_drop)
+        bundle = read_bundle(model.export)
+        if found != bundle.info.recommended:
+            recommend(bundle, found)
 
     def in_bundle(self, item: Candidate) -> bool:
         """Whether a candidate is kept, and its file still there."""
         return item.kept and (self.run.directory / item.file).is_file()
 
-    def _speed(self, path: Path, precision: str, rows: EncodedDataset) -> Speed:
+    def _speed(self, path: Path, form: Form, rows: EncodedDataset) -> Speed:
         full = self.report.baseline
-        paths = {"own": (path, precision)}
+        runtimes = {"own": self.open(path, form.precision, form.engine, spinning=False)}
         known = None
         if full.latency_ms is not None and full.sequences_per_second is not None:
             known = Speed(full.latency_ms, full.sequences_per_second)
-            paths = {"baseline": (self.baseline, "fp32"), **paths}
-        sessions = {
-            name: model_session(file, num_threads=self.threads, precision=kind, spinning=False)
-            for name, (file, kind) in paths.items()
-        }
-        return measure(sessions, rows, known)["own"]
+            runtimes = {"baseline": self.open(self.full.onnx, "fp32", spinning=False), **runtimes}
+        return measure(runtimes, rows, known)["own"]
 
     def _line(self, item: Candidate) -> str:
         report = self.report
         change = "" if item is report.baseline else f" ({change_text(shown_metrics(report, item).change)} points)"
         return (
-            f"{item.name}: {report.metric} {item.metrics[report.metric]:.4f}{change}, {size_text(report, item)} MB, "
-            f"{speed_text(report, item)}"
+            f"{item.name}: {report.metric} {item.metrics[report.metric]:.4f}{change}, "
+            f"{megabytes_text(report, item.size)} MB, {speed_text(report, item)}"
         )
 
     def _record(self, candidate: Candidate) -> None:

@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 
 from ernie_toolkit.arguments.options import check_option_ranges, option
@@ -33,8 +34,18 @@ WEIGHT_TYPES = ("channel_wise_abs_max", "abs_max")
 ACTIVATION_TYPES = ("dynamic", "abs_max", "moving_average_abs_max", "range_abs_max")
 # PaddleNLP's name for ranges that each batch has.
 EACH_BATCH = ("dynamic", "abs_max")
+ENGINES = ("onnxruntime", "openvino")
+# What makes models for OpenVINO.
+OPENVINO_PACKAGES = ("openvino", "nncf")
+SWITCH, BIAS_CORRECTIONS = ("on", "off"), ("fast", "accurate")
 PTQ_METHODS = ("dynamic", "static")
 ALL_BATCHES = -1
+
+
+def installed_engines() -> tuple[str, ...]:
+    """Return the engines that models can be made for here."""
+    here = all(find_spec(name) is not None for name in OPENVINO_PACKAGES)
+    return ENGINES if here else ENGINES[:1]
 
 
 def batch_number(text: str) -> int:
@@ -69,6 +80,18 @@ class CompressionOptions:
         empty=True,
         allowed=Range(1, 10**9, also=(-1,)),
     )
+    engine_list: tuple[str, ...] = option(
+        (), "engines to make models for; not given: those that are installed", ENGINES
+    )
+    smooth_quant_list: tuple[str, ...] = option(
+        ("on",), "ptq for openvino: let weights take over large activations (SmoothQuant), or not", SWITCH
+    )
+    nncf_bias_list: tuple[str, ...] = option(
+        ("fast",), "ptq for openvino: biases corrected from statistics, or by running the model", BIAS_CORRECTIONS
+    )
+    calibration_rows: int = option(
+        300, "ptq for openvino: training rows of all lengths that ranges are taken from", allowed=Range(1, 10**9)
+    )
     weight_quantize_type: str = option(
         WEIGHT_TYPES[0], "one INT8 scale for each output of a layer, or one for all", WEIGHT_TYPES
     )
@@ -83,22 +106,22 @@ class CompressionOptions:
     use_pact: bool = option(False, "qat: learn where activations are clipped (PACT)")
     moving_rate: float = option(0.9, "qat: how much of the moving average each step keeps", allowed=BETA)
     keep_fp32: tuple[str, ...] = option(
-        (), "ptq: products that stay FP32 by node name; auto: the fewest that keep the loss within --max_drop"
+        (), "ptq: products that stay FP32 by node name; auto: the fewest that keep the loss within `max_drop`"
     )
     max_drop: float = option(
-        0.5, "points of the dev metric that --keep_fp32 auto allows to be lost", allowed=Range(0, 100)
+        0.5, "points of the dev metric that `keep_fp32` auto allows to be lost", allowed=Range(0, 100)
     )
     prune_vocab: bool = option(False, "drop tokens that the training texts never use, but for ideographs")
-    prune_embeddings: bool = option(False, "the same, and drop the positions beyond --max_seq_length")
+    prune_embeddings: bool = option(False, "the same, and drop the positions beyond `max_seq_length`")
     max_vocab_size: int = option(
         0,
-        "as --prune_embeddings, and keep this many tokens: those that the training texts use most; 0: all they use",
+        "as `prune_embeddings`, and keep this many tokens: those that the training texts use most; 0: all they use",
         allowed=COUNT_OR_NONE,
     )
     unseen_ideographs: bool = option(True, "prune_vocab: keep ideographs that the training texts never use")
     fp16: bool = option(False, "write an FP16 model for GPUs too")
     input_infer_model_path: str = option(
-        "", "bundle to quantize in place of a model (--strategy ptq only)", parse=path_text
+        "", "bundle to quantize in place of a model (`strategy` ptq only)", parse=path_text
     )
     num_threads: int = option(0, "threads to measure speed with; 0: all processors", allowed=THREADS_OR_ALL)
 
@@ -106,6 +129,11 @@ class CompressionOptions:
     def parts(self) -> tuple[str, ...]:
         """The strategy's parts, in the order they are applied."""
         return tuple(part for part in PARTS if part in self.strategy.split("+"))
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that models are made for: those asked for, or those that are installed."""
+        return self.engine_list or installed_engines()
 
     @property
     def widths(self) -> tuple[Fraction, ...]:
@@ -160,14 +188,14 @@ class QatSettings:
     def __post_init__(self) -> None:
         for name, known in (("weight_quantize_type", WEIGHT_TYPES), ("activation_quantize_type", ACTIVATION_TYPES)):
             if getattr(self, name) not in known:
-                raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
+                raise ConfigError(f"`{name}` '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
         if self.use_pact and not self.fixed:
             raise ConfigError(
-                "--use_pact learns fixed ranges: give --activation_quantize_type moving_average_abs_max (or "
+                "`use_pact` learns fixed ranges: give `activation_quantize_type` moving_average_abs_max (or "
                 "range_abs_max)"
             )
         if not 0 <= self.moving_rate < 1:
-            raise ConfigError(f"--moving_rate is {self.moving_rate}: it must be at least 0 and below 1")
+            raise ConfigError(f"`moving_rate` is {self.moving_rate}: it must be at least 0 and below 1")
 
 
 def qat_settings(options: CompressionOptions) -> QatSettings:
@@ -183,23 +211,28 @@ def check_compression_options(options: CompressionOptions) -> None:
     """Raise ConfigError on the first setting that is invalid, or does not go with the others."""
     given = options.strategy.split("+")
     if "+".join(options.parts) not in STRATEGIES or sorted(given) != sorted(options.parts):
-        raise ConfigError(f"--strategy {options.strategy}: use one of {', '.join(STRATEGIES)}")
+        raise ConfigError(f"`strategy` {options.strategy}: use one of {', '.join(STRATEGIES)}")
     _check_choices(options)
     check_option_ranges(options)
     if not options.widths or len(set(options.widths)) != len(options.widths):
-        raise ConfigError("--width_mult_list: give one width at least, and each of them once")
+        raise ConfigError("`width_mult_list`: give one width at least, and each of them once")
     if "dynabert" in options.parts and 1 in options.widths:
-        raise ConfigError("--width_mult_list has 1: the full model is in every report; leave it out")
-    for name in ("method_list", "algo_list", "batch_size_list", "batch_num_list"):
+        raise ConfigError("`width_mult_list` has 1: the full model is in every report; leave it out")
+    if "openvino" in options.engine_list and "openvino" not in installed_engines():
+        raise ConfigError(f"`engine_list` has openvino, which takes pip install {' '.join(OPENVINO_PACKAGES)}")
+    if len(set(options.engine_list)) != len(options.engine_list):
+        raise ConfigError("`engine_list`: give each engine once")
+    grids = ("method_list", "algo_list", "batch_size_list", "batch_num_list", "smooth_quant_list", "nncf_bias_list")
+    for name in grids:
         values = options.batch_numbers if name == "batch_num_list" else getattr(options, name)
         if not values or len(set(values)) != len(values):
-            raise ConfigError(f"--{name}: give one value at least, and each of them once")
+            raise ConfigError(f"`{name}`: give one value at least, and each of them once")
     if "auto" in options.keep_fp32 and len(options.keep_fp32) > 1:
-        raise ConfigError("--keep_fp32: give auto, or names of products, not both")
+        raise ConfigError("`keep_fp32`: give auto, or names of products, not both")
     if options.input_infer_model_path and (options.strategy != "ptq" or options.cuts_vocabulary):
         raise ConfigError(
-            "--input_infer_model_path gives a graph that cannot be trained: it needs --strategy ptq "
-            "and no --prune_vocab, --prune_embeddings or --max_vocab_size"
+            "`input_infer_model_path` gives a graph that cannot be trained: it needs `strategy` ptq "
+            "and no `prune_vocab`, `prune_embeddings` or `max_vocab_size`"
         )
     qat_settings(options)
     _check_parts(options)
@@ -211,7 +244,7 @@ def _check_choices(options: CompressionOptions) -> None:
         value, choices = getattr(options, item.name), item.metadata["choices"]
         for one in value if isinstance(value, tuple) else (value,):
             if choices and one not in choices and one != item.default:
-                raise ConfigError(f"--{item.name} '{one}' is not known: use one of {', '.join(choices)}")
+                raise ConfigError(f"`{item.name}` '{one}' is not known: use one of {', '.join(choices)}")
 
 
 def _check_parts(options: CompressionOptions) -> None:
@@ -224,7 +257,7 @@ def _check_parts(options: CompressionOptions) -> None:
         for name in names:
             chosen = getattr(options, name)
             if chosen and chosen != ROUND_TYPES[0] and part not in options.parts:
-                raise ConfigError(f"--{name} belongs to {part}, which --strategy {options.strategy} does not have")
+                raise ConfigError(f"`{name}` belongs to {part}, which `strategy` {options.strategy} does not have")
 
 
 def option_notices(options: CompressionOptions) -> list[str]:
@@ -234,10 +267,10 @@ def option_notices(options: CompressionOptions) -> list[str]:
         return []
     if "qat" not in options.parts:
         return [
-            f"--activation_quantize_type {kind} is not needed: for ptq, --method_list and --algo_list say which ranges "
+            f"`activation_quantize_type` {kind} is not needed: for ptq, `method_list` and `algo_list` say which ranges "
             "activations have"
         ]
-    return [f"--activation_quantize_type {kind}: ranges are those of each batch, dynamic"] if kind == "abs_max" else []
+    return [f"`activation_quantize_type` {kind}: ranges are those of each batch, dynamic"] if kind == "abs_max" else []
 
 
 def bundle_directory(path: str) -> str:
@@ -254,8 +287,8 @@ def check_distillation(training: TrainingOptions, device: str) -> None:
     and ranges of activations would move twice in a step.
     """
     if training.recompute:
-        raise ConfigError("--recompute runs layers again when they have another width already: leave it out")
+        raise ConfigError("`recompute` runs layers again when they have another width already: leave it out")
     if training.fp16:
         raise ConfigError("models are compressed with float32 or bfloat16 training, not with float16: leave fp16 out")
     if training.bf16 and device == "cpu":
-        raise ConfigError("--bf16 needs a GPU: Paddle computes in float32 on the CPU; leave it out")
+        raise ConfigError("`bf16` needs a GPU: Paddle computes in float32 on the CPU; leave it out")

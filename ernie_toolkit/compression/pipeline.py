@@ -9,16 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, ONNX_FILE, Bundle, read_bundle
-from ernie_toolkit.compression.candidates import make_fp16, quantize_after_training
+from ernie_toolkit.compression.candidates import AUTO, make_fp16
 from ernie_toolkit.compression.evaluator import Evaluator, Fp32Model
-from ernie_toolkit.compression.options import CompressionOptions, check_distillation, option_notices
+from ernie_toolkit.compression.openvino_candidates import evaluate_floating
+from ernie_toolkit.compression.options import check_distillation, option_notices
 from ernie_toolkit.compression.pruning.prune import width_name, width_sizes
 from ernie_toolkit.compression.pruning.vocabulary import with_less_vocabulary
 from ernie_toolkit.compression.quantization.onnx import check_nodes, onnx_parameter_count
 from ernie_toolkit.compression.report.measurement import row_tokens
-from ernie_toolkit.compression.report.model import REPORT_FILE, Candidate, Report, read_report
+from ernie_toolkit.compression.report.model import OPENVINO, REPORT_FILE, Candidate, Report, read_report
 from ernie_toolkit.compression.rows import bundle_rows, session_rows
-from ernie_toolkit.compression.stages import FULL, describe_model, finish_model, pruned_sessions
+from ernie_toolkit.compression.stages import FULL, describe_model, finish_model, pruned_sessions, quantize
 from ernie_toolkit.compression.state import (
     Request,
     RunState,
@@ -38,8 +39,6 @@ from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
 from ernie_toolkit.training.records import versions
 
-__all__ = ["FULL", "Request", "check_unfinished", "compress_bundle", "compress_session"]
-
 # The first parts of a run: the model as it was is in its place; the report has its metrics.
 BASE, REPORT = "base", "report"
 
@@ -54,7 +53,7 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     """
     from ernie_toolkit.models.slices import weights_checksum
 
-    _begin(request, say)
+    _begin(request, session.device, say)
     options = request.options
     sizes = width_sizes(session.loaded.model, options.widths) if "dynabert" in options.parts else {}
     request = replace(request, training=session.settled(request.training))
@@ -64,12 +63,12 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     finished = finished_report(run, say)
     if finished is not None:
         return finished
-    base = request.directory / width_name(FULL)
-    if not _has_base(run, base):
-        say(f"exporting {session.loaded.source} as it is, to compare with")
-        _write_base(run, base, say, session)
+    base = _place_base(run, say, session)
     full = describe_model(session, "", FULL, base, rows)
     evaluator = _evaluator(session.task, session.data, run, full, session.loaded.source, say)
+    if OPENVINO in options.engines:
+        evaluate_floating(evaluator, full)
+    evaluator.recommend(full)
     if options.cuts_vocabulary:
         session = with_less_vocabulary(session, options, say)
         rows = session_rows(session, request.training)
@@ -87,51 +86,50 @@ def compress_bundle(
 
     custom_evaluate: a metric beside the task's own (see `Session`).
     """
-    _begin(request, say)
+    _begin(request, "cpu", say)
     inside, target = bundle.directory.resolve(), request.directory.resolve()
     if target == inside or inside in target.parents:
-        raise ConfigError(f"--output_dir {request.directory} lies in the bundle {bundle.directory}: give another place")
-    predictor = Predictor(
-        bundle, engine="onnxruntime", precision="fp32"
-    )  # checks that bundle, tokenizer and model belong together
+        raise ConfigError(f"`output_dir` {request.directory} lies in the bundle {bundle.directory}: give another place")
+    # Checks that bundle, tokenizer and model belong together.
+    predictor = Predictor(bundle, engine="onnxruntime", precision="fp32")
     task = with_metric(predictor.task, custom_evaluate)
     rows = bundle_rows(task, predictor.tokenizer, data)
     run = find_run(request, {"bundle": bundle.info.files["onnx"].sha256, **rows.identity})
     finished = finished_report(run, say)
     if finished is not None:
         return finished
-    base = request.directory / width_name(FULL)
-    if not _has_base(run, base):
-        _write_base(run, base, say, bundle)
+    base = _place_base(run, say, bundle)
     tokens, parameters = predictor.tokenizer.vocab_size, onnx_parameter_count(bundle.path("onnx"))
     full = Fp32Model("", str(FULL), base, rows, tokens, parameters, None)
     evaluator = _evaluator(task, data, run, full, str(bundle.directory), say)
-    quantize_after_training(evaluator, full)
+    if OPENVINO in request.options.engines:
+        evaluate_floating(evaluator, full)
+    quantize(evaluator, full)
     if request.options.fp16:
         make_fp16(evaluator, full)
+    evaluator.recommend(full)
     run.end()
     return evaluator.report
 
 
-def _begin(request: Request, say: Say) -> None:
+def _begin(request: Request, device: str, say: Say) -> None:
     """Refuse what cannot be done before hours are spent, and say what PaddleNLP's options mean here."""
-    check_distillation(request.training, request.device)
+    check_distillation(request.training, device)
     check_unfinished(request)
     for line in option_notices(request.options):
         say(f"notice: {line}")
 
 
-def _has_base(run: RunState, base: Path) -> bool:
-    """Whether the run that this one resumes has put the model as it was into its place."""
-    return run.has(BASE) and (base / EXPORT_DIRECTORY / BUNDLE_FILE).is_file()
+def _place_base(run: RunState, say: Say, model: Session | Bundle) -> Path:
+    """Put the bundle of the model as it was into its place, unless the run that this one resumes has; gives the place.
 
-
-def _write_base(run: RunState, base: Path, say: Say, model: Session | Bundle) -> None:
-    """Put the bundle of the model as it was into its place, and start the run where it is not resumed.
-
-    What an earlier run has left is replaced when the bundle is whole and the options' node names are known in it.
+    That is the directory of its `export/`. The run is started where it is not resumed. What an earlier run has left is
+    replaced when the bundle is whole and the options' node names are known in it.
     """
+    base = run.directory / width_name(FULL)
     place = base / EXPORT_DIRECTORY
+    if run.has(BASE) and (place / BUNDLE_FILE).is_file():
+        return base
     if isinstance(model, Bundle) and model.directory.resolve() == place.resolve():
         _start(run, model.path("onnx"), say)
     else:
@@ -140,23 +138,22 @@ def _write_base(run: RunState, base: Path, say: Say, model: Session | Bundle) ->
                 shutil.copytree(model.directory, staging, dirs_exist_ok=True)
                 read_bundle(staging, verify=True)
             else:
+                say(f"exporting {model.loaded.source} as it is, to compare with")
                 model.export(staging, trained=False)
             _start(run, staging / ONNX_FILE, say)
     run.finish(BASE)
+    return base
 
 
 def _start(run: RunState, onnx_path: Path, say: Say) -> None:
     """Start the run, unless it is resumed; ConfigError where `keep_fp32` names a product that the graph has not."""
-    _check_kept(run.request.options, onnx_path)
-    if not run.resumed:
-        run.start(say)
-
-
-def _check_kept(options: CompressionOptions, onnx_path: Path) -> None:
-    if options.keep_fp32 and options.keep_fp32 != ("auto",):
+    kept = run.request.options.keep_fp32
+    if kept and kept != AUTO:
         import onnx
 
-        check_nodes(onnx.load(str(onnx_path)), options.keep_fp32)
+        check_nodes(onnx.load(str(onnx_path)), kept)
+    if not run.resumed:
+        run.start(say)
 
 
 def _evaluator(task: Task, data: DataSet, run: RunState, full: Fp32Model, model: str, say: Say) -> Evaluator:
@@ -167,8 +164,8 @@ def _evaluator(task: Task, data: DataSet, run: RunState, full: Fp32Model, model:
     if run.has(REPORT):
         report = read_report(run.directory / REPORT_FILE)
         say(f"resuming after {len(report.candidates)} finished candidates")
-        return Evaluator(run, task, data.split("dev"), full.onnx, report, say)
-    evaluator = Evaluator(run, task, data.split("dev"), full.onnx, _new_report(task, data, run, full, model), say)
+        return Evaluator(run, task, data.split("dev"), full, report, say)
+    evaluator = Evaluator(run, task, data.split("dev"), full, _new_report(task, data, run, full, model), say)
     evaluator.record_baseline(full)
     run.finish(REPORT)
     return evaluator

@@ -14,9 +14,11 @@ from typing import Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE
 from ernie_toolkit.compression.candidates import make_fp16, quantize_after_training, quantize_tables, quantize_trained
-from ernie_toolkit.compression.evaluator import EVALUATION_BATCH, Evaluator, Form, Fp32Model
+from ernie_toolkit.compression.evaluator import EVALUATION_BATCH, Evaluator, Form, Fp32Model, Quality
+from ernie_toolkit.compression.openvino_candidates import evaluate_floating, quantize_with_nncf
 from ernie_toolkit.compression.options import qat_settings
 from ernie_toolkit.compression.pruning.prune import prune, pruned_directory, width_name
+from ernie_toolkit.compression.report.model import ONNX_RUNTIME, OPENVINO
 from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.compression.state import START_ANEW, Request
 from ernie_toolkit.errors import ConfigError
@@ -54,16 +56,7 @@ def pruned_sessions(
         evaluator.say(f"dynabert: training widths {', '.join(map(str, sizes))} in one run")
         request, work = run.request, run.work / PRUNING
         with _own_names(PRUNING):
-            result = prune(
-                _copied(session),
-                rows,
-                sizes,
-                request.training,
-                work,
-                request.device,
-                request.resume,
-                request.overwrite,
-            )
+            result = prune(_copied(session), rows, sizes, request.training, work, request.resume, request.overwrite)
         for width, place in places.items():
             _copy_files(pruned_directory(work, width), place)
         run.finish(PRUNING)
@@ -80,14 +73,25 @@ def finish_model(session: Session, rows: SplitRows, width: Fraction, evaluator: 
         directory = _model_directory(evaluator.run.request, width)
         model = describe_model(session, name.strip(), width, directory, rows)
         _export(session, model, evaluator)
+    if OPENVINO in options.engines:
+        evaluate_floating(evaluator, model)
     if options.fp16:
         make_fp16(evaluator, model)
     if "qat" in options.parts:
         _train_int8(session, model, width, evaluator)
     elif "ptq" in options.parts:
-        quantize_after_training(evaluator, model)
+        quantize(evaluator, model)
     elif "embeddings" in options.parts:
         quantize_tables(evaluator, model)
+    evaluator.recommend(model)
+
+
+def quantize(evaluator: Evaluator, model: Fp32Model) -> None:
+    """Quantize a model after training, for every engine that the options name."""
+    if ONNX_RUNTIME in evaluator.options.engines:
+        quantize_after_training(evaluator, model)
+    if OPENVINO in evaluator.options.engines:
+        quantize_with_nncf(evaluator, model)
 
 
 def _model_directory(request: Request, width: Fraction, suffix: str = "") -> Path:
@@ -130,12 +134,18 @@ def _export(session: Session, model: Fp32Model, evaluator: Evaluator, method: st
     """Write a model with its bundle and its record into its directory, and put it into the report."""
     from ernie_toolkit.models import save_model
 
-    known = evaluator.report.find(model.name)
-    metrics = known.metrics if known is not None else None
+    known, form = evaluator.report.find(model.name), Form("", "fp32", method)
+    quality = Quality(known.metrics, known.equal_answers) if known is not None else None
     if known is None or not (model.export / BUNDLE_FILE).is_file():
         if session.loaded.source != str(model.directory):
             save_model(session.loaded.model, session.loaded.vocabulary, model.directory)
-        bundle = export_bundle(
+
+        def measured(path: Path) -> dict[str, float]:
+            nonlocal quality
+            quality = quality or evaluator.quality(path, model.rows.dev, form)
+            return quality.metrics
+
+        export_bundle(
             session.loaded.model,
             session.tokenizer,
             session.task,
@@ -143,10 +153,9 @@ def _export(session: Session, model: Fp32Model, evaluator: Evaluator, method: st
             session.task.inputs(session.data.split("dev")[:PARITY_ROWS]),
             model.export,
             weights_file=model.directory / WEIGHTS_FILE,
-            measure=lambda path: metrics or evaluator.metrics(path, model.rows.dev, "fp32"),
+            measure=measured,
         )
-        metrics = bundle.info.metrics
-    candidate = evaluator.evaluate(model, Form("", "fp32", method), model.onnx, metrics)
+    candidate = evaluator.evaluate(model, form, model.onnx, quality)
     report, task = evaluator.report, session.task
     write_json(
         model.directory / METRICS_FILE,
@@ -162,7 +171,7 @@ def _export(session: Session, model: Fp32Model, evaluator: Evaluator, method: st
             "settings": {"max_seq_length": task.max_seq_length, **task.limits},
         },
     )
-    evaluator.keep(model, candidate, "onnx")
+    evaluator.keep(model, candidate)
 
 
 def _train_int8(session: Session, model: Fp32Model, width: Fraction, evaluator: Evaluator) -> None:
@@ -185,7 +194,11 @@ def _train_int8(session: Session, model: Fp32Model, width: Fraction, evaluator: 
         learned = {layer: (pair[0], pair[1]) for layer, pair in found["ranges"].items()}
         ranges = onnx_ranges(own.onnx, trained.loaded.model, learned)
     described = {**dataclasses.asdict(settings), "improved": found["improved"], "simulated_before": found["before"]}
-    quantize_trained(evaluator, own, ranges, described)
+    if ONNX_RUNTIME in evaluator.options.engines:
+        quantize_trained(evaluator, own, ranges, described)
+    if OPENVINO in evaluator.options.engines:
+        quantize_with_nncf(evaluator, own, "qat")
+    evaluator.recommend(own)
 
 
 def _trained(
@@ -208,7 +221,6 @@ def _trained(
             qat_settings(request.options),
             training,
             run.work / part,
-            request.device,
             request.resume,
             request.overwrite,
         )

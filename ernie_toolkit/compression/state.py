@@ -24,7 +24,7 @@ from ernie_toolkit.training.run import change
 WORK, RUN_FILE = "unfinished", "run.json"
 # Settings that change nothing in what is written.
 FREE = ("logging_steps", "disable_tqdm", "report_to", "dataloader_num_workers", "keep_checkpoints")
-START_ANEW = "start anew with --overwrite_output_dir"
+START_ANEW = "start anew with `overwrite`"
 
 Say = Callable[[str], None]
 """Takes the lines that report a run's progress."""
@@ -35,7 +35,6 @@ class Request:
     """What a run is to do.
 
     directory: where models and report are written.
-    device: what trains ("cpu", "gpu", ...).
     resume: continue a run that was cut off there.
     overwrite: drop it.
 
@@ -45,7 +44,6 @@ class Request:
     options: CompressionOptions
     training: TrainingOptions
     directory: Path
-    device: str = "cpu"
     resume: bool = False
     overwrite: bool = False
 
@@ -84,7 +82,7 @@ class RunState:
         if report.is_file():
             say(
                 f"{report} and the models of an earlier run there are replaced as this one continues: another "
-                "--output_dir keeps them"
+                "`output_dir` keeps them"
             )
 
     def finish(self, part: str, result: dict[str, Any] | None = None) -> None:
@@ -113,13 +111,13 @@ def check_unfinished(request: Request) -> None:
     The same where there can be no directory.
     """
     if request.directory.exists() and not request.directory.is_dir():
-        raise ConfigError(f"--output_dir {request.directory} is a file: give a directory")
+        raise ConfigError(f"`output_dir` {request.directory} is a file: give a directory")
     check_output_file(request.directory / REPORT_FILE)
     path = request.directory / WORK / RUN_FILE
     if path.is_file() and not request.overwrite and not request.resume:
         raise ConfigError(
-            f"{path.parent} is what is left of an unfinished run: go on with it by --resume, or drop it with "
-            "--overwrite_output_dir"
+            f"{path.parent} is what is left of an unfinished run: go on with it by `resume`, or drop it with "
+            "`overwrite`"
         )
 
 
@@ -141,7 +139,7 @@ def find_run(request: Request, identity: dict[str, Any]) -> RunState:
     if changed:
         said = change(changed[0], before.get(changed[0]), asked[changed[0]])
         raise ConfigError(
-            f"--resume, but this is not the run in {request.directory}: {said}: give it what it had, or {START_ANEW}"
+            f"`resume`, but this is not the run in {request.directory}: {said}: give it what it had, or {START_ANEW}"
         )
     return RunState(request, asked, True)
 
@@ -160,7 +158,7 @@ def finished_report(run: RunState, say: Say) -> Report | None:
         return None
     if not all((run.directory / file).is_file() for file in kept):
         return None
-    say(f"{path}: the run has ended before, with the same model, data and settings; without --resume it starts anew")
+    say(f"{path}: the run has ended before, with the same model, data and settings; without `resume` it starts anew")
     return report
 
 

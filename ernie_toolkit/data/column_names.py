@@ -180,7 +180,13 @@ _IDS = {
 
 @dataclass(frozen=True)
 class Roles:
-    """What some named columns are: places of the texts, of the label and of the row's id, from 0."""
+    """What some named columns are; places count from 0.
+
+    Attributes:
+        texts: Places of the texts.
+        label: Place of the label, or None.
+        row_id: Place of the row's id, or None.
+    """
 
     texts: tuple[int, ...]
     label: int | None

@@ -44,10 +44,19 @@ def read_custom(
 ) -> Iterator[Example]:
     """Give the examples of a user's file, with the fields `sentence` or `sentence1` and `sentence2`.
 
-    `label` is None for the rows of a test file that has none. `id` is a row's own whole number, else the row's
-    index; in a test file that counts every line below the header, and `line` is the row's line number, from 1 (in a
-    JSON list its place). Labels are those of `spec` in its spelling; of other spellings, and of how the file was
-    read, `record` is told. Raises DataError with file and line at the first line that does not fit.
+    `label` is None for the rows of a test file that has none. `id` is a row's own whole number, else the row's index;
+    in a test file that counts every line below the header, and `line` is the row's line number, from 1 (in a JSON list
+    its place).
+
+    Args:
+        path: A file with columns, or JSON.
+        spec: The data set; labels come out in its spelling.
+        split: The split that the file is; the rows of "test" need no label.
+        options: How files are read.
+        record: Gets lines on how the file was read and on other spellings of labels; None where they are not wanted.
+
+    Raises:
+        DataError: With file and line, at the first line that does not fit.
     """
     record = FileRecord() if record is None else record
     texts = _TEXTS[spec.text_format]
@@ -95,7 +104,7 @@ def _lone_first_label(path: Path, examples: Sequence[Example]) -> list[str]:
         return []
     return [
         f"{path}: label {examples[0]['label']!r:.40} stands in the first row alone, every other in several: if that is "
-        "a header, name the columns with --text_column and --label_column"
+        "a header, name the columns with `text_column` and `label_column`"
     ]
 
 
@@ -107,7 +116,7 @@ def _refuse_label(row: RawRow, spec: DatasetSpec, split: Split, labels: dict[str
         for text in row.texts:
             if label_key(text) in labels:
                 raise DataError(
-                    f"{error}; '{trimmed(text):.40}' is one: name the columns with --text_column and --label_column"
+                    f"{error}; '{trimmed(text):.40}' is one: name the columns with `text_column` and `label_column`"
                 ) from None
         named = {label_key(name): label for label, name in zip(spec.labels, spec.label_names or ())}
         label = named.get(label_key(row.label or ""))
@@ -124,7 +133,17 @@ def read_labels(
     """Labels and, where every line has one, names from a label file: `label` or `label<TAB>name` a line.
 
     Blanks and invisible characters around them are dropped, as those around the labels of rows are.
-    Raises DataError on a repeated label, on fewer than `at_least` labels and on names on some lines only.
+
+    Args:
+        path: The label file.
+        encoding: One of `file_options.ENCODINGS`.
+        at_least: How many labels it has to have.
+
+    Returns:
+        The labels, and the names in the same order or None.
+
+    Raises:
+        DataError: On a repeated label, on too few labels and on names on some lines only.
     """
     names: dict[str, str | None] = {}
     for number, line in read_lines(path, encoding):
@@ -157,7 +176,18 @@ def _label_order(label: str) -> tuple[int, int, str]:
 
 
 def collect_labels(path: Path, options: FileOptions) -> tuple[str, ...]:
-    """The labels of a training file, one for all spellings that differ in nothing that can be meant."""
+    """The labels of a training file, one for all spellings that differ in nothing that can be meant.
+
+    Args:
+        path: The training file.
+        options: How files are read.
+
+    Returns:
+        The labels, whole numbers first by value, then the others by text.
+
+    Raises:
+        DataError: On fewer than two labels, and where a column of texts seems to be taken for the labels.
+    """
     rows = [(row.texts, row.label) for row in raw_rows(path, "train", options, FileRecord()) if row.label is not None]
     labels = joined_labels(Counter(label for _, label in rows))
     if rows and not options.label_column:
@@ -170,12 +200,24 @@ def collect_labels(path: Path, options: FileOptions) -> tuple[str, ...]:
 
 def _remedy(path: Path) -> str:
     if is_json(path):
-        return "give its field with --label_column"
-    return "give the columns' numbers with --text_column and --label_column"
+        return "give its field with `label_column`"
+    return "give the columns' numbers with `text_column` and `label_column`"
 
 
 def custom_text_format(path: Path, split: Split, options: FileOptions) -> str:
-    """Whether the first row of a file is a sentence or a pair; a test file's columns count as texts."""
+    """Whether the first row of a file is a sentence or a pair.
+
+    Args:
+        path: The file.
+        split: The split that the file is; a test file's columns count as texts.
+        options: How files are read.
+
+    Returns:
+        "sentence" or "pair".
+
+    Raises:
+        DataError: On an empty file.
+    """
     if is_json(path):
         texts = next((len(row.texts) for row in raw_rows(path, split, options, FileRecord())), 0)
     else:

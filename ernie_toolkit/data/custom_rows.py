@@ -22,8 +22,13 @@ _HEAD_LINES = 1000
 class RawRow(NamedTuple):
     """One row of a user's file.
 
-    line: its first line, from 1 (in a JSON list its place). number: its number from 0, a header not counted, blank
-    lines counted. label: as it is spelt there, None where it has none. own_id: the id it brings.
+    Attributes:
+        where: The file and the line, for messages.
+        line: Its first line, from 1 (in a JSON list its place).
+        number: Its number from 0, a header not counted, blank lines counted.
+        texts: Its text or its two texts.
+        label: As it is spelt there, None where it has none.
+        own_id: The id that it has in the file, or None.
     """
 
     where: str
@@ -44,8 +49,16 @@ def raw_rows(
 ) -> Iterator[RawRow]:
     """Stream the rows of a file; how it is read, its blank lines and the rows that are skipped go to `record`.
 
-    `texts`: how many a row has, where that is known; `reference`: the layout of the training file. Raises DataError at
-    the first row that does not fit.
+    Args:
+        path: The file.
+        split: The split that the file is.
+        options: How files are read.
+        record: What was found in the file.
+        texts: How many texts a row has, None where that is not known.
+        reference: The layout of the training file, None where there is none.
+
+    Raises:
+        DataError: At the first row that does not fit.
     """
     if is_json(path):
         return _json_rows(path, split, options, record)
@@ -53,7 +66,16 @@ def raw_rows(
 
 
 def reference_layout(path: Path, spec: DatasetSpec, options: FileOptions) -> Layout | None:
-    """The layout that a file without a header has its columns by: that of the data set's first file with columns."""
+    """The layout that a file without a header has its columns by: that of the data set's first file with columns.
+
+    Args:
+        path: The file without a header.
+        spec: The data set, with the paths of its files.
+        options: How files are read.
+
+    Returns:
+        The layout, None where `path` is that first file or none has columns.
+    """
     for split in SPLITS:
         for name in spec.files.get(split, ()):
             other = Path(name)
@@ -65,12 +87,21 @@ def reference_layout(path: Path, spec: DatasetSpec, options: FileOptions) -> Lay
 
 
 def layout_of(path: Path, split: Split, options: FileOptions) -> Layout | None:
-    """The layout of a file with columns by its first lines, None where it is empty."""
+    """The layout of a file with columns by its first lines, None where it is empty.
+
+    Args:
+        path: The file.
+        split: The split that the file is.
+        options: How files are read.
+
+    Raises:
+        DataError: On a file that cannot be read, and on columns that are ambiguous.
+    """
     semicolons = _semicolons_part_columns(split, None)
     try:
         table = read_table(path, options.encoding, _HEAD_LINES, semicolons)
     except DataError:
-        # A quoted column may go on behind these lines; what is wrong with the file is said by this.
+        # A quoted column may continue behind these lines; reading all of them names what is wrong with the file.
         table = read_table(path, options.encoding, semicolons=semicolons)
     return find_layout(Source(path, table, split, options))
 
@@ -143,7 +174,7 @@ def _refuse_empty_column(path: Path, table: Table, layout: Layout) -> None:
         if not any(cells[place].strip() for cells in rows if place < len(cells)):
             raise DataError(
                 f"{path}: column {place + 1} is empty in every row: name the columns of text and label with "
-                "--text_column and --label_column, or take it out"
+                "`text_column` and `label_column`, or take it out"
             )
 
 

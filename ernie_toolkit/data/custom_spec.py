@@ -23,19 +23,30 @@ def custom_spec(
 ) -> DatasetSpec:
     """Find out what a user's files hold: for classification single sentences or pairs, and which labels.
 
-    For classification the text format is that of the first row of the first labelled file (train, else dev, else
-    test). The labels are those of `label_file`, one a line with an optional name after a tab, in its order;
-    without it `trained_labels`, those of a trained model; without these those of
-    the training file, sorted (whole numbers by value; BIO tags by type, O last), so that
-    shuffled rows give the same model outputs. Some tasks have none. Raises ConfigError where no file tells
-    the labels, DataError on bad files.
+    For classification the text format is that of the first row of the first labelled file (train, else dev, else test).
+    Without `label_file` and `trained_labels` the labels are those of the training file, sorted (whole numbers by value;
+    BIO tags by type, O last), so that shuffled rows give the same model outputs. Some tasks have none.
+
+    Args:
+        train_file: The training rows, or None.
+        dev_file: The rows to evaluate on, or None.
+        test_file: The rows to predict, or None.
+        label_file: The labels in the order of the model's outputs, one a line with an optional name after a tab; or
+            None.
+        task: The task's name, as in `TASKS`.
+        options: How files are read.
+        trained_labels: Those of a trained model, used where there is no `label_file`; or None.
+
+    Raises:
+        ConfigError: Where there is no file, or none that gives the labels.
+        DataError: On files that are missing or malformed.
     """
     from ernie_toolkit.tasks import task_named  # tasks need numpy, reading data does not
 
     paths = strict_zip(SPLITS, (train_file, dev_file, test_file))
     files = {split: path for split, path in paths if path is not None}
     if not files:
-        raise ConfigError("data set 'custom' needs --train_file, --dev_file or --test_file")
+        raise ConfigError("data set 'custom' needs `train_file`, `dev_file` or `test_file`")
     kind, form = task_named(task), form_of(task)
     labels: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
@@ -66,5 +77,5 @@ def _labels(
     if trained_labels:
         return tuple(trained_labels), None
     if train_file is None:
-        raise ConfigError("data set 'custom' has no labels: give --label_file or --train_file")
+        raise ConfigError("data set 'custom' has no labels: give `label_file` or `train_file`")
     return form.found_labels(train_file, options), None

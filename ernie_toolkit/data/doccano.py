@@ -39,9 +39,11 @@ SPAN_HINT = "spans are read by run_token_cls.py --dataset custom; export a text 
 class DoccanoExport:
     """The rows of an export, and what was found in it.
 
-    `rows`: `sentence`, `labels` (names, as they stand), `id` (the row's index in the export). `unlabelled`: places of
-    the rows without a label, whether they are among `rows` or not. `form`: how the file was read, for people.
-    `notices`: lines to warn about.
+    Attributes:
+        rows: `sentence`, `labels` (names, as they stand), `id` (the row's index in the export).
+        unlabelled: Places of the rows without a label, whether they are among `rows` or not.
+        form: How the file was read, for people.
+        notices: Lines to warn about.
     """
 
     rows: list[Example]
@@ -60,15 +62,23 @@ def read_doccano(
 ) -> DoccanoExport:
     """The rows of an export for one of `TASK_TYPES`.
 
-    multi_class: each row has one label. hierarchical: a label names its levels from the top, parted by `separator`,
-    and brings those above it along ("猫##短毛" gives 猫 and 猫##短毛). `unlabelled`: rows without a label are left out,
-    as nobody may have looked at them yet, or ("negative") are rows that have none of the labels. `dirty`: what stands
-    behind the last tab of a text is dropped: the label of a line of dirty.py's that was imported whole. Other tabs
-    and line breaks become spaces, as a line of a data directory holds one text. `encoding`: one of
-    `file_options.ENCODINGS`.
+    multi_class: each row has one label. hierarchical: a label names its levels from the top and implies those above it
+    ("猫##短毛" gives 猫 and 猫##短毛). Tabs and line breaks in a text become spaces, as a line of a data directory
+    holds one text.
 
-    Raises DataError with its place on what is no such row, on spans, on a label given twice, empty or with a comma, and
-    where there is no row.
+    Args:
+        path: The export, JSONL or JSON.
+        task_type: One of `TASK_TYPES`.
+        separator: What stands between the levels of a hierarchical label.
+        unlabelled: Rows without a label are left out ("leave_out"), as nobody may have looked at them yet, or are rows
+            that have none of the labels ("negative").
+        dirty: Whether what stands behind the last tab of a text is dropped: the label of a line of dirty.py's that was
+            imported whole.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: With its place, on what is no such row, on spans, on a label given twice, empty or with a comma, and
+            where there is no row.
     """
     rows: list[Example] = []
     bare: list[Place] = []
@@ -96,7 +106,7 @@ def read_doccano(
     if index < 0:
         raise DataError(f"{path}: no row in it: export the project as JSONL; {FORMS}")
     if not rows:
-        raise DataError(f"{path}: none of its {index + 1} rows has a label: label some, or give --unlabelled negative")
+        raise DataError(f"{path}: none of its {index + 1} rows has a label: label some, or give `unlabelled` negative")
     notices = [f"{path}: '{SPAN_FIELD}' of {spans} row(s) are not read: these are labels of whole texts"] * bool(spans)
     notices += _join_spellings(rows, path)
     if task_type == "hierarchical" and not any(separator in label for row in rows for label in row["labels"]):
@@ -145,7 +155,7 @@ def _labels(value: Any, where: str) -> tuple[str, ...]:
 def _by_task(labels: tuple[str, ...], task_type: str, separator: str, where: str) -> tuple[str, ...]:
     """The labels of a row as a task has them."""
     if task_type == "multi_class" and len(labels) > 1:
-        raise DataError(f"{where}: {len(labels)} labels ({', '.join(labels)}): use --task_type multi_label")
+        raise DataError(f"{where}: {len(labels)} labels ({', '.join(labels)}): use `task_type` multi_label")
     if task_type != "hierarchical":
         return labels
     found: dict[str, None] = {}
@@ -171,7 +181,11 @@ def _join_spellings(rows: Sequence[Example], path: Path) -> list[str]:
 
 
 def label_names(rows: Sequence[Example]) -> tuple[str, ...]:
-    """All labels of some rows, sorted. Raises DataError on fewer than two."""
+    """All labels of some rows, sorted.
+
+    Raises:
+        DataError: On fewer than two.
+    """
     names = tuple(sorted({label for row in rows for label in row["labels"]}))
     if len(names) < 2:
         raise DataError(f"{len(names)} label(s) in all rows: a classifier needs two at least")
@@ -183,11 +197,17 @@ def split_rows(
 ) -> dict[str, list[Example]]:
     """Rows cut into train, dev and test by shares that add up to 1; every row is in one.
 
-    `shares`: of train; of train and dev; or of all three. `shuffle`: in an order drawn by the seed, else in their own.
-    Raises ConfigError on other numbers of shares, on shares that are negative or add up to another sum, and where
-    train or dev gets no row though a share is wanted.
+    Args:
+        rows: The rows.
+        shares: The share of train; of train and dev; or of all three.
+        seed: The seed of the order.
+        shuffle: Whether rows are cut in an order drawn by the seed, else in their own.
+
+    Raises:
+        ConfigError: On other numbers of shares, on shares that are negative or add up to another sum, and where train
+            or dev gets no row though a share is wanted.
     """
-    shown = f"--splits {' '.join(map(str, shares))}"
+    shown = f"`shares` {' '.join(map(str, shares))}"
     if (
         not 1 <= len(shares) <= len(SPLITS)
         or not all(0 <= share <= 1 for share in shares)
@@ -220,6 +240,11 @@ def _part_sizes(rows: int, shares: Sequence[float]) -> list[int]:
 
 
 def write_doccano(path: Path, rows: Sequence[Example]) -> None:
-    """Write rows as doccano imports them: an object a line with "text" and "label"."""
+    """Write rows as doccano imports them: an object a line with "text" and "label".
+
+    Args:
+        path: The file, JSONL.
+        rows: Examples with `sentence` and `labels`.
+    """
     lines = (json.dumps({"text": row["sentence"], "label": list(row["labels"])}, ensure_ascii=False) for row in rows)
     write_text(path, "".join(line + "\n" for line in lines))

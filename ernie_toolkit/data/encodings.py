@@ -17,7 +17,7 @@ from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files.transactions import finish_transaction
 
 HEAD_BYTES = 65_536
-"""How much of a file its kind is told by."""
+"""How much of a file is looked at to find its kind and encoding."""
 
 _BLOCK_BYTES = 1 << 20
 _UTF8_MARK = codecs.BOM_UTF8
@@ -70,8 +70,14 @@ _THREE_BYTES = re.compile("[\u0800-\uffff]")
 def codec_of(path: Path, head: bytes, encoding: str) -> str:
     """The codec to decode a file with: "utf-8", "utf-16-le", "utf-16-be" or "gb18030".
 
-    `head`: the file's first bytes, up to `HEAD_BYTES`; `encoding`: one of `file_options.ENCODINGS`. Raises DataError
-    that names the remedy on what is no text, or text of another encoding than the one asked for.
+    Args:
+        path: The file.
+        head: Its first bytes, up to `HEAD_BYTES`.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: On what is no text, or text of another encoding than the one asked for; it names the remedy.
+        ConfigError: On an encoding that is not known.
     """
     _check_text(path, head)
     marked = _marked(head)
@@ -95,7 +101,15 @@ def codec_of(path: Path, head: bytes, encoding: str) -> str:
 
 
 def encoding_notice(path: Path, encoding: str) -> str | None:
-    """The line that says in which encoding a file was read where that was found out, None for UTF-8."""
+    """The line that says in which encoding a file was read where that was found out, None for UTF-8.
+
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: As `codec_of`.
+    """
     if encoding != "auto":
         return None
     codec = codec_of(path, read_head(path), encoding)
@@ -103,7 +117,11 @@ def encoding_notice(path: Path, encoding: str) -> str | None:
 
 
 def read_head(path: Path) -> bytes:
-    """The first bytes of a file. Raises DataError where it cannot be read."""
+    """The first bytes of a file, up to `HEAD_BYTES`.
+
+    Raises:
+        DataError: Where it cannot be read.
+    """
     # Files that belong together may have been replaced by a process that was killed before all were in place.
     finish_transaction(path.parent)
     try:
@@ -114,7 +132,12 @@ def read_head(path: Path) -> bytes:
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
-    """The error of a file that cannot be opened or read."""
+    """The error of a file that cannot be opened or read.
+
+    Args:
+        path: The file.
+        error: What the system said.
+    """
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such file: check the path")
     if isinstance(error, IsADirectoryError):
@@ -123,7 +146,15 @@ def unreadable(path: Path, error: OSError) -> DataError:
 
 
 def detected(path: Path, head: bytes) -> str | None:
-    """The codec that a file without a mark is clearly of, by its bytes; None where none is clear."""
+    """The codec that a file without a mark is clearly of, by its bytes; None where none is clear.
+
+    Args:
+        path: The file.
+        head: Its first bytes, up to `HEAD_BYTES`.
+
+    Raises:
+        DataError: Where the file cannot be read.
+    """
     if b"\0" in head:
         wide = _wide(head)
         if wide is not None:
@@ -134,7 +165,15 @@ def detected(path: Path, head: bytes) -> str | None:
 
 
 def undecodable(path: Path, number: int, raw: bytes, error: UnicodeDecodeError, codec: str) -> tuple[DataError, bool]:
-    """The error of a line that cannot be decoded, and whether the whole file is of another encoding."""
+    """The error of a line that cannot be decoded, and whether the whole file is of another encoding.
+
+    Args:
+        path: The file.
+        number: The line's number from 1.
+        raw: The line's bytes.
+        error: What decoding them raised.
+        codec: The codec that they are not of.
+    """
     where = f"{path}:{number}: byte {error.start + 1} of the line (0x{raw[error.start]:02x}) is not {NAMES[codec]}"
     if codec != "utf-8":
         return DataError(f"{where}: mend the line, or save the file as UTF-8"), False
@@ -228,7 +267,7 @@ def _utf16(path: Path, head: bytes, marked: str | None) -> str:
 
 def _not_as_asked(path: Path, found: str | None, encoding: str) -> DataError:
     what = f"it is {NAMES[found]}" if found else "its bytes show none"
-    return DataError(f"{path}: not {encoding.upper()} as --encoding says, {what}: give --encoding auto")
+    return DataError(f"{path}: not {encoding.upper()} as `encoding` says, {what}: give `encoding` auto")
 
 
 def _other_encoding(path: Path, codec: str) -> DataError:
@@ -238,7 +277,7 @@ def _other_encoding(path: Path, codec: str) -> DataError:
 def _remedy(codec: str) -> str:
     save = f"save it as UTF-8 (iconv -f {codec.replace('-le', 'le').replace('-be', 'be')} -t utf-8)"
     option = _OPTIONS.get(codec)
-    return f"{save}, or read it with --encoding {option} (or auto)" if option else save
+    return f"{save}, or read it with `encoding` {option} (or auto)" if option else save
 
 
 def _decoded(path: Path, codec: str, errors: str) -> Iterator[str]:

@@ -28,16 +28,21 @@ def make_dataset(
 
         data = make_dataset(train=[{"sentence": "物流很快", "label": "good"}, ...], dev=[...])
 
-    train, dev, test: examples of each split, None for one that is not needed. They have "sentence", or "sentence1" and
-        "sentence2", and "label" (seq_cls); "text", and "labels" with a tag for each character (token_cls); "sentence"
-        and "labels" (multi_label); "question", "context", "answers" and "span" (qa).
-    labels: in the order of the model's outputs; none: those of the training examples, sorted.
-    task: its name. name: the data set's, for reports and bundles.
+    Examples have "sentence", or "sentence1" and "sentence2", and "label" (seq_cls); "text", and "labels" with a tag for
+    each character (token_cls); "sentence" and "labels" (multi_label); "question", "context", "answers" and "span" (qa).
+    One without "id" gets its number from 0.
 
-    An example without "id" gets its number from 0.
+    Args:
+        train: The training examples, None where they are not needed.
+        dev: The examples to evaluate on, None where they are not needed.
+        test: The examples to predict, which need no labels; None where there are none.
+        labels: Label identifiers in the order of the model's outputs; none: those of the training examples, sorted.
+        task: The task's name, as in `TASKS`.
+        name: The data set's name, for reports and bundles.
 
-    Raises ConfigError on a task that is not known and where there are no labels, DataError on an example without its
-    text or with a label that is not among `labels`.
+    Raises:
+        ConfigError: On a task that is not known, and where there are no labels.
+        DataError: On an example without its text or with a label that is not among `labels`.
     """
     from ernie_toolkit.tasks import task_named  # tasks need numpy, which the names of data sets do not
 

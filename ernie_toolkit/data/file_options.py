@@ -52,7 +52,13 @@ DEFAULT_FILE_OPTIONS = FileOptions()
 
 @dataclass(frozen=True)
 class SkippedRow:
-    """A row to predict that gets no answer: its place, why, and the `id` that it has by its number, if known."""
+    """A row to predict that gets no answer.
+
+    Attributes:
+        place: Its line from 1, or a question's id.
+        reason: Why it gets none.
+        row: The `id` that it has by its number, None where that is not known.
+    """
 
     place: Place
     reason: str
@@ -63,9 +69,12 @@ class SkippedRow:
 class FileRecord:
     """What was found in one file while it was read; readers fill it, the caller prints it.
 
-    `format`: how the file was read, for people ("tab-separated, header: text_a, label"). `left_out`: for each
-    reason the places of rows that take no part. `skipped`: rows to predict that get no answer. `notices`: lines to
-    warn about. `blank_lines`: how many lines without a row there are.
+    Attributes:
+        format: How the file was read, for people ("tab-separated, header: text_a, label").
+        blank_lines: How many lines without a row there are.
+        left_out: For each reason the places of rows that take no part.
+        skipped: Rows to predict that get no answer.
+        notices: Lines to warn about.
     """
 
     format: str = ""
@@ -75,7 +84,12 @@ class FileRecord:
     notices: list[str] = field(default_factory=list)
 
     def leave_out(self, reason: str, place: Place) -> None:
-        """Count a row that takes no part."""
+        """Count a row that takes no part.
+
+        Args:
+            reason: Why, with the noun it counts ("row(s) without a gold label").
+            place: Its line from 1, or a question's id.
+        """
         self.left_out.setdefault(reason, []).append(place)
 
     @property
@@ -84,7 +98,18 @@ class FileRecord:
         return sum(map(len, self.left_out.values()))
 
     def skip(self, error: DataError, place: Place, options: FileOptions, split: str, row: int | None = None) -> None:
-        """Note a row to predict that cannot be read, `row` its number from 0; raises `error` where it has to be."""
+        """Note a row to predict that cannot be read, or raise its error where nothing may be skipped.
+
+        Args:
+            error: Why it cannot be read.
+            place: Its line from 1, or a question's id.
+            options: Whether such rows are skipped.
+            split: The split that the file is; only rows of "test" can be skipped.
+            row: Its number from 0, None where that is not known.
+
+        Raises:
+            DataError: `error` itself, where the row may not be skipped.
+        """
         if split != "test" or options.on_error != "skip":
             raise error
         self.skipped.append(SkippedRow(place, str(error), row))

@@ -45,8 +45,10 @@ _Row = TypeVar("_Row")
 class InputRow:
     """A row to predict.
 
-    `text`: the text or the pair, None where it cannot be read, and `reason` says why. `place`: its line in the file
-    from 1, a question's id in a file of SQuAD's form, None where it comes from no file.
+    Attributes:
+        text: The text or the pair, None where it cannot be read.
+        place: Its line in the file from 1, a question's id in a file of SQuAD's form, None where it comes from no file.
+        reason: Why it cannot be read, else empty.
     """
 
     text: TextInput | None
@@ -60,14 +62,24 @@ def texts_to_predict(rows: Iterable[InputRow]) -> list[TextInput]:
 
 
 def with_answers(rows: Iterable[InputRow], answers: Iterable[_ANSWER]) -> Iterator[tuple[InputRow, _ANSWER | None]]:
-    """Every row with its answer, None for one that cannot be read; `answers` are those to `texts_to_predict`."""
+    """Every row with its answer, None for one that cannot be read.
+
+    Args:
+        rows: The rows to predict.
+        answers: Those to `texts_to_predict(rows)`, in that order.
+    """
     remaining = iter(answers)
     for row in rows:
         yield row, None if row.text is None else next(remaining)
 
 
 def rows_in_order(texts: Iterable[tuple[int, str]], skipped: Iterable[SkippedRow]) -> list[InputRow]:
-    """Numbered texts and the rows between them that cannot be read, in the order of their lines."""
+    """Numbered texts and the rows between them that cannot be read, in the order of their lines.
+
+    Args:
+        texts: Line numbers from 1 and texts.
+        skipped: The rows that cannot be read.
+    """
     rows = [InputRow(text, line) for line, text in texts] + [InputRow(None, row.place, row.reason) for row in skipped]
     return sorted(rows, key=lambda row: cast(int, row.place))
 
@@ -79,7 +91,15 @@ def skipped_notice(rows: Sequence[InputRow]) -> str | None:
 
 
 def read_inputs(path: Path, text_format: str) -> list[TextInput]:
-    """The texts or pairs of a file of which every row can be read (see `read_input_rows`)."""
+    """The texts or pairs of a file of which every row can be read.
+
+    Args:
+        path: The file.
+        text_format: What the model reads, one of `TEXT_FORMATS`.
+
+    Raises:
+        DataError: As `read_input_rows`.
+    """
     return texts_to_predict(read_input_rows(path, text_format))
 
 
@@ -92,15 +112,22 @@ def read_input_rows(
 ) -> list[InputRow]:
     """The rows of a file: JSON (.json, .jsonl), or columns (`read_table`), a tab between the texts of a pair.
 
-    JSON rows have the official fields of the format (CSL's `keyword` and `abst`, say, or `question` and
-    `context`), for sentences and pairs those of a custom data set, and for texts to tag `text`, `sentence`
-    or `tokens`; other fields, labels too, are not looked at. Questions are read from files in the forms of
-    `read_squad`, too. Every line up to the last that is not blank is a row. One that is blank or cannot be read has no
-    text, and a reason, where `options.on_error` is "skip". `labels`: the model's own, of which no column of texts
-    consists. `record` is told what there is to say of how the file was read.
+    JSON rows have the official fields of the format (CSL's `keyword` and `abst`, say, or `question` and `context`), for
+    sentences and pairs those of a custom data set, and for texts to tag `text`, `sentence` or `tokens`; other fields,
+    labels too, are not looked at. Questions are read from files in the forms of `read_squad`, too. Every line up to the
+    last that is not blank is a row. One that is blank or cannot be read has no text, and a reason, where
+    `options.on_error` is "skip".
 
-    Raises DataError with file and line at the first row that does not fit, under "skip" where no row fits, and in
-    either case on a file without a row, with a header, of tags, or with labels in place of second texts.
+    Args:
+        path: The file.
+        text_format: What the model reads, one of `TEXT_FORMATS`.
+        options: How files are read.
+        labels: The model's own, of which no column of texts consists.
+        record: Gets lines on how the file was read; None where they are not wanted.
+
+    Raises:
+        DataError: With file and line at the first row that does not fit, under "skip" where no row fits, and in either
+            case on a file without a row, with a header, of tags, or with labels in place of second texts.
     """
     record = record or FileRecord()
     notice = encoding_notice(path, options.encoding)
@@ -157,6 +184,14 @@ def read_text_rows(path: Path, options: FileOptions, record: FileRecord) -> list
     """The rows of a file of single texts, in which nothing but a tab separates: JSON, or a text a line as it stands.
 
     As `read_input_rows`, but quotation marks and commas are the text's own whatever the file's name ends with.
+
+    Args:
+        path: The file.
+        options: How files are read.
+        record: Gets lines on how the file was read.
+
+    Raises:
+        DataError: As `read_input_rows`.
     """
     if is_json(path):
         return read_input_rows(path, "sentence", options, record=record)
@@ -169,7 +204,17 @@ def read_text_rows(path: Path, options: FileOptions, record: FileRecord) -> list
 def check_is_of_texts(
     path: Path, text_format: str = "sentence", labels: Sequence[str] = (), encoding: str = "utf-8"
 ) -> None:
-    """DataError on a plain file whose lines could be read, but are no texts to predict: a header, tags, labels."""
+    """Check that the lines of a plain file are texts to predict, and not a header, tags or labels.
+
+    Args:
+        path: The file.
+        text_format: What the model reads, one of `TEXT_FORMATS`.
+        labels: The model's own, of which no column of texts consists.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: Where they are not.
+    """
     rows = [cells for _, cells in read_table(path, encoding).rows if cells and not isinstance(cells, DataError)]
     if rows and all(map(is_known, rows[0])):
         names = ", ".join(name.strip() for name in rows[0])

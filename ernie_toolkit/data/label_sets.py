@@ -32,7 +32,7 @@ TASK = "multi_label"
 SEPARATOR = ","
 LABEL_FILE, UNLABELLED_FILE = "label.txt", "data.txt"
 FILES: dict[Split, str] = {"train": "train.txt", "dev": "dev.txt", "test": "test.txt"}
-# Beside a generated sample: which files it wrote, so that figures from them are told apart from real ones.
+# Beside a generated sample: which files it wrote, so that metrics from them are not taken for real ones.
 SAMPLE_RECORD = "sample.json"
 # The one directory name that the sample may stand in for: the guide's own.
 SAMPLE_DIRECTORY = "data"
@@ -51,7 +51,12 @@ _BREAKS = re.compile("\r\n|[\t\r\n]")
 def read_label_list(path: Path, encoding: str = "utf-8") -> tuple[str, ...]:
     """The labels of a label.txt, in its order.
 
-    Raises DataError on repeats, on two that look the same, on a comma in a label, and on fewer than two.
+    Args:
+        path: The label file.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: On repeats, on two that look the same, on a comma in a label, and on fewer than two.
     """
     labels, names = read_labels(path, encoding)
     if names is not None:
@@ -69,9 +74,18 @@ def read_label_sets(
     """Stream the rows of a labelled file: `sentence`, `labels` (identifiers, in the model's order), `id`.
 
     A label that is not in `labels` is read as the one there that differs from it in nothing that can be seen (see
-    `label_key`), which `record` is told at the file's end, and how many lines are blank. `encoding`: one of
-    `file_options.ENCODINGS`. Raises DataError with file and line at the first line without a tab or with two, with an
-    empty text, with a label that is not in `labels`, or twice there, and on bytes of another encoding.
+    `label_key`).
+
+    Args:
+        path: The file.
+        labels: Label identifiers in the order of the model's outputs.
+        encoding: One of `file_options.ENCODINGS`.
+        record: Gets the number of blank lines and, at the file's end, lines on other spellings of labels; None
+            where they are not wanted.
+
+    Raises:
+        DataError: With file and line at the first line without a tab or with two, with an empty text, with a label that
+            is not in `labels`, or twice there, and on bytes of another encoding.
     """
     record = record or FileRecord()
     places = {label: index for index, label in enumerate(labels)}
@@ -97,7 +111,15 @@ def read_label_sets(
 
 
 def split_line(line: str, where: str) -> tuple[str, tuple[str, ...]]:
-    """The text and the labels of a line, whatever labels there are. Raises DataError that begins with `where`."""
+    """The text and the labels of a line, whatever labels there are.
+
+    Args:
+        line: `text<TAB>label,label`.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: Where it is no such line.
+    """
     columns = line.split("\t")
     if len(columns) == 1:
         raise DataError(f"{where}: no tab: expected text<TAB>label,label (end a text without labels with a tab)")
@@ -145,8 +167,16 @@ def read_numbered_texts(
 ) -> tuple[list[tuple[int, str]], list[SkippedRow]]:
     """The texts of an unlabelled file with their line numbers from 1, and the rows that get no answer.
 
-    Every line up to the last that is not blank is a row. One that is blank, holds a tab or cannot be decoded is an
-    error with its place, or with `on_error` "skip" a row without an answer. Raises DataError where there is no text.
+    Every line up to the last that is not blank is a row.
+
+    Args:
+        path: The file.
+        on_error: What a line that is blank, holds a tab or cannot be decoded is: an error with its place ("stop"), or a
+            row without an answer ("skip").
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: On such a line, and where there is no text.
     """
     record = FileRecord()
     options = FileOptions(encoding=encoding, on_error=on_error)
@@ -163,7 +193,15 @@ def read_numbered_texts(
 
 
 def read_texts(path: Path, encoding: str = "utf-8") -> list[str]:
-    """The texts of an unlabelled file, a line each. Raises DataError on a tab in a text, and where there is none."""
+    """The texts of an unlabelled file, a line each.
+
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: On a tab in a text, and where there is none.
+    """
     texts = [_text(line, f"{path}:{number}") for number, line in read_lines(path, encoding)]
     if not texts:
         raise DataError(f"{path}: no text in it: write one a line")
@@ -177,7 +215,12 @@ def _text(line: str, where: str) -> str:
 
 
 def format_line(text: str, labels: Sequence[str]) -> str:
-    """A labelled line with its end; a tab or a line break in the text becomes a space."""
+    """A labelled line with its end; a tab or a line break in the text becomes a space.
+
+    Args:
+        text: The text.
+        labels: Its labels, without commas.
+    """
     return _BREAKS.sub(" ", text) + "\t" + SEPARATOR.join(labels) + "\n"
 
 
@@ -187,7 +230,12 @@ def label_sets_text(examples: Iterable[Example]) -> str:
 
 
 def write_label_sets(path: Path, examples: Iterable[Example]) -> None:
-    """Write examples as a labelled file, whole or not at all."""
+    """Write examples as a labelled file, whole or not at all.
+
+    Args:
+        path: The file.
+        examples: Examples with `sentence` and `labels`.
+    """
     write_text(path, label_sets_text(examples))
 
 
@@ -200,12 +248,20 @@ def load_label_sets(
 ) -> DataSet:
     """Read some splits of a data directory.
 
-    files: names of the splits' files where they are others than usual. encoding: one of `file_options.ENCODINGS`.
-    Raises ConfigError where there is no such directory, DataError on files that are missing, empty or malformed.
+    Args:
+        directory: The data directory.
+        splits: The splits that are read.
+        files: Names of the splits' files where they are others than usual.
+        label_file: The name of the file of labels.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        ConfigError: Where there is no such directory.
+        DataError: On files that are missing, empty or malformed.
     """
     directory = Path(directory)
     if not directory.is_dir():
-        raise ConfigError(f"{directory}: no such data directory: check --dataset_dir")
+        raise ConfigError(f"{directory}: no such data directory: check `dataset_dir`")
     finish_transaction(directory)
     names = {**FILES, **(files or {})}
     paths = {split: directory / names[split] for split in splits}
@@ -246,7 +302,15 @@ def load_label_sets(
 
 
 def is_sample(directory: Path, paths: Iterable[Path]) -> bool:
-    """Whether one of some files is as the toolkit's generator wrote it into a directory."""
+    """Whether one of some files is as the toolkit's generator wrote it into a directory.
+
+    Args:
+        directory: The data directory.
+        paths: The files.
+
+    Raises:
+        DataError: On a record of the sample that is malformed.
+    """
     record = directory / SAMPLE_RECORD
     if not record.is_file():
         return False
@@ -265,7 +329,10 @@ def may_stand_in(directory: Path) -> bool:
 def write_sample_directory(directory: Path) -> None:
     """Generate the sample into a directory that is not there yet, whole or not at all.
 
-    Every file of the format, and a record of what was written. Raises ConfigError where that is not possible.
+    Every file of the format, and a record of what was written.
+
+    Raises:
+        ConfigError: Where that is not possible.
     """
     from ernie_toolkit.data.sample import SAMPLE_SEED, reviews
 

@@ -46,7 +46,13 @@ def joined_labels(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def spelling_notices(path: Path, counts: Mapping[str, int], labels: Mapping[str, str]) -> list[str]:
-    """Lines on spellings in a file that are read as one label; `labels`: key to label, as `joined_labels` gives it."""
+    """Lines on spellings in a file that are read as one label.
+
+    Args:
+        path: The file.
+        counts: Rows by the spelling of their label.
+        labels: Label by key, as `joined_labels` gives it.
+    """
     groups: dict[str, dict[str, int]] = {}
     for spelling, count in counts.items():
         groups.setdefault(label_key(spelling), {})[spelling] = count
@@ -64,7 +70,12 @@ def spelling_notices(path: Path, counts: Mapping[str, int], labels: Mapping[str,
 
 
 def twin_notices(path: Path, labels: Iterable[str]) -> list[str]:
-    """Lines on labels of a file that stay two, but are one in other case, or the same number."""
+    """Lines on labels of a file that stay two, but are one in other case, or the same number.
+
+    Args:
+        path: The file.
+        labels: Its labels.
+    """
     known: dict[str, str] = {}
     lines = []
     for label in labels:
@@ -90,7 +101,15 @@ def visible(text: str) -> str:
 
 
 def check_spellings(path: Path, labels: Iterable[str]) -> None:
-    """Raise DataError where two labels of a label file are one to a reader of rows."""
+    """Check that no two labels of a label file are one to a reader of rows.
+
+    Args:
+        path: The file.
+        labels: Its labels.
+
+    Raises:
+        DataError: Where two differ in width, blanks or invisible characters alone.
+    """
     known: dict[str, str] = {}
     for label in labels:
         twin = known.setdefault(label_key(label), label)
@@ -102,11 +121,19 @@ def check_spellings(path: Path, labels: Iterable[str]) -> None:
 
 
 def check_labels_are_shared(path: Path, texts: Sequence[Sequence[str]], labels: Sequence[str], remedy: str) -> None:
-    """Raise DataError where what was read as the labels of training rows is rather their texts or numbers.
+    """Check that what was read as the labels of training rows is not rather their texts or numbers.
 
-    That is where nearly every row has a label of its own, and where a text is shared by more rows than a label is and
-    is shorter, or, of single texts, has several labels on average. `texts`: of each row; `remedy`: how the user names
-    the right columns.
+    They are not the labels where nearly every row has one of its own, and where a text is shared by more rows than a
+    label is and is shorter, or, of single texts, has several labels on average.
+
+    Args:
+        path: The file.
+        texts: The texts of each row.
+        labels: The label of each row.
+        remedy: How the user names the right columns.
+
+    Raises:
+        DataError: Where they are not the labels.
     """
     rows, known = len(labels), set(labels)
     if rows >= OWN_LABEL_ROWS and len(known) >= _OWN_LABEL_SHARE * rows:

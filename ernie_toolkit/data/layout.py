@@ -29,10 +29,16 @@ _COUNTER_ROWS = 4
 
 @dataclass(frozen=True)
 class Layout:
-    """Places of what a file has in its columns, from 0; `names` are its header's, empty where it has none.
+    """Places of what a file has in its columns, from 0.
 
-    `separator`: what stands between them. `settled`: the places are by a header or by the user's word, not by the
-    number of columns alone.
+    Attributes:
+        texts: Places of the text or the two texts.
+        label: Place of the label, or None.
+        row_id: Place of the row's id, or None.
+        width: The number of columns.
+        names: The header's, empty where there is none.
+        settled: Whether the places are by a header or by the user's word, not by the number of columns alone.
+        separator: What stands between columns.
     """
 
     texts: tuple[int, ...]
@@ -60,7 +66,15 @@ class Layout:
 
 @dataclass(frozen=True)
 class Source:
-    """A file whose layout is looked for; `texts`: how many texts a row has where that is known."""
+    """A file whose layout is looked for.
+
+    Attributes:
+        path: The file.
+        table: Its rows.
+        split: The split that it is.
+        options: The columns that the user names, if any.
+        texts: How many texts a row has, None where that is not known.
+    """
 
     path: Path
     table: Table
@@ -72,9 +86,15 @@ class Source:
 def find_layout(source: Source, reference: Layout | None = None) -> Layout | None:
     """The layout of a file, None where it has no row.
 
-    A header is known by its names, or by those that the user gives. A file without one has its columns as
-    `reference`, the layout of the training file, else by their number: text and label, or two texts and label.
-    Raises DataError where the columns are ambiguous, naming the options that decide.
+    A header is known by its names, or by those that the user gives. A file without one has its columns as `reference`,
+    else by their number: text and label, or two texts and label.
+
+    Args:
+        source: The file.
+        reference: The layout of the training file, None where there is none.
+
+    Raises:
+        DataError: Where the columns are ambiguous; it names the options that decide.
     """
     found = _found_layout(source, reference)
     return None if found is None else replace(found, separator=source.table.separator)
@@ -105,7 +125,14 @@ def _found_layout(source: Source, reference: Layout | None) -> Layout | None:
 
 
 def columns_error(where: str, expected: str, cells: Cells, separator: str) -> DataError:
-    """The error of a row with another number of columns than its file has."""
+    """The error of a row with another number of columns than its file has.
+
+    Args:
+        where: The file and the line, for messages.
+        expected: The number or numbers that were expected.
+        cells: The row.
+        separator: What stands between columns.
+    """
     line = separator.join(cells)
     kind = SEPARATOR_NAMES[separator]
     hint = ""
@@ -114,7 +141,7 @@ def columns_error(where: str, expected: str, cells: Cells, separator: str) -> Da
     elif line.lstrip().startswith(("{", "[{")) or line.strip() == "[":
         hint = " (name a file of JSON .jsonl)"
     elif len(cells) > 3:
-        hint = ": name them with --text_column and --label_column"
+        hint = ": name them with `text_column` and `label_column`"
     elif len(cells) == 1 and any(sign in line for sign in ",;"):
         hint = f": part them by {kind}s" + (", or name the file .csv if commas part them" if kind == "tab" else "")
     return DataError(
@@ -139,10 +166,10 @@ def _is_header(source: Source, first: Cells, others: Sequence[Cells], reference:
             return True
         like = None if reference is None else _like_reference(reference, len(first), source.split)
         if reference is not None and reference.names and like is not None:
-            return False  # the other file's header tells where these columns stand
+            return False  # the other file's header says where these columns are
         option, value = missing[0]
         found = ", ".join(first)
-        raise DataError(f"{where}: no column '{value}' (--{option}) in the first line, which has {found!r:.100}")
+        raise DataError(f"{where}: no column '{value}' (`{option}`) in the first line, which has {found!r:.100}")
     roles = known_roles(first)
     label = roles.label
     if label is not None:
@@ -182,13 +209,13 @@ def _named_layout(source: Source, names: Cells, where: str) -> Layout:
         texts, rest = (rest[0],), []
     if label is None and source.split != "test":
         if len(rest) != 1:
-            raise DataError(f"{where}: no label column in the header '{header:.100}': name it with --label_column")
+            raise DataError(f"{where}: no label column in the header '{header:.100}': name it with `label_column`")
         label = rest[0]
     if not 1 <= len(texts) <= 2:
         many = "several columns of text" if texts else "no column of text"
         raise DataError(
-            f"{where}: {many} in the header '{header:.100}': name the one to read with --text_column, "
-            "and a pair's second with --text_pair_column"
+            f"{where}: {many} in the header '{header:.100}': name the one to read with `text_column`, "
+            "and a pair's second with `text_pair_column`"
         )
     _check_apart(texts, label, where)
     row_id = None if roles.row_id in (*texts, label) else roles.row_id
@@ -203,7 +230,7 @@ def _asked_texts(
     if first is None:
         rest = [place for place in known if place != pair]
         if len(rest) != 1:
-            raise DataError(f"{where}: --text_pair_column names the second text: name the first with --text_column")
+            raise DataError(f"{where}: `text_pair_column` names the second text: name the first with `text_column`")
         first = rest[0]
     return (first,) if pair is None else (first, pair)
 
@@ -225,8 +252,8 @@ def _place(
     if not required:
         return None
     if value.isdigit():
-        raise DataError(f"{where}: --{option} {value}, and the file has {width} column(s), counted from 1")
-    raise DataError(f"{where}: --{option} {value}, and the file has no header: give the column's number from 1")
+        raise DataError(f"{where}: `{option}` {value}, and the file has {width} column(s), counted from 1")
+    raise DataError(f"{where}: `{option}` {value}, and the file has no header: give the column's number from 1")
 
 
 def _check_apart(texts: tuple[int, ...], label: int | None, where: str) -> None:
@@ -234,8 +261,8 @@ def _check_apart(texts: tuple[int, ...], label: int | None, where: str) -> None:
     if len(set(places)) != len(places):
         twice = next(place for place in places if places.count(place) > 1)
         raise DataError(
-            f"{where}: column {twice + 1} is asked for twice: give --text_column, --text_pair_column and "
-            "--label_column a column each"
+            f"{where}: column {twice + 1} is asked for twice: give `text_column`, `text_pair_column` and "
+            "`label_column` a column each"
         )
 
 
@@ -250,12 +277,12 @@ def _numbered_layout(source: Source, width: int, where: str) -> Layout:
     rest = [place for place in range(width) if place not in (label, *texts)]
     if label is None and labelled:
         if not rest:
-            raise DataError(f"{where}: {width} column(s), none left for the label: give --label_column")
+            raise DataError(f"{where}: {width} column(s), none left for the label: give `label_column`")
         label = rest.pop()
     if not texts:
         texts = tuple(rest)
     if not 1 <= len(texts) <= 2:
-        raise DataError(f"{where}: {len(texts)} columns beside the label: give --text_column (and --text_pair_column)")
+        raise DataError(f"{where}: {len(texts)} columns beside the label: give `text_column` (and `text_pair_column`)")
     _check_apart(texts, label, where)
     return Layout(texts, label, None, width, settled=True)
 
@@ -302,7 +329,7 @@ def _refuse_unknown_header(source: Source, first: Cells, others: Sequence[Cells]
         if any(len(count) > 1 and min(count.values()) > 1 for count in counts):
             raise DataError(
                 f"{where}: this looks like a header ({', '.join(first)}) of names that are not known: name the columns "
-                "with --text_column and --label_column (or take the line out)"
+                "with `text_column` and `label_column` (or take the line out)"
             )
 
 
@@ -312,7 +339,7 @@ def _refuse_counter(source: Source, rows: Sequence[Cells], where: str) -> None:
     if len(rows) < _COUNTER_ROWS or width < 2:
         return
     text, label = (2, 3) if width > 2 else (1, 2)
-    remedy = f"say which columns to read, for example --text_column {text} --label_column {label}"
+    remedy = f"say which columns to read, for example `text_column` {text} `label_column` {label}"
     if source.split == "test":
         remedy = "take it out (cut -f2-), or give the file a header (id, text)"
     if _numbers_rows([cells[0].strip() for cells in rows], width):
@@ -322,7 +349,7 @@ def _refuse_counter(source: Source, rows: Sequence[Cells], where: str) -> None:
     if source.split != "test" and width > 2 and len(last) == len(rows) and _numbers_rows(last, width):
         raise DataError(
             f"{where}: column {width} numbers the rows ({', '.join(last[:3])} ...) and is no label: "
-            "say which columns to read, for example --text_column 1 --label_column 2"
+            "say which columns to read, for example `text_column` 1 `label_column` 2"
         )
 
 

@@ -30,8 +30,15 @@ def is_json(path: Path) -> bool:
 def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
     """Stream the lines of a text file that are not blank, with their line numbers, counted from 1.
 
-    As `read_all_lines`, but lines of white space only are skipped, wherever they stand: several editors and
-    `cat` leave them.
+    As `read_all_lines`, but lines of white space only are skipped, wherever they stand: several editors and `cat` leave
+    them.
+
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: As `read_all_lines`.
     """
     for number, line in read_all_lines(path, encoding):
         if line.strip():
@@ -41,10 +48,15 @@ def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]
 def read_all_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
     r"""Stream the lines of a text file, blank ones too, with their line numbers, counted from 1.
 
-    Byte order marks at the start of a line (`cat` leaves them inside of files) and "\\r" before its end are taken
-    away. Only "\\n" ends a line, so that U+2028 and the like inside a text stay there. `encoding` is one of
-    `file_options.ENCODINGS`. Raises DataError on a file that cannot be opened, on one that is no text, and on bytes of
-    another encoding.
+    Byte order marks at the start of a line (`cat` leaves them inside of files) and "\\r" before its end are taken away.
+    Only "\\n" ends a line, so that U+2028 and the like inside a text stay there.
+
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: On a file that cannot be opened, on one that is no text, and on bytes of another encoding.
     """
     for number, line in lines_or_faults(path, encoding):
         if isinstance(line, DataError):
@@ -53,7 +65,15 @@ def read_all_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, s
 
 
 def lines_or_faults(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str | DataError]]:
-    """As `read_all_lines`, but with the error of a single line in its place: the lines behind it can be read."""
+    """As `read_all_lines`, but with the error of a single line in its place: the lines behind it can be read.
+
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: On a file that cannot be opened, and on one that is no text or of another encoding as a whole.
+    """
     codec = codec_of(path, read_head(path), encoding)
     try:
         with path.open("rb") as stream:
@@ -91,10 +111,19 @@ def _wide_lines(path: Path, stream: BinaryIO, codec: str) -> Iterator[tuple[int,
 
 
 def read_rows(path: Path, split: str, options: FileOptions, record: FileRecord) -> Iterator[tuple[int, str]]:
-    """The lines of a file that hold a row, with their numbers.
+    """The lines of a file that hold a row, with their numbers from 1.
 
-    In `train` and `dev` blank lines are counted. In `test` each line is a row to predict: a blank one before the
-    last row, or one that cannot be decoded, is an error, or is skipped as `options` say.
+    In `train` and `dev` blank lines are counted. In `test` each line is a row to predict: a blank one before the last
+    row, or one that cannot be decoded, is an error, or is skipped as `options` say.
+
+    Args:
+        path: The file.
+        split: The split that the file is.
+        options: How files are read.
+        record: Gets the number of blank lines and the rows that are skipped.
+
+    Raises:
+        DataError: At the first line that cannot be read.
     """
     blank: list[int] = []
     for number, line in lines_or_faults(path, options.encoding):
@@ -115,16 +144,30 @@ def read_rows(path: Path, split: str, options: FileOptions, record: FileRecord) 
 
 
 def blank_row(where: str, options: FileOptions) -> DataError:
-    """The error of a row to predict that holds nothing; where it stops the run, with the way to go on."""
-    hint = "" if options.on_error == "skip" else ", or give --on_error skip for an answer of null"
+    """The error of a row to predict that holds nothing; where it stops the run, with the way to continue.
+
+    Args:
+        where: The file and the line, for messages.
+        options: Whether such rows are skipped.
+    """
+    hint = "" if options.on_error == "skip" else ", or give `on_error` skip for an answer of null"
     return DataError(f"{where}: a blank line: fill it or take it out{hint}")
 
 
 def read_objects(path: Path, split: str, options: FileOptions, record: FileRecord) -> Iterator[JsonRow]:
-    """The rows of a JSON file: one object a line, or one list of objects, which `record.format` tells.
+    """The rows of a JSON file: one object a line, or one list of objects.
 
-    The list may stand under `data` in an object. Blank lines are treated as `read_rows` does, rows to predict that
-    are no object likewise. Raises DataError with the place, "file:line" or "file: data[3]", on anything else.
+    The list may stand under `data` in an object. Blank lines are treated as `read_rows` does, rows to predict that are
+    no object likewise.
+
+    Args:
+        path: The file.
+        split: The split that the file is.
+        options: How files are read.
+        record: Gets the form of the file in `record.format`, the number of blank lines and the rows that are skipped.
+
+    Raises:
+        DataError: With the place, "file:line" or "file: data[3]", on anything else.
     """
     whole = whole_list(path, options.encoding)
     if whole is not None:
@@ -152,7 +195,15 @@ def read_objects(path: Path, split: str, options: FileOptions, record: FileRecor
 
 
 def whole_list(path: Path, encoding: str) -> list[Any] | None:
-    """The rows of a file that is one JSON value, not an object a line; None for lines, which their reader checks."""
+    """The rows of a file that is one JSON value, not an object a line; None for lines, which their reader checks.
+
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: On a list that is malformed, and on one object over several lines.
+    """
     lines = read_lines(path, encoding)
     first = next(lines, (0, ""))[1].lstrip()
     alone = _parsed(first)
@@ -174,7 +225,13 @@ def whole_list(path: Path, encoding: str) -> list[Any] | None:
 
 
 def json_message(error: JsonError, path: Path, remedy: str) -> str:
-    """What is wrong with a file that is one JSON value, with the line where that is known."""
+    """What is wrong with a file that is one JSON value, with the line where that is known.
+
+    Args:
+        error: What reading it raised.
+        path: The file.
+        remedy: What the message tells the user to do.
+    """
     if error.line:
         return f"{path}:{error.line}: not valid JSON (column {error.column}: {error.reason}): {remedy}"
     return f"{path}: not usable JSON ({error}): {remedy}"
@@ -193,9 +250,14 @@ def _parsed(line: str) -> Any:
 
 
 def parse_object(line: str, where: str) -> dict[str, Any]:
-    """Parse one line as a JSON object; `where` is its "file:line" for messages.
+    """Parse one line as a JSON object.
 
-    Raises DataError on anything else.
+    Args:
+        line: The line.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: On anything else.
     """
     try:
         row = decode_json(line, finite=False)
@@ -214,14 +276,32 @@ def field_names(row: Iterable[str]) -> str:
 
 
 def text_field(row: dict[str, Any], name: str, where: str) -> str:
-    """A field that has to be a text with something in it. Raises DataError naming the field."""
+    """A field that has to be a text with something in it.
+
+    Args:
+        row: The row's fields.
+        name: The field's name.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: Where the field is not there, or is no such text.
+    """
     if name not in row:
         raise DataError(f"{where}: no field '{name}': the row has {field_names(row) if row else 'no field'}")
     return check_text(row[name], f"field '{name}'", where)
 
 
 def check_text(value: Any, what: str, where: str) -> str:
-    """`value` as a text that is not only white space; `what` names it. Raises DataError."""
+    """Check that a value is a text that is not only white space, and return it.
+
+    Args:
+        value: The value.
+        what: What it is called in messages.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: Where it is no such text.
+    """
     if not isinstance(value, str):
         raise DataError(f"{where}: {what} is a JSON {json_type(value)}: it must be a text")
     if not value.strip():
@@ -231,9 +311,17 @@ def check_text(value: Any, what: str, where: str) -> str:
 
 
 def check_whole(value: _Value, where: str, what: str = "") -> _Value:
-    r"""A value of JSON, if all text in it can be written to a file again; `what` names a text. Raises DataError.
+    r"""Check that all text in a value of JSON can be written to a file again, and return the value.
 
     JSON escapes can spell half a character ("\\ud83d" alone), which no tokenizer takes and no file holds.
+
+    Args:
+        value: A value of JSON.
+        where: The file and the line, for messages.
+        what: What a text is called in messages; empty: by its place in the value.
+
+    Raises:
+        DataError: Where it holds half a character.
     """
     found = half_character(value)
     if found is not None:

@@ -32,11 +32,19 @@ SAMPLE_WARNING = "the data is the toolkit's generated sample, not {name}: figure
 class DataSet:
     """The splits of a data set that were asked for, None for the others.
 
-    `source` is where they came from and `location` the directory (or "generated, seed N"); `left_out`
-    counts the rows without a gold label, and the training questions whose answer is not found in their
-    context; `warnings` are lines for the caller to print and to write beside every result (that the data is the
-    sample), `notices` lines to print only (what was converted or left out: they name the user's files), `skipped`
-    the rows to predict that get no answer, `summary` lines on what was read from each file.
+    Attributes:
+        spec: Task, labels and files of the data set.
+        train: The training examples.
+        dev: The examples to evaluate on.
+        test: The examples to predict.
+        source: Where the splits came from.
+        location: The directory they came from, or "generated, seed N".
+        left_out: For each split, how many rows without a gold label, and training questions whose answer is not found
+            in their context, were left out.
+        warnings: Lines for the caller to print and to write beside every result (that the data is the sample).
+        skipped: Rows to predict that get no answer.
+        notices: Lines to print only (what was converted or left out: they name the user's files).
+        summary: Lines on what was read from each file.
     """
 
     spec: DatasetSpec
@@ -52,7 +60,11 @@ class DataSet:
     summary: tuple[str, ...] = ()
 
     def split(self, name: Split) -> list[Example]:
-        """The examples of one split. Raises ConfigError where it was not loaded."""
+        """The examples of one split.
+
+        Raises:
+            ConfigError: Where it was not loaded.
+        """
         examples: list[Example] | None = getattr(self, name)
         if examples is None:
             raise ConfigError(f"data set '{self.spec.name}' was loaded without its {name} split")
@@ -88,20 +100,36 @@ def load_dataset(
 ) -> DataSet:
     """Find and read a data set: `data_dir`, else PaddleNLP's cache and download, else the embedded sample.
 
-    `task` is the one that the data set has to be of (None: any); files of "custom" are read as data of that
-    task (None: seq_cls). The sample is taken where `data_source` is "sample", or "auto" with `sample_allowed`
-    and nothing to be had otherwise; "official" forbids it. `seed` is the sample's own (None: the seed of the
-    published sample). `limits` gives, per split, how many rows are read from its start,
-    `options` says how files are read. `labels`: those that a model was trained for, which the files of "custom" are
-    read with where no `label_file` is given; where the data set has the same ones, it gets them in this order. The four
-    files belong to data set "custom" alone. Raises ConfigError on arguments that do not go together, DownloadError
-    where the official files cannot be had, DataError on files that are missing or malformed.
+    The four files are for the data set "custom" alone.
+
+    Args:
+        name: One of `DATASETS`, or "custom".
+        task: The task that the data set has to be of (None: any); files of "custom" are read as data of it (None:
+            seq_cls).
+        data_dir: The directory of the data set's own files; None: PaddleNLP's cache.
+        data_source: "auto", "official" (never the sample) or "sample".
+        splits: The splits that are read.
+        sample_allowed: Whether "auto" may take the sample where nothing else can be had.
+        seed: The sample's own; None: the seed of the published sample.
+        limits: For a split, how many rows are read from its start; all where left out.
+        train_file: Of "custom", the training rows.
+        dev_file: Of "custom", the rows to evaluate on.
+        test_file: Of "custom", the rows to predict.
+        label_file: Of "custom", the labels, one a line; None: those of the training rows.
+        options: How files are read.
+        labels: Those that a model was trained for, or None: the files of "custom" are read with them where there is no
+            `label_file`, and a data set that has the same ones gets them in this order.
+
+    Raises:
+        ConfigError: On arguments that do not go together.
+        DownloadError: Where the official files cannot be had.
+        DataError: On files that are missing or malformed.
     """
     request = _check_request(name, task, data_dir, data_source, splits, limits, options)
     files = {"train_file": train_file, "dev_file": dev_file, "test_file": test_file, "label_file": label_file}
     for flag, path in {"data_dir": data_dir, **files}.items():
         if path and (problem := path_problem(str(path))):
-            raise ConfigError(f"--{flag} is {problem}: give another")
+            raise ConfigError(f"`{flag}` is {problem}: give another")
     given = {flag: Path(path) for flag, path in files.items() if path}
     if name == CUSTOM:
         if not form_of(task or DEFAULT_TASK).has_columns:
@@ -109,7 +137,7 @@ def load_dataset(
         return _load_custom(given, request, labels)
     _refuse_columns(request, name)
     if given:
-        raise ConfigError(f"--{next(iter(given))} is for --dataset {CUSTOM}: leave one of the two out")
+        raise ConfigError(f"`{next(iter(given))}` is for `name` {CUSTOM}: leave one of the two out")
     spec = in_model_order(get_spec(name), labels)
     check_task(spec, task)
     if data_dir:
@@ -129,10 +157,16 @@ def load_dataset(
 def data_dir_files(spec: DatasetSpec, data_dir: Path, splits: Sequence[Split]) -> dict[Split, Path]:
     """The files of some splits in a user's directory, or in its folder of the data set's name.
 
-    Raises DataError that names every file looked for.
+    Args:
+        spec: The data set, with the names that its files may have.
+        data_dir: The user's directory.
+        splits: The splits that are needed.
+
+    Raises:
+        DataError: Where there is no such directory or file; it names every file looked for.
     """
     if not data_dir.is_dir():
-        raise DataError(f"{data_dir}: no such directory: check --data_dir")
+        raise DataError(f"{data_dir}: no such directory: check `data_dir`")
     found = {}
     for split in splits:
         names = spec.files[split]
@@ -162,9 +196,9 @@ def _check_request(
         known = ", ".join(get_args(DataSource))
         raise ConfigError(f"data source '{data_source}' is not known: use one of {known}")
     if data_dir and data_source == "sample":
-        raise ConfigError("--data_source sample takes no --data_dir: leave one of them out")
+        raise ConfigError("`data_source` sample takes no `data_dir`: leave one of them out")
     if name == CUSTOM and (data_dir or data_source != "auto"):
-        raise ConfigError(f"--dataset {CUSTOM} reads its own files: leave --data_dir and --data_source out")
+        raise ConfigError(f"`name` {CUSTOM} reads its own files: leave `data_dir` and `data_source` out")
     unknown = [split for split in (*splits, *(limits or ())) if split not in SPLITS]
     if unknown:
         raise ConfigError(f"split '{unknown[0]}' is not known: use one of {', '.join(SPLITS)}")
@@ -179,7 +213,7 @@ def _refuse_columns(request: _Request, name: str) -> None:
     for option in ("text_column", "text_pair_column", "label_column"):
         if getattr(request.options, option):
             raise ConfigError(
-                f"--{option} is for the classification files of --dataset {CUSTOM}, not for {name}: leave it out"
+                f"`{option}` is for the classification files of `name` {CUSTOM}, not for {name}: leave it out"
             )
 
 
@@ -236,7 +270,7 @@ def _load_custom(files: Mapping[str, Path], request: _Request, labels: Sequence[
     spec = in_model_order(spec, labels)
     missing = [split for split in request.splits if split not in spec.files]
     if missing:
-        raise ConfigError(f"--dataset {CUSTOM} has no {missing[0]} data: give --{missing[0]}_file")
+        raise ConfigError(f"`name` {CUSTOM} has no {missing[0]} data: give `{missing[0]}_file`")
     paths = {split: Path(spec.files[split][0]) for split in request.splits}
     data = _read_files(spec, paths, request, "custom")
     notice = encoding_notice(files["label_file"], request.options.encoding) if "label_file" in files else None

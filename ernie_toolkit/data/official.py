@@ -29,9 +29,12 @@ UNPACK_SECONDS = 120.0
 class OfficialSource:
     """What PaddleNLP knows of a data set.
 
-    `loader` is the module and the class of its loader and `folder` where that keeps the files, below
-    `data_home`. For each split: `files` has the file's name, `parts` the loader's word for the split, and
-    `urls` what is downloaded.
+    Attributes:
+        loader: The module and the class of its loader.
+        folder: Where that keeps the files, below `data_home`.
+        files: For each split the file's name.
+        parts: For each split the loader's word for it.
+        urls: For each split what is downloaded.
     """
 
     loader: tuple[str, str]
@@ -97,6 +100,10 @@ def cached_file(spec: DatasetSpec, split: Split) -> Path | None:
 
     Any file that lies there is taken: one put there by hand need not be the published version byte for byte, and must
     not be overwritten by a download.
+
+    Args:
+        spec: The data set.
+        split: The split.
     """
     for name in spec.files[split]:
         path = cache_directory(spec) / name
@@ -108,8 +115,14 @@ def cached_file(spec: DatasetSpec, split: Split) -> Path | None:
 def official_files(spec: DatasetSpec, splits: Sequence[Split]) -> dict[Split, Path]:
     """Paths of the official files of some splits, downloaded by PaddleNLP's own loader where missing.
 
-    Files in the cache are used without the network and without importing paddlenlp. Raises DownloadError
-    within about `PROBE_SECONDS` where the server cannot be reached.
+    Files in the cache are used without the network and without importing paddlenlp.
+
+    Args:
+        spec: The data set.
+        splits: The splits that are needed.
+
+    Raises:
+        DownloadError: Within about `PROBE_SECONDS` where the server cannot be reached.
     """
     found = {split: cached_file(spec, split) for split in splits}
     missing = [split for split in splits if found[split] is None]
@@ -124,8 +137,8 @@ def official_files(spec: DatasetSpec, splits: Sequence[Split]) -> dict[Split, Pa
 def _help(spec: DatasetSpec) -> str:
     names = ", ".join(dict.fromkeys(official_source(spec).files.values()))
     return (
-        f"put {names} into {cache_directory(spec)} by hand, give their folder with --data_dir, or try the toolkit's "
-        "generated sample with --data_source sample"
+        f"put {names} into {cache_directory(spec)} by hand, give their folder with `data_dir`, or try the toolkit's "
+        "generated sample with `data_source` sample"
     )
 
 

@@ -28,9 +28,11 @@ _Answer = Tuple[str, Optional[int], bool]
 class CheckedQuestion(NamedTuple):
     """A question that was checked.
 
-    `example`: see `parse_question`; `is_impossible` is there, and true, where the question is marked so. `reason`: why
-    it takes no part, empty where it does. `first_place`: its answer occurs more than once, the row does not say where,
-    and the first place was taken.
+    Attributes:
+        example: See `parse_question`; `is_impossible` is there, and true, where the question is marked so.
+        reason: Why it takes no part, empty where it does.
+        first_place: Whether its answer occurs more than once, the row does not say where, and the first place was
+            taken.
     """
 
     example: Example
@@ -39,20 +41,40 @@ class CheckedQuestion(NamedTuple):
 
 
 def parse_question(row: dict[str, Any], split: Split, where: str) -> Example | None:
-    """Check one question (`id`, `question`, `context`, `answers`, maybe `title`) and locate its answer.
+    """Check one question and locate its answer.
 
-    `span` holds the characters [start, end) of the first answer that `locate` finds; the context is kept as
-    it is, so that offsets stay true. None for a question of `train` none of whose answers can be located:
-    nothing can be learnt from it. In `dev` such a question stays, with `span` None, but it needs an answer's
-    text; in `test` it needs none, and answers that are all at -1 are placeholders. None in `train` and `dev` for a
-    question that is marked as unanswerable, whatever answers it has. Raises DataError that begins with `where`.
+    `span` of the example holds the characters [start, end) of the first answer that `locate` finds; the context is kept
+    as it is, so that offsets stay true. In `dev` a question none of whose answers can be located stays, with `span`
+    None, but it needs an answer's text; in `test` it needs none, and answers that are all at -1 are placeholders.
+
+    Args:
+        row: `id`, `question`, `context`, `answers`, maybe `title`.
+        split: The split that the row is of.
+        where: The file and the place, for messages.
+
+    Returns:
+        The example; None for a question of `train` none of whose answers can be located, since nothing can be learnt
+        from it, and in `train` and `dev` for one that is marked as unanswerable, whatever answers it has.
+
+    Raises:
+        DataError: Where it is no such row.
     """
     question = check_question(row, split, where)
     return None if question.reason else question.example
 
 
 def check_question(row: dict[str, Any], split: Split, where: str, unanswerable: str = "leave_out") -> CheckedQuestion:
-    """The same, with the reason why a question is left out; with "score", unanswerable ones of `dev` are not."""
+    """As `parse_question`, with the reason why a question is left out.
+
+    Args:
+        row: See `parse_question`.
+        split: See `parse_question`.
+        where: See `parse_question`.
+        unanswerable: What becomes of questions of `dev` that are marked so, one of `file_options.UNANSWERABLE`.
+
+    Raises:
+        DataError: See `parse_question`.
+    """
     name = question_id(row, where)
     context = first_text(row, CONTEXT_FIELDS, where)
     question = first_text(row, QUESTION_FIELDS, where)
@@ -99,9 +121,14 @@ def _place(context: str, answers: Sequence[_Answer]) -> tuple[tuple[int, int] | 
 def locate(context: str, answer: str, start: int | None) -> tuple[int, int] | None:
     """The characters [start, end) of a context where an answer stands, or None.
 
-    It is looked for at `start`, else at the nearest place at most `NEAR` characters from there, of two
-    equally near ones the first. Where that fails, or `start` is not known (None, or below 0 as in several
-    published files), the answer has to occur exactly once.
+    It is looked for at `start`, else at the nearest place at most `NEAR` characters from there, of two equally near
+    ones the first. Where that fails, or `start` is not known, the answer has to occur exactly once.
+
+    Args:
+        context: The text.
+        answer: A part of it.
+        start: Where the file says that it begins; None, or below 0 as in several published files, where that is not
+            known.
     """
     first = context.find(answer)
     if first < 0:
@@ -119,7 +146,16 @@ def locate(context: str, answer: str, start: int | None) -> tuple[int, int] | No
 
 
 def first_text(row: dict[str, Any], names: Sequence[str], where: str) -> str:
-    """The text under the first of some names that a row has. Raises DataError that names the fields it has."""
+    """The text under the first of some names that a row has.
+
+    Args:
+        row: The row's fields.
+        names: The field's names, in order.
+        where: The file and the place, for messages.
+
+    Raises:
+        DataError: Where there is none; it names the fields that there are.
+    """
     for name in names:
         if name in row:
             return check_text(row[name], f"field '{name}'", where)
@@ -128,7 +164,15 @@ def first_text(row: dict[str, Any], names: Sequence[str], where: str) -> str:
 
 
 def question_id(row: dict[str, Any], where: str) -> str:
-    """A question's identifier; whole numbers become texts. Raises DataError where there is none."""
+    """A question's identifier; whole numbers become texts.
+
+    Args:
+        row: The row's fields.
+        where: The file and the place, for messages.
+
+    Raises:
+        DataError: Where there is none.
+    """
     field = next((name for name in ID_FIELDS if name in row), "")
     if not field:
         raise DataError(

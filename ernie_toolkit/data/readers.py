@@ -35,11 +35,20 @@ def read_clue_jsonl(
 ) -> Iterator[Example]:
     """Stream the examples of a file in CLUE's format: one JSON object a line.
 
-    Rows of `train` and `dev` need a label; rows of `test` may have one (`label` is None where not). Rows
-    labelled "-" in a set with `has_gold_gaps` are left out of `train` and `dev`, which `record` is told.
-    `id` is the row's own `id` (`idx` in CLUEWSC2020), else its index among the rows; in `test` that counts blank
-    lines too, and `line` is the row's line number, from 1 (in a JSON list its place). Raises DataError with file and
-    line number at the first line that does not fit.
+    Rows of `train` and `dev` need a label; rows of `test` may have one (`label` is None where not). Rows labelled "-"
+    in a set with `has_gold_gaps` are left out of `train` and `dev`. `id` is the row's own `id` (`idx` in CLUEWSC2020),
+    else its index among the rows; in `test` that counts blank lines too, and `line` is the row's line number, from 1
+    (in a JSON list its place).
+
+    Args:
+        path: The file.
+        spec: The data set.
+        split: The split that the file is.
+        options: How files are read.
+        record: Gets what was left out and how the file was read; None where it is not wanted.
+
+    Raises:
+        DataError: With file and line number at the first line that does not fit.
     """
     record = FileRecord() if record is None else record
     kept = 0
@@ -66,7 +75,15 @@ def read_clue_jsonl(
 def parse_row(row: dict[str, Any], spec: DatasetSpec, split: Split, index: int, where: str) -> Example | None:
     """Check one row and bring it into the form of an `Example`; None for a row without a gold label.
 
-    `index` becomes the `id` where the row has none. Raises DataError that begins with `where`.
+    Args:
+        row: The row's fields.
+        spec: The data set.
+        split: The split that the row is of.
+        index: The `id` of a row that has none.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: Where it does not fit.
     """
     example = {**row, **_CHECKS[spec.text_format](row, where)}
     gap = spec.has_gold_gaps and row.get("label") == GAP
@@ -80,7 +97,14 @@ def parse_row(row: dict[str, Any], spec: DatasetSpec, split: Split, index: int, 
 def parse_label(row: dict[str, Any], spec: DatasetSpec, split: Split, where: str) -> str | None:
     """The label as a text, numbers and truth values spelt as in JSON; None for an unlabelled test row.
 
-    Raises DataError on a label that the data set does not have, and on none in `train` and `dev`.
+    Args:
+        row: The row's fields.
+        spec: The data set.
+        split: The split that the row is of.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: On a label that the data set does not have, and on none in `train` and `dev`.
     """
     value = row.get("label")
     if isinstance(value, list) and len(value) == 1:
@@ -102,7 +126,16 @@ def parse_label(row: dict[str, Any], spec: DatasetSpec, split: Split, where: str
 
 
 def check_label(label: str, spec: DatasetSpec, where: str) -> str:
-    """`label` if the data set has it. Raises DataError that names it and the known ones."""
+    """Check that a data set has a label, and return it.
+
+    Args:
+        label: The label.
+        spec: The data set.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: Where it has not; it names the known ones.
+    """
     if label not in spec.labels:
         known = ", ".join(spec.labels[:_SHOWN_LABELS])
         if len(spec.labels) > _SHOWN_LABELS:

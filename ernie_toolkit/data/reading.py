@@ -17,9 +17,17 @@ _SHOWN_PLACES = 5
 def read_examples(
     path: Path, spec: DatasetSpec, split: Split, options: FileOptions, record: FileRecord
 ) -> Iterator[Example]:
-    """Stream the examples of a file; how it was read and what was left out of it goes to `record`.
+    """Stream the examples of a file.
 
-    Raises DataError at the first row that does not fit.
+    Args:
+        path: The file.
+        spec: The data set.
+        split: The split that the file is.
+        options: How files are read.
+        record: Gets what was left out and how the file was read.
+
+    Raises:
+        DataError: At the first row that does not fit.
     """
     return form_of(spec.task_name).read(path, spec, split, options, record)
 
@@ -27,7 +35,18 @@ def read_examples(
 def parse_examples(
     rows: list[dict[str, Any]], spec: DatasetSpec, split: Split, source: str, record: FileRecord
 ) -> Iterator[Example]:
-    """The same for rows that are in memory, in the official fields; `source` names them in messages."""
+    """As `read_examples`, for rows that are in memory.
+
+    Args:
+        rows: Rows in the official fields.
+        spec: The data set.
+        split: The split that they are of.
+        source: What they are called in messages.
+        record: Gets what was left out.
+
+    Raises:
+        DataError: At the first row that does not fit.
+    """
     form = form_of(spec.task_name)
     for index, row in enumerate(rows):
         example = form.parse(row, spec, split, index, f"{source} {split} row {index + 1}")
@@ -40,7 +59,12 @@ def parse_examples(
 
 
 def left_out_warnings(path: Path | str, record: FileRecord) -> list[str]:
-    """The lines that tell the user what was left out of a file."""
+    """The lines that tell the user what was left out of a file.
+
+    Args:
+        path: The file.
+        record: What was found in it.
+    """
     lines = []
     for reason, places in record.left_out.items():
         shown = ", ".join(str(place)[:60] for place in places[:_SHOWN_PLACES])

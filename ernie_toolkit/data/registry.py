@@ -25,11 +25,15 @@ _JSON_FILES: Mapping[str, tuple[str, ...]] = {split: (f"{split}.json",) for spli
 class DatasetSpec:
     """What a data set is: its task, its labels in their official order, and how its files are read.
 
-    `labels` gives each label its index in the model's output; they are the BIO tags in token_cls, and none
-    in qa. `label_names` are names for people, in the same order, or None where the labels have no others.
-    `text_format` is one of those of `features.texts_of`. `files` maps each split to its file names, tried in
-    order. `has_gold_gaps`: rows labelled "-" carry no gold label (the annotators did not agree) and are left
-    out.
+    Attributes:
+        name: As in `DATASETS`, or "custom".
+        task_name: The task's name, as in `TASKS`.
+        labels: Label identifiers in the order of the model's outputs: BIO tags in token_cls, none in qa.
+        label_names: Readable names in the same order, or None where the labels have no others.
+        text_format: How texts are read, one of those of `features.texts_of`.
+        metric: The metric that models are measured by on it.
+        files: For each split its file names, tried in order.
+        has_gold_gaps: Whether rows labelled "-" have no gold label (the annotators did not agree) and are left out.
     """
 
     name: str
@@ -47,10 +51,14 @@ class DatasetSpec:
         return {label: index for index, label in enumerate(self.labels)}
 
     def task(self, max_seq_length: int, **limits: int) -> Task:
-        """The task of this data set: its labels and texts, with sequences of at most `max_seq_length` tokens.
+        """The task of this data set: its labels and texts.
 
-        `limits`: the task's further settings (`window_overlap`, `doc_stride`, ...; see its own class). Raises
-        ConfigError on one that it does not have.
+        Args:
+            max_seq_length: The longest sequence in tokens.
+            **limits: The task's further settings (`window_overlap`, `doc_stride`, ...; see its own class).
+
+        Raises:
+            ConfigError: On a setting that the task does not have.
         """
         from ernie_toolkit.tasks import make_task  # tasks need numpy, the names of data sets do not
 
@@ -247,7 +255,15 @@ DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in _SPECS}
 
 
 def check_task(spec: DatasetSpec, task: str | None) -> None:
-    """Check that a data set is of the task asked for (None: of any). Raises ConfigError naming its script."""
+    """Check that a data set is of the task asked for.
+
+    Args:
+        spec: The data set.
+        task: The task's name; None: any.
+
+    Raises:
+        ConfigError: Where it is of another; it names the script for that one.
+    """
     from ernie_toolkit.tasks import TASKS  # tasks need numpy, the names of data sets do not
 
     if task is not None and spec.task_name != task:
@@ -260,11 +276,12 @@ def check_task(spec: DatasetSpec, task: str | None) -> None:
 def get_spec(name: str) -> DatasetSpec:
     """The specification of a data set known by name.
 
-    Raises ConfigError on an unknown name, and on "custom", whose specification comes from its files
-    (`custom.custom_spec`).
+    Raises:
+        ConfigError: On an unknown name, and on "custom", whose specification comes from its files
+            (`custom.custom_spec`).
     """
     if name == CUSTOM:
-        raise ConfigError(f"data set '{CUSTOM}' is what its files hold: give --train_file or --label_file")
+        raise ConfigError(f"data set '{CUSTOM}' is what its files hold: give `train_file` or `label_file`")
     try:
         return DATASETS[name]
     except KeyError:

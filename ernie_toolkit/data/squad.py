@@ -57,12 +57,21 @@ def read_squad(
 ) -> Iterator[Example]:
     """Stream the questions of a file in their order, in the form that `parse_question` gives.
 
-    The file is parsed whole, its questions are checked one by one as they are asked for. `record` is told the
-    form, the ids of the questions that are left out, by reason, and why `dev` cannot be answered exactly. With
-    `options.unanswerable` "score", unanswerable questions of `dev` stay, with `is_impossible` true and no answer.
-    Questions of `test` that cannot be read go to `record.skipped`, by id where they have one and with their number
-    from 0, where `options.on_error` is "skip". Else raises DataError that names the file and the place in it
-    ("data[0].paragraphs[2].qas[1]", or the line), on bad JSON its line and column, and on an id that occurs twice.
+    The file is parsed whole, its questions are checked one by one as they are asked for. With `options.unanswerable`
+    "score", unanswerable questions of `dev` stay, with `is_impossible` true and no answer. Questions of `test` that
+    cannot be read go to `record.skipped`, by id where they have one and with their number from 0, where
+    `options.on_error` is "skip".
+
+    Args:
+        path: The file.
+        split: The split that the file is.
+        options: How files are read.
+        record: Gets the form, the ids of the questions that are left out, by reason, and why `dev` cannot be answered
+            exactly; None where it is not wanted.
+
+    Raises:
+        DataError: With the file and the place in it ("data[0].paragraphs[2].qas[1]", or the line), on bad JSON its line
+            and column, and on an id that occurs twice.
     """
     record = record or FileRecord()
     seen: set[str] = set()

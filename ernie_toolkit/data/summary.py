@@ -22,8 +22,12 @@ def summarize(
 ) -> tuple[str, ...]:
     """A line for each split, and one for the labels that have no row in a split to train or evaluate on.
 
-    `splits`: the examples that are used; `records`: what was found in their files, `paths` where they lie, none for
-    generated rows; `limits`: how many rows were asked for at most.
+    Args:
+        spec: The data set.
+        splits: For each split the examples that are used.
+        records: For each split what was found in its file.
+        paths: For each split its file, none for generated rows.
+        limits: For a split, how many rows were asked for at most; None: all.
     """
     lines = []
     form = form_of(spec.task_name)

@@ -20,11 +20,11 @@ TableRow = Tuple[int, Union[Cells, DataError]]
 """The number of a row's first line, and its columns, none for a blank row, or why it cannot be read."""
 
 _WRAPPED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
-# What Python's csv module says where a column goes on to the end of the file, or over its limit.
+# What Python's csv module says where a column continues to the end of the file, or over its limit.
 _NEVER_CLOSED = ("unexpected end of data", "field larger than")
 _COLUMN_LIMIT = 131_072
 SEPARATOR_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon"}
-# What Excel writes above the rows of a file, and reads, to tell what stands between columns.
+# What Excel writes above the rows of a file, and reads, to say what stands between columns.
 _DECLARED = re.compile(r'"?sep=([,;\t])"?[,;\s]*', re.IGNORECASE)
 # Of so many rows with quotation marks around a column each, they are the file's and not the texts'.
 _QUOTED_ROWS = 3
@@ -34,8 +34,12 @@ _QUOTED_ROWS = 3
 class Table:
     """The rows of a file, blank ones too but not those at its end.
 
-    `separator`: what stands between columns. `quoted`: whether quotation marks around columns were taken off.
-    `last_blank_lines`: how many blank lines there are after the last row. `notices`: lines to warn about.
+    Attributes:
+        rows: Line numbers from 1 with their columns, or with the error of a line that cannot be read.
+        separator: What stands between columns.
+        quoted: Whether quotation marks around columns were taken off.
+        last_blank_lines: How many blank lines there are after the last row.
+        notices: Lines to warn about.
     """
 
     rows: list[TableRow]
@@ -54,9 +58,17 @@ def read_table(path: Path, encoding: str, limit: int | None = None, semicolons: 
     """The rows of a file: as CSV where its name ends with .csv, else tab-separated.
 
     Quotation marks are CSV's in a .csv file. In other files they are the text's own, but for files that nothing but a
-    writer of CSV makes (`_tab_rows`). Raises DataError on a file that cannot be read, and on a quotation mark that is
-    never closed. `limit`: how many lines are looked at. `semicolons`: whether they may part the columns of a .csv file
-    without a header; of a file with one text a row they are rather the texts'.
+    writer of CSV makes (`_tab_rows`).
+
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+        limit: How many lines are looked at; None: all.
+        semicolons: Whether semicolons may separate the columns of a .csv file without a header; in a file with one text
+            a row they are rather the texts'.
+
+    Raises:
+        DataError: On a file that cannot be read, and on a quotation mark that is never closed.
     """
     lines: list[Line] = []
     faults: list[TableRow] = []

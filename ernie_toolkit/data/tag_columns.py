@@ -1,8 +1,8 @@
 r"""Tagged text in lines: a token and its tag a line, or a sentence a line with its tokens and tags joined by U+0002.
 
 One token, one space or tab, one tag. White space may be a token ("\\u3000 O", " \\tO"), and a token may hold spaces
-where a tab separates it from its tag, but not in the first line of a file, which tells columns from tokens. Blanks
-after the tag are dropped. Files of more columns are read with the number of the tag's column.
+where a tab separates it from its tag, but not in the first line of a file, by which columns are distinguished from
+tokens. Blanks after the tag are dropped. Files of more columns are read with the number of the tag's column.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _tag_column(value: str) -> int | None:
         number = 0
     if number in (0, 1):
         raise ConfigError(
-            f"--tag_column {value}: the number of the tag's column from 2 (the first is the token's), or -1 for the "
+            f"`tag_column` {value}: the number of the tag's column from 2 (the first is the token's), or -1 for the "
             "last one"
         )
     return number
@@ -196,7 +196,7 @@ class _TokenAndTag:
             blanks = len(body) - len(tag) - len(token.rstrip(_BLANKS))
             raise DataError(
                 f"{place(index)}: {blanks} blanks between the token and its tag, where one space or tab is expected: "
-                f"take the others out, or give --tag_column -1, which reads several as one: {line!r:.60}"
+                f"take the others out, or give `tag_column` -1, which reads several as one: {line!r:.60}"
             )
         if token[0] in _BLANKS:
             raise DataError(f"{place(index)}: a blank before the token: take it out: {line!r:.60}")
@@ -246,7 +246,7 @@ class _Columns:
         self.index = column - 1 if column > 0 else count + column
         if not 0 < self.index < count:
             given = "no tag can be there" if 0 <= self.index < count else "it is not among them"
-            raise DataError(f"{where}: {count} column(s), and the tag's is {column}: {given}, check --tag_column")
+            raise DataError(f"{where}: {count} column(s), and the tag's is {column}: {given}, check `tag_column`")
         what = "a tab" if separator == "\t" else "spaces"
         self.form = f"{count} columns separated by {what}, the token in the first, the tag in column {self.index + 1}"
 
@@ -305,7 +305,7 @@ def _is_comment(line: str) -> bool:
 def _columns_error(where: str, line: str) -> DataError:
     return DataError(
         f"{where}: {_count(line)} columns where a token and its tag are expected: say which column is the tag's, "
-        f"--tag_column -1 for the last: {line!r:.60}"
+        f"`tag_column` -1 for the last: {line!r:.60}"
     )
 
 
@@ -316,7 +316,12 @@ def _line_of_token(path: Path, first: int, index: int) -> str:
 def tagged_file_error(path: Path, encoding: str = "utf-8") -> str | None:
     """What to say of a tagged file where a file of plain texts is expected; None for any other file.
 
-    Raises DataError where the file cannot be read.
+    Args:
+        path: The file.
+        encoding: One of `file_options.ENCODINGS`.
+
+    Raises:
+        DataError: Where the file cannot be read.
     """
     if is_json(path):
         return None
@@ -329,7 +334,7 @@ def tagged_file_error(path: Path, encoding: str = "utf-8") -> str | None:
     if not looks_tagged(head):
         return None
     what = "a sentence a line with its tags" if any(map(_is_joined_line, head)) else "a token and its tag a line"
-    return f"is a tagged file ({what}): write one text a line, or give it to run_token_cls.py as --test_file"
+    return f"is a tagged file ({what}): write one text a line, or give it to run_token_cls.py as `test_file`"
 
 
 def looks_tagged(lines: list[str]) -> bool:

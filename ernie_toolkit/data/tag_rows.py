@@ -49,7 +49,15 @@ class RowReader:
         self._has_spans: bool | None = None
 
     def read(self, load: Callable[[], dict[str, Any]], number: int) -> Sentence | None:
-        """One row; None for one that nobody has annotated, which training and evaluation leave out and count."""
+        """One row; None for one that nobody has annotated, which training and evaluation leave out and count.
+
+        Args:
+            load: Parses the row.
+            number: Its line from 1 (in a list its place).
+
+        Raises:
+            DataError: Where it does not fit.
+        """
         row = load()
         where = f"{self.file.path}:{number}"
         if _is_label_studio(row):
@@ -92,7 +100,12 @@ class RowReader:
 def sentence_of_row(row: dict[str, Any], where: str) -> Sentence:
     """A row with `tokens` and their tags, or with a text and its tags or spans; tags are None or [] for none.
 
-    Raises DataError that begins with `where`.
+    Args:
+        row: The row's fields.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: Where it is no such row.
     """
     tokens = _is_texts(row.get("tokens"))
     tag_field = next((name for name in _TAG_FIELDS if row.get(name) not in (None, "")), None)
@@ -130,9 +143,16 @@ def sentence_of_row(row: dict[str, Any], where: str) -> Sentence:
 
 
 def tokens_of_row(row: dict[str, Any], where: str) -> list[str]:
-    """The `tokens` of a row, else the characters of its text. Raises DataError.
+    """The `tokens` of a row, else the characters of its text.
 
     Tokens that are objects, with places in the text beside them, give way to the text.
+
+    Args:
+        row: The row's fields.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: Where there are none.
     """
     given = row.get("tokens")
     places = isinstance(given, list) and bool(given) and isinstance(given[0], dict) and "text" in row

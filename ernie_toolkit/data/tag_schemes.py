@@ -37,7 +37,13 @@ _GOES_ON = frozenset("BIM")
 
 @dataclass(frozen=True)
 class Scheme:
-    """A scheme's name, its letters beside O, and whether they mark the last token of an entity."""
+    """A scheme of tags.
+
+    Attributes:
+        name: Its name for people.
+        letters: The letters of its tags beside O.
+        marks_ends: Whether they mark the last token of an entity.
+    """
 
     name: str
     letters: frozenset[str]
@@ -84,11 +90,17 @@ _Open = Optional[Tuple[int, bool]]
 class TagReader:
     """Converts the tags of one file to BIO, sentence by sentence, and knows which scheme they are of.
 
-    `option` is one of `file_options.TAG_SCHEMES`. With "auto" the scheme is that of all tags read so far: by E- and S-
-    it is BIOES, by M- BMES, by L- and U- BILOU; else IOB1 where more entities begin with an I- than with a B- that IOB1
-    would not have, else BIO. With `as_published` the tags of a BIO file stay as they are, those too that continue no
-    entity, so that figures on a published data set stay comparable. `types` are the types of entity seen, `begun`
-    counts the entities that any tag begins.
+    With "auto" the scheme is that of all tags read so far: by E- and S- it is BIOES, by M- BMES, by L- and U- BILOU;
+    else IOB1 where more entities begin with an I- than with a B- that IOB1 would not have, else BIO.
+
+    Attributes:
+        begun: The number of entities that any tag begins.
+        types: The types of entity seen.
+
+    Args:
+        option: One of `file_options.TAG_SCHEMES`.
+        as_published: Whether the tags of a BIO file stay as they are, those too that continue no entity, so that
+            metrics on a published data set stay comparable.
     """
 
     def __init__(self, option: str = "auto", as_published: bool = False) -> None:
@@ -119,7 +131,15 @@ class TagReader:
         return self.as_published and self.scheme.name == "BIO"
 
     def convert(self, tags: Sequence[str], place: Place) -> list[str]:
-        """The tags of one sentence in BIO. Raises DataError on a tag of none or of another scheme."""
+        """The tags of one sentence in BIO.
+
+        Args:
+            tags: The tags as they stand.
+            place: The file and the line of a token by its index, for messages.
+
+        Raises:
+            DataError: On a tag of no scheme or of another one.
+        """
         if tags.count("O") == len(tags):
             return list(tags)
         pairs = set(zip(chain(("O",), tags), tags))
@@ -142,10 +162,14 @@ class TagReader:
         self.types.update(types)
 
     def check(self) -> None:
-        """Raise DataError where the tags of the whole file are not of the scheme that their letters say."""
+        """Check that the tags of the whole file are of the scheme that their letters say.
+
+        Raises:
+            DataError: Where they are not.
+        """
         scheme = self.scheme
         if scheme.marks_ends and self._broken.number > FEW * self.begun:
-            remedy = "name their scheme with --tag_scheme" if self.option == "auto" else "leave --tag_scheme out"
+            remedy = "name their scheme with `tag_scheme`" if self.option == "auto" else "leave `tag_scheme` out"
             marks = [letter for letter in self._letters if letter not in "BI"] or list(self._letters)
             raise DataError(
                 f"{self._broken.first}: {self._broken.number} of {self.begun} entities do not begin and end as in "
@@ -174,7 +198,7 @@ class TagReader:
             return [f"{broken.number} of {total} entities {text}"] if broken.number else []
         if scheme.name == "BIO":
             text = f"begin with I- (first at {orphans.first}): read as if it were B-"
-            text += "; --tag_scheme iob1 if that is the rule" if orphans.number > needless.number else ""
+            text += "; `tag_scheme` iob1 if that is the rule" if orphans.number > needless.number else ""
             return [f"{orphans.number} of {total} entities {text}"] if orphans.number and not self.as_published else []
         lines = []
         if self.option == "auto":
@@ -188,7 +212,7 @@ class TagReader:
     def _convert(self, tags: Sequence[str], place: Place) -> list[str]:
         parsed = [self._parsed.get(tag) or self._new_tag(tag, index, place) for index, tag in enumerate(tags)]
         converted: list[str] = []
-        open_type, before = "", ""  # of the entity that a tag may go on with, and of the tag before
+        open_type, before = "", ""  # of the entity that a tag may continue, and of the tag before
         entity: _Open = None  # its first index, and whether it began as it should
         for index, (letter, kind) in enumerate(parsed):
             begins = letter != "O" and (letter in _BEGINS or kind != open_type)
@@ -241,7 +265,7 @@ class TagReader:
     def _check_letter(self, letter: str, tag: str, where: str) -> None:
         if self.option != "auto" and letter not in SCHEMES[self.option].letters:
             name = SCHEMES[self.option].name
-            raise DataError(f"{where}: tag {tag!r:.60} is none of {name}: check --tag_scheme (auto finds it out)")
+            raise DataError(f"{where}: tag {tag!r:.60} is none of {name}: check `tag_scheme` (auto finds it out)")
         if self.option == "auto" and not self._fitting([*self._letters, letter]):
             other = next(old for old in reversed(list(self._letters)) if old not in "B")
             raise DataError(
@@ -259,9 +283,19 @@ def bio_labels(
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """The labels of a user's label file in BIO: it lists the tags of any scheme, or the types of entity.
 
-    BIO tags stay as they are, with their `names`. For types, and for tags of other schemes or of I- alone, the labels
-    are B-TYPE and I-TYPE of each type in their order, O where it stands (types: else at the end), and names do not
-    apply. Raises DataError that begins with `where`.
+    BIO tags stay as they are, with their names. For types, and for tags of other schemes or of I- alone, the labels are
+    B-TYPE and I-TYPE of each type in their order, O where it stands (types: else at the end), and names do not apply.
+
+    Args:
+        labels: The lines of the file.
+        names: Readable names in the same order, or None.
+        where: The file, for messages.
+
+    Returns:
+        The labels, and their names or None.
+
+    Raises:
+        DataError: On labels that are neither.
     """
     parsed = {label: parse_tag(label) for label in labels if label != "O"}
     tags = [found for found in parsed.values() if found is not None]

@@ -25,7 +25,15 @@ Line = Union[str, DataError]
 
 @dataclass(frozen=True)
 class TaggedFile:
-    """A file to read, how it is read, and where to note what was found; `known` are the tags of the data set."""
+    """A file to read, how it is read, and where to note what was found.
+
+    Attributes:
+        path: The file.
+        split: The split that it is.
+        options: How files are read.
+        record: Gets what was found.
+        known: The tags of the data set.
+    """
 
     path: Path
     split: Split
@@ -59,10 +67,17 @@ class TaggedFile:
 
 @dataclass(frozen=True)
 class Sentence:
-    """Tokens and tags as a file has them; `place` gives the "file:line" of a token by its index.
+    """Tokens and tags as a file has them.
 
-    `spans`: the tags are BIO already, made from spans of a text. `form`: what the sentence came as, for people.
-    `notes`: what is to be counted and said of it. `fields`: what a row has in place of tags, for messages.
+    Attributes:
+        tokens: The tokens.
+        tags: A tag for each, None where the file has none.
+        place: Gives the "file:line" of a token by its index.
+        own_id: The id that the row has in the file, if any.
+        spans: Whether the tags are BIO already, made from spans of a text.
+        form: What the sentence came as, for people.
+        notes: What is to be counted and said of it.
+        fields: What a row has in place of tags, for messages.
     """
 
     tokens: list[str]
@@ -85,14 +100,31 @@ def everywhere(where: str) -> Place:
 
 
 def check_tokens(tokens: Sequence[str], place: Place) -> None:
-    """Raise DataError where a token is empty."""
+    """Check that no token is empty.
+
+    Args:
+        tokens: The tokens of a sentence.
+        place: The file and the line of a token by its index, for messages.
+
+    Raises:
+        DataError: Where one is.
+    """
     if "" in tokens:
         index = tokens.index("")
         raise DataError(f"{place(index)}: token {index + 1} is empty: take it and its tag out")
 
 
 def filled_line(line: Line, where: str, options: FileOptions) -> str:
-    """The line; DataError where it cannot be read, or is blank where a row to predict belongs."""
+    """Check that a line holds something, and return it.
+
+    Args:
+        line: The line, or the error of one that cannot be read.
+        where: The file and the line, for messages.
+        options: Whether rows to predict may be skipped.
+
+    Raises:
+        DataError: Where it cannot be read, or is blank where a row to predict belongs.
+    """
     if isinstance(line, DataError):
         raise line
     if not line:

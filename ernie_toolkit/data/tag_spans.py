@@ -35,7 +35,15 @@ _JOINER = "\u200d"
 
 
 class Span(NamedTuple):
-    """An entity: characters [start, end) of a text, its type, whether the file quotes its text, and its place."""
+    """An entity as a span of a text.
+
+    Attributes:
+        start: Its first character.
+        end: The character after its last one.
+        type: Its type.
+        quoted: Whether the file quotes its text.
+        where: The file and the place, for messages.
+    """
 
     start: int
     end: int
@@ -46,14 +54,24 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class SpanSet:
-    """The spans of a row, the form that they had, and what is to be said of it."""
+    """The spans of a row.
+
+    Attributes:
+        spans: The spans, in the file's order.
+        form: The form that they had, for people.
+        notes: What is to be said of it.
+    """
 
     spans: tuple[Span, ...]
     form: str
     notes: tuple[str, ...] = ()
 
     def tags(self, text: str) -> list[str]:
-        """A BIO tag for each character. Raises DataError on spans that overlap."""
+        """A BIO tag for each character.
+
+        Raises:
+            DataError: On spans that overlap.
+        """
         tags = ["O"] * len(text)
         last: Span | None = None
         for span in sorted(set(self.spans)):
@@ -70,7 +88,17 @@ class SpanSet:
 
 
 def read_spans(value: Any, text: str, field: str, where: str) -> SpanSet:
-    """The spans under a field of a row, in any of the forms above but the last. Raises DataError with its place."""
+    """The spans under a field of a row, in any of the forms above but the last.
+
+    Args:
+        value: What stands under the field.
+        text: The row's text.
+        field: The field's name.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: With its place, on a span that does not fit.
+    """
     where = f"{where}: field '{field}'"
     if isinstance(value, dict):
         return SpanSet(tuple(_cluener(value, text, where)), f"'{field}': {CLUENER}" if value else "")
@@ -82,9 +110,17 @@ def read_spans(value: Any, text: str, field: str, where: str) -> SpanSet:
 
 
 def read_label_studio(row: dict[str, Any], text: str, where: str) -> SpanSet | None:
-    """The spans of a task that Label Studio exported; None for one without an annotation. Raises DataError.
+    """The spans of a task that Label Studio exported; None for one without an annotation.
 
     Annotations that were cancelled do not count; several have to agree.
+
+    Args:
+        row: The task's fields.
+        text: The task's text.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: On annotations that do not fit.
     """
     annotations = row.get("annotations", row.get("completions")) or []
     if not isinstance(annotations, list) or not all(isinstance(item, dict) for item in annotations):

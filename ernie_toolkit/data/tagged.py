@@ -45,10 +45,19 @@ def read_tagged(
 ) -> Iterator[Example]:
     """Stream the sentences of a file as `id` (int), `text`, `labels`, one BIO tag for every character, and `line`.
 
-    The format is told by the name (.json, .jsonl) and by the content, the scheme of the tags by `options.tag_scheme`
+    The format is found by the name (.json, .jsonl) and by the content, the scheme of the tags by `options.tag_scheme`
     or by themselves. `labels` is None for the sentences of a test file that has no tags; columns have them throughout
-    or not at all. `line` is where the sentence begins, from 1. What was found is noted in `record`, up to the sentence
-    that was yielded last. Raises DataError with file and line at the first token or sentence that does not fit.
+    or not at all. `line` is where the sentence begins, from 1.
+
+    Args:
+        path: The file.
+        spec: The data set.
+        split: The split that the file is.
+        options: How files are read.
+        record: Gets what was found, up to the sentence that was yielded last; None where it is not wanted.
+
+    Raises:
+        DataError: With file and line at the first token or sentence that does not fit.
     """
     file = TaggedFile(path, split, options, record or FileRecord(), spec.labels)
     journal = _Journal(file, TagReader(options.tag_scheme, as_published=spec.name != CUSTOM))
@@ -70,7 +79,15 @@ def read_tagged(
 def parse_tagged_row(row: dict[str, Any], spec: DatasetSpec, split: Split, index: int, where: str) -> Example:
     """Check one row in any of the forms of a JSON line and bring it into the form of an example.
 
-    `id` is the row's own whole number, else `index`. Raises DataError that begins with `where`.
+    Args:
+        row: The row's fields.
+        spec: The data set.
+        split: The split that the row is of.
+        index: The `id` of a row that has no whole number of its own.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: Where it does not fit.
     """
     return _example(sentence_of_row(row, where), TagReader(), spec, split, index)
 
@@ -78,7 +95,12 @@ def parse_tagged_row(row: dict[str, Any], spec: DatasetSpec, split: Split, index
 def read_tags(path: Path, options: FileOptions = DEFAULT_FILE_OPTIONS) -> tuple[str, ...]:
     """The BIO tags of a training file: B- and I- of every type that occurs, types sorted by name, then O.
 
-    Raises DataError on a sentence that cannot be read, and on a file without any entity.
+    Args:
+        path: The training file.
+        options: How files are read.
+
+    Raises:
+        DataError: On a sentence that cannot be read, and on a file without any entity.
     """
     reader, record = TagReader(options.tag_scheme), FileRecord()
     empty = True
@@ -120,7 +142,7 @@ class _Journal:
         if sentence.form:
             self._forms[sentence.form] = None
         if sentence.spans and self._scheme_unused:
-            self._unused[f"--tag_scheme is for tags, and spans have none: not used for {self._path}"] = None
+            self._unused[f"`tag_scheme` is for tags, and spans have none: not used for {self._path}"] = None
         for note in sentence.notes:
             self._notes.setdefault(note, []).append(line)
         record, tags = self.record, self.tags
@@ -139,7 +161,15 @@ class _Journal:
 
 
 def text_of_row(row: dict[str, Any], where: str) -> str:
-    """The text of a JSON row: that of its `tokens`, joined, else its `text` or `sentence`. Raises DataError."""
+    """The text of a JSON row: that of its `tokens`, joined, else its `text` or `sentence`.
+
+    Args:
+        row: The row's fields.
+        where: The file and the line, for messages.
+
+    Raises:
+        DataError: Where there is none.
+    """
     return check_text(join_tokens(tokens_of_row(row, where)), "the sentence", where)
 
 
@@ -233,12 +263,12 @@ def _refuse_tag(sentence: Sentence, tags: list[str], spec: DatasetSpec) -> None:
     try:
         check_label(tags[index], spec, where if own == tags[index] else f"{where}: tag {own!r:.60}")
     except DataError as error:
-        hint = "; types are those of --label_file, else of the model, else of the training file"
+        hint = "; types are those of `label_file`, else of the model, else of the training file"
         raise DataError(f"{error}{hint * (spec.name == CUSTOM)}") from None
 
 
 def _unused_options(file: TaggedFile) -> list[str]:
     """A line for each option that says nothing about this file."""
     if file.options.tag_column and (is_json(file.path) or is_joined(file)):
-        return [f"--tag_column is for files with a token a line: not used for {file.path}"]
+        return [f"`tag_column` is for files with a token a line: not used for {file.path}"]
     return []

@@ -14,5 +14,9 @@ class Answer(Protocol):
     def fields(self) -> dict[str, Any]:
         """The answer as JSON fields, confidences rounded to six places; places are characters, their end exclusive."""
 
+    @property
+    def content(self) -> Any:
+        """What the answer says, without its confidence: equal for equal answers."""
+
     def lines(self) -> list[str]:
         """The answer for a terminal, a line or several."""

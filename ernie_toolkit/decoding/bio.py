@@ -15,9 +15,11 @@ def _is_bio(tag: str) -> bool:
 def entity_spans(tags: Sequence[str]) -> list[EntitySpan]:
     """(type, start, end) of each entity, in order: indices into `tags`, the end exclusive.
 
-    An entity begins at B-X and goes on through the I-X that stand directly after it; an I-X that continues
-    nothing is no part of any. This is IOB2 read strictly (Ramshaw and Marcus, 1995; Tjong Kim Sang and
-    Veenstra, 1999). Raises ValueError on a tag that is none of O, B-X and I-X.
+    An entity begins at B-X and continues through the I-X that stand directly after it; an I-X that continues nothing is
+    no part of any. This is IOB2 read strictly (Ramshaw and Marcus, 1995; Tjong Kim Sang and Veenstra, 1999).
+
+    Raises:
+        ValueError: On a tag that is none of O, B-X and I-X.
     """
     spans: list[EntitySpan] = []
     kind, start = "", -1

@@ -16,9 +16,14 @@ THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class LabelSetAnswer:
-    """The labels that a text has, in the order of the logits: indices, identifiers, readable names, probabilities.
+    """The labels that a text has, in the order of the logits.
 
-    `probabilities`: that of every label of the model, whether the text has it or not.
+    Attributes:
+        indices: Places of these labels among all labels.
+        labels: Their identifiers.
+        names: Their readable names.
+        confidences: Their probabilities.
+        probabilities: That of every label of the model, whether the text has it or not.
     """
 
     indices: tuple[int, ...]
@@ -37,6 +42,11 @@ class LabelSetAnswer:
             "confidences": [round(value, 6) for value in self.confidences],
         }
 
+    @property
+    def content(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
+
     def lines(self) -> list[str]:
         """The labels' names and their probabilities, in one line."""
         confidences = ", ".join(f"{value:.4f}" for value in self.confidences)
@@ -51,7 +61,12 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def label_sets(probabilities: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
-    """Which labels each row has: bool of the shape of `probabilities`, (rows, classes); `thresholds`: one a class."""
+    """Which labels each row has, as bool of shape (rows, classes).
+
+    Args:
+        probabilities: Floats of shape (rows, classes).
+        thresholds: One for each class, which its probability has to be above.
+    """
     return np.asarray(probabilities > np.asarray(thresholds, dtype=np.float64))
 
 
@@ -60,8 +75,14 @@ def decode_label_sets(
 ) -> list[LabelSetAnswer]:
     """The labels of each row: those whose sigmoid is above the label's threshold; there may be none.
 
-    `logits`: float array of shape (rows, len(labels)). `thresholds`: one for each label. `names`: readable names
-    in the labels' order; the labels themselves where there are none. Raises ValueError where shapes do not fit.
+    Args:
+        logits: Floats of shape (rows, len(labels)).
+        labels: Label identifiers in the order of the logits.
+        thresholds: Probabilities, one for each label.
+        names: Readable names in the labels' order; None: the labels themselves.
+
+    Raises:
+        ValueError: Where shapes do not fit.
     """
     if logits.ndim != 2 or logits.shape[1] != len(labels):
         raise ValueError(f"logits of shape {logits.shape} do not fit {len(labels)} labels: want (rows, {len(labels)})")

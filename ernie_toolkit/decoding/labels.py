@@ -13,7 +13,14 @@ from ernie_toolkit.compat import strict_zip
 
 @dataclass(frozen=True)
 class LabelAnswer:
-    """One label of a closed set: its index, its identifier, its readable name and its probability."""
+    """One label of a closed set.
+
+    Attributes:
+        index: Its place in the logits.
+        label: Its identifier.
+        name: Its readable name.
+        confidence: Its probability.
+    """
 
     index: int
     label: str
@@ -26,6 +33,11 @@ class LabelAnswer:
         """`label`, `label_name` and `confidence` (see `Answer.fields`)."""
         return {"label": self.label, "label_name": self.name, "confidence": round(self.confidence, 6)}
 
+    @property
+    def content(self) -> str:
+        """The label."""
+        return self.label
+
     def lines(self) -> list[str]:
         """The label and its probability."""
         return [f"label: {self.label} ({self.name})  confidence: {self.confidence:.4f}"]
@@ -34,7 +46,11 @@ class LabelAnswer:
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities along the last axis, computed in float64 with the maximum subtracted first.
 
-    `logits`: any float array of shape (..., classes). Returns float64 of the same shape.
+    Args:
+        logits: Floats of shape (..., classes).
+
+    Returns:
+        float64 of the same shape.
     """
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     exponents = np.exp(shifted)
@@ -44,8 +60,13 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def decode_labels(logits: np.ndarray, labels: Sequence[str], names: Sequence[str] | None = None) -> list[LabelAnswer]:
     """The most probable label of each row; of equal logits the first wins.
 
-    `logits`: float array of shape (rows, len(labels)). `names`: readable names in the labels' order; the
-    labels themselves where there are none. Raises ValueError where shapes do not fit.
+    Args:
+        logits: Floats of shape (rows, len(labels)).
+        labels: Label identifiers in the order of the logits.
+        names: Readable names in the labels' order; None: the labels themselves.
+
+    Raises:
+        ValueError: Where shapes do not fit.
     """
     if logits.ndim != 2 or logits.shape[1] != len(labels):
         raise ValueError(f"logits of shape {logits.shape} do not fit {len(labels)} labels: want (rows, {len(labels)})")

@@ -14,10 +14,14 @@ from ernie_toolkit.decoding.labels import softmax
 
 @dataclass(frozen=True)
 class SpanCandidate:
-    """A possible answer: its text, its characters [start, end) in the context, its score and its confidence.
+    """A possible answer to a question.
 
-    `score` is the sum of its start and its end logit. `confidence` is the softmax of the scores over the
-    candidates of one question.
+    Attributes:
+        text: The answer, a part of the context.
+        start: Its first character in the context.
+        end: The character after its last one.
+        score: The sum of its start and its end logit.
+        confidence: The softmax of the scores over the candidates of one question.
     """
 
     text: str
@@ -29,9 +33,16 @@ class SpanCandidate:
 
 @dataclass(frozen=True)
 class SpanAnswer:
-    """The best candidate's text, place and confidence, and all candidates from the best down.
+    """The best candidate of a question, and all candidates from the best down.
 
     Where a context has no token at all, the text is empty, the place [0, 0) and the confidence 0.
+
+    Attributes:
+        text: The best candidate's text.
+        start: Its first character in the context.
+        end: The character after its last one.
+        confidence: Its confidence (see `SpanCandidate`).
+        candidates: All candidates, best first.
     """
 
     text: str
@@ -62,6 +73,11 @@ class SpanAnswer:
             "n_best": candidates,
         }
 
+    @property
+    def content(self) -> tuple[int, int]:
+        """Where the answer begins and ends."""
+        return self.start, self.end
+
     def lines(self) -> list[str]:
         """The answer, its first and last character, and its confidence."""
         return [f"answer: {self.text}  pos: [{self.start}, {self.end - 1}]  confidence: {self.confidence:.4f}"]
@@ -71,8 +87,12 @@ class SpanAnswer:
 class WindowLogits:
     """The logits of one window's context tokens, and their places in the context.
 
-    `start` and `end`: float of shape (tokens,). `offsets`: integers of shape (tokens, 2), characters
-    [start, end) of the context. Tokens of the question are not in it, so no answer reaches into one.
+    Tokens of the question are not in it, so no answer reaches into one.
+
+    Attributes:
+        start: Floats of shape (tokens,).
+        end: Floats of shape (tokens,).
+        offsets: Integers of shape (tokens, 2), characters [start, end) of the context.
     """
 
     start: np.ndarray
@@ -81,11 +101,15 @@ class WindowLogits:
 
 
 def best_spans(window: WindowLogits, n_best_size: int, max_answer_length: int) -> dict[tuple[int, int], float]:
-    """The `n_best_size` best places of one window with their scores; a place is characters [start, end).
+    """The best places of one window with their scores; a place is characters [start, end).
 
-    All pairs of a start and an end token at most `max_answer_length` tokens apart are compared, not only
-    those of the best starts with the best ends. Of several pairs for one place (tokens can be made of the
-    same character) the best counts.
+    All pairs of a start and an end token are compared, not only those of the best starts with the best ends. Of several
+    pairs for one place (tokens can be made of the same character) the best counts.
+
+    Args:
+        window: The window's logits.
+        n_best_size: How many places are found, where there are so many.
+        max_answer_length: Tokens of the longest answer.
     """
     tokens = len(window.start)
     reach = min(max_answer_length, tokens)
@@ -111,8 +135,14 @@ def best_spans(window: WindowLogits, n_best_size: int, max_answer_length: int) -
 def decode_spans(windows: Sequence[WindowLogits], context: str, n_best_size: int, max_answer_length: int) -> SpanAnswer:
     """The answer to a question from all windows of its context, by n-best search.
 
-    `max_answer_length` counts tokens. A place that several windows offer counts with its best score; of
-    equal scores the earlier and then the shorter place wins. `context[start:end]` is a candidate's text.
+    A place that several windows offer counts with its best score; of equal scores the earlier and then the shorter
+    place wins.
+
+    Args:
+        windows: The logits of each window.
+        context: The text whose characters `context[start:end]` are a candidate's text.
+        n_best_size: Candidates that are kept.
+        max_answer_length: Tokens of the longest answer.
     """
     scores: dict[tuple[int, int], float] = {}
     for window in windows:

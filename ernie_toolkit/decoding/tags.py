@@ -16,9 +16,14 @@ from ernie_toolkit.decoding.labels import softmax
 
 @dataclass(frozen=True)
 class Entity:
-    """An entity: its text, its type, its characters [start, end), and its confidence.
+    """An entity of a text.
 
-    The confidence is the mean probability of the tags of its tokens, between 0 and 1.
+    Attributes:
+        text: Its characters.
+        type: Its type, as in B-TYPE.
+        start: Its first character in the text.
+        end: The character after its last one.
+        confidence: The mean probability of the tags of its tokens, between 0 and 1.
     """
 
     text: str
@@ -30,7 +35,13 @@ class Entity:
 
 @dataclass(frozen=True)
 class TaggedText:
-    """A text with one BIO tag for each of its characters, and the entities that these tags make."""
+    """A text with one BIO tag for each of its characters, and the entities that these tags make.
+
+    Attributes:
+        text: The text.
+        tags: A tag for each character.
+        entities: The entities, in order.
+    """
 
     text: str
     tags: tuple[str, ...]
@@ -52,6 +63,11 @@ class TaggedText:
         ]
         return {"entities": entities, "tags": list(self.tags)}
 
+    @property
+    def content(self) -> tuple[str, ...]:
+        """The tags."""
+        return self.tags
+
     def lines(self) -> list[str]:
         """A line for each entity; positions are its first and its last character."""
         return [
@@ -63,8 +79,10 @@ class TaggedText:
     def word_tags(self, words: Sequence[str] | None) -> tuple[list[dict[str, Any]], list[str]]:
         """The entities as PaddleNLP's SimpleServing gives them, and a tag for each character, or for each word.
 
-        `words`: the parts that the text was joined of (see `word_starts`), None where it came whole. Each entity has
-        `pos` (first and last character, or word), `entity`, `label` and `confidence`.
+        Each entity has `pos` (first and last character, or word), `entity`, `label` and `confidence`.
+
+        Args:
+            words: The parts that the text was joined of (see `word_starts`), None where it came whole.
         """
         starts = list(range(len(self.text))) if words is None else word_starts(self.text, words)
         place = np.searchsorted(starts, np.arange(len(self.text)), side="right") - 1
@@ -83,7 +101,12 @@ class TaggedText:
 def word_starts(text: str, words: Sequence[str]) -> list[int]:
     """Where each word begins in a text that was joined of them: a space may stand before one.
 
-    `text`: as `data.tagged.join_tokens` makes it of `words`. Returns a character index for each word.
+    Args:
+        text: As `data.tagged.join_tokens` makes it of `words`.
+        words: The words, in order.
+
+    Returns:
+        A character index for each word.
     """
     starts, position = [], 0
     for word in words:
@@ -102,11 +125,17 @@ def _forbidden(labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def best_tags(logits: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """The most probable sequence of tags that is whole BIO: an I tag only after a B or I tag of its type.
+    """The most probable sequence of tags that is valid BIO: an I tag only after a B or I tag of its type.
 
-    `logits`: float array of shape (tokens, len(labels)), one token at least. Returns int64 of shape
-    (tokens,). Where the most probable tag of each token makes such a sequence, that is the answer; else the
-    best one is found by dynamic programming (Viterbi, 1967).
+    Where the most probable tag of each token makes such a sequence, that is the answer; else the best one is found by
+    dynamic programming (Viterbi, 1967).
+
+    Args:
+        logits: Floats of shape (tokens, len(labels)), one token at least.
+        labels: The tags in the order of the logits.
+
+    Returns:
+        Indices into `labels`, int64 of shape (tokens,).
     """
     forbidden, forbidden_first = _forbidden(tuple(labels))
     best = logits.argmax(axis=1)
@@ -130,12 +159,16 @@ def _inside(tag: str) -> str:
 
 
 def character_tags(token_tags: Sequence[str], offsets: np.ndarray, length: int) -> list[str]:
-    """A BIO tag for each of `length` characters, from those of the tokens that were made of them.
+    """A BIO tag for each character of a text, from those of the tokens that were made of them.
 
-    `offsets`: integers of shape (tokens, 2), the characters [start, end) of each token. The first character
-    of a token has the token's tag, the others go on with it. Of several tokens made of one character the
-    first one counts. A character of no token (white space, zero width) is inside an entity where the token
-    after it goes on with the entity before it, and "O" everywhere else.
+    The first character of a token has the token's tag, the others continue it. Of several tokens made of one character
+    the first one counts. A character of no token (white space, zero width) is inside an entity where the token after it
+    continues the entity before it, and "O" everywhere else.
+
+    Args:
+        token_tags: The tag of each token.
+        offsets: Integers of shape (tokens, 2), the characters [start, end) of each token.
+        length: The number of characters.
     """
     tags = ["O"] * length
     done = 0
@@ -151,9 +184,14 @@ def character_tags(token_tags: Sequence[str], offsets: np.ndarray, length: int) 
 
 
 def mean_confidences(confidence: np.ndarray, offsets: np.ndarray, places: Sequence[tuple[int, int]]) -> list[float]:
-    """The mean confidence of the tokens that share a character with each place [start, end).
+    """The mean confidence of the tokens that share a character with each place.
 
     Found by bisection: to look at every token for every entity takes minutes for a text of a million characters.
+
+    Args:
+        confidence: Floats of shape (tokens,).
+        offsets: Integers of shape (tokens, 2), the characters [start, end) of each token.
+        places: Characters [start, end) of each entity.
     """
     # Offsets are in order but for rare ends that are a character early, and bisection needs a sorted array: the
     # running maximum of the ends, and from the right the running minimum of the starts.
@@ -170,10 +208,17 @@ def mean_confidences(confidence: np.ndarray, offsets: np.ndarray, places: Sequen
 def decode_tags(logits: np.ndarray, offsets: np.ndarray, text: str, labels: Sequence[str]) -> TaggedText:
     """The most probable tags of all tokens, those of all characters, and the entities that they make.
 
-    `logits`: float array of shape (tokens, len(labels)); `offsets`: integers of shape (tokens, 2), the
-    characters [start, end) of `text` that each token was made of. The tags are those of `best_tags`, so
-    every I tag goes on with an entity that a B tag began: runs are never broken, entities never overlap,
-    and `text[start:end]` is an entity's text. Raises ValueError where shapes do not fit.
+    The tags are those of `best_tags`, so every I tag continues an entity that a B tag began: runs are never broken,
+    entities never overlap, and `text[start:end]` is an entity's text.
+
+    Args:
+        logits: Floats of shape (tokens, len(labels)).
+        offsets: Integers of shape (tokens, 2), the characters [start, end) of `text` that each token was made of.
+        text: The text.
+        labels: The tags in the order of the logits.
+
+    Raises:
+        ValueError: Where shapes do not fit.
     """
     if logits.ndim != 2 or logits.shape[1] != len(labels) or offsets.shape != (len(logits), 2):
         raise ValueError(

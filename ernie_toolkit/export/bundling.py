@@ -35,7 +35,14 @@ MAX_DIFFERENCE = 1e-4
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a model came from, as its bundle tells: data set, source of the data, dev metrics, warnings."""
+    """Where a model came from, as its bundle says.
+
+    Attributes:
+        dataset: The name of the data set that it was trained on.
+        data_source: Where that came from (see `DataSet.source`).
+        metrics: Dev metrics by name.
+        warnings: Lines that belong beside every result.
+    """
 
     dataset: str
     data_source: str
@@ -44,12 +51,28 @@ class Origin:
 
 
 def onnx_logits(path: Path, dataset: EncodedDataset, batch_size: int) -> tuple[Outputs, tuple[str, ...]]:
-    """Logits of all rows by ONNX Runtime on the CPU, and the names of the graph's outputs."""
+    """Logits of all rows by ONNX Runtime on the CPU, and the names of the graph's outputs.
+
+    Args:
+        path: The ONNX file.
+        dataset: The rows.
+        batch_size: Rows that are computed at once.
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = tuple(output.name for output in session.get_outputs())
     return run_rows(dataset, batch_size, lambda batch: session.run(names, batch)), names
+
+
+def largest_difference(one: Outputs, other: Outputs) -> float:
+    """The largest absolute difference of two computations' logits of the same rows.
+
+    Args:
+        one: Logits by the one (see `Outputs`).
+        other: Logits by the other.
+    """
+    return float(np.max([np.abs(a - b).max() for a, b in zip(one, other, strict=True)]))
 
 
 def export_bundle(
@@ -65,10 +88,20 @@ def export_bundle(
 ) -> Bundle:
     """Export a trained model to `directory`, which is replaced when everything is written and checked.
 
-    `parity_texts`: real inputs on which Paddle's and ONNX Runtime's logits are compared; a largest absolute
-    difference over `max_difference` raises BundleError and leaves an earlier bundle as it was. `weights_file`: the file
-    that holds the model's weights, whose checksum the bundle carries (see `weights_sha256`); None where there is none.
-    `measure`: gives the dev metrics of the ONNX file, in place of those of `origin`.
+    Args:
+        model: The model.
+        tokenizer: Its tokenizer.
+        task: Its task.
+        origin: Where it came from.
+        parity_texts: Real inputs on which Paddle's and ONNX Runtime's logits are compared.
+        directory: The bundle's directory.
+        max_difference: The largest absolute difference of logits that is allowed.
+        weights_file: The file that holds the model's weights, whose checksum the bundle carries (see `weights_sha256`);
+            None where there is none.
+        measure: Gives the dev metrics of the ONNX file, in place of those of `origin`.
+
+    Raises:
+        BundleError: Where logits differ by more; an earlier bundle is left as it was.
     """
     dataset = task.encode(tokenizer, parity_texts)
     expected = predict_logits(model, dataset, batch_size=16)
@@ -76,7 +109,7 @@ def export_bundle(
         program, weights = save_static_graph(model, staging)
         convert_to_onnx(program, weights, staging / ONNX_FILE)
         got, outputs = onnx_logits(staging / ONNX_FILE, dataset, batch_size=16)
-        difference = float(np.max([np.abs(a - b).max() for a, b in zip(got, expected, strict=True)]))
+        difference = largest_difference(got, expected)
         if not difference <= max_difference:
             raise BundleError(
                 f"{target_of(directory)} was not written: on {len(dataset)} rows the ONNX logits differ from Paddle's "

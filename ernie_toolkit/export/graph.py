@@ -47,7 +47,12 @@ def captured_output() -> Iterator[io.StringIO]:
 def save_static_graph(model: "PretrainedModel", directory: Path) -> tuple[Path, Path]:
     """Write a model's static graph (PIR) as `model.json` and `model.pdiparams`; both dimensions stay dynamic.
 
-    Puts the model into evaluation mode. Returns the two paths.
+    Args:
+        model: The model, which is put into evaluation mode.
+        directory: Gets the files.
+
+    Returns:
+        The paths of the graph and of its weights.
     """
     import paddle
     from paddle.static import InputSpec
@@ -57,7 +62,7 @@ def save_static_graph(model: "PretrainedModel", directory: Path) -> tuple[Path, 
     static = paddle.jit.to_static(model, input_spec=spec, full_graph=True)
     with captured_output():
         paddle.jit.save(static, str(directory / "model"))
-    # Training goes on in dygraph afterwards: undo what to_static did to the object.
+    # Training continues in dygraph afterwards: undo what to_static did to the object.
     model.forward = model.forward.rollback()
     return directory / "model.json", directory / "model.pdiparams"
 
@@ -82,8 +87,14 @@ def _no_installing() -> Iterator[None]:
 def convert_to_onnx(program: Path, weights: Path, target: Path) -> None:
     """Convert a static graph to an ONNX file of opset 13 with its weights as initializers.
 
-    Raises ModelError where the converter fails, or leaves weights as Constant nodes: such a file is a third
-    larger, and quantizers find nothing in it.
+    Args:
+        program: The graph's file.
+        weights: The file of its weights.
+        target: The ONNX file.
+
+    Raises:
+        ModelError: Where the converter fails, or leaves weights as Constant nodes: such a file is a third larger, and
+            quantizers find nothing in it.
     """
     import onnx
     import paddle2onnx

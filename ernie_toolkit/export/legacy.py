@@ -19,17 +19,16 @@ from ernie_toolkit.bundle import read_bundle
 from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.console import exit_on_toolkit_error, prepare_console
 from ernie_toolkit.errors import BundleError, ModelError
-from ernie_toolkit.export.bundling import onnx_logits
+from ernie_toolkit.export.bundling import MAX_DIFFERENCE, largest_difference, onnx_logits
 from ernie_toolkit.files import replaced_directory
 from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.predictor import bundle_task
-from ernie_toolkit.text.dataset import Outputs, run_rows
+from ernie_toolkit.text.dataset import run_rows
 from ernie_toolkit.text.tokenization import load_tokenizer
 
 FLAG = "FLAGS_enable_pir_api"
 FOLDER = "legacy"
 PROG = "legacy.py"
-MAX_DIFFERENCE = 1e-4
 # Function -> old operator, its input slots by parameter, its attributes by parameter with their defaults.
 OPERATORS: dict[str, tuple[str, dict[str, str], dict[str, tuple[str, bool]]]] = {
     "matmul": (
@@ -47,8 +46,15 @@ CORE = ("paddle.base.libpaddle", "paddle._C_ops", "paddle._pir_ops", "paddle._le
 def export_legacy(model_dir: Path, bundle_dir: Path) -> Path:
     """Write `legacy/model.pdmodel` and `legacy/model.pdiparams` into a bundle's directory, in a process of their own.
 
-    `model_dir`: the model that the bundle was exported from. Returns the folder. Raises ModelError with the
-    process's last line where it fails.
+    Args:
+        model_dir: The model that the bundle was exported from.
+        bundle_dir: The bundle.
+
+    Returns:
+        The folder of the files.
+
+    Raises:
+        ModelError: Where the process fails, with its last line.
     """
     command = [sys.executable, "-m", "ernie_toolkit.export.legacy", str(model_dir), str(bundle_dir)]
     result = subprocess.run(command, env={**os.environ, FLAG: "0"}, capture_output=True, text=True, check=False)
@@ -121,21 +127,17 @@ def _write(model_dir: Path, bundle_dir: Path) -> None:
     with replaced_directory(bundle_dir / FOLDER) as staging:
         paddle.jit.save(static, str(staging / "model"))
         got = run_rows(rows, 16, _runner(staging))
-        difference = _largest_difference(got, expected)
+        difference = largest_difference(got, expected)
         if not difference <= MAX_DIFFERENCE:
             raise BundleError(f"the logits of the old format differ from Paddle's by up to {difference:.2e}")
         # A model that was trained again after its export is not that of the bundle any more. Both formats may be
         # MAX_DIFFERENCE from Paddle, in opposite directions.
-        apart = _largest_difference(got, onnx_logits(bundle.path("onnx"), rows, 16)[0])
+        apart = largest_difference(got, onnx_logits(bundle.path("onnx"), rows, 16)[0])
         if not apart <= 2 * MAX_DIFFERENCE:
             raise BundleError(
                 f"its logits differ from those of model.onnx by up to {apart:.2e}: export the model again"
             )
     print(json.dumps({"rows": len(rows), "max_abs_difference": difference}))
-
-
-def _largest_difference(one: Outputs, other: Outputs) -> float:
-    return float(np.max([np.abs(a - b).max() for a, b in zip(one, other, strict=True)]))
 
 
 def _runner(folder: Path) -> Callable[[Any], Sequence[np.ndarray]]:

@@ -24,7 +24,13 @@ from ernie_toolkit.text.features import TextInput
 
 
 def build_parser(prog: str, description: str | None, task: str) -> OneLineParser:
-    """The guide's arguments, and those for texts."""
+    """The guide's arguments, and those for texts.
+
+    Args:
+        prog: The script's name.
+        description: What the script is, for its help.
+        task: The task's name, as in `TASKS`.
+    """
     parser = OneLineParser(prog=prog, description=description)
     parser.add_argument(
         "--model_dir", type=path_text, default=TASKS[task].model_path, help="bundle (default: %(default)s)"
@@ -67,10 +73,16 @@ def settings_of(args: argparse.Namespace) -> RuntimeSettings:
 
 
 def open_bundle(directory: str, task: str, verify: bool = True) -> Bundle:
-    """The bundle of a directory.
+    """The bundle of a directory, which has to be of one task.
 
-    `verify`: compare the checksums of its files.
-    Raises BundleError as `read_bundle`, ConfigError where it is one for another task.
+    Args:
+        directory: The bundle's directory.
+        task: The task's name, as in `TASKS`.
+        verify: Whether the checksums of its files are compared.
+
+    Raises:
+        BundleError: As `read_bundle`.
+        ConfigError: Where it is one for another task.
     """
     bundle = read_bundle(directory, verify)
     if bundle.info.task != task:
@@ -87,9 +99,12 @@ def report(
 ) -> None:
     """Write the answers to a file, or print them; the bundle's warnings go to standard error.
 
-    `rows`: what was read; `answers`: one for each row that has a text.
-    `output_file`: path for one JSON object a line; None prints.
-    `show`: the lines to print for a row's number from 0, its text and its answer, which is of the script's own task.
+    Args:
+        rows: What was read.
+        answers: One for each row that has a text.
+        info: What the bundle says.
+        output_file: Path for one JSON object a line; None prints.
+        show: The lines to print for a row's number from 0, its text and its answer, which is of the script's own task.
     """
     if output_file:
         write_text(Path(output_file), output_lines(rows, answers, info.task))

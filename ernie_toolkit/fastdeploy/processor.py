@@ -17,8 +17,9 @@ def keep_from_amx(backend: str, environ: MutableMapping[str, str]) -> None:
     The variable is set only for that backend, where the processor has AMX and the user has set nothing: its value is a
     maximum, and would keep other processors from instructions that are newer than it (AVX-VNNI).
 
-    `backend`: one of `runtime.BACKENDS`.
-    `environ`: the environment of this process, which is changed.
+    Args:
+        backend: One of `runtime.BACKENDS`.
+        environ: The environment of this process, which is changed.
     """
     if backend == "openvino" and ISA_VARIABLE not in environ and has_amx():
         environ[ISA_VARIABLE] = ISA_WITHOUT_AMX

@@ -33,12 +33,13 @@ LEGACY = Path("legacy")
 class RuntimeSettings:
     """How FastDeploy computes a bundle.
 
-    `device`: one of `DEVICES`; "gpu:1" names a card.
-    `backend`: one of `BACKENDS`; `PAIRS` lists those of each device.
-    `int8`: the bundle's INT8 model in place of FP32.
-    `use_fp16`: compute in FP16, with TensorRT only.
-    `batch_size`: rows of the largest batch, which TensorRT builds its engine for.
-    `num_threads`: threads of the CPU.
+    Attributes:
+        device: One of `DEVICES`; "gpu:1" names a card.
+        backend: One of `BACKENDS`; `PAIRS` lists those of each device.
+        int8: Whether the bundle's INT8 model is used in place of FP32.
+        use_fp16: Whether to compute in FP16, with TensorRT only.
+        batch_size: Rows of the largest batch, which TensorRT builds its engine for.
+        num_threads: Threads of the CPU.
     """
 
     device: str = "cpu"
@@ -55,24 +56,32 @@ class RuntimeSettings:
 
 
 def working_pairs(built: dict[str, bool]) -> str:
-    """The pairs of device and backend that a build of FastDeploy takes; `built`: see `capabilities`."""
+    """The pairs of device and backend that a build of FastDeploy takes, for a message.
+
+    Args:
+        built: What this build has (see `capabilities`).
+    """
     backends = {
         device: ", ".join(backend for backend in PAIRS[device] if built.get(backend, True))
         for device in DEVICES
         if built.get(device, True)
     }
-    return "; ".join(f"--device {device} with --backend {names}" for device, names in backends.items() if names)
+    return "; ".join(f"`device` {device} with `backend` {names}" for device, names in backends.items() if names)
 
 
 def check_pair(device: str, backend: str, built: dict[str, bool]) -> None:
-    """Raise DeviceError where FastDeploy would end the process.
+    """Check that FastDeploy takes a pair of device and backend, before it ends the process over it.
 
-    `device`: one of `DEVICES`, without a card.
-    `backend`: one of `BACKENDS`.
-    `built`: what this build of FastDeploy has, by device and backend (see `capabilities`).
+    Args:
+        device: One of `DEVICES`, without a card.
+        backend: One of `BACKENDS`.
+        built: What this build of FastDeploy has, by device and backend (see `capabilities`).
+
+    Raises:
+        DeviceError: Where it does not.
     """
     if backend not in PAIRS[device]:
-        reason = f"--device {device} has no --backend {backend}"
+        reason = f"`device` {device} has no `backend` {backend}"
     elif not built.get(device, True):
         other = {"gpu": "fastdeploy-gpu-python has it", "kunlunxin": "a build from source can have it"}[device]
         reason = f"this fastdeploy was built without {device} ({other})"
@@ -103,20 +112,24 @@ def capabilities() -> dict[str, bool]:
 def model_files(bundle: Bundle, backend: str, int8: bool) -> tuple[Path, Path | None]:
     """The model's file and, in the format before PIR, that of its weights.
 
-    `backend`, `int8`: see `RuntimeSettings`.
-    Raises BundleError where the bundle lacks the file, ConfigError where the backend reads no INT8 model.
+    Args:
+        bundle: The bundle.
+        backend: See `RuntimeSettings`.
+        int8: See `RuntimeSettings`.
+
+    Raises:
+        BundleError: Where the bundle lacks the file.
+        ConfigError: Where the backend reads no INT8 model.
     """
     if backend not in ("paddle", "paddle_tensorrt"):
         return bundle.path("onnx_int8" if int8 else "onnx"), None
     if int8:
-        raise ConfigError(
-            f"--backend {backend} reads FP32 models: leave --model_prefix out, or use onnx_runtime or openvino"
-        )
+        raise ConfigError(f"`backend` {backend} reads FP32 models: leave `int8` out, or use onnx_runtime or openvino")
     program = bundle.directory / LEGACY / "model.pdmodel"
     if not program.is_file():
         raise BundleError(
-            f"{program} is missing, which --backend {backend} reads: python -m ernie_toolkit.export --legacy_pdmodel "
-            f"--model_name_or_path {bundle.directory.parent}, or use --backend onnx_runtime"
+            f"{program} is missing, which `backend` {backend} reads: python -m ernie_toolkit.export --legacy_pdmodel "
+            f"--model_name_or_path {bundle.directory.parent}, or use `backend` onnx_runtime"
         )
     return program, program.with_suffix(".pdiparams")
 
@@ -124,9 +137,15 @@ def model_files(bundle: Bundle, backend: str, int8: bool) -> tuple[Path, Path | 
 def make_option(settings: RuntimeSettings, bundle: Bundle, max_length: int) -> fastdeploy.RuntimeOption:
     """FastDeploy's own options for a bundle; imports FastDeploy.
 
-    `max_length`: tokens of the longest row, which TensorRT builds its engine for.
-    Raises DeviceError where FastDeploy cannot be imported, ConfigError on FP16 without TensorRT, and as `check_pair`
-    and `model_files`.
+    Args:
+        settings: How the bundle is computed.
+        bundle: The bundle.
+        max_length: Tokens of the longest row, which TensorRT builds its engine for.
+
+    Raises:
+        DeviceError: Where FastDeploy cannot be imported, and as `check_pair`.
+        ConfigError: On FP16 without TensorRT, and as `model_files`.
+        BundleError: As `model_files`.
     """
     keep_from_amx(settings.backend, os.environ)
     try:
@@ -136,7 +155,7 @@ def make_option(settings: RuntimeSettings, bundle: Bundle, max_length: int) -> f
     device, card = split_device(settings.device)
     check_pair(device, settings.backend, capabilities())
     if settings.use_fp16 and not settings.uses_tensorrt:
-        raise ConfigError("--use_fp16 is for --backend tensorrt and paddle_tensorrt: leave it out")
+        raise ConfigError("`use_fp16` is for `backend` tensorrt and paddle_tensorrt: leave it out")
     program, weights = model_files(bundle, settings.backend, settings.int8)
     option = fastdeploy.RuntimeOption()
     if weights is None:
@@ -172,7 +191,12 @@ def _use_tensorrt(option: fastdeploy.RuntimeOption, settings: RuntimeSettings, b
 
 
 def open_runtime(option: fastdeploy.RuntimeOption, bundle: Bundle) -> Run:
-    """A function that computes batches with FastDeploy's runtime (see `inference.predictor.Run`)."""
+    """A function that computes batches with FastDeploy's runtime (see `inference.predictor.Run`).
+
+    Args:
+        option: Of `make_option`.
+        bundle: The bundle.
+    """
     import fastdeploy
 
     runtime = fastdeploy.Runtime(option)
@@ -187,9 +211,15 @@ def open_runtime(option: fastdeploy.RuntimeOption, bundle: Bundle) -> Run:
 def open_predictor(bundle: Bundle, settings: RuntimeSettings, max_length: int | None = None) -> BundlePredictor:
     """A bundle's predictor on FastDeploy.
 
-    `max_length`: tokens of the longest row; the bundle's own where None.
-    Raises DeviceError, BundleError and ConfigError as `make_option`, and ConfigError where `max_length` is over the
-    bundle's own.
+    Args:
+        bundle: The bundle.
+        settings: How it is computed.
+        max_length: Tokens of the longest row; None: the bundle's own.
+
+    Raises:
+        DeviceError: As `make_option`.
+        BundleError: As `make_option`.
+        ConfigError: As `make_option`, and where `max_length` is over the bundle's own.
     """
     info = limited(bundle.info, max_length, None)
     option = make_option(settings, bundle, info.max_seq_length)

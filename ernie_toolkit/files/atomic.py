@@ -36,7 +36,12 @@ def _no_place(path: Path, reason: str | OSError) -> ConfigError:
 
 
 def no_room(path: Path | str | None, error: OSError) -> ConfigError:
-    """Return the ConfigError for a full or broken disk; an earlier file at `path` is unchanged."""
+    """Return the ConfigError for a full or broken disk; an earlier file at `path` is unchanged.
+
+    Args:
+        path: What could not be written; None where that is unknown.
+        error: What the system said.
+    """
     where = f"{target_of(Path(path))} cannot be written" if path is not None else "a file cannot be written"
     return ConfigError(f"{where}: {error.strerror}: make room there, or give a place on another disk")
 
@@ -63,7 +68,11 @@ def _check_folder(path: Path) -> None:
 
 
 def check_output_file(path: Path) -> None:
-    """Raise ConfigError where no file can be written to `path`; create nothing. For arguments, before the work."""
+    """Check that a file can be written to `path`, and create nothing: for arguments, before the work.
+
+    Raises:
+        ConfigError: Where it cannot.
+    """
     try:
         if path.is_dir():
             raise _no_place(path, "it is a folder")
@@ -214,8 +223,13 @@ def ordinary_mode(mode: int) -> int:
 def replaced_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` to write to, and rename it to `path` when the block succeeds.
 
-    An exception in the block removes the temporary file and leaves an earlier `path` as it was. Raises ConfigError
-    where `path` is a folder or a device, no file can be made there, or the disk is full.
+    An exception in the block removes the temporary file and leaves an earlier `path` as it was.
+
+    Args:
+        path: The file that is written.
+
+    Raises:
+        ConfigError: Where `path` is a folder or a device, no file can be made there, or the disk is full.
     """
     check_output_file(path)
     path = _resolved(path)
@@ -241,7 +255,12 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path` atomically."""
+    """Write a text file atomically, in UTF-8.
+
+    Args:
+        path: The file.
+        text: Its content.
+    """
     with replaced_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -252,7 +271,12 @@ def json_text(value: Any) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented UTF-8 JSON to `path` atomically."""
+    """Write a JSON file atomically, indented and in UTF-8.
+
+    Args:
+        path: The file.
+        value: What JSON can hold.
+    """
     write_text(path, json_text(value))
 
 
@@ -261,8 +285,13 @@ def replaced_directory(path: Path) -> Iterator[Path]:
     """Yield an empty temporary directory beside `path`, and replace `path` with it when the block succeeds.
 
     An exception in the block removes the temporary directory and leaves an earlier `path` as it was. The two change
-    places in one step where the system can do that. Raises ConfigError where `path` is a file, no directory can be
-    made there, or the disk is full.
+    places in one step where the system can do that.
+
+    Args:
+        path: The directory that is written.
+
+    Raises:
+        ConfigError: Where `path` is a file, no directory can be made there, or the disk is full.
     """
     try:
         if path.exists() and not path.is_dir():

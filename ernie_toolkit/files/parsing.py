@@ -27,7 +27,13 @@ Kind = Type[ToolkitError]
 
 
 class JsonError(ValueError):
-    """A text that is not JSON; `line` and `column` count from 1, and are 0 where they are unknown."""
+    """A text that is not JSON.
+
+    Args:
+        reason: What is wrong, in a few words.
+        line: Where, from 1; 0 where it is unknown.
+        column: Where in the line, from 1; 0 where it is unknown.
+    """
 
     def __init__(self, reason: str, line: int = 0, column: int = 0) -> None:
         super().__init__(f"line {line}, column {column}: {reason}" if line else reason)
@@ -56,11 +62,16 @@ _LENIENT = json.JSONDecoder(parse_int=_integer)
 
 
 def decode_json(text: str | bytes, finite: bool = True) -> Any:
-    """Return the value of a JSON text; bytes are read as UTF-8, and a byte order mark is skipped.
+    """Return the value of a JSON text, read more strictly than Python does it.
 
-    `finite` False takes NaN and Infinity, which some libraries write into fields of data sets that nobody reads.
-    Raises JsonError on anything else, on integers of more than `MAX_DIGITS` digits, and on values nested more than
-    `MAX_DEPTH` deep.
+    Args:
+        text: Bytes are read as UTF-8, and a byte order mark is skipped.
+        finite: Whether NaN and Infinity are refused; False takes them, since some libraries write them into fields of
+            data sets that nobody reads.
+
+    Raises:
+        JsonError: On anything else, on integers of more than `MAX_DIGITS` digits, and on values nested more than
+            `MAX_DEPTH` deep.
     """
     if isinstance(text, bytes):
         try:
@@ -77,7 +88,15 @@ def decode_json(text: str | bytes, finite: bool = True) -> Any:
 
 
 def decode_json_prefix(text: str, position: int) -> tuple[Any, int]:
-    """Return the JSON value that begins at a position of a text, and the position after it. Raises JsonError."""
+    """Return the JSON value that begins at a position of a text, and the position after it.
+
+    Args:
+        text: The text, in which anything may follow the value.
+        position: Where the value begins, a character's index.
+
+    Raises:
+        JsonError: As `decode_json`.
+    """
     try:
         value, end = _LENIENT.raw_decode(text, position)
     except json.JSONDecodeError as error:
@@ -110,7 +129,17 @@ def _problem(value: Any, most: int | None) -> str:
 
 
 def parse_json_object(text: str | bytes, where: Path | str, error: Kind, remedy: str) -> dict[str, Any]:
-    """Return a JSON object; raise the given kind of error, which names place and remedy, where the text is none."""
+    """Return the JSON object that a text is.
+
+    Args:
+        text: As `decode_json` takes it.
+        where: The place that the text comes from, for messages.
+        error: The class of the error to raise.
+        remedy: What the message tells the user to do.
+
+    Raises:
+        ToolkitError: Of class `error`, in one line, where the text is not a JSON object.
+    """
     try:
         value = decode_json(text)
         # Its escapes can spell half a character, which cannot be written anywhere.
@@ -126,15 +155,30 @@ def parse_json_object(text: str | bytes, where: Path | str, error: Kind, remedy:
 
 
 def read_json_object(path: Path, error: Kind, remedy: str) -> dict[str, Any]:
-    """Return the JSON object of a file (see `decode_json`), or raise the given kind of error, in one line."""
+    """Return the JSON object of a file (see `decode_json`).
+
+    Args:
+        path: The file.
+        error: The class of the error to raise.
+        remedy: What the message tells the user to do.
+
+    Raises:
+        ToolkitError: Of class `error`, in one line, where there is no such object.
+    """
     return parse_json_object(_read_bytes(path, error, remedy), path, error, remedy)
 
 
 def read_utf8(path: Path, error: Kind, remedy: str) -> str:
-    """Return the text of a file, or raise the given kind of error where it cannot be read.
+    """Return the text of a file.
 
-    That is also a name that no file has (too long, with a zero byte), a directory, other bytes than UTF-8, and a file
-    of more than `MAX_BYTES`.
+    Args:
+        path: The file.
+        error: The class of the error to raise.
+        remedy: What the message tells the user to do.
+
+    Raises:
+        ToolkitError: Of class `error`, where it cannot be read: also a name that no file has (too long, with a zero
+            byte), a directory, other bytes than UTF-8, and a file of more than `MAX_BYTES`.
     """
     try:
         return _read_bytes(path, error, remedy).decode("utf-8")
@@ -167,9 +211,16 @@ def shown_path(path: Path | str) -> str:
 
 
 def read_yaml(path: Path, error: Kind, remedy: str) -> Any:
-    """Return the value of a YAML file, of plain types only, or raise the given kind of error, in one line.
+    """Return the value of a YAML file, of plain types only.
 
-    That is also a file whose aliases stand for more than `MAX_VALUES` values.
+    Args:
+        path: The file.
+        error: The class of the error to raise.
+        remedy: What the message tells the user to do.
+
+    Raises:
+        ToolkitError: Of class `error`, in one line, where it cannot be read, and where its aliases stand for more than
+            `MAX_VALUES` values.
     """
     import yaml
 

@@ -32,7 +32,11 @@ def path_problem(text: str) -> str:
 
 
 def path_text(text: str) -> str:
-    """Return a path from the command line or a configuration file; ArgumentTypeError where no file can have it."""
+    """Return a path from the command line or a configuration file.
+
+    Raises:
+        ArgumentTypeError: Argparse's, where no file can have it.
+    """
     problem = path_problem(text)
     if problem:
         raise argparse.ArgumentTypeError(f"{problem}: give another")
@@ -40,13 +44,22 @@ def path_text(text: str) -> str:
 
 
 def leads_out(path: Path, directory: Path) -> bool:
-    """Return whether a path lies outside of a directory, with the links of both followed."""
+    """Return whether a path lies outside of a directory, with the links of both followed.
+
+    Args:
+        path: A path, of a link or not.
+        directory: Where it should lie.
+    """
     inside, root = path.resolve(), directory.resolve()
     return root != inside and root not in inside.parents
 
 
 def utf8_text(text: str) -> str:
-    """Return an address or a name from the command line; ArgumentTypeError where its bytes are not UTF-8."""
+    """Return an address or a name from the command line.
+
+    Raises:
+        ArgumentTypeError: Argparse's, where its bytes are not UTF-8.
+    """
     try:
         os.fsencode(text).decode("utf-8")
     except (UnicodeEncodeError, UnicodeDecodeError):

@@ -39,9 +39,11 @@ _DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class Transaction:
-    """New files of a directory, and files that are to go; see the module's first lines.
+    """New files of a directory, and files that are to be deleted; see the module's first lines.
 
-    `directory`: what all targets lie in. `staging`: where they are written, under the same relative names.
+    Args:
+        directory: What all targets lie in.
+        staging: Where they are written, under the same relative names.
     """
 
     def __init__(self, directory: Path, staging: Path) -> None:
@@ -49,18 +51,32 @@ class Transaction:
         self._removed: list[str] = []
 
     def path(self, target: Path) -> Path:
-        """Return the path to write the new file of `target` to. Raises ConfigError where there can be no such file."""
+        """Return the path to write the new file of `target` to.
+
+        Raises:
+            ConfigError: Where there can be no such file.
+        """
         check_output_file(target)
         staged = self.staging / self._name(target)
         staged.parent.mkdir(parents=True, exist_ok=True)
         return staged
 
     def write_text(self, target: Path, text: str) -> None:
-        """Write `text` as UTF-8 for `target`."""
+        """Write a new text file for `target`, in UTF-8.
+
+        Args:
+            target: The file that it will be.
+            text: Its content.
+        """
         self.path(target).write_text(text, encoding="utf-8")
 
     def write_json(self, target: Path, value: Any) -> None:
-        """Write a value as indented JSON for `target`."""
+        """Write a new JSON file for `target`, indented.
+
+        Args:
+            target: The file that it will be.
+            value: What JSON can hold.
+        """
         self.write_text(target, json_text(value))
 
     def remove(self, target: Path) -> None:
@@ -84,7 +100,11 @@ class Transaction:
 def transaction(directory: Path) -> Iterator[Transaction]:
     """Replace files of `directory` together when the block succeeds; an exception leaves all unchanged.
 
-    Raises ConfigError where nothing can be written there, and where the disk is full.
+    Args:
+        directory: What all files lie in; made where it is not there.
+
+    Raises:
+        ConfigError: Where nothing can be written there, and where the disk is full.
     """
     committed = directory / COMMITTED
     check_output_file(directory / JOURNAL)
@@ -112,7 +132,8 @@ def transaction(directory: Path) -> Iterator[Transaction]:
 def common_directory(paths: Sequence[Path]) -> Path:
     """Return the directory that holds all of the files that are to be replaced together.
 
-    Raises ConfigError where they lie on different disks, between which nothing can be renamed.
+    Raises:
+        ConfigError: Where they lie on different disks, between which nothing can be renamed.
     """
     directory = Path(os.path.commonpath([path.absolute().parent for path in paths]))
     if len({_disk(path) for path in (*(path.absolute().parent for path in paths), directory)}) > 1:
@@ -142,7 +163,14 @@ def _commit(staging: Path, committed: Path) -> None:
 def finish_transaction(directory: Path) -> bool:
     """Finish the committed transaction of a killed process in `directory`.
 
-    Returns whether there was one. Raises DataError where it cannot be finished (no permission to write).
+    Args:
+        directory: What the files lie in.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        DataError: Where it cannot be finished (no permission to write).
     """
     committed = directory / COMMITTED
     try:

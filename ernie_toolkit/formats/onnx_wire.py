@@ -31,8 +31,11 @@ INT64 = 7  # TensorProto.DataType
 class Field(NamedTuple):
     """One field of a protobuf message.
 
-    `integer`: the value of a varint as an unsigned 64-bit number, else 0. `payload`: the bytes of a field of
-    another wire type, else empty.
+    Attributes:
+        number: The field's number.
+        wire_type: One of `VARINT`, `FIXED64`, `LENGTH_DELIMITED`, `FIXED32`.
+        integer: The value of a varint as an unsigned 64-bit number, else 0.
+        payload: The bytes of a field of another wire type, else empty.
     """
 
     number: int
@@ -42,7 +45,15 @@ class Field(NamedTuple):
 
 
 def read_varint(data: memoryview, start: int) -> tuple[int, int]:
-    """Return a base-128 varint's value modulo 2**64, and the offset after it."""
+    """Return a base-128 varint's value modulo 2**64, and the offset after it.
+
+    Args:
+        data: The message.
+        start: The varint's offset in bytes.
+
+    Raises:
+        BundleError: Where it does not end.
+    """
     if start < len(data) and data[start] < 0x80:  # most have one byte
         return data[start], start + 1
     value = 0
@@ -56,7 +67,11 @@ def read_varint(data: memoryview, start: int) -> tuple[int, int]:
 def parse_message(data: Chunk) -> list[Field]:
     """Return the fields of a protobuf message, in order, as views of `data`.
 
-    Raises BundleError where the bytes are not a message in the wire format, or hold a (deprecated) group.
+    Args:
+        data: The message, without its length.
+
+    Raises:
+        BundleError: Where the bytes are not a message in the wire format, or hold a (deprecated) group.
     """
     view = memoryview(data)
     fields = []
@@ -85,7 +100,15 @@ def parse_message(data: Chunk) -> list[Field]:
 
 
 def field_payloads(fields: Iterable[Field], number: int) -> list[memoryview]:
-    """Return the payloads of a repeated or optional bytes, string or message field."""
+    """Return the payloads of a repeated or optional bytes, string or message field.
+
+    Args:
+        fields: Of `parse_message`.
+        number: The field's number.
+
+    Raises:
+        BundleError: Where it has another wire type.
+    """
     found = [field for field in fields if field.number == number]
     if any(field.wire_type != LENGTH_DELIMITED for field in found):
         raise BundleError(f"not an ONNX model: field {number} of a message has the wrong wire type")
@@ -93,7 +116,15 @@ def field_payloads(fields: Iterable[Field], number: int) -> list[memoryview]:
 
 
 def field_texts(fields: Iterable[Field], number: int) -> list[str]:
-    """Return the values of a repeated string."""
+    """Return the values of a repeated string.
+
+    Args:
+        fields: Of `parse_message`.
+        number: The field's number.
+
+    Raises:
+        BundleError: Where one is not UTF-8.
+    """
     try:
         return [str(payload, "utf-8") for payload in field_payloads(fields, number)]
     except UnicodeDecodeError as error:
@@ -101,12 +132,25 @@ def field_texts(fields: Iterable[Field], number: int) -> list[str]:
 
 
 def field_text(fields: Iterable[Field], number: int) -> str:
-    """Return the value of an optional string; the last one counts, as the format says."""
+    """Return the value of an optional string; the last one counts, as the format says.
+
+    Args:
+        fields: Of `parse_message`.
+        number: The field's number.
+
+    Returns:
+        The value, empty where the field is not there.
+    """
     return ["", *field_texts(fields, number)][-1]
 
 
 def field_integers(fields: Iterable[Field], number: int) -> list[int]:
-    """Return the values of a repeated or optional integer field, packed or not."""
+    """Return the values of a repeated or optional integer field, packed or not.
+
+    Args:
+        fields: Of `parse_message`.
+        number: The field's number.
+    """
     values = []
     for field in fields:
         if field.number == number and field.wire_type == VARINT:

@@ -68,7 +68,15 @@ def _array(data: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
 
 
 def call_array(name: str, arguments: tuple[Any, ...]) -> Any:
-    """What NumPy's functions of these names make of their arguments, for arrays and single numbers."""
+    """What NumPy's functions of these names make of their arguments, for arrays and single numbers.
+
+    Args:
+        name: The function, "module.name".
+        arguments: What the file calls it with.
+
+    Raises:
+        MalformedError: Where this makes no array of numbers.
+    """
     if name.endswith("._reconstruct"):
         if arguments[:2] != ("numpy.ndarray", (0,)) or len(arguments) != 3:
             raise MalformedError("an array that is of no plain class")

@@ -22,7 +22,12 @@ _TECHNICAL = 1000
 class Range:
     """The numbers from `low` to `high`; never infinity or NaN.
 
-    `above`, `below`: without `low` or `high` itself. `also`: numbers outside that have a meaning of their own.
+    Attributes:
+        low: The smallest number.
+        high: The largest number.
+        above: Whether `low` itself is excluded.
+        below: Whether `high` itself is excluded.
+        also: Numbers outside that have a meaning of their own.
     """
 
     low: float
@@ -83,14 +88,22 @@ SECONDS = Range(0, 10**6, above=True)
 
 
 def whole_number(text: str) -> int:
-    """Parse a whole number of a few digits; ValueError on any other text."""
+    """Parse a whole number of a few digits.
+
+    Raises:
+        ValueError: On any other text.
+    """
     if len(text) > _MAX_TEXT:
         raise ValueError("too many digits")
     return int(text)
 
 
 def real_number(text: str) -> float:
-    """Parse a finite number; ValueError on any other text."""
+    """Parse a finite number.
+
+    Raises:
+        ValueError: On any other text.
+    """
     value = float(text) if len(text) <= _MAX_TEXT else math.nan
     if not math.isfinite(value):
         raise ValueError("not a finite number")
@@ -113,8 +126,19 @@ def check_number(
 ) -> Any:
     """Return a value of a file or an option as an int or a float that lies in a range.
 
-    Raises an error of the kind given, with the value's name, what it is and what it has to be, on anything else:
-    another type, infinity, NaN, a truth value. `listed`: the name is that of a list that has the value.
+    Refused are other types, infinity, NaN and truth values.
+
+    Args:
+        value: The value; a number of NumPy's too.
+        kind: Int or float.
+        allowed: The range.
+        name: The value's name, for messages.
+        error: The class of the error to raise.
+        remedy: What the message tells the user to do, where not empty.
+        listed: Whether the name is that of a list that has the value.
+
+    Raises:
+        ToolkitError: Of class `error`, with the value's name, what it is and what it has to be.
     """
     subject, must = (f"{name} has", "each must") if listed else (f"{name} is", "it must")
     ending = f": {remedy}" if remedy else ""
@@ -129,7 +153,12 @@ def check_number(
 
 
 def in_range(kind: type, allowed: Range) -> Callable[[str], Number]:
-    """Return a parser of command-line values, for an int or a float in a range, that raises ArgumentTypeError."""
+    """Return a parser of command-line values that raises ArgumentTypeError on a number outside of a range.
+
+    Args:
+        kind: Int or float.
+        allowed: The range.
+    """
 
     def number(text: str) -> Number:
         value = PARSERS[kind](text)

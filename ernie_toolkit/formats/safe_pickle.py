@@ -327,9 +327,15 @@ def _check_value(value: Any, further: tuple[type, ...], budget: list[int], depth
 def load_pickle(path: Path, rebuild: Rebuild | None = None, kept: tuple[type, ...] = ()) -> Any:
     """Read what paddle.save wrote to a file: arrays, numbers and texts in lists, tuples and dictionaries.
 
-    A tensor of Paddle is a tuple of its name and its array, as in the file. `rebuild`: see `Rebuild`, and `kept` the
-    types that it makes. Nothing that the file names is run. Raises ModelError that names the file and the class or
-    the place in it.
+    Nothing that the file names is run. A tensor of Paddle is a tuple of its name and its array, as in the file.
+
+    Args:
+        path: The file.
+        rebuild: See `Rebuild`; None: no further classes.
+        kept: The types that `rebuild` makes.
+
+    Raises:
+        ModelError: Where it is no such file; it names the file and the class or the place in it.
     """
     remedy = "copy it again"
     try:

@@ -31,7 +31,13 @@ _PIECES = "UnpackBigParamInfor@@"
 
 @dataclass(frozen=True)
 class ModelWeights:
-    """The weights of a model directory: arrays by name, the file that they are of, a line for the user or nothing."""
+    """The weights of a model directory.
+
+    Attributes:
+        state: Arrays by name.
+        path: The file that they were read from.
+        notice: A line for the user, or empty.
+    """
 
     state: dict[str, np.ndarray]
     path: Path
@@ -61,7 +67,8 @@ def weights_sha256(path: Path) -> str:
 def read_model_weights(directory: Path) -> ModelWeights:
     """Read the weights of a model directory, from safetensors where it matches the `.pdparams` beside it.
 
-    Raises ModelError that names the file and what is wrong with it.
+    Raises:
+        ModelError: Where they cannot be read; it names the file and what is wrong with it.
     """
     paddle, safe = directory / WEIGHTS_FILE, directory / SAFETENSORS_FILE
     if not safe.is_file():
@@ -73,7 +80,11 @@ def read_model_weights(directory: Path) -> ModelWeights:
 
 
 def read_weights_file(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of a `.pdparams` or `.safetensors` file by name. Raises ModelError; runs nothing in the file."""
+    """Read the arrays of a `.pdparams` or `.safetensors` file by name; nothing in the file is run.
+
+    Raises:
+        ModelError: Where it cannot be read; it names the file and what is wrong with it.
+    """
     if path.suffix == SAFETENSORS_SUFFIX:
         return _read_safetensors(path)
     from ernie_toolkit.formats.safe_pickle import load_pickle
@@ -82,9 +93,17 @@ def read_weights_file(path: Path) -> dict[str, np.ndarray]:
 
 
 def as_float32(value: np.ndarray, name: str, path: Path) -> np.ndarray:
-    """Return a weight as float32; ModelError where it holds no floating-point numbers.
+    """Return a weight as float32.
 
     uint16 stands for bfloat16, which NumPy does not have: Paddle writes it so.
+
+    Args:
+        value: Floating-point numbers of any shape.
+        name: The weight's name, for messages.
+        path: The file that it is from, for messages.
+
+    Raises:
+        ModelError: Where it holds no floating-point numbers.
     """
     import numpy as np
 

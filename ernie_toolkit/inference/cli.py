@@ -28,7 +28,12 @@ NAMED_PRECISIONS = {"float32": "fp32", "int8": "int8"}
 
 
 def build_parser(prog: str, description: str | None) -> OneLineParser:
-    """The arguments of both scripts."""
+    """The arguments that the scripts for CPU and GPU have in common.
+
+    Args:
+        prog: The script's name.
+        description: What the script is, for its help.
+    """
     parser = OneLineParser(prog=prog, description=description)
     parser.add_argument("--task_name", choices=tuple(TASKS), help="must be the bundle's own, which is the default")
     parser.add_argument(
@@ -83,8 +88,14 @@ def find_bundle(args: argparse.Namespace) -> Bundle:
     """The bundle of `--model_path`, which may be named as the guide names a model's files: DIR/float32 or DIR/int8.
 
     The last part of such a name sets `--precision_mode`. Warns of a bundle that was made from other weights than the
-    model beside it has. Raises BundleError as `read_bundle`, ConfigError where it is a bundle for another task than
-    `--task_name`.
+    model beside it has.
+
+    Args:
+        args: Of `build_parser`.
+
+    Raises:
+        BundleError: As `read_bundle`.
+        ConfigError: Where it is a bundle for another task than `--task_name`.
     """
     path = args.model_path or TASKS[args.task_name or SequenceClassification.name].model_path
     if not Path(path).is_dir() and (Path(path).parent / BUNDLE_FILE).is_file():
@@ -106,7 +117,12 @@ def find_bundle(args: argparse.Namespace) -> Bundle:
 def shape_profile(args: argparse.Namespace, bundle: Bundle) -> ShapeProfile:
     """The batches to expect: measured on the inputs, read from the file, or every one that can come.
 
-    Raises ConfigError where the inputs do not fit the model, or the file is no shape profile.
+    Args:
+        args: Of `add_gpu_arguments`, with those for the inputs.
+        bundle: The bundle.
+
+    Raises:
+        ConfigError: Where the inputs do not fit the model, or the file is no shape profile.
     """
     info = limited(bundle.info, args.max_seq_length, None)
     path = Path(args.shape_info_file)
@@ -131,9 +147,11 @@ def print_choice(predictor: Predictor) -> None:
 
 
 def print_speed(count: int, ready: float, seconds: float) -> None:
-    """Print how long the predictor took to open and how fast it answered.
+    """Print how long it took to open the predictor and to answer.
 
-    `count`: inputs that were answered.
-    `ready`, `seconds`: time to open the predictor and to answer all inputs, in seconds.
+    Args:
+        count: Inputs that were answered.
+        ready: Time to open the predictor, in seconds.
+        seconds: Time to answer all inputs, in seconds.
     """
     print(f"ready in {ready:.2f} s; {count} input(s) in {seconds:.3f} s, {count / seconds:.1f} a second")

@@ -11,7 +11,7 @@ from typing import Any
 
 from ernie_toolkit.bundle import BundleInfo
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.console import notice, print_line, warn
+from ernie_toolkit.console import notice, print_line, warn, with_flags
 from ernie_toolkit.data.file_options import ENCODINGS, ON_ERROR, FileOptions, FileRecord
 from ernie_toolkit.data.inputs import InputRow, read_input_rows, skipped_notice, with_answers
 from ernie_toolkit.data.lines import check_text
@@ -67,8 +67,13 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
 def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[InputRow]:
     """What to predict: the command line's texts, the file's rows, or the built-in examples.
 
-    Raises ConfigError where they do not fit the model, or `--output_file` cannot be written, DataError as
-    `read_input_rows`.
+    Args:
+        args: Of `add_input_arguments`.
+        info: What the bundle says.
+
+    Raises:
+        ConfigError: Where they do not fit the model, or `--output_file` cannot be written.
+        DataError: As `read_input_rows`.
     """
     if args.output_file:
         check_output_file(Path(args.output_file))
@@ -142,39 +147,68 @@ def fields_of(row: InputRow, answer: Answer | None, task: str) -> dict[str, Any]
     """One line of the output file: `line` (or `id`) of a file's row, `text`, and `Answer.fields`.
 
     Of a row that could not be read all is null but its place and its `reason`.
+
+    Args:
+        row: The row.
+        answer: Its answer, None where it could not be read.
+        task: The task's name, as in `TASKS`.
     """
     place = {} if row.place is None else {"line" if isinstance(row.place, int) else "id": row.place}
     if answer is None or row.text is None:
-        return {**place, "text": None, **dict.fromkeys(TASKS[task].answer.FIELDS), "reason": row.reason}
+        return {**place, "text": None, **dict.fromkeys(TASKS[task].answer.FIELDS), "reason": with_flags(row.reason)}
     return {**place, "text": row.text if isinstance(row.text, str) else list(row.text), **answer.fields()}
 
 
 def output_lines(rows: Iterable[InputRow], answers: Iterable[Answer], task: str) -> str:
-    """The output file: a JSON object a line for each row."""
+    """The output file: a JSON object a line for each row.
+
+    Args:
+        rows: The rows that were read.
+        answers: One for each row that has a text.
+        task: The task's name, as in `TASKS`.
+    """
     found = (fields_of(row, answer, task) for row, answer in with_answers(rows, answers))
     return "".join(json.dumps(fields, ensure_ascii=False) + "\n" for fields in found)
 
 
 def show_skipped(row: InputRow) -> str:
     """A row that could not be read, for people."""
-    return f"input: (none)\nno answer: {terminal_line(row.reason)}\n"
+    return f"input: (none)\nno answer: {terminal_line(with_flags(row.reason))}\n"
 
 
 def show(text: TextInput, answer: Answer) -> str:
-    """An input and its answer for people; positions of entities are their first and last character."""
+    """An input and its answer for people; positions of entities are their first and last character.
+
+    Args:
+        text: The text or the pair.
+        answer: Its answer.
+    """
     lines = [f"input: {text if isinstance(text, str) else ' | '.join(text)}", *answer.lines()]
     return "\n".join(map(terminal_line, lines)) + "\n"
 
 
 def show_labels(text: str, names: Sequence[str], confidences: Sequence[float]) -> str:
-    """A text and the labels that a service gave it, for people."""
+    """A text and the labels that a service gave it, for people.
+
+    Args:
+        text: The text.
+        names: The labels' readable names.
+        confidences: The labels' probabilities.
+    """
     values = ", ".join(f"{value:.3f}" for value in confidences)
     lines = (f"text: {text}", f"label: {', '.join(names) or '(none)'}", f"confidence: {values or '-'}", "-" * 20)
     return "\n".join(map(terminal_line, lines))
 
 
 def report(rows: Sequence[InputRow], answers: Sequence[Answer], info: BundleInfo, output_file: str | None) -> None:
-    """Write the answers to a file, or print them, beside what there is to warn about."""
+    """Write the answers to a file, or print them, beside what there is to warn about.
+
+    Args:
+        rows: The rows that were read.
+        answers: One for each row that has a text.
+        info: What the bundle says.
+        output_file: Path for one JSON object a line; None prints.
+    """
     if output_file:
         write_text(Path(output_file), output_lines(rows, answers, info.task))
     warn_of(rows, info)
@@ -186,7 +220,12 @@ def report(rows: Sequence[InputRow], answers: Sequence[Answer], info: BundleInfo
 
 
 def warn_of(rows: Sequence[InputRow], info: BundleInfo) -> None:
-    """Print the bundle's warnings, and how many rows have no answer."""
+    """Print the bundle's warnings, and how many rows have no answer.
+
+    Args:
+        rows: The rows that were read.
+        info: What the bundle says.
+    """
     skipped = skipped_notice(rows)
     for warning in (*info.warnings, *([skipped] if skipped else [])):
         warn(warning)

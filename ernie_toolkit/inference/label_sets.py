@@ -11,7 +11,7 @@ import numpy as np
 
 from ernie_toolkit.arguments.options import device_of
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.console import OneLineParser, print_line, warn
+from ernie_toolkit.console import OneLineParser, print_line, warn, with_flags
 from ernie_toolkit.data.inputs import InputRow, texts_to_predict, with_answers
 from ernie_toolkit.data.label_sets import LABEL_FILE, UNLABELLED_FILE, load_label_sets, read_label_list
 from ernie_toolkit.data.registry import Split
@@ -31,7 +31,12 @@ MEASURED_SECONDS = 1.0  # all texts are predicted again until that much time is 
 
 
 def build_parser(prog: str, description: str | None) -> OneLineParser:
-    """The arguments of infer.py, named as PaddleNLP's guide names them."""
+    """The arguments of infer.py, named as PaddleNLP's guide names them.
+
+    Args:
+        prog: The script's name.
+        description: What the script is, for its help.
+    """
     parser = OneLineParser(prog=prog, description=description)
     parser.add_argument(
         "--model_path_prefix",
@@ -78,7 +83,8 @@ def build_parser(prog: str, description: str | None) -> OneLineParser:
 def precision_of(args: argparse.Namespace) -> str:
     """The precision that the arguments ask for; a switch for the other device is left out with a warning.
 
-    Raises ConfigError where they ask for two.
+    Raises:
+        ConfigError: Where they ask for two.
     """
     if args.use_quantize and args.device == "gpu":
         warn("--use_quantize is for the CPU: left out (--use_fp16 is for the GPU)")
@@ -96,8 +102,13 @@ def precision_of(args: argparse.Namespace) -> str:
 def find_bundle(model_path_prefix: str, verify: bool = True) -> Bundle:
     """The bundle in DIR of `DIR/float32`, or in the directory that is named itself.
 
-    `verify`: compare the checksums of its files.
-    Raises BundleError where there is none, ConfigError where it is one for another task.
+    Args:
+        model_path_prefix: The path.
+        verify: Whether the checksums of its files are compared.
+
+    Raises:
+        BundleError: Where there is none.
+        ConfigError: Where it is one for another task.
     """
     path = Path(model_path_prefix)
     bundle = read_bundle(path if path.is_dir() else path.parent, verify)
@@ -110,10 +121,15 @@ def find_bundle(model_path_prefix: str, verify: bool = True) -> Bundle:
 
 
 def check_labels(bundle: Bundle, labels: Sequence[str], where: Path) -> None:
-    """Raise ConfigError where a data directory has other labels than the model, or the same in another order.
+    """Check that a data directory has the labels of the model, in its order.
 
-    `labels`: those of the data directory, in its order.
-    `where`: the label file, which the error names.
+    Args:
+        bundle: The model's bundle.
+        labels: Those of the data directory, in its order.
+        where: The label file, which the error names.
+
+    Raises:
+        ConfigError: Where it has others, or the same in another order.
     """
     if tuple(labels) != bundle.info.labels:
         raise ConfigError(
@@ -123,19 +139,35 @@ def check_labels(bundle: Bundle, labels: Sequence[str], where: Path) -> None:
 
 
 def check_label_file(bundle: Bundle, path: Path, encoding: str = "utf-8") -> None:
-    """Raise ConfigError as `check_labels`, on the labels of a file; DataError where it cannot be read."""
+    """Check that a label file has the labels of the model, in its order.
+
+    Args:
+        bundle: The model's bundle.
+        path: The label file.
+        encoding: One of `data.file_options.ENCODINGS`.
+
+    Raises:
+        ConfigError: As `check_labels`.
+        DataError: Where the file cannot be read.
+    """
     check_labels(bundle, read_label_list(path, encoding), path)
 
 
 def show(predictor: Predictor, rows: Sequence[InputRow], batch_size: int) -> None:
-    """Predict and print the labels of each text, and the reason of each row that has none."""
+    """Predict and print the labels of each text, and the reason of each row that has none.
+
+    Args:
+        predictor: Of a multi-label bundle.
+        rows: The rows that were read.
+        batch_size: Texts that are computed at once.
+    """
     for row, answer in with_answers(rows, predictor.predict(texts_to_predict(rows), batch_size)):
         if isinstance(answer, LabelSetAnswer):
             print_line(f"input data: {row.text}")
             print_line(f"label: {', '.join(answer.names)}")
         else:
             print_line("input data: (none)")
-            print_line(f"no answer: {row.reason}")
+            print_line(f"no answer: {with_flags(row.reason)}")
         print_line("-" * 28)
 
 
@@ -144,9 +176,17 @@ def evaluate(
 ) -> None:
     """Print F1 of a labelled file, how many texts a second are predicted, and how long one alone takes.
 
-    `directory`, `split`, `label_file`: where the rows and their labels are read from.
-    `encoding`: one of `data.file_options.ENCODINGS`.
-    Raises DataError as `load_label_sets`, ConfigError as `check_labels`.
+    Args:
+        predictor: Of a multi-label bundle.
+        directory: The data directory.
+        split: The split whose file is read.
+        label_file: The name of the file of labels.
+        batch_size: Texts that are computed at once.
+        encoding: One of `data.file_options.ENCODINGS`.
+
+    Raises:
+        DataError: As `load_label_sets`.
+        ConfigError: As `check_labels`.
     """
     data = load_label_sets(directory, (split,), label_file=label_file, encoding=encoding)
     for message in data.notices:

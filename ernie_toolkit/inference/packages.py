@@ -10,9 +10,13 @@ from ernie_toolkit.errors import ConfigError
 
 @contextmanager
 def packages_of(requirements: str) -> Iterator[None]:
-    """Around imports: a package that is missing is a ConfigError that names the file to install.
+    """Around imports: say how to install a package that is missing.
 
-    `requirements`: the file's path from the project's root.
+    Args:
+        requirements: The file that has the package, by its path from the project's root.
+
+    Raises:
+        ConfigError: Where one is missing; it names the file.
     """
     try:
         yield

@@ -23,7 +23,15 @@ from ernie_toolkit.text.tokenization import load_tokenizer
 
 
 def bundle_task(info: BundleInfo, where: Path | str) -> Task:
-    """The task of a bundle, set up as its `bundle.json` says; BundleError where this version does not know it."""
+    """The task of a bundle, set up as its `bundle.json` says.
+
+    Args:
+        info: What `bundle.json` says.
+        where: The bundle, for messages.
+
+    Raises:
+        BundleError: Where this version does not know the task.
+    """
     try:
         return make_task(
             info.task,
@@ -39,7 +47,16 @@ def bundle_task(info: BundleInfo, where: Path | str) -> Task:
 
 
 def limited(info: BundleInfo, max_seq_length: int | None, limits: dict[str, int] | None) -> BundleInfo:
-    """A bundle's description with a shorter length or other limits; ConfigError where the length is over its own."""
+    """A bundle's description with a shorter length or other limits.
+
+    Args:
+        info: The bundle's own description.
+        max_seq_length: The longest sequence in tokens, at most the bundle's own; None: the bundle's own.
+        limits: Settings of the task by name that replace those of the bundle; None: none.
+
+    Raises:
+        ConfigError: Where the length is over the bundle's own.
+    """
     if max_seq_length is not None and max_seq_length > info.max_seq_length:
         raise ConfigError(f"max_seq_length {max_seq_length} is over the bundle's own, {info.max_seq_length}")
     length = info.max_seq_length if max_seq_length is None else max_seq_length
@@ -47,9 +64,14 @@ def limited(info: BundleInfo, max_seq_length: int | None, limits: dict[str, int]
 
 
 def with_threshold(info: BundleInfo, threshold: float | None) -> BundleInfo:
-    """A bundle's description with one threshold for all its labels; its own where None.
+    """A bundle's description with one threshold for all its labels.
 
-    Raises ConfigError on a threshold that is not from 0 to 1, and for a task without thresholds.
+    Args:
+        info: The bundle's own description.
+        threshold: The probability from 0 to 1 that a label has to be above; None: the bundle's own.
+
+    Raises:
+        ConfigError: On a threshold that is not from 0 to 1, and for a task without thresholds.
     """
     if threshold is None:
         return info
@@ -67,14 +89,16 @@ class BundlePredictor:
     """Answers for texts from an exported bundle, on a runtime of the caller's.
 
     Args:
-        bundle: the opened bundle.
-        runtime: computes batches: a `Runtime`, or any function of that kind (see `Run`).
-        max_seq_length: in tokens; the bundle's own where None.
-        limits: settings of the bundle's task by name (`doc_stride`, `n_best_size`, `max_answer_length`), in place of
-            the bundle's own.
-        threshold: for sets of labels, see `with_threshold`.
+        bundle: Of `read_bundle`.
+        runtime: Computes batches: a `Runtime`, or any function of that kind (see `Run`).
+        max_seq_length: The longest sequence in tokens; None: the bundle's own.
+        limits: Settings of the bundle's task by name (`doc_stride`, `n_best_size`, `max_answer_length`) that replace
+            its own.
+        threshold: See `with_threshold`.
 
-    Raises BundleError or ConfigError.
+    Raises:
+        BundleError: Where this version does not know the bundle's task.
+        ConfigError: On a length, a limit or a threshold that the bundle cannot have.
     """
 
     def __init__(
@@ -92,7 +116,11 @@ class BundlePredictor:
         self.runtime = runtime
 
     def compute(self, batch: Batch) -> typing.Sequence[np.ndarray]:
-        """The model's outputs for a batch (see `Run`); BundleError where they are not those of the bundle's task."""
+        """The model's outputs for a batch (see `Run`).
+
+        Raises:
+            BundleError: Where they are not those of the bundle's task.
+        """
         return self._checked(self.runtime(batch))
 
     def _checked(self, outputs: typing.Sequence[np.ndarray]) -> typing.Sequence[np.ndarray]:
@@ -109,7 +137,12 @@ class BundlePredictor:
         return self.bundle.info.labels
 
     def run(self, rows: EncodedDataset, batch_size: int = 32) -> Outputs:
-        """Logits of encoded rows in their own order (see `Outputs`)."""
+        """Logits of encoded rows in their own order (see `Outputs`).
+
+        Args:
+            rows: Model inputs, of `task.encode`.
+            batch_size: Rows that are computed at once.
+        """
         check_number(batch_size, int, BATCH_SIZE, "batch_size")
         step = self.runtime.length_step if isinstance(self.runtime, Runtime) else 1
         longest = self.bundle.info.max_seq_length
@@ -119,7 +152,10 @@ class BundlePredictor:
         """Logits in the order asked: float32 of shape (number of inputs, classes) for labels.
 
         For tags and spans, whose texts may be read in several windows, a list with those of each window.
-        `texts`: as `predict` takes them; one input alone gives one row.
+
+        Args:
+            texts: As `predict` takes them; one input alone gives one row.
+            batch_size: Rows that are computed at once.
         """
         found = self.run(self.task.encode(self.tokenizer, texts), batch_size)
         if not len(found) and not HEADS[self.task.head].tokens:
@@ -129,11 +165,18 @@ class BundlePredictor:
     def predict(self, texts: Texts, batch_size: int = 32) -> list[Answer]:
         """The answer to each input, in the order asked, whatever the batch size.
 
-        A `LabelAnswer` or a `LabelSetAnswer` for each text or pair, a `TaggedText` for each text, or a
-        `SpanAnswer` for each (question, context), as the bundle's task is. `texts`: one input, which gives a list
-        of one answer, or any iterable of inputs. Where the model reads single texts, an input is a text; where it
-        reads pairs, a tuple of two texts; a tuple of texts is always one input (see `as_inputs`). Raises DataError
-        where one is not of the kind that the model reads, or empty.
+        Args:
+            texts: One input, which gives a list of one answer, or any iterable of inputs. Where the model reads single
+                texts, an input is a text; where it reads pairs, a tuple of two texts; a tuple of texts is always one
+                input (see `as_inputs`).
+            batch_size: Rows that are computed at once.
+
+        Returns:
+            A `LabelAnswer` or a `LabelSetAnswer` for each text or pair, a `TaggedText` for each text, or a `SpanAnswer`
+            for each (question, context), as the bundle's task is.
+
+        Raises:
+            DataError: Where an input is empty, or not of the kind that the model reads.
         """
         inputs = as_inputs(texts, self.task.text_format)
         rows = self.task.encode(self.tokenizer, inputs)
@@ -148,22 +191,27 @@ class Predictor(BundlePredictor):
     An object may be used by several threads at once.
 
     Args:
-        bundle: a bundle's directory, or what `read_bundle` and `Session.export` give.
+        bundle: The bundle's directory, or what `read_bundle` and `Session.export` return.
         device: "cpu" or "gpu".
-        num_threads: threads that compute a batch; all available processors where None.
+        num_threads: Threads that compute one batch; None: as many as there are processors available.
         precision: "fp32", "bf16", "int8", "fp16", or "auto" (see `choose`).
-        max_seq_length, limits, threshold: see `BundlePredictor`.
-        gpu: how device "gpu" is used.
-        verify: whether the bundle's checksums are compared.
+        max_seq_length: The longest sequence in tokens; None: the bundle's own.
+        limits: Settings of the bundle's task by name that replace its own (see `BundlePredictor`).
+        gpu: How a GPU is used; None: the defaults.
+        threshold: See `with_threshold`.
+        verify: Whether the bundle's checksums are compared.
         engine: "onnxruntime", "openvino", "paddle_inference", or "auto" (see `choose`).
-        callers: threads that will ask for answers at the same time.
-        steady_memory: give the memory of large batches back; for servers.
-        engine_cache: where compiled models are kept (see `EngineOptions.cache`).
+        callers: Threads that will ask for answers at the same time.
+        steady_memory: Whether the memory of large batches is given back, for servers.
+        engine_cache: Where compiled models are kept (see `EngineOptions.cache`).
 
     Attributes:
-        choice: the engine and the precision taken, and why.
+        choice: The engine and the precision taken, and why.
 
-    Raises BundleError, ConfigError or DeviceError (see `read_bundle`, `choose`, `open_runtime`).
+    Raises:
+        BundleError: Where the directory is not a whole bundle (see `read_bundle`), or has not the model asked for.
+        ConfigError: On arguments that the bundle cannot have, or an engine that is not installed.
+        DeviceError: Where the device is not there.
     """
 
     def __init__(

@@ -12,9 +12,14 @@ from ernie_toolkit.decoding.bio import EntitySpan
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures of a set of entities, shares between 0 and 1, and how many there were.
+    """Metrics of a set of entities, shares between 0 and 1, and how many there were; a share of nothing is 0.
 
-    `support` counts the gold entities, `predicted` those that were predicted. A share of nothing is 0.
+    Attributes:
+        precision: The share of predicted entities that are right.
+        recall: The share of gold entities that were predicted.
+        f1: The harmonic mean of both.
+        support: The number of gold entities.
+        predicted: The number of predicted entities.
     """
 
     precision: float
@@ -39,10 +44,15 @@ def entity_scores(
 ) -> tuple[Scores, dict[str, Scores]]:
     """Scores over all entities (micro average), and those of each type, sorted by name.
 
-    `gold`, `predicted`: the entities of each text, in the same order of texts. An entity is right where
-    type, start and end are those of a gold entity of the same text (CoNLL-2003, Tjong Kim Sang and De
-    Meulder); one that is given twice counts once. The types are those of either side. Raises ValueError
-    on unequal numbers of texts.
+    An entity is right where type, start and end are those of a gold entity of the same text (CoNLL-2003, Tjong Kim Sang
+    and De Meulder); one that is given twice counts once. The types are those of either side.
+
+    Args:
+        gold: The gold entities of each text.
+        predicted: The predicted entities of each text, in the same order of texts.
+
+    Raises:
+        ValueError: On unequal numbers of texts.
     """
     if len(gold) != len(predicted):
         raise ValueError(f"gold entities of {len(gold)} texts and predicted ones of {len(predicted)} do not fit")

@@ -1,4 +1,4 @@
-"""Figures of label sets, as scikit-learn computes them over the labels that occur."""
+"""Metrics of label sets, as scikit-learn computes them over the labels that occur."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def label_set_scores(gold: np.ndarray, predicted: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Figures of all rows, and those of each label, shares between 0 and 1.
+    """Metrics of all rows, and those of each label, shares between 0 and 1; a share of nothing is 0.
 
-    `gold`, `predicted`: bool of shape (rows, classes). The first: `accuracy` (rows whose whole set is right),
-    `micro_*` over all decisions and `macro_*`, the plain mean over labels, of `precision`, `recall` and `f1`. Labels
-    that are in no gold set and in no predicted one have no part in the mean: no answer could give them a figure but
-    0, and all models would share it. The second: `precision`, `recall`, `f1`, `support` (gold rows) and `predicted`
-    (rows that were given the label), each of shape (classes,). A share of nothing is 0 (scikit-learn's
-    `zero_division=0`). Raises ValueError on shapes that do not fit, and on no rows.
+    Labels that are in no gold set and in no predicted one have no part in the macro averages: no answer could give them
+    another metric than 0, and all models would share it. Zero divisions are as with scikit-learn's `zero_division=0`.
+
+    Args:
+        gold: Bool of shape (rows, classes).
+        predicted: Bool of shape (rows, classes).
+
+    Returns:
+        `accuracy` (rows whose whole set is right), `micro_*` over all decisions and `macro_*`, the plain mean over
+        labels, of `precision`, `recall` and `f1`; and by label `precision`, `recall`, `f1`, `support` (gold rows) and
+        `predicted` (rows that were given the label), each of shape (classes,).
+
+    Raises:
+        ValueError: On shapes that do not fit, and on no rows.
     """
     if gold.shape != predicted.shape or gold.ndim != 2:
         raise ValueError(f"gold of shape {gold.shape} and predictions of shape {predicted.shape} do not fit")

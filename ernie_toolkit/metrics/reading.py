@@ -10,7 +10,7 @@ script, punctuation goes first, so "2010-2011" is the one word "20102011". For w
 nltk.word_tokenize; here a run of letters and digits is a word, with the points and commas inside of its
 numbers ("1.5", "3,000"), and any other character that is not white space is a segment of its own. F1 can
 differ where such other characters touch: NLTK keeps "a.b", "——", "..." and "25℃" as one segment, splits
-"don't" into "do" and "n't", and tells opening from closing quotation marks. Exact match never differs.
+"don't" into "do" and "n't", and distinguishes opening from closing quotation marks. Exact match never differs.
 """
 
 from __future__ import annotations
@@ -61,7 +61,14 @@ def _check_golds(golds: Sequence[str]) -> None:
 def exact_match(prediction: str, golds: Sequence[str]) -> float:
     """1.0 where the prediction equals a gold answer but for case and punctuation, else 0.0.
 
-    Two texts of nothing but removed punctuation are equal. Raises ValueError where there is no gold answer.
+    Two texts of nothing but removed punctuation are equal.
+
+    Args:
+        prediction: The predicted answer.
+        golds: The gold answers of one question.
+
+    Raises:
+        ValueError: Where there is no gold answer.
     """
     _check_golds(golds)
     text = _without_punctuation(prediction)
@@ -71,8 +78,15 @@ def exact_match(prediction: str, golds: Sequence[str]) -> float:
 def overlap_f1(prediction: str, golds: Sequence[str]) -> float:
     """F1 of the longest run of segments in common with a gold answer, the best of all, between 0 and 1.
 
-    Precision is the run's share of the prediction's segments, recall its share of the gold answer's. It is 0
-    where either has no segments, even if both have none. Raises ValueError where there is no gold answer.
+    Precision is the run's share of the prediction's segments, recall its share of the gold answer's. It is 0 where
+    either has no segments, even if both have none.
+
+    Args:
+        prediction: The predicted answer.
+        golds: The gold answers of one question.
+
+    Raises:
+        ValueError: Where there is no gold answer.
     """
     _check_golds(golds)
     ours = _segments(prediction)
@@ -87,7 +101,14 @@ def overlap_f1(prediction: str, golds: Sequence[str]) -> float:
 def can_be_exact(context: str, golds: Sequence[str]) -> bool:
     """Whether a span of a context can equal a gold answer but for case and punctuation.
 
-    False means that `exact_match` of no span of the context is 1. Raises ValueError where there is no gold answer.
+    False means that `exact_match` of no span of the context is 1.
+
+    Args:
+        context: The text that answers are taken from.
+        golds: The gold answers of one question.
+
+    Raises:
+        ValueError: Where there is no gold answer.
     """
     _check_golds(golds)
     text = context.lower().translate(_REMOVED)
@@ -97,9 +118,13 @@ def can_be_exact(context: str, golds: Sequence[str]) -> bool:
 def reading_scores(predictions: Sequence[str], golds: Sequence[Sequence[str] | None]) -> dict[str, float]:
     """`exact_match` and `f1`: the means over questions of `exact_match` and `overlap_f1`, between 0 and 1.
 
-    `golds`: the gold answers of each question, in the predictions' order; None for a question that cannot be answered,
-    where both are 1 for an empty prediction and 0 for any other (SQuAD 2.0, Rajpurkar et al., 2018). Raises ValueError
-    on unequal numbers of questions, on none, and where a question has an empty list of gold answers.
+    Args:
+        predictions: The predicted answer of each question.
+        golds: The gold answers of each question, in the predictions' order; None for a question that cannot be
+            answered, where both are 1 for an empty prediction and 0 for any other (SQuAD 2.0, Rajpurkar et al., 2018).
+
+    Raises:
+        ValueError: On unequal numbers of questions, on none, and where a question has an empty list of gold answers.
     """
     if len(predictions) != len(golds):
         raise ValueError(f"{len(predictions)} predictions and gold answers of {len(golds)} questions do not fit")

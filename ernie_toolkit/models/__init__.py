@@ -4,7 +4,6 @@ from ernie_toolkit.models.loading import (
     DEFAULT_MODEL,
     SAMPLE_MODEL,
     LoadedModel,
-    Vocabulary,
     build_model,
     check_model_directory,
     copy_model,
@@ -13,12 +12,10 @@ from ernie_toolkit.models.loading import (
     load_model,
     new_model,
     quiet_paddlenlp,
-    read_vocabulary,
-    save_model,
     set_weights_file,
-    stage_model,
-    write_vocabulary,
 )
+from ernie_toolkit.models.saving import save_model, stage_model
+from ernie_toolkit.models.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -58,14 +58,16 @@ SWITCHES = ("use_task_id", "fuse", "enable_recompute", "use_cache")
 # What stands for "not said" where a value is null.
 MAY_BE_NULL = ("pruned_num_attention_heads", "pruned_intermediate_size", "classifier_dropout", "num_labels")
 # How many times the size of its weights file a model may take in float32: the file may hold them in fewer bits, or be
-# of another model's sizes, which is told weight by weight later. Layers that were pruned are smaller than the model's.
+# of another model's sizes, which is reported weight by weight later. Layers that were pruned are smaller than the
+# model's.
 ROOM, ROOM_OF_PRUNED = 8, 256
 
 
 def read_model_config(path: Path) -> dict[str, Any]:
-    """The values of a `config.json`, each of its kind; ModelError, which names file and key, on any other.
+    """The values of a `config.json`, each of its kind; keys that this toolkit does not know are left as they are.
 
-    Keys that this toolkit does not know are left as they are.
+    Raises:
+        ModelError: On a value of another kind; it names file and key.
     """
     config = read_json_object(path, ModelError, REMEDY)
 
@@ -114,10 +116,16 @@ def _check_labels(config: Mapping[str, Any], wrong: Any) -> None:
 
 
 def check_weights_size(config: Mapping[str, Any], weights: Path) -> None:
-    """ModelError where a weights file is too small to hold the model that a configuration describes.
+    """Check that a weights file is large enough to hold the model that a configuration describes.
 
     Without this a configuration of huge, valid sizes would take the machine's memory before a weight is missed.
-    `config`: as `read_model_config` gives it; for sizes that it leaves out PaddleNLP has its own.
+
+    Args:
+        config: As `read_model_config` gives it; for sizes that it leaves out PaddleNLP has its own.
+        weights: The weights file.
+
+    Raises:
+        ModelError: Where it is too small.
     """
     config = {**DEFAULT_SIZES, **config}
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
@@ -138,7 +146,7 @@ def model_task(directory: Path) -> str | None:
     config = read_model_config(directory / CONFIG_FILE)
     named = config.get("architectures") or []
     fitting = [task for task in TASKS.values() if ARCHITECTURES[task.head] in named]
-    # Tasks with the same head are told apart by the kind of problem; PaddleNLP writes none where it was not trained.
+    # Tasks with the same head are distinguished by the kind of problem; PaddleNLP writes none where it was not trained.
     exact = [task for task in fitting if task.problem_type == config.get("problem_type")]
     return next((task.name for task in (*exact, *fitting)), None)
 

@@ -24,8 +24,10 @@ _SHOWN = 5
 class HeadMap:
     """Where each wanted label's output lies in a trained head.
 
-    `labels`: the wanted ones, in their order. `outputs`: for each of them the place of its output in the trained head,
-    None for a new label. `dropped`: labels of the trained head that nobody wants.
+    Attributes:
+        labels: The wanted ones, in their order.
+        outputs: For each of them the place of its output in the trained head, None for a new label.
+        dropped: Labels of the trained head that are not among the wanted ones.
     """
 
     labels: tuple[str, ...]
@@ -50,7 +52,9 @@ class HeadMap:
     def arranged(self, trained: np.ndarray, initial: np.ndarray) -> np.ndarray:
         """A head's weight or bias with the wanted outputs.
 
-        `trained`: of shape (..., labels before). `initial`: of shape (..., labels), the values of new labels.
+        Args:
+            trained: Of shape (..., labels before).
+            initial: Of shape (..., labels), the values of new labels.
         """
         result = initial.copy()
         for place, output in enumerate(self.outputs):
@@ -85,7 +89,12 @@ def shown(labels: Sequence[str]) -> str:
 
 
 def map_head(trained: Sequence[str], labels: Sequence[str]) -> HeadMap:
-    """Find each of `labels` among those that a head was trained for; else one that differs in width or blanks only."""
+    """Find each label among those that a head was trained for; else one that differs in width or blanks only.
+
+    Args:
+        trained: Labels of the trained head, in the order of its outputs.
+        labels: The wanted ones, in their order.
+    """
     places = {label: place for place, label in enumerate(trained)}
     wanted = set(labels)
     alike: dict[str, list[int]] = {}
@@ -110,14 +119,22 @@ def are_named(labels: "Sequence[str] | None") -> bool:
 def label_mismatch(trained: Sequence[str], labels: Sequence[str], in_order: bool = False) -> str:
     """How the labels that a model was trained for differ from the wanted ones, for a message; empty where they match.
 
-    `in_order`: whether their order has to be the same too.
+    Args:
+        trained: Labels of the trained head.
+        labels: The wanted ones.
+        in_order: Whether their order has to be the same too.
     """
     same = tuple(trained) == tuple(labels) if in_order else same_labels(trained, labels)
     return "" if same else difference(trained, labels)
 
 
 def difference(trained: Sequence[str], labels: Sequence[str]) -> str:
-    """How two lists of labels differ, for a message about a model that was trained for `trained`."""
+    """How two lists of labels differ, for a message.
+
+    Args:
+        trained: Those that a model was trained for.
+        labels: The wanted ones.
+    """
     if same_labels(trained, labels):
         return "the same labels in another order"
     missing = [label for label in trained if label not in set(labels)]
@@ -137,11 +154,20 @@ def arrange_head(
     labels: Sequence[str],
     source: str,
 ) -> "tuple[dict[str, np.ndarray], HeadMap | None, str]":
-    """Weights with the head's outputs in the order of `labels`; how they were found, and a line to tell the user.
+    """Weights with the head's outputs in the order of the labels.
 
-    `state`: the weights of a trained model by name. `initial`: weight and bias of the new model's head. `trained`: the
-    labels that `state` was trained for, None where nothing tells them. Heads without names keep their outputs' order
-    where there are as many as labels, which is said. A head that cannot be used is taken out of the weights.
+    Heads without names keep their outputs' order where there are as many as labels, which is said. A head that cannot
+    be used is taken out of the weights.
+
+    Args:
+        state: The weights of a trained model by name.
+        initial: Weight and bias of the new model's head by name.
+        trained: The labels that `state` was trained for, None where they are not known.
+        labels: The wanted ones, in their order.
+        source: The trained model's name or path, for messages.
+
+    Returns:
+        The weights; how outputs were found, None where they have no names; and a line for the user, or empty.
     """
     found = dict(state)
     heads = [name for name in (WEIGHT, BIAS) if name in found]

@@ -1,4 +1,4 @@
-"""Load and save ERNIE encoders with a task head.
+"""Load ERNIE encoders with a task head.
 
 Paddle is imported inside the functions: the module itself loads at once.
 """
@@ -14,10 +14,9 @@ import numpy as np
 
 from ernie_toolkit.console import notice
 from ernie_toolkit.errors import ConfigError, ModelError
-from ernie_toolkit.files import scratch_directory, write_json, write_text
 from ernie_toolkit.files.parsing import shown_path
 from ernie_toolkit.files.paths import path_problem
-from ernie_toolkit.files.transactions import Transaction, finish_transaction, transaction
+from ernie_toolkit.files.transactions import finish_transaction
 from ernie_toolkit.formats.weights import (
     SAFETENSORS_FILE,
     WEIGHTS_FILE,
@@ -25,7 +24,6 @@ from ernie_toolkit.formats.weights import (
     read_model_weights,
     read_weights_file,
     weights_file,
-    write_safetensors,
 )
 from ernie_toolkit.models.config import (
     ARCHITECTURES,
@@ -36,13 +34,10 @@ from ernie_toolkit.models.config import (
     read_model_config,
 )
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
+from ernie_toolkit.models.vocabulary import Vocabulary, read_vocabulary
 from ernie_toolkit.tasks import TASKS, SequenceClassification, Task, task_named
 from ernie_toolkit.text.tokenization import (
-    SPECIAL_TOKENS,
-    TOKENIZER_CONFIG_FILE,
     VOCAB_FILE,
-    read_do_lower_case,
-    read_vocab,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +45,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "ernie-3.0-medium-zh"
 SAMPLE_MODEL = "ernie-sample-nano"
-SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 # A small encoder, to be trained from scratch on the embedded sample.
 SAMPLE_SHAPE: dict[str, Any] = {
     "hidden_size": 64,
@@ -67,20 +61,16 @@ _HEADS = ("classifier.", "cls.", "qa_outputs.")
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """The tokens of a model in the order of their ids, and whether texts are lower-cased first."""
-
-    tokens: tuple[str, ...]
-    do_lower_case: bool = True
-
-
-@dataclass(frozen=True)
 class LoadedModel:
-    """A Paddle model with its vocabulary and the name or path it came from.
+    """A Paddle model with its vocabulary.
 
-    `fresh`: weights that were initialised because the source has none (a new task head, say). `new_labels`: labels
-    whose outputs start anew in a head that has others from the source. `notices`: lines about the head for the caller
-    to print.
+    Attributes:
+        model: The model.
+        vocabulary: Its vocabulary.
+        source: The name or path it came from.
+        fresh: Names of weights that were initialised because the source has none (a new task head, say).
+        new_labels: Labels whose outputs are initialised, in a head that has others from the source.
+        notices: Lines about the head for the caller to print.
     """
 
     model: "PretrainedModel"
@@ -100,7 +90,11 @@ def is_local(name_or_path: str) -> bool:
 
 
 def check_model_directory(directory: Path) -> None:
-    """Check, without Paddle, that a directory holds every file of a trained model; ModelError names the first gap."""
+    """Check, without Paddle, that a directory holds every file of a trained model.
+
+    Raises:
+        ModelError: Where one is missing or cannot be used; it names the first.
+    """
     if problem := path_problem(str(directory)):
         raise ModelError(f"{shown_path(directory)}: {problem}: give a trained model, or a published name")
     if not directory.is_dir():
@@ -116,23 +110,6 @@ def check_model_directory(directory: Path) -> None:
     if kind != "ernie":
         raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind:.40}': this toolkit loads ERNIE models")
     check_weights_size(config, weights)
-
-
-def read_vocabulary(directory: Path) -> Vocabulary:
-    """The vocabulary of a model directory: `vocab.txt`, and `do_lower_case` of `tokenizer_config.json`."""
-    do_lower_case = read_do_lower_case(directory / TOKENIZER_CONFIG_FILE)
-    return Vocabulary(tuple(read_vocab(directory / VOCAB_FILE)), do_lower_case)
-
-
-def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
-    """Write the tokenizer's files as PaddleNLP's AutoTokenizer reads them."""
-    write_text(directory / VOCAB_FILE, "".join(token + "\n" for token in vocabulary.tokens))
-    names = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS}
-    write_json(
-        directory / TOKENIZER_CONFIG_FILE,
-        {"do_lower_case": vocabulary.do_lower_case, **names, "tokenizer_class": "ErnieTokenizer"},
-    )
-    write_json(directory / SPECIAL_TOKENS_FILE, names)
 
 
 @contextlib.contextmanager
@@ -157,11 +134,6 @@ def _label_settings(labels: Sequence[str] | None, task: str) -> dict[str, Any]:
     return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids, **kind}
 
 
-def _dropout_settings(hidden: float | None, attention: float | None) -> dict[str, float]:
-    settings = {"hidden_dropout_prob": hidden, "attention_probs_dropout_prob": attention}
-    return {name: value for name, value in settings.items() if value is not None}
-
-
 def _model_class(task: str) -> "type[PretrainedModel]":
     import paddlenlp.transformers
 
@@ -170,7 +142,12 @@ def _model_class(task: str) -> "type[PretrainedModel]":
 
 
 def build_model(model_class: "type[PretrainedModel]", config: "PretrainedConfig") -> "PretrainedModel":
-    """A model with random weights in the shape of its configuration: layers of a pruned one have its size."""
+    """A model with random weights in the shape of its configuration: layers of a pruned one have its size.
+
+    Args:
+        model_class: PaddleNLP's class of the model.
+        config: Its configuration.
+    """
     from ernie_toolkit.models.sizes import model_size
 
     model = model_class(config)
@@ -262,7 +239,19 @@ def _arrange_thresholds(config: "PretrainedConfig", outputs: Sequence[int | None
 
 
 def fill_model(model: "PretrainedModel", state: dict[str, np.ndarray], path: Path) -> tuple[str, ...]:
-    """Fill a model from a state dict of its own kind, of another number of labels, or of the bare encoder."""
+    """Fill a model from a state dict of its own kind, of another number of labels, or of the bare encoder.
+
+    Args:
+        model: The model, changed in place.
+        state: Weights by name.
+        path: The file that they are from, for messages.
+
+    Returns:
+        Names of the head's weights that stay as they were, since `state` has none that fit.
+
+    Raises:
+        ModelError: Where a weight of the encoder is missing or does not fit.
+    """
     prefix = "" if any(key.startswith("ernie.") for key in state) else "ernie."
     given = {prefix + key if not key.startswith(_HEADS) else key: value for key, value in state.items()}
     own = model.state_dict()
@@ -311,7 +300,13 @@ def _load_published(name: str, task: str, settings: dict[str, Any]) -> LoadedMod
 
 
 def new_model(vocabulary: Vocabulary, settings: dict[str, Any], task: str = SequenceClassification.name) -> LoadedModel:
-    """An ERNIE model with random weights; `settings` holds ErnieConfig's own names and values."""
+    """An ERNIE model with random weights.
+
+    Args:
+        vocabulary: Its vocabulary.
+        settings: Values of ErnieConfig by its own names.
+        task: The task of its head, as in `TASKS`.
+    """
     from paddlenlp.transformers import ErnieConfig
 
     pad_id = vocabulary.tokens.index("[PAD]")
@@ -331,12 +326,20 @@ def load_model(
 ) -> LoadedModel:
     """An ERNIE model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
 
-    `labels`: the task, of which labels and name are taken; or the classes in the order of the logits; the model's own
-    where None. A trained head's outputs go to the labels of their names (see `heads`). `task`: one of `tasks.TASKS`;
-    a head trained for another task is left behind, and a new one is `fresh`. Dropout probabilities replace the
-    configuration's where given. `seed`: of the weights that are initialised, None: as Paddle's random numbers go on.
-    The model is in training mode. Raises ModelError that names the file or weight that is
-    missing or does not fit.
+    A trained head's outputs go to the labels of their names (see `heads`); a head trained for another task is left
+    behind, and a new one is `fresh`. The model is in training mode.
+
+    Args:
+        name_or_path: A directory, or a name.
+        labels: The task, of which labels and name are taken; or the classes in the order of the logits; None: the
+            model's own.
+        hidden_dropout: Dropout of hidden states; None: the configuration's.
+        attention_dropout: Dropout of attention weights; None: the configuration's.
+        task: The task's name, as in `TASKS`.
+        seed: Of weights that are initialised; None: Paddle's random state as it is.
+
+    Raises:
+        ModelError: Where a file or weight is missing or does not fit; it names it.
     """
     if seed is not None:
         import paddle
@@ -346,7 +349,9 @@ def load_model(
         task, labels = labels.name, labels.labels
     if not task_named(task).has_labels:
         labels = None
-    settings = {**_label_settings(labels, task), **_dropout_settings(hidden_dropout, attention_dropout)}
+    dropouts = {"hidden_dropout_prob": hidden_dropout, "attention_probs_dropout_prob": attention_dropout}
+    given = {name: value for name, value in dropouts.items() if value is not None}
+    settings = {**_label_settings(labels, task), **given}
     if name_or_path == SAMPLE_MODEL and not is_local(name_or_path):
         from ernie_toolkit.data.sample import sample_vocab
 
@@ -360,12 +365,18 @@ def load_model(
 
 
 def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], task: str) -> LoadedModel:
-    """Fill a model with the weights of a file (.pdparams, .safetensors) of the same shape.
+    """Fill a model with the weights of a file of the same shape; a head that does not fit stays new.
 
-    A head that does not fit stays new.
+    Which labels the file's head was trained for is read from the configuration beside it.
 
-    `labels` and `task`: those of `loaded`. Which labels the file's head was trained for is read from the
-    configuration beside it. Raises ModelError that names what is missing or does not fit.
+    Args:
+        loaded: The model.
+        path: A .pdparams or .safetensors file.
+        labels: Those of `loaded`.
+        task: That of `loaded`.
+
+    Raises:
+        ModelError: Where something is missing or does not fit; it names it.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file: give a .safetensors or .pdparams file")
@@ -373,24 +384,3 @@ def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], tas
     loaded.model._init_weights(loaded.model.classifier)
     loaded.model.classifier.bias.set_value(np.zeros(len(labels), dtype=np.float32))
     return _filled(loaded, read_weights_file(path), path, task, labels)
-
-
-def save_model(model: "PretrainedModel", vocabulary: Vocabulary, directory: Path) -> None:
-    """Write config.json, weights and tokenizer files, together or not at all, so that `from_pretrained` loads them.
-
-    Other files of the directory stay.
-    """
-    with transaction(directory) as files:
-        stage_model(model, vocabulary, files)
-
-
-def stage_model(model: "PretrainedModel", vocabulary: Vocabulary, files: Transaction) -> None:
-    """Let a transaction's directory have a model's files, with whatever else belongs to it (see `save_model`)."""
-    with scratch_directory(files.staging / "model") as staging:
-        with quiet_paddlenlp():
-            model.save_pretrained(str(staging))
-        write_safetensors(staging / WEIGHTS_FILE)
-        write_vocabulary(staging, vocabulary)
-        weights = (WEIGHTS_FILE, SAFETENSORS_FILE)
-        for file in (*weights, CONFIG_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE):
-            (staging / file).replace(files.path(files.directory / file))

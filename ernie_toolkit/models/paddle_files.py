@@ -69,7 +69,12 @@ def _converted(value: Any, named: bool, return_numpy: bool) -> Any:
 def load_paddle_file(path: Any, return_numpy: bool = False) -> Any:
     """As paddle.load of a file, but of arrays, numbers, texts, their containers and random generators' states alone.
 
-    Raises ModelError (see `load_pickle`).
+    Args:
+        path: The file.
+        return_numpy: Whether tensors come as numpy arrays.
+
+    Raises:
+        ModelError: Where it holds anything else (see `load_pickle`).
     """
     from paddle.base.core import GeneratorState
 

@@ -15,7 +15,12 @@ _LARGEST_DENOMINATOR, _NEAR = 12, Fraction(1, 200)
 
 @dataclass(frozen=True)
 class LayerSize:
-    """What each encoder layer has: attention heads (their size is the model's own) and feed-forward neurons."""
+    """What each encoder layer has.
+
+    Attributes:
+        num_attention_heads: Attention heads; their size is the model's own.
+        intermediate_size: Feed-forward neurons.
+    """
 
     num_attention_heads: int
     intermediate_size: int
@@ -24,7 +29,8 @@ class LayerSize:
 def parse_width(text: str) -> Fraction:
     """A width from "3/4" or "0.75"; a decimal cut short (0.67) is the simple fraction next to it (2/3).
 
-    Raises ConfigError on anything that is not over 0 and at most 1.
+    Raises:
+        ConfigError: On anything that is not over 0 and at most 1.
     """
     try:
         # Long exponents make numbers of as many digits.
@@ -38,7 +44,16 @@ def parse_width(text: str) -> Fraction:
 
 
 def layer_size(num_attention_heads: int, intermediate_size: int, width: Fraction) -> LayerSize:
-    """What a width leaves of a layer, rounded down; ConfigError where that is no head or no neuron."""
+    """What a width leaves of a layer, rounded down.
+
+    Args:
+        num_attention_heads: Heads of the whole layer.
+        intermediate_size: Feed-forward neurons of the whole layer.
+        width: The share that is left of both.
+
+    Raises:
+        ConfigError: Where no head or no neuron is left.
+    """
     heads = math.floor(num_attention_heads * width)
     neurons = math.floor(intermediate_size * width)
     if heads < 1 or neurons < 1:

@@ -24,11 +24,6 @@ def current_size(model: nn.Layer) -> LayerSize:
     return LayerSize(layer.self_attn.num_heads, layer.linear1.weight.shape[1])
 
 
-def head_columns(heads: np.ndarray, head_size: int) -> np.ndarray:
-    """The columns of a projection that some heads have, head by head, int64 of shape (heads * head_size,)."""
-    return (heads[:, None] * head_size + np.arange(head_size)).ravel()
-
-
 def _chosen(layer: nn.Linear, rows: np.ndarray | None = None, columns: np.ndarray | None = None) -> nn.Linear:
     """A linear layer with some of another one's inputs (rows of its weight) or outputs (columns, and bias)."""
     weight, bias = layer.weight.numpy(), layer.bias.numpy()
@@ -45,9 +40,16 @@ def _chosen(layer: nn.Linear, rows: np.ndarray | None = None, columns: np.ndarra
 def select(model: nn.Layer, heads: Sequence[np.ndarray], neurons: Sequence[np.ndarray]) -> None:
     """Keep the given heads and feed-forward neurons of each layer, in the order given; change `model` in place.
 
-    `heads` and `neurons`: for each layer int64 indices into what it has now; all of them in another order
-    is a reordering, which leaves the model's answers as they are. Every layer has to keep as many as the
-    first. The configuration records the size.
+    All of them in another order is a reordering, which leaves the model's answers as they are. The configuration
+    records the size.
+
+    Args:
+        model: An ERNIE model with a task head.
+        heads: For each layer int64 indices into what it has now.
+        neurons: The same of its neurons.
+
+    Raises:
+        ValueError: Where a layer does not keep as many as the first.
     """
     layers = encoder_layers(model)
     size = LayerSize(len(heads[0]), len(neurons[0]))
@@ -55,30 +57,30 @@ def select(model: nn.Layer, heads: Sequence[np.ndarray], neurons: Sequence[np.nd
         if (len(kept_heads), len(kept_neurons)) != (size.num_attention_heads, size.intermediate_size):
             raise ValueError("every layer has to keep as many heads and neurons as the first")
         attention = layer.self_attn
-        columns = head_columns(np.asarray(kept_heads), attention.head_dim)
+        # The columns of a projection go head by head.
+        columns = (np.asarray(kept_heads)[:, None] * attention.head_dim + np.arange(attention.head_dim)).ravel()
         for name in ("q_proj", "k_proj", "v_proj"):
             setattr(attention, name, _chosen(getattr(attention, name), columns=columns))
         attention.out_proj = _chosen(attention.out_proj, rows=columns)
         attention.num_heads = size.num_attention_heads
         layer.linear1 = _chosen(layer.linear1, columns=np.asarray(kept_neurons))
         layer.linear2 = _chosen(layer.linear2, rows=np.asarray(kept_neurons))
-    _record(model, size)
+    if size != LayerSize(model.config.num_attention_heads, model.config.intermediate_size):
+        model.config.pruned_num_attention_heads = size.num_attention_heads
+        model.config.pruned_intermediate_size = size.intermediate_size
 
 
 def resize(model: nn.Layer, size: LayerSize) -> None:
-    """Give every layer of a new model the size of a pruned one's, so that its weights fit; changes it in place."""
-    count = len(encoder_layers(model))
+    """Give every layer of a new model the size of a pruned one's, so that its weights fit; changes it in place.
+
+    Args:
+        model: An ERNIE model with a task head.
+        size: What each layer is to have.
+    """
     if size == current_size(model):
         return
+    count = len(encoder_layers(model))
     select(model, [np.arange(size.num_attention_heads)] * count, [np.arange(size.intermediate_size)] * count)
-
-
-def _record(model: nn.Layer, size: LayerSize) -> None:
-    config = model.config
-    if size == LayerSize(config.num_attention_heads, config.intermediate_size):
-        return
-    config.pruned_num_attention_heads = size.num_attention_heads
-    config.pruned_intermediate_size = size.intermediate_size
 
 
 def parameter_count(model: nn.Layer) -> int:
@@ -87,7 +89,7 @@ def parameter_count(model: nn.Layer) -> int:
 
 
 def weights_checksum(model: nn.Layer) -> str:
-    """The first half of the SHA-256 of all weights, in hexadecimal: tells two models of one name and shape apart."""
+    """The first half of the SHA-256 of all weights, in hexadecimal: distinguishes two models of one name and shape."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())

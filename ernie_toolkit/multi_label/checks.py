@@ -34,8 +34,8 @@ def check_targets(written: Mapping[str, Path], read: Mapping[str, Path]) -> None
     for name, path in written.items():
         other = taken.setdefault(path.resolve(), name)
         if other != name:
-            shown = other if "." in other else f"--{other}"
-            raise ConfigError(f"--{name} and {shown} are the same file, {path}: give another to --{name}")
+            shown = other if "." in other else f"`{other}`"
+            raise ConfigError(f"`{name}` and {shown} are the same file, {path}: give another to `{name}`")
         check_output_file(path)
 
 
@@ -46,11 +46,11 @@ def check_export_target(target: Path, model_dir: Path) -> None:
     `model_dir`: the directory of the model that is exported.
     """
     if target.resolve() == model_dir.resolve() or target.resolve() in model_dir.resolve().parents:
-        raise ConfigError(f"--output_path {target} is where the model is: give another place")
+        raise ConfigError(f"`output_path` {target} is where the model is: give another place")
     if (target / CONFIG_FILE).exists() or weights_file(target) is not None:
-        raise ConfigError(f"--output_path {target} holds a trained model: give another place")
+        raise ConfigError(f"`output_path` {target} holds a trained model: give another place")
     if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not (target / BUNDLE_FILE).exists())):
-        raise ConfigError(f"--output_path {target} is there and is no bundle: give another place, or empty it")
+        raise ConfigError(f"`output_path` {target} is there and is no bundle: give another place, or empty it")
 
 
 def unknown_texts(texts: Sequence[str], known: Iterable[str], where: Path) -> list[str]:

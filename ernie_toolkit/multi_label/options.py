@@ -72,7 +72,7 @@ class FineTuningOptions(PlaceOptions):
     )
     resume: bool = option(False, "resume a run that was cut off from its last checkpoint")
     resume_from_checkpoint: str = option(
-        "", "resume from this checkpoint (a directory), or from the last one in it; true: as --resume", parse=path_text
+        "", "resume from this checkpoint (a directory), or from the last one in it; true: as `resume`", parse=path_text
     )
     overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
 
@@ -99,7 +99,7 @@ class PredictOptions(TrainedOptions):
 
     data_file: str = option(
         "data.txt",
-        "name of the file of texts in --dataset_dir, one a line, or JSON lines (.json, .jsonl)",
+        "name of the file of texts in `dataset_dir`, one a line, or JSON lines (.json, .jsonl)",
         parse=path_text,
     )
     output_file: str = option(
@@ -156,9 +156,9 @@ def training_options(own: FineTuningOptions, options: TrainingOptions) -> Traini
     """
     check_option_ranges(own)
     if not own.epochs > 0:
-        raise ConfigError(f"--epochs is {own.epochs}: it must be over 0")
+        raise ConfigError(f"`epochs` is {own.epochs}: it must be over 0")
     if options.warmup_steps and options.warmup_ratio:
-        raise ConfigError("--warmup_steps and --warmup_ratio say the same: give one of them")
+        raise ConfigError("`warmup_steps` and `warmup_ratio` say the same: give one of them")
     ratio = options.warmup_ratio
     if own.warmup and not options.warmup_steps and not ratio:
         ratio = WARMUP_RATIO

@@ -11,10 +11,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, read_bundle
-from ernie_toolkit.compression.pipeline import FULL, Request, compress_session
+from ernie_toolkit.compression.pipeline import compress_session
 from ernie_toolkit.compression.pruning.prune import width_name
 from ernie_toolkit.compression.report.files import write_report
 from ernie_toolkit.compression.report.model import Report
+from ernie_toolkit.compression.stages import FULL
+from ernie_toolkit.compression.state import Request
 from ernie_toolkit.console import say
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.files import remove_directory, replaced_directory
@@ -72,16 +74,17 @@ def _renamed(report: Report, names: dict[str, str]) -> Report:
     return dataclasses.replace(report, candidates=tuple(candidates))
 
 
-def prune_trained(trained: TrainedModel, data: DataSet, request: Request) -> Report:
+def prune_trained(trained: TrainedModel, data: DataSet, request: Request, device: str = "cpu") -> Report:
     """Prune a model to every width of the request's options, which are trained in one run.
 
     `trained`: the model, which is used up.
     `data`: its train and dev rows.
-    `request`: options, directory, device, and whether a run that was cut off is resumed.
+    `request`: options, directory, and whether a run that was cut off is resumed.
+    `device`: what trains ("cpu", "gpu", ...).
     Returns the report. With the request's `resume`, a run that has ended gives its report, and what it lacks of the
     guide's files is written. Raises ConfigError, ModelError or DataError as `compress_session` does.
     """
-    report = compress_session(Session(trained.loaded, data, trained.task), request, say)
+    report = compress_session(Session(trained.loaded, data, trained.task, device), request, say)
     names = _new_names(report, request.options.widths)
     for old, new in names.items():
         source = request.directory / old

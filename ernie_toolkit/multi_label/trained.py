@@ -9,10 +9,9 @@ import numpy as np
 
 from ernie_toolkit.console import say
 from ernie_toolkit.decoding import LabelSetAnswer, sigmoid
-from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.errors import ModelError
 from ernie_toolkit.models import SAMPLE_MODEL, LoadedModel, check_model_directory, load_model
-from ernie_toolkit.models.config import model_labels, model_task
-from ernie_toolkit.models.config import model_thresholds as recorded_thresholds
+from ernie_toolkit.models.config import model_labels, model_task, model_thresholds
 from ernie_toolkit.models.heads import label_mismatch
 from ernie_toolkit.multi_label.options import SAMPLE_TRAINING, TrainedOptions
 from ernie_toolkit.session import check_length
@@ -90,19 +89,6 @@ def check_labels(directory: Path, labels: Sequence[str], where: Path) -> None:
         say(f"{where} has the labels of {directory} in another order: the model's own order is used")
 
 
-def model_thresholds(params_path: str, threshold: float = -1.0) -> tuple[float, ...]:
-    """The thresholds a model answers with: one for all where `threshold` is not -1, else its own (none: 0.5).
-
-    Raises ConfigError on a threshold that is not from 0 to 1.
-    """
-    directory = check_params(params_path)
-    if threshold == -1.0:
-        return recorded_thresholds(directory)
-    if not 0 <= threshold <= 1:
-        raise ConfigError(f"--threshold is {threshold}: it must lie between 0 and 1")
-    return (threshold,) * len(model_labels(directory) or ())
-
-
 def trained_with(directory: Path) -> dict[str, Any]:
     """Training options that default to those of the model's own training.
 
@@ -115,14 +101,19 @@ def trained_with(directory: Path) -> dict[str, Any]:
 
 
 def load_trained(params_path: str, max_seq_length: int = 0, threshold: float = -1.0) -> TrainedModel:
-    """Load a trained model; `max_seq_length` 0: as it was trained. See `check_params` and `model_thresholds`."""
+    """Load a trained model.
+
+    `max_seq_length`: 0: as it was trained. `threshold`: one for all labels; -1: the model's own (none: 0.5). Raises
+    ModelError as `check_params`, ConfigError on a threshold that is not from 0 to 1.
+    """
     directory = check_params(params_path)
-    thresholds = model_thresholds(params_path, threshold)
+    labels = model_labels(directory) or ()
+    thresholds = model_thresholds(directory) if threshold == -1.0 else (threshold,) * len(labels)
     length = max_seq_length or int(trained_with(directory).get("max_seq_length", 128))
-    loaded = load_model(str(directory), task=MultiLabelClassification.name)
+    task = MultiLabelClassification(labels, length, thresholds)
+    loaded = load_model(str(directory), task=task.name)
     if loaded.fresh:
         raise ModelError(f"{directory} has no trained head: train it first")
-    task = MultiLabelClassification(model_labels(directory) or (), length, thresholds)
     check_length(loaded, length)
     tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
     return TrainedModel(loaded, tokenizer, task)

@@ -1,11 +1,8 @@
 """Fine-tuning a multi-label model: data, training, thresholds, what is saved."""
 
 import dataclasses
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,21 +13,20 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import LABEL_FILE, load_label_sets, may_stand_in, write_sample_directory
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.decoding import sigmoid
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.transactions import transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
-from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_model, set_weights_file, stage_model
+from ernie_toolkit.models import DEFAULT_MODEL, SAMPLE_MODEL, LoadedModel, load_model, set_weights_file
 from ernie_toolkit.models.heads import BIAS
 from ernie_toolkit.multi_label.options import FineTuningOptions, PlaceOptions, TrainedOptions
 from ernie_toolkit.multi_label.thresholds import tune_thresholds
 from ernie_toolkit.multi_label.trained import check_labels, check_params
 from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import MultiLabelClassification
-from ernie_toolkit.training import TrainingResult, discard_checkpoints, predict_logits, seed_everything
-from ernie_toolkit.training.chosen_checkpoint import resumes, resumes_in_place
+from ernie_toolkit.training import discard_checkpoints, predict_logits, seed_everything
+from ernie_toolkit.training.chosen_checkpoint import resumes, resumes_in_place, wait_until
 from ernie_toolkit.training.finished import check_replaceable, drop_stale_bundle
 from ernie_toolkit.training.options import TrainingOptions
-from ernie_toolkit.training.records import CURVE_FILE, METRICS_FILE, plot_training_curve, print_metrics, versions
+from ernie_toolkit.training.records import METRICS_FILE, print_metrics
 
 # How long a process of a distributed run waits for the sample that the first one writes, in seconds.
 SAMPLE_SECONDS = 60.0
@@ -49,14 +45,13 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
     if sample_allowed and may_stand_in(directory):
         if is_main_process():
             write_sample_directory(directory)
-        _wait_for(directory)
+        missing = f"{directory}: the main process has written no sample there: see its own message"
+        wait_until(directory.exists, SAMPLE_SECONDS, missing)  # it appears whole
         warn(f"{directory}: no such directory: the toolkit's generated sample was written there")
     data = load_label_sets(directory, splits, place.files, place.label_file, place.encoding)
-    for message in (*data.notices, *data.warnings):
-        warn(message)
+    warn(*data.notices, *data.warnings)
     say(f"data: {directory}, {len(data.spec.labels)} labels")
-    for line in data.summary:
-        say(line)
+    say(*data.summary)
     return data
 
 
@@ -71,32 +66,9 @@ def load_known_directory(options: TrainedOptions, splits: tuple[Split, ...]) -> 
     return data
 
 
-def _wait_for(directory: Path) -> None:
-    """Wait until the main process has written the sample, which appears whole; ConfigError where it does not."""
-    deadline = time.monotonic() + SAMPLE_SECONDS
-    while not directory.exists():
-        if time.monotonic() > deadline:
-            raise ConfigError(f"{directory}: the main process has written no sample there: see its own message")
-        time.sleep(0.1)
-
-
 def model_name(own: FineTuningOptions, data: DataSet) -> str:
     """The model to start from: the one named; else the published default, or a small new one for the sample."""
     return own.model_name or (SAMPLE_MODEL if data.source == "sample" else DEFAULT_MODEL)
-
-
-@dataclass(frozen=True)
-class FineTuned:
-    """The result of a run.
-
-    `session`: holds the best model.
-    `result`: steps, time and metrics of the training.
-    `metrics`: those of dev at the thresholds that are stored.
-    """
-
-    session: Session
-    result: TrainingResult
-    metrics: dict[str, float]
 
 
 def start_at_base_rates(loaded: LoadedModel, gold: np.ndarray, labels: Sequence[str]) -> None:
@@ -118,7 +90,7 @@ def start_at_base_rates(loaded: LoadedModel, gold: np.ndarray, labels: Sequence[
         loaded.model.classifier.bias.set_value(bias.astype(np.float32))
 
 
-def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, device: str) -> FineTuned:
+def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, device: str) -> None:
     """Train on a data directory and save the best model on dev, its metrics, labels and thresholds in `save_dir`.
 
     `own`: the script's options, which name the model and the directories.
@@ -137,8 +109,7 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
         loaded = set_weights_file(loaded, Path(own.init_from_ckpt), task.labels, task.name)
         if loaded.fresh and not loaded.notices:
             warn(f"{own.init_from_ckpt}: no head in it: {', '.join(loaded.fresh)} start at random")
-    for message in loaded.notices:
-        warn(message)
+    warn(*loaded.notices)
     start_at_base_rates(loaded, task.gold(data.split("train")), task.labels)
     directory = Path(own.save_dir)
     in_place = resumes_in_place(own.resume, own.resume_from_checkpoint, directory)
@@ -151,18 +122,17 @@ def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, d
     metrics = result.metrics
     if is_main_process():
         if own.tune_thresholds:
-            session, metrics = _tuned(session, options.per_device_eval_batch_size)
-        _save(session, options, own, result, metrics)
+            metrics = _tune(session, options.per_device_eval_batch_size)
+        _save(session, options, own, metrics)
         if not options.keep_checkpoints:
             discard_checkpoints(directory)
     best = f"best {options.metric_for_best_model} on dev at step {result.best_step}"
     kept = best if options.keeps_best else "the last step's weights"
     say(f"trained to step {result.steps} in {result.seconds:.1f} s; {kept}: {directory}")
-    return FineTuned(session, result, metrics)
 
 
-def _tuned(session: Session, batch_size: int) -> tuple[Session, dict[str, float]]:
-    """The session with thresholds from dev, and the metrics of dev at them."""
+def _tune(session: Session, batch_size: int) -> dict[str, float]:
+    """Give the session's model and task thresholds from dev, and return the metrics of dev at them."""
     task = session.task
     assert isinstance(task, MultiLabelClassification)
     examples = session.data.split("dev")
@@ -170,52 +140,24 @@ def _tuned(session: Session, batch_size: int) -> tuple[Session, dict[str, float]
     logits = predict_logits(session.loaded.model, rows, batch_size)
     thresholds = tune_thresholds(sigmoid(np.asarray(logits)), task.gold(examples))
     session.loaded.model.config.thresholds = list(thresholds)
-    task = dataclasses.replace(task, thresholds=thresholds)
+    session.task = dataclasses.replace(task, thresholds=thresholds)
     say("thresholds: " + ", ".join(f"{label} {value:.3f}" for label, value in strict_zip(task.labels, thresholds)))
     say("dev figures at these thresholds are of the rows that chose them: other rows will do a little worse")
-    return dataclasses.replace(session, task=task), task.score(rows, logits, examples)
+    return session.task.score(rows, logits, examples)
 
 
-def _save(
-    session: Session,
-    options: TrainingOptions,
-    own: FineTuningOptions,
-    result: TrainingResult,
-    metrics: dict[str, float],
-) -> None:
-    directory, data = Path(own.save_dir), session.data
-    report: dict[str, Any] = {
-        "dataset": data.spec.name,
-        "task": session.task.name,
-        "metrics": metrics,
-        "thresholds": dict(strict_zip(session.task.labels, session.task.thresholds)) if session.task.thresholds else {},
-        "training": {
-            "steps": result.steps,
-            "best_step": result.best_step,
-            "seconds": round(result.seconds, 1),
-            "chosen_by": options.metric_for_best_model,
-            "resumed_from_step": result.resumed_from_step,
-            "evaluations": [
-                {name: value for name, value in entry.items() if "/" not in name}
-                for entry in result.history
-                if "eval_loss" in entry
-            ],
-        },
-        "model": session.loaded.source,
-        "data_source": data.source,
-        "data_location": data.location,
-        "warnings": list(data.warnings),
-        "seed": options.seed,
-        "settings": dataclasses.asdict(own) | dataclasses.asdict(options),
-        "versions": versions(),
-    }
-    title = f"{session.loaded.source} on {data.location} ({data.source})"
+def _save(session: Session, options: TrainingOptions, own: FineTuningOptions, metrics: dict[str, float]) -> None:
+    directory, task, metric = Path(own.save_dir), session.task, options.metric_for_best_model
+    record = session.record(metrics, dataclasses.asdict(own) | dataclasses.asdict(options))
+    record["thresholds"] = dict(strict_zip(task.labels, task.thresholds)) if task.thresholds else {}
+    record["training"]["chosen_by"] = metric
+    # Metrics of single labels are in the model's own alone: there may be hundreds.
+    record["training"]["evaluations"] = [
+        {name: value for name, value in entry.items() if "/" not in name} for entry in record["training"]["evaluations"]
+    ]
     with transaction(directory) as files:
-        stage_model(session.loaded.model, session.loaded.vocabulary, files)
-        files.write_text(directory / LABEL_FILE, "".join(label + "\n" for label in session.task.labels))
-        curve = files.path(directory / CURVE_FILE)
-        plot_training_curve(result.history, options.metric_for_best_model, title, curve, result.best_step)
-        files.write_json(directory / METRICS_FILE, report)
+        session.stage(files, record, metric, session.data.location)
+        files.write_text(directory / LABEL_FILE, "".join(label + "\n" for label in task.labels))
     notice = drop_stale_bundle(directory / EXPORT_DIRECTORY, directory / WEIGHTS_FILE)
     if notice:
         say(notice)

@@ -22,11 +22,16 @@ from ernie_toolkit.paddle_serving.wire import ServiceError, parse_answer, reques
 def ask_http(url: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:
     """The labels of each text, asked through the service's HTTP gateway.
 
-    `url`: of the service's operator, "http://HOST:PORT/seq_cls/prediction".
-    `texts`: at most as many as the service's `max_texts`.
-    `prob_limit`: probability that a label has to be above; the service's own where None.
-    Returns a mapping for each text (see `wire.parse_answer`). Raises ServiceError with the service's reason, and where
-    it cannot be reached.
+    Args:
+        url: Of the service's operator, "http://HOST:PORT/seq_cls/prediction".
+        texts: At most as many as the service's `max_texts`.
+        prob_limit: Probability that a label has to be above; None: the service's own.
+
+    Returns:
+        A mapping for each text (see `wire.parse_answer`).
+
+    Raises:
+        ServiceError: With the service's reason, and where it cannot be reached.
     """
     columns = request_columns(texts, prob_limit)
     body = json.dumps({"key": list(columns), "value": list(columns.values())}).encode()
@@ -43,7 +48,16 @@ def ask_http(url: str, texts: Sequence[str], prob_limit: float | None) -> list[d
 def ask_rpc(address: str, texts: Sequence[str], prob_limit: float | None) -> list[dict[str, Any]]:
     """The labels of each text, asked by RPC with Paddle Serving's own client, which is imported here.
 
-    `address`: "HOST:PORT"; the rest as `ask_http`.
+    Args:
+        address: "HOST:PORT".
+        texts: See `ask_http`.
+        prob_limit: See `ask_http`.
+
+    Returns:
+        A mapping for each text (see `wire.parse_answer`).
+
+    Raises:
+        ServiceError: With the service's reason, and where it cannot be reached.
     """
     # The package writes logs and a file into these when it is imported, and prints times when it is asked.
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):

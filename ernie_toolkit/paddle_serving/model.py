@@ -13,8 +13,13 @@ from ernie_toolkit.tasks import MultiLabelClassification
 def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -> Predictor:
     """The bundle's predictor, which has answered once, so that the first request finds the session's buffers.
 
-    `max_seq_length`: tokens of the longest row; the bundle's own where None.
-    Raises BundleError as `read_bundle`, ConfigError where the bundle is of another task.
+    Args:
+        options: The bundle, and how it is computed.
+        max_seq_length: Tokens of the longest row; None: the bundle's own.
+
+    Raises:
+        BundleError: As `read_bundle`.
+        ConfigError: Where the bundle is of another task.
     """
     info = read_bundle(options.model_path, options.verify).info
     if info.task != MultiLabelClassification.name:

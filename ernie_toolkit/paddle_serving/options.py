@@ -25,9 +25,17 @@ UNPRIVILEGED_PORT = Range(1024, 65535)
 class ServiceOptions:
     """How the service is set up.
 
-    `pipeline`: what Paddle Serving reads. `num_threads`: of one batch; several are computed at once where the
-    operator's `concurrency` says so. `prob_limit`: one threshold in place of the bundle's own. `verify`: whether the
-    bundle's checksums are compared. Raises ConfigError.
+    Attributes:
+        pipeline: What Paddle Serving reads.
+        model_path: The bundle.
+        precision: "fp32" or "int8".
+        num_threads: Threads of one batch; several are computed at once where the operator's `concurrency` says so.
+        max_texts: Texts of a request.
+        prob_limit: One threshold in place of the bundle's own; None: the bundle's own.
+        verify: Whether the bundle's checksums are compared.
+
+    Raises:
+        ConfigError: On a value out of its range.
     """
 
     pipeline: dict[str, Any]
@@ -56,11 +64,18 @@ class ServiceOptions:
 def read_config(
     path: Path, model_path: str | None = None, rpc_port: int | None = None, http_port: int | None = None
 ) -> ServiceOptions:
-    """Read a config.yml; what is given beside it comes first. Paths in it are relative to its directory.
+    """Read a config.yml; what is given beside it comes first.
 
-    Raises ConfigError with the file's name.
+    Args:
+        path: The file; paths in it are relative to its directory.
+        model_path: The bundle; None: as the file says.
+        rpc_port: None: as the file says.
+        http_port: None: as the file says.
+
+    Raises:
+        ConfigError: On what cannot be used, with the file's name.
     """
-    config = read_yaml(path, ConfigError, "give another with --config")
+    config = read_yaml(path, ConfigError, "give another with `config`")
     check_whole_texts(config, path)
     dag = _mapping(_mapping(config, path, "the file").setdefault("dag", {}), path, "dag")
     operator = _mapping(_mapping(config.get("op"), path, "op").get(OPERATOR), path, f"op.{OPERATOR}")
@@ -100,7 +115,15 @@ def _mapping(value: Any, path: Path, name: str) -> dict[str, Any]:
 
 
 def check_port(port: int, name: str) -> None:
-    """ConfigError where a port cannot be listened on: Paddle Serving itself would not say so."""
+    """Check that a port can be listened on: Paddle Serving itself would not say so.
+
+    Args:
+        port: The port.
+        name: What it is called in messages.
+
+    Raises:
+        ConfigError: Where it cannot.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -41,7 +41,13 @@ class StringRequest(RequestOp):
 
 
 class LabelOp(Op):
-    """Texts to labels. Rows of several requests may be computed together; labels are chosen for each by itself."""
+    """Texts to labels. Rows of several requests may be computed together; labels are chosen for each by itself.
+
+    Args:
+        request_op: What reads the requests.
+        predictor: Opened, and asked once (see `model.open_predictor`).
+        options: How the service is set up.
+    """
 
     def __init__(self, request_op: RequestOp, predictor: Predictor, options: ServiceOptions) -> None:
         super().__init__(name=OPERATOR, input_ops=[request_op])
@@ -111,7 +117,9 @@ class Server(PipelineServer):
 def serve(predictor: Predictor, options: ServiceOptions) -> None:
     """Serve until a signal ends the process.
 
-    `predictor`: opened, and asked once (see `model.open_predictor`).
+    Args:
+        predictor: Opened, and asked once (see `model.open_predictor`).
+        options: How the service is set up.
     """
     server = Server(OPERATOR)
     server.set_response_op(ResponseOp(input_ops=[LabelOp(StringRequest(), predictor, options)]))

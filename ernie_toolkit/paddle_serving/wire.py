@@ -36,7 +36,15 @@ class ServiceError(ToolkitError):
 
 
 def parse_texts(request: Mapping[str, str], max_texts: int) -> list[str]:
-    """The texts of a request. Raises RequestError with the reason."""
+    """The texts of a request.
+
+    Args:
+        request: The request's strings by name.
+        max_texts: How many there may be.
+
+    Raises:
+        RequestError: With the reason.
+    """
     value = request.get(TEXTS)
     if value is None:
         found = ", ".join(f"'{name:.{SHOWN}}'" for name in list(request)[:5]) or "none"
@@ -50,7 +58,11 @@ def parse_texts(request: Mapping[str, str], max_texts: int) -> list[str]:
 
 
 def parse_threshold(request: Mapping[str, str]) -> float | None:
-    """The probability that labels have to be above; None where a request leaves it out. Raises RequestError."""
+    """The probability that labels have to be above; None where a request leaves it out.
+
+    Raises:
+        RequestError: On anything but a number from 0 to 1.
+    """
     value = request.get(THRESHOLD)
     if value is None:
         return None
@@ -137,7 +149,15 @@ def answer_columns(answers: Sequence[LabelSetAnswer]) -> dict[str, str]:
 
 
 def request_columns(texts: Texts, threshold: float | None = None) -> dict[str, str]:
-    """A request's strings; one text is a list of one. Raises DataError on what holds no single texts."""
+    """A request's strings by name.
+
+    Args:
+        texts: Single texts, as `as_inputs` takes them; one is a list of one.
+        threshold: The probability that labels have to be above; None: the service's own.
+
+    Raises:
+        DataError: On what holds no single texts.
+    """
     limit = {} if threshold is None else {THRESHOLD: repr(threshold)}
     return {TEXTS: json.dumps(as_inputs(texts, "sentence"), ensure_ascii=False), **limit}
 
@@ -145,7 +165,13 @@ def request_columns(texts: Texts, threshold: float | None = None) -> dict[str, s
 def parse_answer(number: int, reason: str, columns: Mapping[str, str]) -> list[dict[str, Any]]:
     """For each text its labels (indices), their names and probabilities, from an answer's strings.
 
-    `number`, `reason`: the answer's `err_no` and `err_msg`. Raises ServiceError where they say that there is none.
+    Args:
+        number: The answer's `err_no`.
+        reason: The answer's `err_msg`.
+        columns: The answer's strings by name.
+
+    Raises:
+        ServiceError: Where the answer says that there is none, or is not of this service.
     """
     if number:
         raise ServiceError(f"the service refused: {reason} (err_no {number})")

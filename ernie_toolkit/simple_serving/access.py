@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 
+from ernie_toolkit.console import with_flags
 from ernie_toolkit.simple_serving.options import ServingOptions
 
 OPEN_PATH = "/health"  # asked by what starts and watches a server, which has neither its name nor its key
@@ -18,11 +19,18 @@ CHALLENGE = 'Basic realm="ERNIE: the password is the API key", charset="UTF-8"'
 
 
 def refusal(options: ServingOptions, method: str, path: str, headers: Headers) -> Response | None:
-    """The answer to a request that may not ask, None where it may."""
+    """The answer to a request that may not ask, None where it may.
+
+    Args:
+        options: Who may ask.
+        method: The request's HTTP method.
+        path: The request's path.
+        headers: The request's headers.
+    """
     if path == OPEN_PATH:
         return None
     if options.allowed_hosts and not host_is_allowed(headers.get("host", ""), options.allowed_hosts):
-        return _refused(421, "this server has another name than the request's Host: see --allowed_hosts")
+        return _refused(421, with_flags("this server has another name than the request's Host: see `allowed_hosts`"))
     if method not in ("GET", "HEAD") and is_foreign(headers) and not is_json(headers):
         return _refused(415, "a request from another site's page needs Content-Type: application/json")
     if options.api_key is not None and not shows_key(headers, options.api_key):
@@ -35,7 +43,12 @@ def _refused(status: int, reason: str, headers: dict[str, str] | None = None) ->
 
 
 def host_is_allowed(host: str, allowed: Sequence[str]) -> bool:
-    """Whether a Host header, its port aside, is one of these names; "*.example.com" stands for all below it."""
+    """Whether a Host header, its port aside, is one of some names.
+
+    Args:
+        host: The header.
+        allowed: The names; "*.example.com" stands for all below it, "*" for any.
+    """
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:  # half of an IPv6 address
@@ -60,7 +73,12 @@ def is_json(headers: Headers) -> bool:
 
 
 def shows_key(headers: Headers, key: str) -> bool:
-    """Whether a request shows the key: as X-API-Key, as a Bearer token, or as the password of Basic."""
+    """Whether a request shows the key: as X-API-Key, as a Bearer token, or as the password of Basic.
+
+    Args:
+        headers: The request's headers.
+        key: The service's key.
+    """
     shown = [headers.get("x-api-key", "")]
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":

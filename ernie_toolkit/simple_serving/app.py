@@ -55,7 +55,13 @@ PAGE_FILES = {
 
 
 def error(status: int, reason: str, **headers: str) -> Response:
-    """An error as JSON: `{"detail": reason}`."""
+    """An error as JSON: `{"detail": reason}`.
+
+    Args:
+        status: The HTTP status.
+        reason: What is wrong and what to do, in one line.
+        **headers: Headers of the answer, "_" for "-" in their names.
+    """
     shown = {name.replace("_", "-"): value for name, value in headers.items()}
     return JSONResponse({"detail": reason}, status, shown)
 
@@ -69,7 +75,12 @@ async def disconnected(request: Request) -> None:
 class Drained(Response):
     """An error that ends its connection, whose client is heard out: cut off while it sends, it would see no answer.
 
-    What still comes is thrown away, for `seconds` and `DISCARDED_BYTES` at most.
+    What still comes is thrown away.
+
+    Args:
+        request: The request.
+        answer: The error.
+        seconds: How long the client is heard out, for `DISCARDED_BYTES` at most.
     """
 
     def __init__(self, request: Request, answer: Response, seconds: float) -> None:
@@ -98,7 +109,14 @@ class Drained(Response):
 
 
 async def respond(service: Service, metrics: Metrics, budget: ByteBudget, request: Request) -> Response:
-    """Read a request, answer it, or say why not."""
+    """Read a request, answer it, or say why not.
+
+    Args:
+        service: Answers it.
+        metrics: Counts its texts.
+        budget: The bytes that requests may hold.
+        request: The request.
+    """
     try:
         return await _respond(service, metrics, budget, request)
     except asyncio.CancelledError:
@@ -156,7 +174,14 @@ async def _compute(service: Service, metrics: Metrics, request: Request, body: b
 
 
 class Measured:
-    """An application around another: refuses who may not ask, counts its responses and sets headers on each."""
+    """An application around another: refuses who may not ask, counts its responses and sets headers on each.
+
+    Args:
+        app: The other one.
+        options: Who may ask.
+        metrics: Counts the responses.
+        paths: Paths that are counted by name; the others are counted as "other".
+    """
 
     def __init__(self, app: ASGIApp, options: ServingOptions, metrics: Metrics, paths: frozenset[str]) -> None:
         self._app = app
@@ -203,7 +228,11 @@ def stop_with_parent() -> None:
 
 
 def create_app(options: ServingOptions) -> ASGIApp:
-    """The application of a bundle, loaded and ready. Raises ToolkitErrors as `open_predictor`."""
+    """The application of a bundle, loaded and ready.
+
+    Raises:
+        ToolkitError: As `open_predictor`.
+    """
     limit = options.connections()  # an error before the bundle is opened
     metrics = Metrics()
     service = Service(options, metrics.on_batch)

@@ -36,7 +36,16 @@ class StoppedError(Exception):
 
 @dataclass
 class Ticket:
-    """A request's rows on their way through the batches; `future` gives their logits (see `Outputs`)."""
+    """A request's rows on their way through the batches.
+
+    Attributes:
+        rows: The rows.
+        chunks: Numbers of the rows that are not computed yet, in batches.
+        lengths: Tokens of each row.
+        arrived: When the request came, in seconds of `time.monotonic`.
+        future: Gives their logits (see `Outputs`).
+        parts: Logits that are there already, by row number.
+    """
 
     rows: EncodedDataset
     chunks: deque[list[int]]
@@ -55,7 +64,13 @@ Part = tuple[Ticket, list[int]]
 
 
 def chunks_of(lengths: Sequence[int], max_rows: int, max_tokens: int) -> deque[list[int]]:
-    """Row numbers in batches of at most so many rows and tokens, padding and all; one row at least, longest first."""
+    """Row numbers in batches, longest rows first.
+
+    Args:
+        lengths: Tokens of each row.
+        max_rows: Rows of a batch at most.
+        max_tokens: Tokens of a batch at most, padding and all; a batch has one row at least.
+    """
     chunks: deque[list[int]] = deque()
     for rows in batches_by_length(lengths, max_rows):
         while rows:
@@ -68,10 +83,16 @@ def chunks_of(lengths: Sequence[int], max_rows: int, max_tokens: int) -> deque[l
 class Batcher:
     """Threads that compute batches of waiting rows until `close`.
 
-    `compute` gives the logits of encoded rows, all in one batch; several threads call it at once. A batch
-    has at most `max_batch_size` rows and, where it has several, `max_batch_tokens` tokens; it starts when it is full,
-    when no other batch is being computed, or `max_wait` seconds after its first request arrived. `on_batch` is told the
-    rows and the requests of each batch.
+    A batch starts when it is full, when no other batch is being computed, or `max_wait` seconds after its first request
+    arrived.
+
+    Args:
+        compute: Gives the logits of encoded rows, all in one batch; several threads call it at once.
+        threads: The number of threads.
+        max_batch_size: Rows of a batch at most.
+        max_wait: Seconds that a request waits for others at most.
+        on_batch: Is called with the rows and the requests of each batch.
+        max_batch_tokens: Tokens of a batch of several rows at most, padding and all.
     """
 
     def __init__(
@@ -99,7 +120,11 @@ class Batcher:
             thread.start()
 
     def submit(self, rows: EncodedDataset) -> "Future[Outputs]":
-        """Queue some rows, one at least; cancelling the future drops those not computed yet. Raises StoppedError."""
+        """Queue some rows, one at least; cancelling the future drops those not computed yet.
+
+        Raises:
+            StoppedError: After `close`.
+        """
         lengths = rows.lengths()
         chunks = chunks_of(lengths, self._max_batch_size, self._max_batch_tokens)
         ticket = Ticket(rows, chunks, lengths, time.monotonic())
@@ -135,7 +160,7 @@ class Batcher:
                 self._on_batch(sum(len(chunk) for _, chunk in parts), len({id(ticket) for ticket, _ in parts}))
                 self._hand_out(parts, logits)
             except Exception as error:
-                # Whatever is raised belongs to the requests of this batch; the thread goes on with the next.
+                # Whatever is raised belongs to the requests of this batch; the thread continues with the next.
                 for ticket, _ in parts:
                     _finish(ticket, error)
 

@@ -31,10 +31,18 @@ class ByteBudget:
 
     @asynccontextmanager
     async def body(self, request: Request, limit: int, seconds: float) -> AsyncIterator[bytearray]:
-        """A request's body, of at most `limit` bytes, which counts until the block ends.
+        """A request's body, which counts until the block ends.
 
-        Raises BodyTooLargeError, BudgetSpentError, asyncio.TimeoutError where it is not there within `seconds`, or
-        ClientDisconnect.
+        Args:
+            request: The request.
+            limit: Bytes that the body may have.
+            seconds: Within which it has to be there.
+
+        Raises:
+            BodyTooLargeError: Where it has more bytes.
+            BudgetSpentError: Where all bodies together have more than the service may hold.
+            TimeoutError: Asyncio's, where it is not there in time.
+            ClientDisconnect: Where the client has gone.
         """
         content = bytearray()
         try:

@@ -40,7 +40,12 @@ NUMBERS: dict[str, tuple[type, str]] = {
 
 
 def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
-    """The arguments of the server of one task."""
+    """The arguments of the server of one task.
+
+    Args:
+        task: The task's name, as in `TASKS`.
+        description: What the script is, for its help.
+    """
     default = ServingOptions(task, TASKS[task].model_path)
     parser = OneLineParser(prog=Path(sys.argv[0]).name, description=description)
     parser.add_argument(
@@ -91,7 +96,15 @@ def build_parser(task: str, description: str | None) -> argparse.ArgumentParser:
 
 
 def options_of(task: str, args: argparse.Namespace) -> ServingOptions:
-    """A service's settings as the arguments say. Raises ConfigError."""
+    """A service's settings as the arguments say.
+
+    Args:
+        task: The task's name, as in `TASKS`.
+        args: Of `build_parser`.
+
+    Raises:
+        ConfigError: On settings that do not go together.
+    """
     settings: dict[str, Any] = dict(vars(args))
     for name in ("host", "port", "access_log"):
         del settings[name]
@@ -102,7 +115,13 @@ def options_of(task: str, args: argparse.Namespace) -> ServingOptions:
 
 
 def main(task: str, description: str | None, argv: Sequence[str] | None = None) -> None:
-    """Parse arguments and serve."""
+    """Parse arguments and serve.
+
+    Args:
+        task: The task's name, as in `TASKS`.
+        description: What the script is, for its help.
+        argv: The arguments; None: those of the command line.
+    """
     parser = build_parser(task, description)
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
@@ -115,7 +134,14 @@ def main(task: str, description: str | None, argv: Sequence[str] | None = None) 
 def lazy_app(task: str, name: str) -> Any:
     """`app` of a server script, made when it is asked for; the script's arguments are read from $ERNIE_SERVING_ARGS.
 
-    For `uvicorn server_seq_cls:app`. Raises AttributeError on another name, as a module does.
+    For `uvicorn server_seq_cls:app`.
+
+    Args:
+        task: The task's name, as in `TASKS`.
+        name: The attribute that is asked for.
+
+    Raises:
+        AttributeError: On another name than "app", as a module does.
     """
     if name != "app":
         raise AttributeError(f"module for {TASKS[task].service_path} has no attribute {name!r}")

@@ -35,7 +35,12 @@ class ServerError(ToolkitError):
 
 
 class AwayError(Exception):
-    """Nobody answered, or only to say "later": the same request may be answered next time, after `pause` seconds."""
+    """No server answered, or one that said "later": the same request may be answered next time.
+
+    Args:
+        reason: What happened, in one line.
+        pause: Seconds to wait, as the server says.
+    """
 
     def __init__(self, reason: str, pause: float = 0.0) -> None:
         super().__init__(reason)
@@ -51,13 +56,23 @@ def post(
     on_retry: Callable[[str], None] = lambda reason: None,
     api_key: str | None = None,
 ) -> dict[str, Any]:
-    """The `result` of a request. `timeout` in seconds. Tries again where the server is full, stopping or not there.
+    """The `result` of a request; tried again where the server is full, stopping or not there.
 
-    `on_retry` is told the reason before each further try. `api_key`: shown to the server. Raises ServerError with the
-    server's reason, ConfigError where `retries` is negative or the key has signs that a header cannot have.
+    Args:
+        url: The service's address.
+        data: `data` of the request.
+        parameters: `parameters` of the request; None: none.
+        retries: How often it is tried again.
+        timeout: Seconds that one try may take.
+        on_retry: Is called with the reason before each further try.
+        api_key: What the service asks for; None: none.
+
+    Raises:
+        ServerError: With the server's reason.
+        ConfigError: Where `retries` is negative or the key has signs that a header cannot have.
     """
     if retries < 0:
-        raise ConfigError(f"--retries is {retries}: it must be at least 0")
+        raise ConfigError(f"`retries` is {retries}: it must be at least 0")
     body = {"data": data} if parameters is None else {"data": data, "parameters": parameters}
     request = _request(url, json.dumps(body).encode())
     if api_key is not None:
@@ -84,7 +99,7 @@ def _request(url: str, body: bytes) -> urllib.request.Request:
     except ValueError:  # a port that is no number, half of an IPv6 address
         usable = False
     if not usable:
-        raise ServerError(f"--url {url}: no address of a server: give http://HOST:PORT/PATH")
+        raise ServerError(f"`url` {url}: no address of a server: give http://HOST:PORT/PATH")
     return urllib.request.Request(url, body, {"Content-Type": "application/json"}, method="POST")
 
 
@@ -102,7 +117,7 @@ def _answer(request: urllib.request.Request, timeout: float) -> bytes:
         wished = error.headers.get("Retry-After", "")
         raise AwayError(reason, float(wished) if wished.isdecimal() else 0.0) from None
     except (http.client.InvalidURL, ValueError) as error:  # white space, letters that no address has
-        raise ServerError(f"--url {url}: no address of a server ({error}): give http://HOST:PORT/PATH") from None
+        raise ServerError(f"`url` {url}: no address of a server ({error}): give http://HOST:PORT/PATH") from None
     except (OSError, http.client.HTTPException) as error:  # a lost connection, a timeout, half of an answer
         reason = getattr(error, "reason", None) or str(error) or type(error).__name__
         raise AwayError(f"{url}: {reason}: is the server running?") from None
@@ -125,7 +140,10 @@ def _reason(error: urllib.error.HTTPError) -> str:
 def build_parser(task: str, description: str | None, dataset: str | None) -> argparse.ArgumentParser:
     """The arguments of a client script; those for texts are named as the request's fields.
 
-    `dataset`: the one that `--dataset` alone means; None for a task without known data sets.
+    Args:
+        task: The task's name, as in `TASKS`.
+        description: What the script is, for its help.
+        dataset: The one that `--dataset` alone means; None for a task without known data sets.
     """
     kind = TASKS[task]
     parser = OneLineParser(prog=Path(sys.argv[0]).name, description=description)
@@ -166,7 +184,15 @@ def build_parser(task: str, description: str | None, dataset: str | None) -> arg
 
 
 def data_of(task: str, args: argparse.Namespace) -> dict[str, Any]:
-    """The `data` of a request: a data set's rows, the command line's texts, or built-in examples."""
+    """The `data` of a request: a data set's rows, the command line's texts, or built-in examples.
+
+    Args:
+        task: The task's name, as in `TASKS`.
+        args: Of `build_parser`.
+
+    Raises:
+        ConfigError: Where both a data set and texts are given.
+    """
     kind = TASKS[task]
     names = kind.text_fields(kind.default_text_format)
     given = {name: getattr(args, name) for name in names if getattr(args, name)}
@@ -205,7 +231,15 @@ def main(
     show: Callable[[Mapping[str, Any], Mapping[str, Any]], None],
     argv: Sequence[str] | None = None,
 ) -> None:
-    """Send one request and show its data and its result."""
+    """Send one request and show its data and its result.
+
+    Args:
+        task: The task's name, as in `TASKS`.
+        description: What the script is, for its help.
+        dataset: See `build_parser`.
+        show: Prints the data and the result.
+        argv: The arguments; None: those of the command line.
+    """
     parser = build_parser(task, description, dataset)
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):

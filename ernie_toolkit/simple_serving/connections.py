@@ -24,7 +24,7 @@ class Connection(Protocol):
         """Close it at once."""
 
     def overdue(self, now: float) -> str | None:
-        """Why its time is up (a reason of `Refusals`), None while it is not. `now` as time.monotonic tells it."""
+        """Why its time is up (a reason of `Refusals`), None while it is not; `now` in seconds of `time.monotonic`."""
 
     def expire(self) -> None:
         """Close it because its time is up."""
@@ -57,9 +57,13 @@ class Connections:
     """The open connections, used from one event loop.
 
     Where there are `limit` of them, a new one takes the place of the oldest of the largest group (see `GROUPS`): a
-    flood of one kind makes room for others, and not others for it. None of them goes within `GRACE_SECONDS`. Where
-    nearly all have a request that is being answered, there is no room. `on_sweep` is told the number of connections and
-    the bytes unsent about once a second.
+    flood of one kind makes room for others, and not others for it. None of them is closed within `GRACE_SECONDS`. Where
+    nearly all have a request that is being answered, there is no room.
+
+    Args:
+        limit: How many there may be.
+        refusals: Counts those that are refused or closed.
+        on_sweep: Is called about once a second with the number of connections and the bytes unsent.
     """
 
     def __init__(self, limit: int, refusals: Refusals, on_sweep: Callable[[int, int], None]) -> None:
@@ -91,7 +95,12 @@ class Connections:
         return True
 
     def move(self, connection: Connection, name: str | None) -> None:
-        """Put it into one of `GROUPS`, in which it stays where it is; None while its request is being answered."""
+        """Put a connection into one of `GROUPS`, in which it stays where it is.
+
+        Args:
+            connection: The connection.
+            name: The group; None while its request is being answered.
+        """
         for other, group in self._groups.items():
             if other != name:
                 group.pop(connection, None)

@@ -17,7 +17,9 @@ HEADER_BYTES = 16 << 10
 def framing_problem(head: bytes, request: h11.Request) -> tuple[int, str] | None:
     """The status and the reason of a request's refusal, None where nothing is wrong with it.
 
-    `head`: what arrived, from the request line on; more may follow the empty line that ends it.
+    Args:
+        head: What arrived, from the request line on; more may follow the empty line that ends it.
+        request: What h11 read of it.
     """
     end = END_OF_HEAD.search(head)
     lines = head[: end.end()] if end else head

@@ -26,12 +26,19 @@ BACKLOG = 2048  # uvicorn's own
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens on an address. Raises ConfigError where it cannot.
+    """A socket that listens on an address.
 
     It listens at once: of two servers started together on one port both can bind, and one can listen.
+
+    Args:
+        host: A name or an address.
+        port: 0 for a free one.
+
+    Raises:
+        ConfigError: Where it cannot listen.
     """
     if not 0 <= port < 1 << 16:
-        raise ConfigError(f"--port {port}: it must be between 0 and 65535")
+        raise ConfigError(f"`port` {port}: it must be between 0 and 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -39,7 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that is none, "a..b"
         reason = error.strerror if isinstance(error, OSError) else "no name of a machine"
-        raise ConfigError(f"--host {host}: {reason or error}") from None
+        raise ConfigError(f"`host` {host}: {reason or error}") from None
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
@@ -47,13 +54,18 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         reason = error.strerror or str(error)
-        raise ConfigError(f"cannot listen on {host}, port {port}: {reason}: choose another --port or --host") from None
+        raise ConfigError(f"cannot listen on {host}, port {port}: {reason}: choose another `port` or `host`") from None
     bound.set_inheritable(True)
     return bound
 
 
 def say_who_can_ask(options: ServingOptions, address: str) -> None:
-    """Say what it means that a server listens on more than this machine's own address."""
+    """Say what it means that a server listens on more than this machine's own address.
+
+    Args:
+        options: Whether requests have to show a key.
+        address: The address that it listens on.
+    """
     if ipaddress.ip_address(address.partition("%")[0]).is_loopback:
         return
     key = "with the API key" if options.api_key else f"without a key (${KEY_VARIABLE} sets one)"
@@ -70,7 +82,14 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def serve(options: ServingOptions, host: str, port: int, access_log: bool = False) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was taken, for `options.stop_timeout` seconds at most.
 
-    Raises ToolkitErrors as `open_predictor`, before anything is served.
+    Args:
+        options: The service's settings.
+        host: See `bind`.
+        port: See `bind`.
+        access_log: Whether each request is logged.
+
+    Raises:
+        ToolkitError: As `open_predictor`, before anything is served.
     """
     options.connections()
     # uvicorn raises the signal again when it has stopped: an orderly stop ends with code 0.

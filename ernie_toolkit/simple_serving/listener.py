@@ -1,6 +1,6 @@
 """An event loop whose servers take no more connections than there is room for.
 
-asyncio's own accepts whatever comes. Out of descriptors it goes on trying, as often as the backlog is long, writes a
+asyncio's own accepts whatever comes. Out of descriptors it keeps trying, as often as the backlog is long, writes a
 traceback for each try, and starts over a second later. Here each connection needs an admission first.
 """
 
@@ -25,7 +25,7 @@ class Guarded(Protocol):
         """Seconds to wait before one more is accepted."""
 
     def admit(self) -> bytes | None:
-        """None where there is room, else what to tell the client before it is cut off."""
+        """None where there is room, else the bytes to send before the connection is closed."""
 
     def withdraw(self) -> None:
         """What was admitted is gone before its connection was made."""
@@ -35,7 +35,13 @@ class Guarded(Protocol):
 
 
 class Listener:
-    """Accepts connections of listening sockets for protocols that are `Guarded`."""
+    """Accepts connections of listening sockets for protocols that are `Guarded`.
+
+    Args:
+        loop: The event loop.
+        make: Makes the protocol of a connection.
+        listening: The sockets.
+    """
 
     def __init__(
         self,
@@ -129,7 +135,13 @@ class ListeningLoop(asyncio.SelectorEventLoop):
     """An event loop that serves listening sockets through a `Listener`; for uvicorn's `loop`."""
 
     async def create_server(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
-        """As asyncio's, for protocols that are `Guarded`."""
+        """As asyncio's, for protocols that are `Guarded`.
+
+        Args:
+            protocol_factory: Makes the protocol of a connection.
+            *args: As asyncio's.
+            **options: As asyncio's.
+        """
         if options.get("sock") is not None:
             return Listener(self, protocol_factory, [options["sock"]])
         bound = await super().create_server(protocol_factory, *args, **{**options, "start_serving": False})

@@ -23,10 +23,12 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 class Metrics:
     """The metrics of one service.
 
-    `requests` by path and HTTP status, `seconds` from the first byte of a request to the last of its answer,
-    `texts` answered, `batch_rows` and `batch_requests` of each batch computed, the queue's length, what was refused
-    before it was a request, by reason, and, as of the last second, the connections and the bytes that they hold. Raises
-    ConfigError where PROMETHEUS_MULTIPROC_DIR is set to what is no folder.
+    `requests` by path and HTTP status, `seconds` from the first byte of a request to the last of its answer, `texts`
+    answered, `batch_rows` and `batch_requests` of each batch computed, the queue's length, what was refused before it
+    was a request, by reason, and, as of the last second, the connections and the bytes that they hold.
+
+    Raises:
+        ConfigError: Where PROMETHEUS_MULTIPROC_DIR is set to what is no folder.
     """
 
     def __init__(self) -> None:
@@ -67,7 +69,12 @@ class Metrics:
         forget_dead_workers()
 
     def on_engine(self, engine: str, precision: str) -> None:
-        """Record what answers are computed in."""
+        """Record what answers are computed in.
+
+        Args:
+            engine: As `Predictor` names it.
+            precision: As `Predictor` names it.
+        """
         self.engine.labels(engine, precision).set(1)
 
     def on_refusal(self, reason: str) -> None:
@@ -75,7 +82,12 @@ class Metrics:
         self.refused.labels(reason).inc()
 
     def on_batch(self, rows: int, requests: int) -> None:
-        """Count a batch."""
+        """Count a batch.
+
+        Args:
+            rows: Its rows.
+            requests: The requests that they are of.
+        """
         self.batch_rows.observe(rows)
         self.batch_requests.observe(requests)
 

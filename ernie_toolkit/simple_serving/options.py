@@ -37,14 +37,33 @@ MOST_CONNECTIONS = 1000  # by default; an idle one costs some 10 kB
 class ServingOptions:
     """Settings of one service; bounds hold for each worker.
 
-    `num_threads`: batches computed at once, each by one thread; None shares the processors among the workers.
-    `max_batch_size` counts rows (a text, or a window of a long one), `max_batch_tokens` those rows with their padding.
-    `max_wait_ms`: how long a request waits for others to share its batch while another batch is computed.
-    `queue_size`: requests taken and not yet answered. `max_rows`: windows that the texts of one request may make.
-    `max_pending_bytes`: of the bodies of all requests that are not answered yet. `max_connections`: as many as the
-    process has descriptors for where None. `stop_timeout` and the others of that name are in seconds. `verify`: whether
-    the bundle's checksums are compared. `allowed_hosts`: names that a request's Host may have, any where empty.
-    `api_key`: what requests have to show. Raises ConfigError.
+    Attributes:
+        task: The task's name, as in `TASKS`.
+        model_path: The bundle.
+        precision: One of `PRECISIONS`.
+        num_threads: Batches computed at once, each by one thread; None shares the processors among the workers.
+        workers: Processes.
+        max_batch_size: Rows of a batch (a text, or a window of a long one).
+        max_batch_tokens: Tokens of a batch of several rows, padding and all.
+        max_wait_ms: How long a request waits for others to share its batch while another batch is computed, in
+            milliseconds.
+        queue_size: Requests taken and not yet answered.
+        max_texts: Texts of a request.
+        max_rows: Windows that the texts of one request may make.
+        max_body_bytes: Bytes of a request's body.
+        max_pending_bytes: Bytes of the bodies of all requests that are not answered yet.
+        max_connections: Open connections; None: as many as the process has descriptors for, up to `MOST_CONNECTIONS`.
+        header_timeout: Seconds in which a request's header must arrive.
+        body_timeout: Seconds in which a request's body must arrive.
+        write_timeout: Seconds in which a client must take its answer.
+        keep_alive_timeout: Seconds that a connection may be idle after an answer.
+        stop_timeout: Seconds that requests taken may still need after the server was asked to stop.
+        verify: Whether the bundle's checksums are compared.
+        allowed_hosts: Names that a request's Host may have; empty: any.
+        api_key: What requests have to show; None: nothing.
+
+    Raises:
+        ConfigError: On a value out of its range, and on values that do not go together.
     """
 
     task: str
@@ -95,7 +114,11 @@ class ServingOptions:
         return self.num_threads or max(1, available_cores() // self.workers)
 
     def connections(self) -> int:
-        """Connections that one worker holds at once. Raises ConfigError where it has not the descriptors for them."""
+        """Connections that one worker holds at once.
+
+        Raises:
+            ConfigError: Where it has not the descriptors for them.
+        """
         import resource  # on no Windows, where clients run too
 
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

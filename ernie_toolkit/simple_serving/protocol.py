@@ -27,7 +27,12 @@ def is_not_counted(record: logging.LogRecord) -> bool:
 
 
 def plain_answer(status: int, reason: str) -> bytes:
-    """An error as JSON that ends its connection, for those that never reach the application."""
+    """An error as JSON that ends its connection, for those that never reach the application.
+
+    Args:
+        status: The HTTP status.
+        reason: What is wrong and what to do, in one line.
+    """
     body = json.dumps({"detail": reason}).encode()
     phrase = STATUS_PHRASES.get(status, b"").decode()
     retry = "Retry-After: 1\r\n" if status == 503 else ""

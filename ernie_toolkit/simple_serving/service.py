@@ -29,8 +29,11 @@ SMALL_BYTES = 256 << 10
 def open_predictor(options: ServingOptions) -> Predictor:
     """The bundle's predictor, with one thread for each batch: several batches at once use the machine better.
 
-    It has answered once when this returns. Raises ConfigError where the bundle is of another task, BundleError
-    where it cannot be used.
+    It has answered once when this returns.
+
+    Raises:
+        ConfigError: Where the bundle is of another task.
+        BundleError: Where it cannot be used.
     """
     info = read_bundle(options.model_path, options.verify).info
     if info.task != options.task:
@@ -61,7 +64,12 @@ def _too_many_windows(count: str, task: Task, most: int) -> RequestError:
 class Service:
     """Answers requests; made in the thread of no event loop, used from one.
 
-    Raises ToolkitErrors as `open_predictor`.
+    Args:
+        options: The service's settings.
+        on_batch: Is called with the rows and the requests of each batch.
+
+    Raises:
+        ToolkitError: As `open_predictor`.
     """
 
     def __init__(
@@ -114,8 +122,12 @@ class Service:
     async def answer(self, body: bytes | bytearray) -> tuple[bytes, int]:
         """The JSON answer to a request's body, and the number of texts in it.
 
-        Raises RequestError (or another ToolkitError) on bad input, QueueFullError, and StoppedError when closing.
         Cancelled, it drops what is not computed yet.
+
+        Raises:
+            RequestError: On bad input, or another ToolkitError.
+            QueueFullError: Where as many requests are being answered as may be.
+            StoppedError: When closing.
         """
         if self.full:
             raise QueueFullError

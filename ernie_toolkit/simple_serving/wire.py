@@ -28,7 +28,13 @@ class RequestError(ToolkitError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a request may set of its task; the bundle's own where None, or not among `limits`."""
+    """What a request may set of its task.
+
+    Attributes:
+        max_seq_length: The longest sequence in tokens; None: the bundle's own.
+        limits: Settings of the task by name that replace the bundle's own.
+        threshold: The probability that a label has to be above; None: the bundle's own.
+    """
 
     max_seq_length: int | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -37,7 +43,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class WireRequest:
-    """A request read: what the model reads, its settings, and each text's words where it came split into them."""
+    """A request that was read.
+
+    Attributes:
+        inputs: What the model reads.
+        settings: What the request sets.
+        words: For each text the words that it came split into, or None; empty where none did.
+    """
 
     inputs: tuple[TextInput, ...]
     settings: Settings
@@ -45,7 +57,17 @@ class WireRequest:
 
 
 def parse_request(body: bytes, task: str, text_format: str, max_texts: int) -> WireRequest:
-    """Read and check a request's body. Raises RequestError with the reason."""
+    """Read and check a request's body.
+
+    Args:
+        body: JSON in UTF-8.
+        task: The task's name, as in `TASKS`.
+        text_format: What the model reads, one of `TEXT_FORMATS`.
+        max_texts: Texts that a request may have.
+
+    Raises:
+        RequestError: With the reason.
+    """
     request = _object(_json(body), "the body")
     unknown = sorted(set(request) - {"data", "parameters"})
     if unknown:

@@ -27,8 +27,9 @@ TOP_LABELS = 5
 class HeadShape:
     """The shape of a head's logits.
 
-    `outputs`: tensors that the model gives. `tokens`: whether these have logits for each token, so that a text may be
-    read in several windows.
+    Attributes:
+        outputs: How many tensors the model gives.
+        tokens: Whether these have logits for each token, so that a text may be read in several windows.
     """
 
     outputs: int
@@ -43,7 +44,13 @@ HEADS = {"sequence": HeadShape(1, False), "token": HeadShape(1, True), "span": H
 class TaskSettings:
     """What a task is made from, as a data set or a bundle records it.
 
-    `limits`: further settings by name (see `Task.LIMITS`). `thresholds`: probabilities from 0 to 1, one for each label.
+    Attributes:
+        labels: Label identifiers in the order of the logits; empty where the task has none.
+        max_seq_length: The longest sequence in tokens.
+        text_format: How texts are read, one of `TEXT_FORMATS`.
+        label_names: Readable names in the labels' order, or None.
+        limits: Further settings by name (see `Task.LIMITS`).
+        thresholds: Probabilities from 0 to 1, one for each label.
     """
 
     labels: tuple[str, ...]
@@ -58,8 +65,12 @@ class TaskSettings:
 class RequestParameter:
     """A parameter that an HTTP request may set.
 
-    `kind`: int or float. `allowed`: the values a client script accepts. `setting`: the limit that it replaces, or
-    "threshold". `text`: its meaning, for a client's help.
+    Attributes:
+        name: Its name in the request.
+        kind: Int or float.
+        allowed: The values a client script accepts.
+        setting: The limit that it replaces, or "threshold".
+        text: Its meaning, for a client's help.
     """
 
     name: str
@@ -71,7 +82,13 @@ class RequestParameter:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of a model: its name, its Triton type ("STRING", "INT64", "FP32"), its shape without the batch."""
+    """A tensor of a model in a Triton repository.
+
+    Attributes:
+        name: Its name.
+        type: Its Triton type: "STRING", "INT64" or "FP32".
+        dims: Its shape without the batch; -1 where a size is open.
+    """
 
     name: str
     type: str
@@ -80,9 +97,12 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The models of a Triton repository: the ensemble's name, its outputs, and the tokenizer step's name.
+    """The models of a task in a Triton repository.
 
-    `tokenizer`: `<name>_tokenizer` where empty.
+    Attributes:
+        name: The ensemble's name.
+        answers: Its outputs, in order.
+        tokenizer: The tokenizer step's name; empty: `<name>_tokenizer`.
     """
 
     name: str
@@ -119,7 +139,7 @@ class Task(ABC):
     """The longest sequence in tokens."""
 
     name: ClassVar[str]
-    """As in `DatasetSpec.task_name`, `bundle.json` and `--task_name`."""
+    """As in `DatasetSpec.task_name` and `bundle.json`."""
     title: ClassVar[tuple[str, str]]
     """Its name for people, in Chinese and in English."""
     script: ClassVar[str]
@@ -138,7 +158,9 @@ class Task(ABC):
     head: ClassVar[str] = "sequence"
     """One of `HEADS`."""
     problem_type: ClassVar[str | None] = None
-    """`problem_type` of the model's `config.json`; tells apart tasks that have the same head."""
+    """`problem_type` of the model's `config.json`; distinguishes tasks that have the same head."""
+    soft_loss: ClassVar[str] = "classes"
+    """How a student learns the logits of its teacher: one of `compression.distillation.losses.SOFT_LOSSES`."""
     data_form: ClassVar[str] = "columns"
     """How its files are read: one of `data.forms.FORMS`."""
     has_labels: ClassVar[bool] = True
@@ -164,7 +186,11 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def make(cls, settings: TaskSettings) -> Task:
-        """The task with these settings. Raises ConfigError where they do not fit each other."""
+        """The task with these settings.
+
+        Raises:
+            ConfigError: Where they do not fit each other.
+        """
 
     @classmethod
     def num_classes(cls, labels: Sequence[str]) -> int | None:
@@ -203,28 +229,62 @@ class Task(ABC):
 
     @abstractmethod
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
-        """Model inputs of some texts or pairs (see `as_inputs`), without targets.
+        """Model inputs of some texts or pairs, without targets.
 
-        Raises ConfigError on limits that leave no room, DataError on inputs that the task does not read.
+        Args:
+            tokenizer: The model's tokenizer.
+            inputs: As `as_inputs` takes them.
+
+        Raises:
+            ConfigError: On limits that leave no room.
+            DataError: On inputs that the task does not read.
         """
 
     @abstractmethod
     def with_targets(self, rows: EncodedDataset, examples: Sequence[Example]) -> EncodedDataset:
-        """The same rows with training targets; `examples` are those that `rows` were encoded from."""
+        """The same rows with training targets.
+
+        Args:
+            rows: Of `encode`.
+            examples: Those that `rows` were encoded from, with labels.
+        """
 
     def training_rows(self, rows: EncodedDataset, options: RowSelection) -> EncodedDataset:
-        """Those of the rows with targets that a run with these options trains on."""
+        """Those of the rows with targets that a run with these options trains on.
+
+        Args:
+            rows: Of `with_targets`.
+            options: The training options that choose rows.
+        """
         return rows
 
     @abstractmethod
     def decode(self, rows: EncodedDataset, logits: Outputs, inputs: Sequence[TextInput]) -> Sequence[Answer]:
-        """The answer to each input, in their order; `logits` are those of `rows`, `rows` those of `inputs`."""
+        """The answer to each input, in their order.
+
+        Args:
+            rows: Of `encode`.
+            logits: Those of `rows` (see `Outputs`).
+            inputs: The inputs that `rows` were encoded from.
+        """
 
     @abstractmethod
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Metrics of a set with targets, all but `loss` (in nats) between 0 and 1.
 
         A name with a slash ("PER/f1") belongs to a table of details.
+
+        Args:
+            rows: Of `with_targets`.
+            logits: Those of `rows` (see `Outputs`).
+            examples: Those that `rows` were encoded from, with labels.
+            answers: Those of `decode`, where they are known already; None: a task that is measured by them decodes.
         """
 
     def least_rows(self, inputs: Sequence[TextInput]) -> int:
@@ -241,8 +301,11 @@ class Task(ABC):
     ) -> dict[str, Any]:
         """The `result` of an HTTP answer, as JSON: names to lists with an entry for each input.
 
-        `logits`: those of the answers, as `decode` got them. `words`: for each input the words that it came split
-        into, or None; empty where none did.
+        Args:
+            inputs: The texts or pairs of the request.
+            answers: Their answers, of `decode`.
+            logits: Those of the answers, as `decode` got them.
+            words: For each input the words that it came split into, or None; empty where none did.
         """
 
     @abstractmethod
@@ -259,13 +322,23 @@ class Task(ABC):
 
 
 def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Mean cross entropy in nats of logits of shape (rows, classes) and classes of shape (rows,)."""
+    """Mean cross entropy in nats.
+
+    Args:
+        logits: Floats of shape (rows, classes).
+        targets: The classes' indices, of shape (rows,).
+    """
     probability = softmax(logits)[np.arange(len(targets)), targets]
     return float(-np.log(np.maximum(probability, 1e-300)).mean())
 
 
 def logits_table(logits: Outputs, classes: int) -> np.ndarray:
-    """Logits of labels as one float32 array of shape (rows, classes)."""
+    """Logits of labels as one float32 array of shape (rows, classes).
+
+    Args:
+        logits: Those of each row (see `Outputs`).
+        classes: The number of classes, which no rows at all cannot show.
+    """
     return np.asarray(logits, dtype=np.float32).reshape(len(logits), classes)
 
 
@@ -273,7 +346,12 @@ _KINDS: Mapping[str, type] = {"INT64": np.int64, "FP32": np.float32, "STRING": n
 
 
 def arrays_of(rows: Sequence[Sequence[Any]], tensors: Sequence[Tensor]) -> list[np.ndarray]:
-    """Rows of plain values as one array of shape (rows, 1) for each tensor; texts are bytes."""
+    """Rows of plain values as one array of shape (rows, 1) for each tensor; texts are bytes.
+
+    Args:
+        rows: A value for each tensor, in their order.
+        tensors: Names and types of the arrays.
+    """
     return [
         np.array([row[place] for row in rows], dtype=_KINDS[tensor.type]).reshape(-1, 1)
         for place, tensor in enumerate(tensors)
@@ -281,7 +359,15 @@ def arrays_of(rows: Sequence[Sequence[Any]], tensors: Sequence[Tensor]) -> list[
 
 
 def check_limits(task: type[Task], limits: Mapping[str, int]) -> None:
-    """ConfigError on a limit that a task does not have."""
+    """Check that a task has the settings that are given.
+
+    Args:
+        task: The task's class.
+        limits: Values of its settings by name.
+
+    Raises:
+        ConfigError: On a name that the task does not have.
+    """
     for name in limits:
         if name not in task.LIMITS:
             raise ConfigError(f"task '{task.name}' has no setting '{name}': leave it out")

@@ -16,10 +16,16 @@ CustomEvaluate = typing.Callable[[typing.Sequence[Answer], typing.Sequence[Examp
 
 
 class TaskWithMetric:
-    """A task with one metric more, the first of its `metrics`: the value of `evaluate` (see `CustomEvaluate`).
+    """A task with one metric more, the first of its `metrics`, which has the function's name.
 
-    The metric has the function's name. All else is the task's own. Raises ConfigError where the task has a metric of
-    this name.
+    All else is the task's own.
+
+    Args:
+        task: The task.
+        evaluate: Computes the metric (see `CustomEvaluate`).
+
+    Raises:
+        ConfigError: Where the task has a metric of this name.
     """
 
     def __init__(self, task: Task, evaluate: CustomEvaluate) -> None:
@@ -35,18 +41,36 @@ class TaskWithMetric:
             raise AttributeError(name)
         return getattr(self._task, name)
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
-        """The custom metric, then the task's own (see `Task.score`)."""
-        answers = self._task.decode(rows, logits, self._task.inputs(examples))
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
+        """The custom metric, then the task's own.
+
+        Args:
+            rows: See `Task.score`.
+            logits: See `Task.score`.
+            examples: See `Task.score`.
+            answers: See `Task.score`.
+        """
+        answers = self._task.decode(rows, logits, self._task.inputs(examples)) if answers is None else answers
         value = self._evaluate(answers, examples)
-        return {self._metric: float(value), **self._task.score(rows, logits, examples)}
+        return {self._metric: float(value), **self._task.score(rows, logits, examples, answers)}
 
 
 Task.register(TaskWithMetric)
 
 
 def with_metric(task: Task, evaluate: CustomEvaluate | None) -> Task:
-    """The task, measured by `evaluate` too where it is not None; a task that already is stays as it is."""
+    """The task with a custom metric too; a task that has one already stays as it is.
+
+    Args:
+        task: The task.
+        evaluate: Computes the metric (see `CustomEvaluate`); None: the task stays as it is.
+    """
     if evaluate is None or isinstance(task, TaskWithMetric):
         return task
     return cast(Task, TaskWithMetric(task, evaluate))

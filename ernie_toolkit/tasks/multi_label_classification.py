@@ -38,8 +38,15 @@ NO_LABEL = -1
 class MultiLabelClassification(Task):
     """Text to the labels that it has; what is longer than `max_seq_length` tokens is cut off (see `Task`).
 
-    `thresholds`: the probability that each label has to be above, 0.5 for all where empty. Raises ConfigError on
-    thresholds that are not one for each label, or not from 0 to 1.
+    Attributes:
+        labels: Label identifiers in the order of the logits.
+        max_seq_length: The longest sequence in tokens.
+        thresholds: The probability that each label has to be above; empty: 0.5 for all.
+        label_names: Readable names in the labels' order, or None.
+        text_format: How texts are read, one of `TEXT_FORMATS`.
+
+    Raises:
+        ConfigError: On thresholds that are not one for each label, or not from 0 to 1.
     """
 
     labels: tuple[str, ...]
@@ -53,8 +60,9 @@ class MultiLabelClassification(Task):
     script: ClassVar[str] = "multi_label/train.py"
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "micro_f1", "accuracy", "loss")
     answer: ClassVar[type[Answer]] = LabelSetAnswer
-    # As in transformers' configurations: tells a head for sets of labels from one for a single label.
+    # As in transformers' configurations: distinguishes a head for sets of labels from one for a single label.
     problem_type: ClassVar[str | None] = "multi_label_classification"
+    soft_loss: ClassVar[str] = "sets"
     data_form: ClassVar[str] = "label_sets"
     has_thresholds: ClassVar[bool] = True
     model_path: ClassVar[str] = "export"
@@ -120,7 +128,13 @@ class MultiLabelClassification(Task):
         """The labels of each text, by the thresholds."""
         return decode_label_sets(self.table(logits), self.labels, self.used_thresholds, self.label_names)
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Micro and macro metrics at the thresholds, the loss, and precision, recall and F1 of each label.
 
         Macro metrics are means over the labels that the examples or the answers have (see `label_set_scores`).
@@ -192,6 +206,11 @@ class MultiLabelClassification(Task):
 
 
 def binary_cross_entropy(logits: np.ndarray, gold: np.ndarray) -> float:
-    """Mean binary cross entropy in nats over all rows and classes; both of shape (rows, classes), `gold` bool."""
+    """Mean binary cross entropy in nats over all rows and classes.
+
+    Args:
+        logits: Floats of shape (rows, classes).
+        gold: Bool of the same shape, whether a row has a label.
+    """
     values = logits.astype(np.float64)
     return float((np.maximum(values, 0) - values * gold + np.log1p(np.exp(-np.abs(values)))).mean())

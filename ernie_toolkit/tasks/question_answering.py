@@ -38,8 +38,12 @@ _RANGES = {item.name: item.metadata["allowed"] for item in fields(ReadingOptions
 class QuestionAnswering(Task):
     """Question and context to a span of the context, which is read in windows (see `Task`).
 
-    `doc_stride`: tokens that neighbouring windows share, at most half of a window. `n_best_size`: candidates
-    kept for a question. `max_answer_length`: tokens of the longest answer. Their defaults are those of the scripts.
+    Attributes:
+        max_seq_length: The longest window in tokens.
+        doc_stride: Tokens that neighbouring windows share, at most half of a window.
+        n_best_size: Candidates kept for a question.
+        max_answer_length: Tokens of the longest answer.
+        text_format: How texts are read: "question_context".
     """
 
     max_seq_length: int
@@ -58,6 +62,7 @@ class QuestionAnswering(Task):
     published_metrics: ClassVar[Mapping[str, str]] = {"exact_match": "EM", "f1": "F1"}
     answer: ClassVar[type[Answer]] = SpanAnswer
     head: ClassVar[str] = "span"
+    soft_loss: ClassVar[str] = "positions"
     data_form: ClassVar[str] = "questions"
     has_labels: ClassVar[bool] = False
     options_class: ClassVar[type | None] = ReadingOptions
@@ -134,13 +139,19 @@ class QuestionAnswering(Task):
             answers.append(decode_spans(found, inputs[source][1], self.n_best_size, self.max_answer_length))
         return answers
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Exact match and F1 of CMRC2018, and the loss over windows, as in training.
 
         Questions with `is_impossible` are right where the answer is empty (see `reading_scores`); those without a place
         of their answer have no part in the loss.
         """
-        answers = self.decode(rows, logits, self.inputs(examples))
+        answers = self.decode(rows, logits, self.inputs(examples)) if answers is None else answers
         golds = [None if example.get("is_impossible") else example["answers"] for example in examples]
         scores = reading_scores([answer.text for answer in answers], golds)
         losses = []
@@ -180,10 +191,15 @@ class QuestionAnswering(Task):
 
 
 def thin_negatives(rows: EncodedDataset, ratio: float, seed: int) -> EncodedDataset:
-    """Training rows with `ratio` windows that lack the answer for each one that holds it, drawn at random.
+    """Training rows with a share of the windows that lack the answer, drawn at random.
 
-    Most windows of a long context lack the answer, and a model that sees them all learns to point to [CLS]
-    first. Windows whose answer is nowhere known are left out too. All rows where `ratio` is -1.
+    Most windows of a long context lack the answer, and a model that sees them all learns to point to [CLS] first.
+    Windows whose answer is nowhere known are left out too.
+
+    Args:
+        rows: Windows with targets.
+        ratio: Windows without the answer for each one that holds it; -1: all rows as they are.
+        seed: The seed that they are drawn with.
     """
     if ratio == -1:
         return rows

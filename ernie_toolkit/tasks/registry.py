@@ -15,7 +15,11 @@ _TaskClass = TypeVar("_TaskClass", bound=Type[Task])
 
 
 def register(task: _TaskClass) -> _TaskClass:
-    """Add a task to `TASKS`, and return it: usable as a decorator. Raises ConfigError where its name is taken."""
+    """Add a task to `TASKS`, and return it: usable as a decorator.
+
+    Raises:
+        ConfigError: Where its name is taken.
+    """
     if TASKS.setdefault(task.name, task) is not task:
         raise ConfigError(f"task '{task.name}' is registered already: choose another name")
     if task.config_section is not None:
@@ -24,7 +28,11 @@ def register(task: _TaskClass) -> _TaskClass:
 
 
 def task_named(name: str) -> type[Task]:
-    """The class of a task. Raises ConfigError where no task has this name."""
+    """The class of a task.
+
+    Raises:
+        ConfigError: Where no task has this name.
+    """
     if name not in TASKS:
         raise ConfigError(f"task '{name}' is not known: use one of {', '.join(TASKS)}")
     return TASKS[name]
@@ -41,9 +49,17 @@ def make_task(
 ) -> Task:
     """The task of this name, set up as a data set or a bundle says.
 
-    `limits`: further settings of the task, by the names of its own fields; its defaults where left out.
-    `thresholds`: of a multi-label task, one for each label; 0.5 for all where there are none.
-    Raises ConfigError on a task or a limit that is not known.
+    Args:
+        name: As in `TASKS`.
+        labels: Label identifiers in the order of the model's outputs; empty where the task has none.
+        max_seq_length: The longest sequence in tokens.
+        text_format: How texts are read, one of `TEXT_FORMATS`.
+        label_names: Readable names in the labels' order, or None.
+        limits: Further settings of the task, by the names of its own fields; its defaults where left out.
+        thresholds: Of a multi-label task, the probability that each label has to be above; none: 0.5 for all.
+
+    Raises:
+        ConfigError: On a task or a limit that is not known.
     """
     task = task_named(name)
     check_limits(task, limits or {})

@@ -29,7 +29,14 @@ from ernie_toolkit.text.tokenization import WordPieceTokenizer
 
 @dataclass(frozen=True)
 class SequenceClassification(Task):
-    """Text or pair to label; what is longer than `max_seq_length` tokens is cut off (see `Task`)."""
+    """Text or pair to label; what is longer than `max_seq_length` tokens is cut off (see `Task`).
+
+    Attributes:
+        labels: Label identifiers in the order of the logits.
+        max_seq_length: The longest sequence in tokens.
+        label_names: Readable names in the labels' order, or None.
+        text_format: How texts are read, one of `TEXT_FORMATS`.
+    """
 
     labels: tuple[str, ...]
     max_seq_length: int
@@ -77,7 +84,13 @@ class SequenceClassification(Task):
         """The most probable label of each input."""
         return decode_labels(logits_table(logits, len(self.labels)), self.labels, self.label_names)
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Accuracy and loss."""
         gold = np.asarray(rows.targets["labels"])
         table = logits_table(logits, len(self.labels))

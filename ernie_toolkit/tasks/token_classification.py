@@ -27,8 +27,13 @@ WINDOW_OVERLAP = 32
 class TokenClassification(Task):
     """Text to tags and entities; a text of more than `max_seq_length` tokens is read in windows (see `Task`).
 
-    `window_overlap`: tokens that neighbouring windows share, at most half of a window. Each token is
-    answered for, and trained on, in the window where it stands nearer to the middle.
+    Each token is answered for, and trained on, in the window where it stands nearer to the middle.
+
+    Attributes:
+        labels: BIO tags in the order of the logits.
+        max_seq_length: The longest window in tokens.
+        window_overlap: Tokens that neighbouring windows share, at most half of a window.
+        text_format: How texts are read: "characters".
     """
 
     labels: tuple[str, ...]
@@ -95,9 +100,15 @@ class TokenClassification(Task):
             answers.append(decode_tags(values, offsets, str(inputs[source]), self.labels))
         return answers
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Precision, recall and F1 of entities, overall and as "TYPE/f1", and the loss over tokens."""
-        answers = self.decode(rows, logits, self.inputs(examples))
+        answers = self.decode(rows, logits, self.inputs(examples)) if answers is None else answers
         overall, by_type = entity_scores(
             [entity_spans(example["labels"]) for example in examples], [entity_spans(answer.tags) for answer in answers]
         )

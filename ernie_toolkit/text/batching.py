@@ -12,9 +12,16 @@ POOL_BATCHES = 64
 
 
 def batches_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
-    """Row indices in batches of at most `batch_size`, longest rows first; for inference, where order is free.
+    """Row indices in batches of similar lengths, longest rows first; for inference, where order is free.
 
     The longest come first so that a batch too large for the memory fails at once and not at the end.
+
+    Args:
+        lengths: Tokens of each row.
+        batch_size: Rows of a batch at most.
+
+    Raises:
+        ValueError: On a `batch_size` below 1.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}: it must be at least 1")
@@ -27,10 +34,23 @@ def shuffled_batches_by_length(
 ) -> list[list[int]]:
     """Shuffled batches of rows of similar length for one training epoch.
 
-    Rows are shuffled, cut into pools, sorted by length within a pool, cut into batches, and the batches
-    shuffled. A batch of the result holds the rows of all `world_size` processes for one step (process r
-    takes every world_size-th row from the r-th on); with several processes the last one is filled up from
-    the first rows drawn, so that each has the same number. The same arguments give the same batches.
+    Rows are shuffled, cut into pools, sorted by length within a pool, cut into batches, and the batches shuffled. A
+    batch of the result holds the rows of all `world_size` processes for one step (process r takes every world_size-th
+    row from the r-th on); with several processes the last one is filled up from the first rows drawn, so that each has
+    the same number. The same arguments give the same batches.
+
+    Args:
+        lengths: Tokens of each row.
+        batch_size: Rows of a batch of one process.
+        seed: The seed of the whole run.
+        epoch: The epoch's number; each has an order of its own.
+        world_size: The number of processes.
+
+    Returns:
+        Row indices, in batches of `batch_size * world_size` at most.
+
+    Raises:
+        ValueError: On a `batch_size` below 1.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}: it must be at least 1")

@@ -28,10 +28,12 @@ Padding is cut away. Labels of all rows come as one array of shape (rows, classe
 class EncodedDataset:
     """Model inputs of some rows, with training targets where there are any.
 
-    `targets`: argument of the model's forward (`labels`, `start_positions`, ...) to one int64 array of
-    shape (rows,), or to one array of shape (tokens,) for each row; empty for rows to predict. `pad_id`:
-    the id that fills up a batch. `cut_rows`: how many rows lost tokens at the maximum length, None where texts are
-    read in windows.
+    Attributes:
+        features: The sequence of each row.
+        pad_id: The id that fills up a batch.
+        targets: Argument of the model's forward (`labels`, `start_positions`, ...) to one array of shape (rows,) or
+            (rows, classes), or to an int64 array of shape (tokens,) for each row; empty for rows to predict.
+        cut_rows: How many rows lost tokens at the maximum length, None where texts are read in windows.
     """
 
     features: Sequence[Features]
@@ -74,10 +76,12 @@ class EncodedDataset:
 
 
 def row_logits(outputs: Sequence[np.ndarray], lengths: Sequence[int]) -> list[np.ndarray]:
-    """Take a batch's outputs apart into the logits of each row, without padding (see `Outputs`).
+    """Split a batch's outputs into the logits of each row, without padding (see `Outputs`).
 
-    `outputs`: one array of shape (batch_size, classes) or (batch_size, tokens, classes), or two of shape
-    (batch_size, tokens).
+    Args:
+        outputs: One array of shape (batch_size, classes) or (batch_size, tokens, classes), or two of shape (batch_size,
+            tokens).
+        lengths: Tokens of each row.
     """
     arrays = [np.asarray(output, dtype=np.float32) for output in outputs]
     if len(arrays) == 2:
@@ -90,7 +94,12 @@ def row_logits(outputs: Sequence[np.ndarray], lengths: Sequence[int]) -> list[np
 
 
 def in_order(parts: Mapping[int, np.ndarray], rows: int) -> Outputs:
-    """The logits of all rows in the rows' own order; those of labels as one array."""
+    """The logits of all rows in the rows' own order; those of labels as one array.
+
+    Args:
+        parts: Logits by row number.
+        rows: The number of rows.
+    """
     ordered = [parts[row] for row in range(rows)]
     return np.stack(ordered) if ordered and ordered[0].ndim == 1 else ordered
 
@@ -104,20 +113,17 @@ def run_share(
     length_step: int = 1,
     longest: int | None = None,
 ) -> dict[int, np.ndarray]:
-    """Return the logits of the rows that fall to one of several processes, computed in batches by length.
+    """The logits of the rows that one of several processes computes, by row number, in batches by length.
 
     Args:
-        dataset: the rows.
-        batch_size: rows of a batch.
-        stream: takes batches, `input_ids` and `token_type_ids`, int64 of shape (batch_size, tokens), and gives the
+        dataset: The rows of all processes.
+        batch_size: Rows that are computed at once.
+        stream: Gets batches, `input_ids` and `token_type_ids`, int64 of shape (batch_size, tokens), and returns the
             model's outputs for each in their order, as `row_logits` takes them.
-        rank: which of the processes this one is.
-        world_size: how many there are.
-        length_step: batches are padded to a multiple of this many tokens.
-        longest: but to no more tokens than these.
-
-    Returns:
-        Logits by row number.
+        rank: The process's number, from 0.
+        world_size: The number of processes.
+        length_step: Batches are padded to a multiple of this many tokens.
+        longest: But to no more tokens than these.
     """
     lengths = dataset.lengths()
     groups = batches_by_length(lengths, batch_size)[rank::world_size]
@@ -135,5 +141,11 @@ def run_share(
 
 
 def run_rows(dataset: EncodedDataset, batch_size: int, compute: Callable[[Batch], Sequence[np.ndarray]]) -> Outputs:
-    """Return the logits of all rows in their own order, each batch by a call of `compute` (see `run_share`)."""
+    """The logits of all rows in their own order.
+
+    Args:
+        dataset: The rows.
+        batch_size: Rows that are computed at once.
+        compute: Computes one batch (see `run_share`).
+    """
     return in_order(run_share(dataset, batch_size, partial(map, compute)), len(dataset))

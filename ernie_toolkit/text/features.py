@@ -26,7 +26,9 @@ MIN_SEQ_LENGTH = 5
 class Features:
     """One sequence as the model reads it: [CLS] text [SEP], or [CLS] text [SEP] pair [SEP].
 
-    `token_type_ids` is 0 up to and including the first [SEP], 1 after it. Both lists have the same length.
+    Attributes:
+        input_ids: Token ids.
+        token_type_ids: As many: 0 up to and including the first [SEP], 1 after it.
     """
 
     input_ids: list[int]
@@ -37,9 +39,14 @@ class Features:
 
 
 def mark_spans(text: str, first: tuple[int, int], second: tuple[int, int]) -> str:
-    """Put "_" around one span of a text and "[" "]" around another, so that the model can tell them.
+    """Put "_" around one span of a text and "[" "]" around another, so that the model can distinguish them.
 
     Spans are character offsets [start, end) that do not overlap; either may come first.
+
+    Args:
+        text: The text.
+        first: The span between "_" and "_".
+        second: The span between "[" and "]".
     """
     marks = [(first, "_", "_"), (second, "[", "]")]
     for (start, end), opening, closing in sorted(marks, reverse=True):
@@ -50,9 +57,16 @@ def mark_spans(text: str, first: tuple[int, int], second: tuple[int, int]) -> st
 def texts_of(example: Mapping[str, Any], text_format: str) -> TextInput:
     """The text or the pair of texts that the model reads for one example of a data set.
 
-    `sentence`: the field `sentence`. `pair`: `sentence1` and `sentence2`. `keywords` (CSL): the keywords
-    joined by spaces, and `abst`. `coreference` (CLUEWSC2020): `text` with both target spans marked.
-    `characters`: `text`, of which every character gets a tag. `question_context`: `question` and `context`.
+    `sentence`: the field `sentence`. `pair`: `sentence1` and `sentence2`. `keywords` (CSL): the keywords joined by
+    spaces, and `abst`. `coreference` (CLUEWSC2020): `text` with both target spans marked. `characters`: `text`, of
+    which every character gets a tag. `question_context`: `question` and `context`.
+
+    Args:
+        example: The example's fields.
+        text_format: One of `TEXT_FORMATS`.
+
+    Raises:
+        ConfigError: On another format.
     """
     if text_format == "sentence":
         return str(example["sentence"])
@@ -74,10 +88,15 @@ def texts_of(example: Mapping[str, Any], text_format: str) -> TextInput:
 
 
 def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
-    """How many tokens of each text of a pair are kept when together they may have at most `room`.
+    """How many tokens of each text of a pair are kept when together they have to fit into `room`.
 
-    Tokens are taken one by one from the end of the longer text, and of two equally long ones from the
-    second ("longest first"), so the lengths that result are computed directly.
+    Tokens are taken one by one from the end of the longer text, and of two equally long ones from the second ("longest
+    first"), so the lengths that result are computed directly.
+
+    Args:
+        first: Tokens of the first text.
+        second: Tokens of the second text.
+        room: Tokens that both may have together.
     """
     excess = first + second - room
     if excess <= 0:
@@ -92,13 +111,20 @@ def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
 
 
 def as_inputs(texts: Texts, text_format: str) -> list[TextInput]:
-    """What a caller gives, as a list with one text or one pair for each answer, whichever `text_format` reads.
+    """What a caller gives, as a list with one text or one pair for each answer.
 
-    A text is one input. A tuple of texts is one input too, (text, text_pair), and never a row of single texts.
-    Anything else that can be iterated, a generator or a numpy array too, holds one input after the other, and a
-    pair in it may be a tuple, a list or a row of an array. A model of pairs (`PAIR_FORMATS`) takes pairs alone, any
-    other single texts alone. Raises DataError that names the first input that is not what the model reads, or is
-    empty, and on what holds no inputs in an order: a mapping, a set, a table, bytes, None, a number.
+    A text is one input. A tuple of texts is one input too, (text, text_pair), and never a row of single texts. Anything
+    else that can be iterated, a generator or a numpy array too, holds one input after the other, and a pair in it may
+    be a tuple, a list or a row of an array. A model of pairs (`PAIR_FORMATS`) takes pairs alone, any other single texts
+    alone.
+
+    Args:
+        texts: One input, or several.
+        text_format: What the model reads, one of `TEXT_FORMATS`.
+
+    Raises:
+        DataError: On the first input that is empty or not what the model reads, and on what holds no inputs in an
+            order: a mapping, a set, a table, bytes, None, a number.
     """
     if isinstance(texts, str) or (isinstance(texts, tuple) and texts and all(isinstance(part, str) for part in texts)):
         return [_as_input(texts, 1, text_format)]
@@ -158,8 +184,17 @@ def encode(
 ) -> list[Features]:
     """Token ids of texts or of pairs, cut so that no sequence is longer than `max_seq_length` tokens.
 
-    A single text loses its end; of a pair the longer text loses its end first. Raises ConfigError on a
-    limit that leaves no room, DataError as `as_inputs`.
+    A single text loses its end; of a pair the longer text loses its end first.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        texts: As `as_inputs` takes them.
+        max_seq_length: The longest sequence in tokens, [CLS] and [SEP] included.
+        text_format: What the model reads, one of `TEXT_FORMATS`.
+
+    Raises:
+        ConfigError: On a maximum length below `MIN_SEQ_LENGTH`.
+        DataError: As `as_inputs`.
     """
     return encode_counting_cuts(tokenizer, texts, max_seq_length, text_format)[0]
 
@@ -167,7 +202,17 @@ def encode(
 def encode_counting_cuts(
     tokenizer: WordPieceTokenizer, texts: Texts, max_seq_length: int, text_format: str = "sentence"
 ) -> tuple[list[Features], int]:
-    """As `encode`, and how many of the sequences were cut."""
+    """As `encode`, and how many of the sequences were cut.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        texts: As `as_inputs` takes them.
+        max_seq_length: The longest sequence in tokens, [CLS] and [SEP] included.
+        text_format: What the model reads, one of `TEXT_FORMATS`.
+
+    Raises:
+        ToolkitError: As `encode`.
+    """
     if max_seq_length < MIN_SEQ_LENGTH:
         raise ConfigError(f"max_seq_length is {max_seq_length}: it must be at least {MIN_SEQ_LENGTH}")
     cls, sep = tokenizer.special.cls, tokenizer.special.sep
@@ -193,10 +238,16 @@ def encode_counting_cuts(
 
 
 def pad_batch(features: Sequence[Features], pad_id: int, length: int | None = None) -> dict[str, np.ndarray]:
-    """One batch of model inputs, padded to its longest sequence, or to `length` where one is given.
+    """One batch of model inputs, padded to one length.
 
-    Returns `input_ids` (padded with `pad_id`) and `token_type_ids` (padded with 0), int64 of shape
-    (batch_size, sequence_length). The model masks positions that hold `pad_id`.
+    Args:
+        features: The rows.
+        pad_id: The token id that fills up a row; the model masks positions that hold it.
+        length: Tokens of each row; None: those of the longest one.
+
+    Returns:
+        `input_ids` (padded with `pad_id`) and `token_type_ids` (padded with 0), int64 of shape (batch_size,
+        sequence_length).
     """
     longest = max(len(row) for row in features) if length is None else length
     input_ids = np.full((len(features), longest), pad_id, dtype=np.int64)

@@ -73,7 +73,7 @@ _TEXTS_AT_ONCE = 256
 Offsets = List[Tuple[int, int]]
 
 PARALLELISM = "TOKENIZERS_PARALLELISM"
-# Any value but a few means yes; this one tells ours from the user's in processes that inherit it.
+# Any value but a few means yes; this one distinguishes ours from the user's in processes that inherit it.
 _PARALLEL, _ALONE = "parallel", "no"
 
 
@@ -105,9 +105,16 @@ class SpecialIds:
 class WordPieceTokenizer:
     """A Rust tokenizer for plain texts, and the ids of the special tokens that go around them.
 
-    `tokenizer` adds no special tokens, cuts nothing and pads nothing. `vocab_size` counts the lines of the
-    vocabulary. Raises ModelError if `tokenizer` is not a WordPiece with ERNIE's special tokens, or does
-    more to a text than this.
+    Attributes:
+        special: Ids of the special tokens.
+        vocab_size: Lines of the vocabulary.
+
+    Args:
+        tokenizer: Adds no special tokens, cuts nothing and pads nothing.
+        source: Where it comes from, for messages.
+
+    Raises:
+        ModelError: Where `tokenizer` is not a WordPiece with ERNIE's special tokens, or does more to a text than this.
     """
 
     def __init__(self, tokenizer: Tokenizer, source: str = "the tokenizer") -> None:
@@ -137,10 +144,10 @@ class WordPieceTokenizer:
     def encode_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], Offsets]]:
         r"""Token ids of each text, as `encode_ids`, and where in the text each token stands.
 
-        Offsets are [start, end) in characters of the text as given: `text[start:end]` is what the token was
-        made of. Tokens made of one character (a Hangul syllable, say) have the same offsets. Only where a
-        spacing mark that canonical ordering moves (U+302E, say) follows "\u0130", the token's end is one
-        character early: mending that would cost every text four percent.
+        Offsets are [start, end) in characters of the text as given: `text[start:end]` is what the token was made of.
+        Tokens made of one character (a Hangul syllable, say) have the same offsets. Only where a spacing mark that
+        canonical ordering moves (U+302E, say) follows "\u0130", the token's end is one character early: correcting that
+        would cost every text four percent.
         """
         return [(encoding.ids, encoding.offsets) for encoding in _encode(self.tokenizer.encode_batch, texts)]
 
@@ -176,9 +183,11 @@ def _check_special_tokens(tokens: Iterable[str], source: str) -> None:
 def read_vocab(path: Path) -> list[str]:
     """Read a vocabulary of one token a line; the line number, from 0, is the token's id.
 
-    Blank lines at the end are left out. Other repeated or blank lines are kept, because the lines after
-    them keep their numbers (ERNIE 3.0's own vocabulary has "$" twice). Raises ModelError if the file is
-    missing, empty, not UTF-8, or does not have every special token exactly once.
+    Blank lines at the end are left out. Other repeated or blank lines are kept, because the lines after them keep their
+    numbers (ERNIE 3.0's own vocabulary has "$" twice).
+
+    Raises:
+        ModelError: Where the file is missing, empty, not UTF-8, or does not have every special token exactly once.
     """
     # Lines end as in PaddleNLP: at \n, \r\n and \r, not at U+2028, which some files hold.
     text = read_utf8(Path(path), ModelError, f"put the model's {VOCAB_FILE} there, in UTF-8")
@@ -194,8 +203,14 @@ def read_vocab(path: Path) -> list[str]:
 def build_tokenizer(vocab: Sequence[str], do_lower_case: bool = True) -> WordPieceTokenizer:
     """Build a tokenizer from a vocabulary in the order of its ids.
 
-    Of a token that is there twice the last id counts, as in PaddleNLP. Raises ModelError if a special token
-    is missing or repeated.
+    Of a token that is there twice the last id counts, as in PaddleNLP.
+
+    Args:
+        vocab: A token for each id.
+        do_lower_case: Whether texts are lower-cased and lose their accents.
+
+    Raises:
+        ModelError: Where a special token is missing or repeated.
     """
     _check_special_tokens(vocab, "the vocabulary")
     last_ids = {token: id_ for id_, token in enumerate(vocab)}
@@ -217,9 +232,11 @@ def build_tokenizer(vocab: Sequence[str], do_lower_case: bool = True) -> WordPie
 def load_tokenizer(path: Path) -> WordPieceTokenizer:
     """Load a tokenizer.json, or what a model directory holds: vocab.txt, or else tokenizer.json.
 
-    vocab.txt comes first because a tokenizer.json beside it may be another library's. With vocab.txt,
-    `do_lower_case` is read from tokenizer_config.json (absent: true). Raises ModelError if neither is there
-    or one cannot be used.
+    vocab.txt comes first because a tokenizer.json beside it may be another library's. With vocab.txt, `do_lower_case`
+    is read from tokenizer_config.json (absent: true).
+
+    Raises:
+        ModelError: Where neither is there or one cannot be used.
     """
     path = Path(path)
     if path.is_dir():
@@ -240,7 +257,11 @@ def load_tokenizer(path: Path) -> WordPieceTokenizer:
 
 
 def read_do_lower_case(path: Path) -> bool:
-    """Whether a tokenizer_config.json asks for lower case (absent: true). Raises ModelError where it cannot be read."""
+    """Whether a tokenizer_config.json asks for lower case (absent: true).
+
+    Raises:
+        ModelError: Where it cannot be read.
+    """
     if not path.is_file():
         return True
     value = read_json_object(path, ModelError, "mend it or take it away").get("do_lower_case", True)
@@ -291,7 +312,7 @@ class _CharacterClasses:
 
 @lru_cache(maxsize=1)
 def _character_classes() -> _CharacterClasses:
-    """The classes of characters that `ErnieTokenizer` tells apart, from this Python's `unicodedata`."""
+    """The classes of characters that `ErnieTokenizer` distinguishes, from this Python's `unicodedata`."""
     names = "".join(map(unicodedata.category, map(chr, range(_CODE_POINTS))))
     category = np.frombuffer(names.encode("ascii"), dtype="S2")
     major = category.view("S1")[::2]

@@ -18,10 +18,13 @@ from ernie_toolkit.text.tokenization import WordPieceTokenizer
 class Window(Features):
     """One sequence as the model reads it, with a stretch of one text's tokens in it.
 
-    `source`: the index of the text (of the pair, where the model reads a question and a context).
-    `first`: where in `input_ids` the stretch stands. `begin` and `total`: the index of its first token
-    among all tokens of the text, and their number. `offsets`: int32 of shape (tokens, 2), the characters
-    [start, end) of the text that each token of the stretch was made of.
+    Attributes:
+        source: The index of the text (of the pair, where the model reads a question and a context).
+        first: Where in `input_ids` the stretch begins.
+        begin: The index of its first token among all tokens of the text.
+        total: The number of all tokens of the text.
+        offsets: int32 of shape (tokens, 2), the characters [start, end) of the text that each token of the stretch was
+            made of.
     """
 
     source: int
@@ -42,10 +45,18 @@ class Window(Features):
 
 
 def cut(total: int, room: int, overlap: int) -> list[tuple[int, int]]:
-    """Ranges [begin, end) of at most `room` tokens that cover `total` tokens and share `overlap` with the next.
+    """Overlapping ranges [begin, end) that cover all tokens of a text.
 
-    The overlap is at most half the room, so that each window goes on by half of it at least. No token at
-    all gives one empty range: a text of nothing readable still has an answer.
+    No token at all gives one empty range: a text of nothing readable still has an answer.
+
+    Args:
+        total: Tokens of the text.
+        room: Tokens of a range at most.
+        overlap: Tokens that a range shares with the next; at most half of `room` counts, so that each window advances
+            by half of it at least.
+
+    Raises:
+        ValueError: On a `room` below 1.
     """
     if room < 1:
         raise ValueError(f"room for {room} tokens: it must be at least 1")
@@ -68,7 +79,13 @@ def least_tokens(text: str) -> int:
 
 
 def least_windows(tokens: int, room: int, overlap: int) -> int:
-    """As many ranges as `cut` makes, and 1 where it has none to make."""
+    """As many ranges as `cut` makes, and 1 where it has none to make.
+
+    Args:
+        tokens: Tokens of the text.
+        room: Tokens of a range at most.
+        overlap: Tokens that a range shares with the next.
+    """
     step = room - min(overlap, room // 2)
     return 1 + max(0, -(-(tokens - room) // step))
 
@@ -77,7 +94,9 @@ def kept_ranges(windows: Sequence[Window]) -> list[tuple[int, int]]:
     """For each window, which of its stretch's tokens [from, to) count, so that each token of a text counts once.
 
     Of an overlap each window has the half nearer to its own middle, where it sees more to both sides.
-    `windows`: those of a text next to each other, in the order of the text.
+
+    Args:
+        windows: Those of a text next to each other, in the order of the text.
     """
     ranges = []
     for number, window in enumerate(windows):
@@ -100,9 +119,17 @@ def _check_length(max_seq_length: int) -> None:
 
 
 def text_windows(tokenizer: WordPieceTokenizer, texts: Texts, max_seq_length: int, overlap: int) -> list[Window]:
-    """Windows [CLS] stretch [SEP] of single texts, at most `max_seq_length` tokens each.
+    """Windows [CLS] stretch [SEP] of single texts.
 
-    Raises ConfigError on a limit that leaves no room, DataError on inputs that are not texts (see `as_inputs`).
+    Args:
+        tokenizer: The model's tokenizer.
+        texts: As `as_inputs` takes them.
+        max_seq_length: Tokens of a window at most, [CLS] and [SEP] included.
+        overlap: Tokens that neighbouring windows share, at most half of a window.
+
+    Raises:
+        ConfigError: On a maximum length below `MIN_SEQ_LENGTH`.
+        DataError: On inputs that are not texts (see `as_inputs`).
     """
     _check_length(max_seq_length)
     singles = cast("list[str]", as_inputs(texts, "characters"))
@@ -117,11 +144,20 @@ def text_windows(tokenizer: WordPieceTokenizer, texts: Texts, max_seq_length: in
 
 
 def context_windows(tokenizer: WordPieceTokenizer, texts: Texts, max_seq_length: int, overlap: int) -> list[Window]:
-    """Windows [CLS] question [SEP] stretch of the context [SEP], at most `max_seq_length` tokens each.
+    """Windows [CLS] question [SEP] stretch of the context [SEP].
 
-    A question keeps at most half of the room, from its start. Offsets are those of the context. A context
-    that several questions share is tokenized once. Raises ConfigError on a limit that leaves no room,
-    DataError on inputs that are not pairs of texts (see `as_inputs`).
+    A question keeps at most half of the room, from its start. Offsets are those of the context. A context that several
+    questions share is tokenized once.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        texts: Pairs (question, context), as `as_inputs` takes them.
+        max_seq_length: Tokens of a window at most, [CLS] and [SEP] included.
+        overlap: Tokens that neighbouring windows share, at most half of a window.
+
+    Raises:
+        ConfigError: On a maximum length below `MIN_SEQ_LENGTH`.
+        DataError: On inputs that are not pairs of texts (see `as_inputs`).
     """
     _check_length(max_seq_length)
     pairs = cast("list[Tuple[str, str]]", as_inputs(texts, "question_context"))

@@ -20,7 +20,13 @@ MAX_THREADS = 8
 
 @dataclass(frozen=True)
 class CpuFeatures:
-    """Vendor name and instruction-set flags of the processor (empty where they cannot be known), and its cores."""
+    """What is known of the processor.
+
+    Attributes:
+        vendor: Its maker's name, empty where it cannot be known.
+        flags: Its instruction sets, empty where they cannot be known.
+        cores: Processors that this process may use.
+    """
 
     vendor: str
     flags: frozenset[str]
@@ -42,11 +48,15 @@ def read_cpu_features(path: Path = Path("/proc/cpuinfo")) -> CpuFeatures:
 def cpu_settings(cpu: CpuFeatures, environ: Mapping[str, str]) -> dict[str, str]:
     """Environment variables that make Paddle faster on this CPU; what the user has set is left out.
 
-    MKL_DEBUG_CPU_TYPE=5: the MKL inside the Paddle wheel picks its matrix kernels by the maker's name and
-    gives other makers' processors slow ones; 5 names the AVX2 kernels, right wherever AVX2 and FMA exist.
+    MKL_DEBUG_CPU_TYPE=5: the MKL inside the Paddle wheel picks its matrix kernels by the maker's name and gives other
+    makers' processors slow ones; 5 names the AVX2 kernels, right wherever AVX2 and FMA exist.
     FLAGS_use_stride_kernel=0: a transposition is done once by a fast kernel instead of later by a slow copy.
-    OMP_NUM_THREADS: Paddle sets it to 1 where nobody has; the cores are shared by the processes of a launch.
-    Only on x86 processors: the wheels for others carry OpenBLAS, with which Paddle allows one thread.
+    OMP_NUM_THREADS: Paddle sets it to 1 where nobody has; the cores are shared by the processes of a launch. Only on
+    x86 processors: the wheels for others carry OpenBLAS, with which Paddle allows one thread.
+
+    Args:
+        cpu: The processor.
+        environ: The environment, which is only read.
     """
     settings: dict[str, str] = {}
     if cpu.vendor not in ("", "GenuineIntel") and {"avx2", "fma"} <= cpu.flags:
@@ -61,7 +71,8 @@ def cpu_settings(cpu: CpuFeatures, environ: Mapping[str, str]) -> dict[str, str]
 def apply_cpu_settings(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
     """Set `cpu_settings` in the environment and return those that were set.
 
-    Raises RuntimeError where Paddle is already imported and some are missing, because it would no longer read them.
+    Raises:
+        RuntimeError: Where Paddle is already imported and some are missing, because it would no longer read them.
     """
     target = os.environ if environ is None else environ
     settings = cpu_settings(read_cpu_features(), target)

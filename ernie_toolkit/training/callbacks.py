@@ -10,6 +10,8 @@ from typing import Any
 from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from tqdm import tqdm
 
+from ernie_toolkit.training.options import TrainingOptions
+
 
 class ProgressLine(TrainerCallback):
     """A bar with steps, rate and time left, and a line for each log entry and evaluation."""
@@ -78,22 +80,23 @@ class LastStep(TrainerCallback):
             control.should_save = self.save
 
 
-def has_stalled(
-    history: Sequence[Mapping[str, Any]], metric: str, greater_is_better: bool, patience: int, threshold: float
-) -> bool:
-    """Return whether the last `patience` evaluations have improved the best metric by no more than `threshold`.
+def has_stalled(history: Sequence[Mapping[str, Any]], options: TrainingOptions) -> bool:
+    """Return whether the last evaluations, as many as the patience, have gained no more than the threshold.
 
-    `history`: the Trainer's log entries, of which those with `eval_<metric>` count.
+    Args:
+        history: The Trainer's log entries, of which those with the metric that chooses the best checkpoint count.
+        options: That metric, the patience and the threshold.
     """
-    sign = 1.0 if greater_is_better else -1.0
+    metric = options.metric_for_best_model
+    sign = -1.0 if metric == "loss" else 1.0
     values = [sign * entry[f"eval_{metric}"] for entry in history if f"eval_{metric}" in entry]
     if not values:
         return False
     best, since = values[0], 0
     for value in values[1:]:
-        better = value > best and value - best > threshold
+        better = value > best and value - best > options.early_stopping_threshold
         best, since = (value, 0) if better else (best, since + 1)
-    return since >= patience
+    return since >= options.early_stopping_patience
 
 
 class BestCheckpointHere(TrainerCallback):
@@ -109,20 +112,27 @@ class StopEarly(TrainerCallback):
     """Stop when the dev metric has not improved for some evaluations.
 
     Counts in the log history, which checkpoints keep: a resumed run stops where an uninterrupted one would.
+
+    Args:
+        options: See `has_stalled`.
     """
 
-    def __init__(self, metric: str, greater_is_better: bool, patience: int, threshold: float) -> None:
-        self.metric, self.greater_is_better = metric, greater_is_better
-        self.patience, self.threshold = patience, threshold
+    def __init__(self, options: TrainingOptions) -> None:
+        self.options = options
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Count evaluations since the last gain over the threshold."""
-        if has_stalled(state.log_history, self.metric, self.greater_is_better, self.patience, self.threshold):
+        if has_stalled(state.log_history, self.options):
             control.should_training_stop = control.should_save = True
 
 
 class RestoreRandomState(TrainerCallback):
-    """Load the random state of a checkpoint before the first batch; the Trainer itself does not at an epoch's start."""
+    """Load the random state of a checkpoint before the first batch; the Trainer itself does not at an epoch's start.
+
+    Args:
+        trainer: The Trainer of the run.
+        checkpoint: The checkpoint's directory.
+    """
 
     def __init__(self, trainer: Any, checkpoint: str) -> None:
         self.trainer, self.checkpoint = trainer, checkpoint

@@ -26,7 +26,15 @@ def reading(checkpoint: str | None) -> Iterator[None]:
 
 
 def check_weights(own: Shapes, given: Shapes) -> None:
-    """Raise ModelError where the weights of a checkpoint are not the model's, by name and shape."""
+    """Check that the weights of a checkpoint are the model's, by name and shape.
+
+    Args:
+        own: Shapes of the model's weights by name.
+        given: Those of the checkpoint.
+
+    Raises:
+        ModelError: Where they are not.
+    """
     wrong = next((name for name in {**own, **given} if own.get(name) != given.get(name)), None)
     if wrong is not None:
         shapes = f"{given.get(wrong, 'nowhere')} there, {own.get(wrong, 'nowhere')} here"
@@ -34,9 +42,16 @@ def check_weights(own: Shapes, given: Shapes) -> None:
 
 
 def check_optimizer(parameters: Shapes, given: Shapes) -> None:
-    """Raise ModelError where the state of an optimizer is not that of these parameters.
+    """Check that the state of an optimizer is that of some parameters.
 
     Those that were trained have the same accumulators, each of the parameter's shape or one number, and others none.
+
+    Args:
+        parameters: Shapes of the parameters by name.
+        given: Shapes in the optimizer's state by name.
+
+    Raises:
+        ModelError: Where it is not.
     """
     found: dict[str, set[str]] = {name: set() for name in parameters}
     for key in given:

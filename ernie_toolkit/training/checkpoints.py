@@ -43,7 +43,11 @@ def last_checkpoint(directory: Path) -> Path | None:
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
-    """Read the Trainer's state of a checkpoint. Raises ConfigError where its file cannot be read, or holds another."""
+    """Read the Trainer's state of a checkpoint.
+
+    Raises:
+        ConfigError: Where its file cannot be read, or holds another.
+    """
     path, remedy = checkpoint / STATE_FILE, "choose another checkpoint"
     state = read_json_object(path, ConfigError, remedy)
     for name in ("global_step", "max_steps", "num_train_epochs", "consumed_samples"):

@@ -5,6 +5,7 @@ It is brought where the run looks for its last one, so that resuming needs no se
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ernie_toolkit.console import is_main_process, notice
@@ -33,8 +34,13 @@ def names_checkpoint(resume_from: str) -> bool:
 def resumes_in_place(resume: bool, resume_from: str, run_dir: Path) -> bool:
     """Return whether a run resumes from its own checkpoints, not from a copy of another run's.
 
-    `resume_from`: a checkpoint, or a directory with some; "true" or "false" as `resume`; "" for neither. Raises as
-    `find_checkpoint`.
+    Args:
+        resume: Whether the run resumes from its last checkpoint.
+        resume_from: A checkpoint, or a directory with some; "true" or "false" as `resume`; "" for neither.
+        run_dir: The run's directory.
+
+    Raises:
+        ConfigError: As `find_checkpoint`.
     """
     if names_checkpoint(resume_from):
         return find_checkpoint(resume_from).parent.resolve() == (run_dir / CHECKPOINTS).resolve()
@@ -44,7 +50,14 @@ def resumes_in_place(resume: bool, resume_from: str, run_dir: Path) -> bool:
 def resumes(resume: bool, resume_from: str, run_dir: Path, overwrite: bool) -> bool:
     """Return whether a run resumes; the checkpoint that `resume_from` names is brought to `run_dir`.
 
-    Raises as `bring_checkpoint`.
+    Args:
+        resume: Whether the run resumes from its last checkpoint.
+        resume_from: A checkpoint, or a directory with some; "true" or "false" as `resume`; "" for neither.
+        run_dir: The run's directory.
+        overwrite: Whether to delete an unfinished run in `run_dir`.
+
+    Raises:
+        ConfigError: As `bring_checkpoint`.
     """
     if names_checkpoint(resume_from):
         bring_checkpoint(run_dir, resume_from, overwrite)
@@ -55,8 +68,11 @@ def resumes(resume: bool, resume_from: str, run_dir: Path, overwrite: bool) -> b
 def find_checkpoint(resume_from: str) -> Path:
     """Find the checkpoint at a path, or the last one of the run there.
 
-    `resume_from`: a checkpoint, a directory of checkpoints, or a run's directory. Raises ConfigError where there is no
-    complete one.
+    Args:
+        resume_from: A checkpoint, a directory of checkpoints, or a run's directory.
+
+    Raises:
+        ConfigError: Where there is no complete one.
     """
     path = Path(resume_from)
     if path.name.startswith(CHECKPOINT_PREFIX):
@@ -89,14 +105,22 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
     """Make a checkpoint the last one of the run in `run_dir`, and return its path there.
 
     Later ones of the same run are set aside in a directory beside it. One of another run is copied, with the best one
-    that it names and the record of its run. `resume_from`: as for `find_checkpoint`. `overwrite`: drop an unfinished
-    run in `run_dir`. Raises ConfigError where the checkpoint is not complete, or where there is an unfinished run and
-    `overwrite` is false.
+    that it names and the record of its run.
+
+    Args:
+        run_dir: The run's directory.
+        resume_from: As for `find_checkpoint`.
+        overwrite: Whether to delete an unfinished run in `run_dir`.
+
+    Raises:
+        ConfigError: Where the checkpoint is not complete, or where there is an unfinished run and `overwrite` is false.
     """
     found = find_checkpoint(resume_from)
     target = run_dir / CHECKPOINTS
     if not is_main_process():
-        return _wait_for(target / found.name)
+        missing = f"{target / found.name}: the first process did not bring it there: see its own message"
+        wait_until(lambda: last_checkpoint(target) == target / found.name, WAIT_SECONDS, missing)
+        return target / found.name
     best = _best_of(found)
     if found.parent.resolve() != target.resolve():
         if whole_checkpoints(target) and not overwrite:
@@ -120,11 +144,19 @@ def bring_checkpoint(run_dir: Path, resume_from: str, overwrite: bool = False) -
     return found
 
 
-def _wait_for(checkpoint: Path) -> Path:
-    """Wait until a checkpoint is the last whole one of its run. Raises ConfigError where that does not happen."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while last_checkpoint(checkpoint.parent) != checkpoint:
+def wait_until(done: Callable[[], bool], seconds: float, failure: str) -> None:
+    """Wait for what the first process of a distributed run does.
+
+    Args:
+        done: Whether it is done.
+        seconds: How long to wait.
+        failure: The error's message.
+
+    Raises:
+        ConfigError: Where it is not done in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not done():
         if time.monotonic() > deadline:
-            raise ConfigError(f"{checkpoint}: the first process did not bring it there: see its own message")
+            raise ConfigError(failure)
         time.sleep(0.1)
-    return checkpoint

@@ -14,7 +14,9 @@ def accelerate_cpu(device: str | None) -> None:
     """Set the environment variables that make Paddle faster on this CPU, unless it will compute on a GPU.
 
     They have no effect once Paddle is imported, as by a script that imports it at its top: a notice says so.
-    `device`: "cpu", "gpu:1" and the like; None for a GPU where there is one.
+
+    Args:
+        device: "cpu", "gpu:1" and the like; None for a GPU where there is one.
     """
     try:
         distribution("paddlepaddle-gpu")
@@ -34,9 +36,12 @@ def accelerate_cpu(device: str | None) -> None:
 def check_device(device: str | None) -> str:
     """Return the device to compute on. Imports Paddle.
 
-    `device`: "cpu", "gpu", "xpu", "npu", also with a card ("gpu:1"); None for a GPU where there is one, else the CPU.
-    Raises DeviceError where this machine or this PaddlePaddle lacks the device, or where several processes would share
-    one card.
+    Args:
+        device: "cpu", "gpu", "xpu", "npu", also with a card ("gpu:1"); None for a GPU where there is one, else the CPU.
+
+    Raises:
+        DeviceError: Where this machine or this PaddlePaddle lacks the device, or where several processes would share
+            one card.
     """
     kind, card = split_device(device or "")
     processes = int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
@@ -70,7 +75,12 @@ def check_device(device: str | None) -> str:
 def use_device(device: str | None, fast_cpu: bool = True) -> str:
     """Make a device the one that Paddle computes on, and return its name.
 
-    `device`: as for `check_device`, whose errors it raises. `fast_cpu`: call `accelerate_cpu` first.
+    Args:
+        device: As for `check_device`.
+        fast_cpu: Whether to call `accelerate_cpu` first.
+
+    Raises:
+        DeviceError: As `check_device`.
     """
     if fast_cpu:
         accelerate_cpu(device)

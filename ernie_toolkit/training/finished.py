@@ -25,8 +25,16 @@ def check_replaceable(directory: Path, data_source: str | None, resume: bool, ov
     """Check that a training run may write its model to `directory`; return a notice for the user, mostly empty.
 
     A model of the embedded sample may be replaced by another one of the sample: both come from the default command.
-    `data_source`: where the run's data comes from, None before it is known. Raises ConfigError where a finished model
-    would be replaced and `overwrite` is false, and where `resume` finds no checkpoint to resume from.
+
+    Args:
+        directory: The directory of the model.
+        data_source: Where the run's data comes from, None before it is known.
+        resume: Whether the run resumes.
+        overwrite: Whether a finished model may be replaced.
+
+    Raises:
+        ConfigError: Where a finished model would be replaced and `overwrite` is false, and where `resume` finds no
+            checkpoint to resume from.
     """
     if overwrite or not is_finished(directory):
         return ""
@@ -44,9 +52,14 @@ def check_replaceable(directory: Path, data_source: str | None, resume: bool, ov
 
 
 def drop_stale_bundle(directory: Path, weights: Path) -> str:
-    """Delete a bundle that was exported from other weights than the model's; return a notice if it did, or "".
+    """Delete a bundle that was exported from other weights than the model's.
 
-    `weights`: the model's file, which has just been written.
+    Args:
+        directory: The bundle.
+        weights: The model's file, which has just been written.
+
+    Returns:
+        A notice where it was deleted, else empty.
     """
     if not (directory / BUNDLE_FILE).is_file():
         return ""

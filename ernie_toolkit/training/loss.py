@@ -1,6 +1,7 @@
-"""What is minimised: the model's own loss, or a criterion of the user's."""
+"""What is minimised: the model's own loss, or a criterion of the user's; and the mode in which nothing is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ernie_toolkit.text.dataset import Batch
@@ -15,7 +16,10 @@ Criterion = Callable[[Any, Any], Any]
 def batch_loss(model: "paddle.nn.Layer", batch: Batch, criterion: Criterion | None = None) -> "paddle.Tensor":
     """The loss of one batch with targets, as training computes it.
 
-    criterion: None for the model's own.
+    Args:
+        model: The model.
+        batch: Inputs and targets, of `EncodedDataset.collate`.
+        criterion: Computes the loss (see `Session`); None: the model's own.
     """
     import paddle
 
@@ -25,3 +29,15 @@ def batch_loss(model: "paddle.nn.Layer", batch: Batch, criterion: Criterion | No
     targets = ("labels",) if "labels" in inputs else ("start_positions", "end_positions")
     labels = tuple(inputs.pop(name) for name in targets)
     return criterion(model(**inputs), labels if len(labels) > 1 else labels[0])
+
+
+@contextmanager
+def evaluating(model: "paddle.nn.Layer") -> Iterator[None]:
+    """In evaluation mode, so that dropout draws nothing; each layer gets its own mode back."""
+    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
+    model.eval()
+    try:
+        yield
+    finally:
+        for layer, training in modes:
+            layer.training = training

@@ -145,9 +145,14 @@ class TrainingOptions:
 
 
 def check_training_options(options: TrainingOptions, metrics: Sequence[str]) -> None:
-    """Raise ConfigError on the first invalid setting, with its name, its value and what it may be.
+    """Check the settings of a training run, alone and together.
 
-    metrics: those of the task; none chosen means its own.
+    Args:
+        options: How to train.
+        metrics: Those of the task; `metric_for_best_model` has to be one of them, or empty.
+
+    Raises:
+        ConfigError: On the first invalid setting, with its name, its value and what it may be.
     """
     if options.metric_for_best_model not in ("", *metrics):
         known = ", ".join(metrics)

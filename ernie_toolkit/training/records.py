@@ -16,7 +16,17 @@ from ernie_toolkit.formats.escapes import terminal_line
 
 METRICS_FILE, EVALUATION_FILE, CURVE_FILE = "metrics.json", "eval_results.json", "training_curve.png"
 METRICS_REMEDY = "delete it, or evaluate the model again"
-PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "paddlenlp", "paddle2onnx", "onnxruntime", "tokenizers", "numpy")
+PACKAGES = (
+    "paddlepaddle",
+    "paddlepaddle-gpu",
+    "paddlenlp",
+    "paddle2onnx",
+    "onnxruntime",
+    "openvino",
+    "nncf",
+    "tokenizers",
+    "numpy",
+)
 
 
 def versions() -> dict[str, str]:
@@ -44,7 +54,12 @@ def read_metrics(directory: Path) -> dict[str, Any]:
 
 
 def print_metrics(metrics: Mapping[str, float], path: Path) -> None:
-    """Print the metrics of the dev set in one line, and details ("PER/f1") as a table below it."""
+    """Print the metrics of the dev set in one line, and details ("PER/f1") as a table below it.
+
+    Args:
+        metrics: Metrics by name.
+        path: The file that has them, for the line.
+    """
     say(f"dev: {', '.join(f'{name} {value:.4f}' for name, value in metrics.items() if '/' not in name)} ({path})")
     rows: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
@@ -65,7 +80,12 @@ def print_metrics(metrics: Mapping[str, float], path: Path) -> None:
 def plot_training_curve(history: Sequence[dict[str, Any]], metric: str, title: str, path: Path, best_step: int) -> None:
     """Draw training loss and dev metric against steps into a PNG file.
 
-    `history`: log entries with `step` and either `loss` or `eval_<metric>`. `best_step`: whose weights are kept.
+    Args:
+        history: Log entries with `step` and either `loss` or `eval_<metric>`.
+        metric: The metric's name.
+        title: The picture's title.
+        path: The picture.
+        best_step: The step whose weights are kept.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

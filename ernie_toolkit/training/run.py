@@ -1,7 +1,6 @@
 """One fine-tuning run, from encoded rows to the best model."""
 
 import dataclasses
-import math
 import random
 import shutil
 import time
@@ -27,15 +26,14 @@ from ernie_toolkit.training.checkpoints import (
     read_state,
 )
 from ernie_toolkit.training.options import TrainingOptions
+from ernie_toolkit.training.plan import Plan, plan_notices, planned_steps
 
 if TYPE_CHECKING:
     from paddlenlp.trainer import TrainingArguments
     from paddlenlp.transformers import PretrainedModel
 
 CHECKPOINTS, LOGS, RUN_FILE = "checkpoints", "runs", "run.json"
-LOG_LINES = 40
 ROW_KEYS = ("training rows", "dev rows")
-MIN_EVALUATIONS = 4
 # Settings that may change between a run and its resumption without changing what it computes.
 FREE_ON_RESUME = frozenset(
     (
@@ -55,12 +53,15 @@ FREE_ON_RESUME = frozenset(
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The result of a run: dev metrics of its model, the log history, and the time of this process.
+    """The result of a run.
 
-    `best_step`: the step whose weights the model has, the last one where no best checkpoint was wanted.
-
-    `history`: the Trainer's entries, each with `step` and either `loss` or `eval_*`. `seconds`: wall clock,
-    evaluation and checkpoints included, since the start or the last resume.
+    Attributes:
+        metrics: Dev metrics of the model.
+        best_step: The step whose weights the model has, the last one where no best checkpoint was wanted.
+        steps: Optimizer steps of the run.
+        history: The Trainer's log entries, each with `step` and either `loss` or `eval_*`.
+        seconds: Wall clock of this process, evaluation and checkpoints included, since the start or the last resume.
+        resumed_from_step: The step that the run was resumed from, 0 where it was not.
     """
 
     metrics: dict[str, float]
@@ -72,7 +73,13 @@ class TrainingResult:
 
 
 def predict_logits(model: "PretrainedModel", dataset: EncodedDataset, batch_size: int) -> Outputs:
-    """Compute the logits of all rows in their own order (see `Outputs`), by Paddle in evaluation mode."""
+    """Compute the logits of all rows in their own order (see `Outputs`), by Paddle in evaluation mode.
+
+    Args:
+        model: The model.
+        dataset: The rows.
+        batch_size: Rows that are computed at once.
+    """
     from ernie_toolkit.training.trainer import model_logits
 
     return model_logits(model, dataset, batch_size)
@@ -97,21 +104,14 @@ def fingerprint(dataset: EncodedDataset) -> str:
     return f"{len(dataset)}:{checksum:08x}"
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How many optimizer steps a run makes, and how many lie between two evaluations, checkpoints and log lines.
-
-    0: none but for the evaluation and the line after the last step.
-    """
-
-    total: int
-    eval_steps: int
-    save_steps: int
-    logging_steps: int
-
-
 def change(key: str, before: Any, now: Any) -> str:
-    """Describe what changed between a run and its resumption, for a message; rows by their fingerprints."""
+    """Describe what changed between a run and its resumption, for a message.
+
+    Args:
+        key: What it is.
+        before: Its value in the run; for rows their fingerprint.
+        now: Its value on resuming.
+    """
     if key in ROW_KEYS and isinstance(before, str) and isinstance(now, str):
         earlier, current = (value.partition(":")[0] for value in (before, now))
         return (
@@ -123,48 +123,6 @@ def change(key: str, before: Any, now: Any) -> str:
         parts = [name for name in now if before.get(name) != now[name]]
         before, now = {name: before.get(name) for name in parts}, {name: now[name] for name in parts}
     return f"{key} was {before!s:.100} and is {now!s:.100}"
-
-
-def planned_steps(rows: int, world_size: int, options: TrainingOptions) -> Plan:
-    """Plan the steps of a run.
-
-    `rows`: training rows of all processes. `world_size`: number of processes. Raises ConfigError where checkpoints are
-    not saved at evaluated steps, so that none can be the best one.
-    """
-    batches = math.ceil(rows / (options.per_device_train_batch_size * world_size))
-    per_epoch = max(1, batches // options.gradient_accumulation_steps)
-    total = options.max_steps if options.max_steps > 0 else max(1, int(per_epoch * options.num_train_epochs))
-    usual = max(1, math.ceil(total / max(MIN_EVALUATIONS, math.ceil(total / per_epoch))))
-    evaluation, save = options.strategies
-    each = {"epoch": per_epoch, "no": 0}
-    save_steps = each.get(save, options.save_steps or (options.eval_steps if evaluation == "steps" else 0) or usual)
-    eval_steps = each.get(evaluation, options.eval_steps or (save_steps if save == "steps" else 0) or usual)
-    if options.keeps_best and save_steps % eval_steps:
-        raise ConfigError(
-            f"checkpoints every {save_steps} steps and evaluations every {eval_steps}: none can be the best one; give "
-            "`evaluation_strategy` and `save_strategy` the same value, or `load_best_model_at_end` false"
-        )
-    logging_steps = each.get(options.logging_strategy, options.logging_steps or max(1, total // LOG_LINES))
-    return Plan(total, eval_steps, save_steps, logging_steps)
-
-
-def plan_notices(options: TrainingOptions) -> list[str]:
-    """Return a line for each option that has no effect beside the others."""
-    evaluation, save = options.strategies
-    strategies = {
-        "eval": ("evaluation", evaluation),
-        "save": ("save", save),
-        "logging": ("logging", options.logging_strategy),
-    }
-    notices = [
-        f"`{name}_steps` is for `{word}_strategy` steps, and it is {value}: left out"
-        for name, (word, value) in strategies.items()
-        if getattr(options, f"{name}_steps") and value != "steps"
-    ]
-    if options.load_best_model_at_end and not options.keeps_best:
-        name = "evaluation_strategy" if evaluation == "no" else "save_strategy"
-        notices.append(f"`{name}` no: there is no best checkpoint, the model is that of the last step")
-    return notices
 
 
 def _arguments(options: TrainingOptions, run_dir: Path, device: str, plan: Plan) -> "TrainingArguments":
@@ -241,7 +199,7 @@ def _check_resume(run_dir: Path, settings: dict[str, Any], resume: bool, overwri
         return found if resume else None
     if not resume:
         remove_directory(checkpoints)
-    # What a run that was cut off has left half written or half deleted.
+    # What an interrupted run has left half written or half deleted.
     shutil.rmtree(checkpoints / STAGING, ignore_errors=True)
     sweep_directory(checkpoints)
     for path, missing in broken_checkpoints(checkpoints):
@@ -291,15 +249,23 @@ def train(
 
     It holds the weights of the best checkpoint afterwards, or of the last step where the options keep no best one.
 
-    `score`: computes the metrics from the dev set's logits, `loss` and `options.metric_for_best_model` among them.
-    `run_dir`: holds `checkpoints/`, and `runs/` with VisualDL's logs.
-    `device`: as `use_device` has returned it.
-    `resume`, `overwrite`: resume or drop an unfinished run in `run_dir`; with neither it is an error.
-    `identity`: what else must be the same on resuming (data set, model).
-    `make_trainer`: takes the arguments of `ToolkitTrainer`, the default.
+    Args:
+        model: The model.
+        train_set: Rows with targets to train on.
+        dev_set: Rows with targets to evaluate on.
+        score: Computes the metrics from the dev set's logits, `loss` and `options.metric_for_best_model` among them.
+        options: How to train.
+        run_dir: Gets `checkpoints/`, and `runs/` with VisualDL's logs.
+        device: As `use_device` has returned it.
+        resume: Whether to resume an unfinished run in `run_dir`.
+        overwrite: Whether to delete it; with neither it is an error.
+        identity: What else must be the same on resuming (data set, model).
+        make_trainer: Takes the arguments of `ToolkitTrainer`, the default.
 
-    Raises ConfigError where the settings differ from those of the run in `run_dir`, ModelError where a checkpoint or
-    the maximum length does not fit the model, ToolkitError when the loss is no longer finite.
+    Raises:
+        ConfigError: Where the settings differ from those of the run in `run_dir`.
+        ModelError: Where a checkpoint or the maximum length does not fit the model.
+        ToolkitError: When the loss is no longer finite.
     """
     import paddle
 
@@ -312,8 +278,7 @@ def train(
     world_size = paddle.distributed.get_world_size()
     sets = {"training rows": fingerprint(train_set), "dev rows": fingerprint(dev_set)}
     settings = {**(identity or {}), **dataclasses.asdict(options), "world_size": world_size, **sets}
-    for message in plan_notices(options):
-        notice(message)
+    notice(*plan_notices(options))
     with quiet_paddlenlp():
         checkpoint = _check_resume(run_dir, settings, resume, overwrite, main=paddle.distributed.get_rank() == 0)
         plan = planned_steps(len(train_set), world_size, options)
@@ -351,12 +316,7 @@ def _has_ended(checkpoint: Path, plan: Plan, options: TrainingOptions) -> bool:
         return False
     from ernie_toolkit.training.callbacks import has_stalled
 
-    return has_stalled(read_state(checkpoint).get("log_history", []), *_stopping(options))
-
-
-def _stopping(options: TrainingOptions) -> tuple[str, bool, int, float]:
-    metric = options.metric_for_best_model
-    return metric, metric != "loss", options.early_stopping_patience, options.early_stopping_threshold
+    return has_stalled(read_state(checkpoint).get("log_history", []), options)
 
 
 def _callbacks(options: TrainingOptions) -> list[Any]:
@@ -364,7 +324,7 @@ def _callbacks(options: TrainingOptions) -> list[Any]:
 
     callbacks: list[Any] = [LastStep(options.strategies[1] != "no")]
     if options.early_stopping:
-        callbacks.append(StopEarly(*_stopping(options)))
+        callbacks.append(StopEarly(options))
     return callbacks
 
 

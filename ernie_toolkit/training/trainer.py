@@ -23,7 +23,7 @@ from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, in_order,
 from ernie_toolkit.training.callbacks import BestCheckpointHere
 from ernie_toolkit.training.checkpoint_reading import check_optimizer, check_weights, reading
 from ernie_toolkit.training.checkpoints import STATE_FILE, checkpoint_step, seal
-from ernie_toolkit.training.loss import Criterion
+from ernie_toolkit.training.loss import Criterion, evaluating
 from ernie_toolkit.training.selection import rank
 
 STAGING = ".partial"
@@ -34,6 +34,14 @@ class EpochBatchSampler(paddle.io.DistributedBatchSampler):
     """Batches of one process for one epoch: a function of seed and epoch alone, so that a resumed run draws the same.
 
     It is a DistributedBatchSampler by name only, because the Trainer sets the epoch of no other sampler.
+
+    Args:
+        dataset: The rows.
+        batch_size: Rows of a batch of one process.
+        seed: The seed of the run.
+        rank: The process's number, from 0.
+        world_size: The number of processes.
+        by_length: Whether rows of similar length share a batch.
     """
 
     def __init__(
@@ -63,6 +71,13 @@ def model_logits(
     """Logits of all rows in their own order (see `Outputs`), computed in evaluation mode.
 
     With several processes each computes its share of the batches and all get the whole.
+
+    Args:
+        model: The model.
+        dataset: The rows.
+        batch_size: Rows that are computed at once.
+        rank: The process's number, from 0.
+        world_size: The number of processes.
     """
 
     def compute(batch: Batch) -> list[np.ndarray]:
@@ -70,12 +85,8 @@ def model_logits(
         tensors = outputs if isinstance(outputs, tuple) else (outputs,)
         return [tensor.astype("float32").numpy() for tensor in tensors]
 
-    was_training = model.training
-    model.eval()
-    with paddle.no_grad():
+    with evaluating(model), paddle.no_grad():
         parts = run_share(dataset, batch_size, partial(map, compute), rank, world_size)
-    if was_training:
-        model.train()
     if world_size > 1:
         gathered: list[dict[int, np.ndarray]] = []
         paddle.distributed.all_gather_object(gathered, parts)
@@ -84,7 +95,18 @@ def model_logits(
 
 
 class ToolkitTrainer(Trainer):
-    """The Trainer of a fine-tuning run; the module's first line says in what it differs from PaddleNLP's."""
+    """The Trainer of a fine-tuning run; the module's first line says in what it differs from PaddleNLP's.
+
+    Args:
+        model: The model.
+        arguments: PaddleNLP's own settings.
+        train_set: Rows with targets to train on.
+        dev_set: Rows with targets to evaluate on.
+        score: Computes the metrics from the dev set's logits.
+        by_length: Whether rows of similar length share a batch.
+        callbacks: What happens around steps.
+        criterion: The loss that is trained on (see `Session`); None: the model's own.
+    """
 
     control: Any  # the callbacks' TrainerControl
 

@@ -70,7 +70,11 @@ def add_repository_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def repository_options(args: argparse.Namespace) -> RepositoryOptions:
-    """How a repository is set up, as the arguments give it. Raises ConfigError."""
+    """How a repository is set up, as the arguments give it.
+
+    Raises:
+        ConfigError: On values that cannot be used.
+    """
     return RepositoryOptions(
         args.backend,
         args.device,
@@ -87,8 +91,11 @@ def repository_options(args: argparse.Namespace) -> RepositoryOptions:
 def run_client(prog: str, description: str | None, task: str, argv: Sequence[str] | None = None) -> None:
     """Parse arguments, ask the ensemble of a task and print each answer as a line of JSON.
 
-    `prog`, `description`: the script's name and its help.
-    `task`: its ensemble is asked, for the task's own examples where the command line gives no text.
+    Args:
+        prog: The script's name.
+        description: What the script is, for its help.
+        task: Its ensemble is asked, for the task's own examples where the command line gives no text.
+        argv: The arguments; None: those of the command line.
     """
     kind = TASKS[task]
     only_pairs, only_singles = len(kind.text_fields("sentence")) == 2, kind.default_text_format not in PAIR_FORMATS

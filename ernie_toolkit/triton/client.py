@@ -27,7 +27,13 @@ class ServerError(ToolkitError):
 def connect(url: str, interface: Interface) -> InferenceServerClient:
     """A client of a server that is ready for an ensemble.
 
-    Raises ServerError where the server is not ready, ConfigError where tritonclient is not installed.
+    Args:
+        url: The server's gRPC address, HOST:PORT.
+        interface: The ensemble.
+
+    Raises:
+        ServerError: Where the server is not ready.
+        ConfigError: Where tritonclient is not installed.
     """
     with packages_of(REQUIREMENTS):
         from tritonclient.grpc import InferenceServerClient
@@ -37,15 +43,22 @@ def connect(url: str, interface: Interface) -> InferenceServerClient:
         if client.is_model_ready(interface.name):
             return client
     except InferenceServerException as error:
-        raise ServerError(f"no Triton server answers at {url} ({error.message()}): start one, or give --url") from error
+        raise ServerError(f"no Triton server answers at {url} ({error.message()}): start one, or give `url`") from error
     raise ServerError(f"the server at {url} has no model '{interface.name}': build its repository for this task")
 
 
 def ask(client: InferenceServerClient, interface: Interface, texts: Texts, timeout: float = 60) -> list[dict[str, Any]]:
     """The answer to each text, with the fields of `Answer.fields` that the ensemble gives; labels by index.
 
-    `texts`: as `as_inputs` takes them; pairs where the ensemble reads them. `timeout` in seconds. Raises DataError
-    on inputs that the ensemble does not read, ServerError with the server's reason.
+    Args:
+        client: Of `connect`.
+        interface: The ensemble.
+        texts: As `as_inputs` takes them; pairs where the ensemble reads them.
+        timeout: Seconds that the request may take.
+
+    Raises:
+        DataError: On inputs that the ensemble does not read.
+        ServerError: With the server's reason.
     """
     rows = [(text,) if isinstance(text, str) else text for text in as_inputs(texts, interface.text_format)]
     if not rows:

@@ -15,10 +15,14 @@ from ernie_toolkit.text.features import TextInput
 class Interface:
     """The ensemble of a task.
 
-    `task`: its name in the toolkit, `name`: that of the ensemble. `texts`: inputs that carry texts. `answers`:
-    outputs. `windows`: whether a text may take several rows of the model, so that the postprocess step has to see the
-    texts again; only then do logits have a token axis.
-    `tokenizer_name`: the name of the tokenizer step, where it is not the usual.
+    Attributes:
+        task: The task's name, as in `TASKS`.
+        name: The ensemble's name.
+        texts: Inputs that carry texts.
+        answers: Outputs.
+        windows: Whether a text may take several rows of the model, so that the postprocess step has to see the texts
+            again; only then do logits have a token axis.
+        tokenizer_name: The name of the tokenizer step; empty: the usual one.
     """
 
     task: str
@@ -65,7 +69,12 @@ TEXT_TENSORS = {"text": "INPUT", "text_pair": "INPUT_PAIR", "question": "QUESTIO
 
 
 def interface_of(task: str, pairs: bool) -> Interface:
-    """The ensemble of a task; `pairs`: whether each input is a pair of texts (see `Task.ensemble`)."""
+    """The ensemble of a task.
+
+    Args:
+        task: The task's name, as in `TASKS`.
+        pairs: Whether each input is a pair of texts (see `Task.ensemble`).
+    """
     kind = TASKS[task]
     fields = kind.text_fields("pair" if pairs else "sentence")
     texts = tuple(Tensor(TEXT_TENSORS.get(name, name.upper()), "STRING") for name in fields)
@@ -74,7 +83,11 @@ def interface_of(task: str, pairs: bool) -> Interface:
 
 
 def join_texts(columns: list[list[str]]) -> list[TextInput]:
-    """Inputs of a task from the texts of each input tensor; DataError where one has more than the other."""
+    """Inputs of a task from the texts of each input tensor.
+
+    Raises:
+        DataError: Where one has more than the other.
+    """
     if len({len(column) for column in columns}) != 1:
         raise DataError(
             f"input tensors with {' and '.join(str(len(column)) for column in columns)} text(s): "

@@ -56,7 +56,15 @@ class Step:
         self.tokenizer = load_tokenizer(self.bundle.path("tokenizer"))
 
     def count(self, name: str, allowed: Range) -> int:
-        """A parameter that is a whole number. Raises ConfigError."""
+        """A parameter that is a whole number.
+
+        Args:
+            name: The parameter's name.
+            allowed: The values that it may have.
+
+        Raises:
+            ConfigError: On any other value.
+        """
         try:
             value: object = whole_number(self.parameters[name])
         except ValueError:
@@ -77,7 +85,12 @@ class Step:
 
 
 def tensor(request: Any, name: str) -> np.ndarray:
-    """An input of a request as an array."""
+    """An input of a request as an array.
+
+    Args:
+        request: Triton's request.
+        name: The input's name.
+    """
     import triton_python_backend_utils as pb_utils
 
     array: np.ndarray = pb_utils.get_input_tensor_by_name(request, name).as_numpy()
@@ -85,7 +98,12 @@ def tensor(request: Any, name: str) -> np.ndarray:
 
 
 def respond(names: Sequence[str], compute: Callable[[], Sequence[np.ndarray]]) -> Any:
-    """A response with the arrays that `compute` gives, or with the error that it raises for bad input."""
+    """A response with some arrays, or with the error of bad input.
+
+    Args:
+        names: The outputs, in order.
+        compute: Gives their arrays, or raises a ToolkitError.
+    """
     import triton_python_backend_utils as pb_utils
 
     try:
@@ -96,7 +114,11 @@ def respond(names: Sequence[str], compute: Callable[[], Sequence[np.ndarray]]) -
 
 
 def decoded(columns: Sequence[np.ndarray]) -> list[TextInput]:
-    """Inputs of a task from the bytes of each input tensor; ToolkitError where they are not UTF-8."""
+    """Inputs of a task from the bytes of each input tensor.
+
+    Raises:
+        ToolkitError: Where they are not UTF-8.
+    """
     try:
         return join_texts([[text.decode("utf-8") for text in column.tolist()] for column in columns])
     except UnicodeDecodeError as error:
@@ -198,7 +220,12 @@ class OnnxModel(Step):
 
 
 def groups(shapes: Sequence[tuple[int, ...]], max_rows: int) -> list[list[int]]:
-    """Requests by number, those of similar length together, at most `max_rows` rows in a group or one request."""
+    """Requests by number, those of similar length together.
+
+    Args:
+        shapes: The shape of each request's rows, (rows, tokens).
+        max_rows: Rows in a group at most, where it has more than one request.
+    """
     order = sorted(range(len(shapes)), key=lambda index: -shapes[index][1])
     found: list[list[int]] = []
     rows = max_rows

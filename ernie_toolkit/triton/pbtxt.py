@@ -16,6 +16,10 @@ def format_message(fields: Mapping[str, Any], indent: str = "") -> str:
     """Fields in their order: a mapping as a message, a sequence as repeated fields, the rest as scalars.
 
     Format: https://protobuf.dev/reference/protobuf/textformat-spec/
+
+    Args:
+        fields: Values by name.
+        indent: What stands before each line.
     """
     lines = []
     for name, value in fields.items():

@@ -36,11 +36,16 @@ PAD_MULTIPLE = {"python": 1, "onnxruntime": 16, "fastdeploy": 16}
 class RepositoryOptions:
     """How a repository is set up.
 
-    `backend`: what computes the model step; `engine` and `precision` of the python one as `Predictor` takes them, the
-    others have FP32 where it is "auto". `instances`: copies of the model step. `num_threads`: threads of
-    each, 0 for all processors. `max_batch_size`: texts in a request. `max_queue_delay`: how long a
-    request waits for others, in microseconds. `verify`: whether the bundle's checksums are compared, now and
-    when the server opens it.
+    Attributes:
+        backend: What computes the model step, one of `BACKENDS`.
+        device: "cpu" or "gpu".
+        precision: Of the python backend as `Predictor` takes it; the others have FP32 where it is "auto".
+        engine: Of the python backend, as `Predictor` takes it.
+        instances: Copies of the model step.
+        num_threads: Threads of each, 0 for all processors.
+        max_batch_size: Texts in a request.
+        max_queue_delay: How long a request waits for others, in microseconds.
+        verify: Whether the bundle's checksums are compared, now and when the server opens it.
     """
 
     backend: str = "python"
@@ -62,10 +67,10 @@ class RepositoryOptions:
         )
         for name, known in known_names:
             if getattr(self, name) not in known:
-                raise ConfigError(f"--{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
+                raise ConfigError(f"{name} '{getattr(self, name)}' is not known: use one of {', '.join(known)}")
         ranges = (INSTANCES, THREADS_OR_ALL, TRITON_BATCH, QUEUE_DELAY)
         for name, allowed in strict_zip(("instances", "num_threads", "max_batch_size", "max_queue_delay"), ranges):
-            check_number(getattr(self, name), int, allowed, f"--{name}")
+            check_number(getattr(self, name), int, allowed, name)
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,16 @@ def build_repository(bundle_dir: Path | str, target: Path, options: RepositoryOp
 
     Other tasks' models in the repository stay; those of this task are replaced together.
 
-    `bundle_dir`: the bundle, which is copied into the model step's version folder.
-    `target`: the repository, made where it is missing.
-    Returns the ensemble's interface. Raises BundleError where the bundle lacks what the options ask for.
+    Args:
+        bundle_dir: The bundle, which is copied into the model step's version folder.
+        target: The repository, made where it is missing.
+        options: How it is set up.
+
+    Returns:
+        The ensemble's interface.
+
+    Raises:
+        BundleError: Where the bundle lacks what the options ask for.
     """
     bundle = read_bundle(bundle_dir, options.verify)
     info = bundle.info
@@ -105,13 +117,20 @@ def build_generic(task: str, pairs: bool, target: Path, options: RepositoryOptio
     The bundle's files belong into the model step's version folder, beside model.py. The tokenizer step refuses a bundle
     that reads other inputs.
 
-    `task`: its name, one of `TASKS`.
-    `pairs`: whether each input is a pair of texts, where the task reads pairs.
-    `target`: the repository, made where it is missing.
-    Returns the ensemble's interface. Raises ConfigError on another backend than python, which alone opens bundles.
+    Args:
+        task: The task's name, as in `TASKS`.
+        pairs: Whether each input is a pair of texts, where the task reads pairs.
+        target: The repository, made where it is missing.
+        options: How it is set up.
+
+    Returns:
+        The ensemble's interface.
+
+    Raises:
+        ConfigError: On another backend than python, which alone opens bundles.
     """
     if options.backend != "python":
-        raise ConfigError(f"--backend {options.backend} computes a bundle's own file: give --model_path, or use python")
+        raise ConfigError(f"`backend` {options.backend} computes a bundle's own file: give `model_path`, or use python")
     kind = TASKS[task]
     interface = interface_of(task, pairs and kind.default_text_format in PAIR_FORMATS)
     outputs = tuple(f"fetch_name_{place}" for place in range(HEADS[kind.head].outputs))

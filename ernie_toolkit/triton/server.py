@@ -18,7 +18,11 @@ from ernie_toolkit.files.transactions import finish_transaction
 
 
 def find_server() -> Path:
-    """The tritonserver folder of the nvidia-pytriton wheel. Raises ConfigError where it is not installed."""
+    """The tritonserver folder of the nvidia-pytriton wheel.
+
+    Raises:
+        ConfigError: Where it is not installed.
+    """
     spec = importlib.util.find_spec("pytriton")
     if spec is None or spec.origin is None:
         raise ConfigError(
@@ -31,8 +35,12 @@ def find_server() -> Path:
 def prepare_backends(server: Path, directory: Path) -> Path:
     """A backend directory with the Python backend and the stub for this Python; the wheel stays as it is.
 
-    `server`: see `find_server`; `directory`: an empty one, which is filled and returned.
-    Raises ConfigError where the wheel has no stub for this Python.
+    Args:
+        server: See `find_server`.
+        directory: An empty one, which is filled and returned.
+
+    Raises:
+        ConfigError: Where the wheel has no stub for this Python.
     """
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     stub = server / "python_backend_stubs" / version / "triton_python_backend_stub"
@@ -54,11 +62,17 @@ def environment(server: Path) -> Mapping[str, str]:
 
 
 def serve(repository: Path, arguments: Sequence[str]) -> int:
-    """Run the server until it ends or a signal stops it; gives its exit code.
+    """Run the server until it ends or a signal stops it.
 
-    `repository`: directory of the models, which a build that was cut off is finished in first.
-    `arguments`: of tritonserver: addresses, ports, and what else it takes.
-    Raises ConfigError where the repository is missing, and as `find_server` and `prepare_backends`.
+    Args:
+        repository: Directory of the models; an interrupted build in it is finished first.
+        arguments: Of tritonserver: addresses, ports, and what else it takes.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        ConfigError: Where the repository is missing, and as `find_server` and `prepare_backends`.
     """
     if not repository.is_dir():
         raise ConfigError(f"{repository}: no such folder: build it with deploy/triton_serving/build_repository.py")

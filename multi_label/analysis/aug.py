@@ -7,12 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.arguments.settings import resolve_options, script_parser
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say
 from ernie_toolkit.data.label_sets import write_label_sets
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.multi_label.analysis.augmentation import REPLACERS, Replace, augment, check_augmentation, read_rows
+from ernie_toolkit.multi_label.analysis.augmentation import REPLACERS, Replace, augment, read_rows
 from ernie_toolkit.multi_label.analysis.options import AugmentationOptions
 from ernie_toolkit.multi_label.checks import check_targets, usual_files
 from ernie_toolkit.training.devices import use_device
@@ -20,10 +19,7 @@ from ernie_toolkit.training.devices import use_device
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    parser = OneLineParser(prog="aug.py", description=__doc__)
-    add_options(parser, AugmentationOptions)
-    add_guide_flags(parser, "multi_label/analysis/aug.py")
-    return parser
+    return script_parser("multi_label/analysis/aug.py", __doc__, AugmentationOptions)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -32,7 +28,6 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(AugmentationOptions, {}, given)
-        check_augmentation(options.aug_strategy, options.create_n, options.aug_percent)
         if (options.aug_type == "mlm") != bool(options.params_path):
             raise ConfigError("--aug_type mlm and --params_path go together: give both, or neither")
         source, target = Path(options.train_path), Path(options.aug_path)

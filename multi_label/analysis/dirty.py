@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.arguments.settings import resolve_options, script_parser
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import label_sets_text
 from ernie_toolkit.files.transactions import common_directory, transaction
@@ -19,10 +18,7 @@ from ernie_toolkit.multi_label.checks import check_targets, data_files
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    parser = OneLineParser(prog="dirty.py", description=__doc__)
-    add_options(parser, DirtyOptions, without=("dev_file",))
-    add_guide_flags(parser, "multi_label/analysis/dirty.py")
-    return parser
+    return script_parser("multi_label/analysis/dirty.py", __doc__, DirtyOptions, without=("dev_file",))
 
 
 def main(argv: Sequence[str]) -> None:
@@ -53,8 +49,7 @@ def main(argv: Sequence[str]) -> None:
             else f"{dirty_file}: no row scores over {options.dirty_threshold}"
         )
         say(f"{rest_file}: {len(rows) - len(dirty)} rows")
-        for message in data.warnings:
-            warn(message)
+        warn(*data.warnings)
 
 
 if __name__ == "__main__":

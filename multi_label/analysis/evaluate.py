@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.arguments.settings import resolve_options, script_parser
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.files import write_text
 from ernie_toolkit.multi_label.analysis.evaluation import bad_case_text, bad_cases, evaluate, guide_lines
@@ -20,10 +19,7 @@ from ernie_toolkit.training.records import read_metrics
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    parser = OneLineParser(prog="evaluate.py", description=__doc__)
-    add_options(parser, EvaluationOptions)
-    add_guide_flags(parser, "multi_label/analysis/evaluate.py")
-    return parser
+    return script_parser("multi_label/analysis/evaluate.py", __doc__, EvaluationOptions)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -32,17 +28,15 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         options = resolve_options(EvaluationOptions, {}, given)
-        from ernie_toolkit.multi_label.trained import check_params, model_thresholds, open_trained
+        from ernie_toolkit.multi_label.trained import check_params, open_trained
         from ernie_toolkit.multi_label.training import load_known_directory
 
         bad_case_file, report_file = Path(options.bad_case_file), Path(options.report_file)
         check_targets({"bad_case_file": bad_case_file, "report_file": report_file}, data_files(options))
         model = check_params(options.params_path)
-        model_thresholds(options.params_path, options.threshold)  # a mistake is reported before Paddle is loaded
         data = load_known_directory(options, ("train", "dev"))
         evaluation = evaluate(open_trained(options, options.threshold), data, options.batch_size)
-        for line in guide_lines(evaluation):
-            say(line)
+        say(*guide_lines(evaluation))
         cases = bad_cases(evaluation.dev, evaluation.thresholds)
         write_text(bad_case_file, bad_case_text(evaluation, cases))
         warnings = list(dict.fromkeys([*data.warnings, *read_metrics(model).get("warnings", ())]))
@@ -50,8 +44,7 @@ def main(argv: Sequence[str]) -> None:
         write_text(report_file, report_page(evaluation, cases, about))
         say(f"{len(cases)} of {len(evaluation.dev.texts)} dev rows are wrong: {options.bad_case_file}")
         say(f"page: {options.report_file}")
-        for message in warnings:
-            warn(message)
+        warn(*warnings)
 
 
 if __name__ == "__main__":

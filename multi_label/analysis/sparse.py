@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.settings import add_options, resolve_options
+from ernie_toolkit.arguments.settings import resolve_options, script_parser
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, say, warn
 from ernie_toolkit.data.label_sets import format_line, label_sets_text
 from ernie_toolkit.files.transactions import common_directory, transaction
@@ -20,10 +19,7 @@ from ernie_toolkit.multi_label.analysis.supporting import check_sparse_options, 
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    parser = OneLineParser(prog="sparse.py", description=__doc__)
-    add_options(parser, SparseOptions)
-    add_guide_flags(parser, "multi_label/analysis/sparse.py")
-    return parser
+    return script_parser("multi_label/analysis/sparse.py", __doc__, SparseOptions)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -69,8 +65,7 @@ def main(argv: Sequence[str]) -> None:
             files.write_text(sparse_file, label_sets_text(dev[place] for place in sparse))
             files.write_text(support_file, written)
         say(f"{support_file}: {result}")
-        for message in data.warnings:
-            warn(message)
+        warn(*data.warnings)
 
 
 if __name__ == "__main__":

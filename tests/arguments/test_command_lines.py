@@ -56,10 +56,10 @@ def test_yaml_refuses_them(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path])
 def test_the_library_refuses_them_too(path: str) -> None:
-    for flag in ("train_file", "dev_file", "label_file"):
-        with pytest.raises(ConfigError, match=f"--{flag} is a path"):
-            load_dataset("custom", **{"train_file": "x.tsv", "dev_file": "y.tsv", flag: path})  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="--data_dir is a path"):
+    for name in ("train_file", "dev_file", "label_file"):
+        with pytest.raises(ConfigError, match=f"`{name}` is a path"):
+            load_dataset("custom", **{"train_file": "x.tsv", "dev_file": "y.tsv", name: path})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="`data_dir` is a path"):
         load_dataset("afqmc", data_dir=path)
     with pytest.raises(ModelError, match=r"a path .*: give a trained model") as caught:
         load_model(path, ("0", "1"))

@@ -66,8 +66,10 @@ def test_titles_end_to_end(
 
     monkeypatch.setattr(compression_speed, "LENGTH", 48)
     quantize_dynamic(bundle.path("onnx"), tmp_path / "int8.onnx")
-    graphs = {"FP32": bundle.path("onnx"), "INT8": tmp_path / "int8.onnx", "3/4 INT8": tmp_path / "int8.onnx"}
+    full, int8 = bundle.path("onnx"), compression_speed.Model(tmp_path / "int8.onnx")
+    models = {"FP32": compression_speed.Model(full, precision="fp32"), "INT8": int8, "3/4 INT8": int8}
+    models["OpenVINO BF16"] = compression_speed.Model(full, "openvino", "fp32")
     titles = [example["sentence1"] for example in afqmc_sample.split("dev")[:40]]
-    found = compression_speed.titles_end_to_end(load_model(str(model_dir)), graphs, titles, 1, 1)
-    assert list(found) == ["FP32, padded to 48", "FP32, by length", "INT8, by length", "3/4 INT8, by length"]
+    found = compression_speed.titles_end_to_end(load_model(str(model_dir)), models, titles, 1, 1)
+    assert list(found) == ["FP32, padded to 48", *(f"{name}, by length" for name in models)]
     assert min(found.values()) > 0

@@ -19,13 +19,14 @@ from ernie_toolkit.compression.report.measurement import (
     MOST_REPEATS,
     Speed,
     measure,
-    processor_name,
     row_tokens,
     significant,
     spaced_by_length,
 )
 from ernie_toolkit.data import DataSet
-from ernie_toolkit.inference.engines.onnxruntime import model_session
+from ernie_toolkit.inference.engines.base import EngineOptions
+from ernie_toolkit.inference.engines.onnxruntime import OnnxRuntime, model_session
+from ernie_toolkit.inference.processor import processor_name
 from ernie_toolkit.models import Vocabulary, load_model
 from ernie_toolkit.models.sizes import LayerSize
 from ernie_toolkit.session import Session
@@ -43,10 +44,10 @@ class Recorder:
     ) -> None:
         self.name, self.session, self.log = name, session, log
 
-    def run(self, names: list[str] | None, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def __call__(self, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Run the session."""
         self.log.append((self.name, batch["input_ids"].shape))
-        return self.session.run(names, batch)
+        return self.session.run(None, batch)
 
 
 def rows_of(*lengths: int) -> EncodedDataset:
@@ -56,7 +57,7 @@ def rows_of(*lengths: int) -> EncodedDataset:
 
 def test_speed_of_real_sessions(bundle: Bundle, afqmc_sample: DataSet, model_dir: Path) -> None:
     rows = Session(load_model(str(model_dir)), afqmc_sample, PAIRS).encoded(afqmc_sample.split("dev"))
-    sessions = {name: model_session(bundle.path("onnx"), num_threads=1) for name in ("one", "other")}
+    sessions = {name: OnnxRuntime(bundle.path("onnx"), "fp32", EngineOptions(1)) for name in ("one", "other")}
     speed = measure(sessions, rows, repeats=1, max_latency_rows=4, max_rows=40, batch_size=16, seconds=0)
     assert list(speed) == ["one", "other"]
     for item in speed.values():
@@ -113,7 +114,7 @@ class Worker:
     def __init__(self, watch: Stopwatch, seconds: float) -> None:
         self.watch, self.seconds = watch, seconds
 
-    def run(self, names: list[str] | None, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def __call__(self, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Take the time."""
         self.watch.work(self.seconds * batch["input_ids"].size)
         return []

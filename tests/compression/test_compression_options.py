@@ -45,31 +45,31 @@ def test_senseless_strategies_are_refused_with_the_list(strategy: str) -> None:
         ({"width_mult_list": ("1",)}, "the full model is in every report"),
         ({"width_mult_list": ("5/4",)}, "width '5/4' must be over 0"),
         ({"width_mult_list": ("wide",)}, "neither a fraction nor a decimal"),
-        ({"batch_size_list": (0,)}, "--batch_size_list has 0"),
-        ({"batch_num_list": (1, 1)}, "--batch_num_list: give one value at least"),
-        ({"batch_num_list": (1, 0)}, "--batch_num_list has 0: each must be at least 1"),
-        ({"batch_num_list": (-2,)}, "--batch_num_list has -2: each must be at least 1"),
-        ({"batch_size_list": (-1,)}, "--batch_size_list has -1: each must be at least 1"),
-        ({"batch_size_list": ()}, "--batch_size_list: give one value at least"),
-        ({"max_vocab_size": -1}, "--max_vocab_size is -1"),
-        ({"input_infer_model_path": "export", "strategy": "ptq", "max_vocab_size": 9}, "no --prune_vocab, --prune_emb"),
-        ({"strategy": "dynabert", "activation_quantize_type": "range_abs_max"}, "belongs to qat, which --strategy dyn"),
-        ({"strategy": "ptq", "activation_quantize_type": "dynamic"}, "belongs to qat, which --strategy ptq does not"),
-        ({"strategy": "qat", "use_pact": True, "activation_quantize_type": "abs_max"}, "--use_pact learns fixed"),
+        ({"batch_size_list": (0,)}, "`batch_size_list` has 0"),
+        ({"batch_num_list": (1, 1)}, "`batch_num_list`: give one value at least"),
+        ({"batch_num_list": (1, 0)}, "`batch_num_list` has 0: each must be at least 1"),
+        ({"batch_num_list": (-2,)}, "`batch_num_list` has -2: each must be at least 1"),
+        ({"batch_size_list": (-1,)}, "`batch_size_list` has -1: each must be at least 1"),
+        ({"batch_size_list": ()}, "`batch_size_list`: give one value at least"),
+        ({"max_vocab_size": -1}, "`max_vocab_size` is -1"),
+        ({"input_infer_model_path": "export", "strategy": "ptq", "max_vocab_size": 9}, "no `prune_vocab`, `prune_emb"),
+        ({"strategy": "dynabert", "activation_quantize_type": "range_abs_max"}, "belongs to qat, which `strategy` dyn"),
+        ({"strategy": "ptq", "activation_quantize_type": "dynamic"}, "belongs to qat, which `strategy` ptq does not"),
+        ({"strategy": "qat", "use_pact": True, "activation_quantize_type": "abs_max"}, "`use_pact` learns fixed"),
         ({"strategy": "qat", "activation_quantize_type": "max"}, "use one of dynamic, abs_max, moving_average_abs_max"),
-        ({"max_drop": -1.0}, "--max_drop is -1.0"),
+        ({"max_drop": -1.0}, "`max_drop` is -1.0"),
         ({"keep_fp32": ("auto", "MatMul.1")}, "give auto, or names"),
-        ({"strategy": "dynabert", "keep_fp32": ("auto",)}, "--keep_fp32 belongs to ptq"),
-        ({"use_pact": True}, "--use_pact belongs to qat"),
-        ({"strategy": "qat", "round_type": "adaround"}, "--round_type belongs to ptq"),
-        ({"strategy": "embeddings", "bias_correction": True}, "--bias_correction belongs to ptq"),
-        ({"strategy": "qat", "moving_rate": 1.5}, "--moving_rate is 1.5"),
-        ({"strategy": "qat", "use_pact": True, "activation_quantize_type": "dynamic"}, "--use_pact learns fixed"),
-        ({"round_type": "up"}, "--round_type 'up' is not known: use one of round, adaround"),
-        ({"algo_list": ("mse", "best")}, "--algo_list 'best' is not known"),
-        ({"input_infer_model_path": "export"}, "it needs --strategy ptq"),
-        ({"input_infer_model_path": "export", "strategy": "ptq", "prune_vocab": True}, "no --prune_vocab"),
-        ({"num_threads": -1}, "--num_threads is -1"),
+        ({"strategy": "dynabert", "keep_fp32": ("auto",)}, "`keep_fp32` belongs to ptq"),
+        ({"use_pact": True}, "`use_pact` belongs to qat"),
+        ({"strategy": "qat", "round_type": "adaround"}, "`round_type` belongs to ptq"),
+        ({"strategy": "embeddings", "bias_correction": True}, "`bias_correction` belongs to ptq"),
+        ({"strategy": "qat", "moving_rate": 1.5}, "`moving_rate` is 1.5"),
+        ({"strategy": "qat", "use_pact": True, "activation_quantize_type": "dynamic"}, "`use_pact` learns fixed"),
+        ({"round_type": "up"}, "`round_type` 'up' is not known: use one of round, adaround"),
+        ({"algo_list": ("mse", "best")}, "`algo_list` 'best' is not known"),
+        ({"input_infer_model_path": "export"}, "it needs `strategy` ptq"),
+        ({"input_infer_model_path": "export", "strategy": "ptq", "prune_vocab": True}, "no `prune_vocab`"),
+        ({"num_threads": -1}, "`num_threads` is -1"),
     ],
 )
 def test_mistakes_are_told_in_one_line(values: dict[str, object], message: str) -> None:
@@ -88,8 +88,8 @@ def test_ranges_that_qat_learns() -> None:
 def test_ways_to_train_that_compression_cannot_go() -> None:
     check_distillation(TrainingOptions(bf16=True), "gpu")
     for values, device, message in (
-        ({"bf16": True}, "cpu", "--bf16 needs a GPU: Paddle computes in float32 on the CPU; leave it out"),
-        ({"recompute": True}, "gpu", "--recompute runs layers again when they have another width already"),
+        ({"bf16": True}, "cpu", "`bf16` needs a GPU: Paddle computes in float32 on the CPU; leave it out"),
+        ({"recompute": True}, "gpu", "`recompute` runs layers again when they have another width already"),
         ({"fp16": True}, "gpu", "leave fp16 out"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -131,7 +131,7 @@ def test_numbers_of_batches() -> None:
     assert asked().batch_numbers == (1,)
     with pytest.raises(SystemExit):
         parsed("--batch_num_list", "many")
-    with pytest.raises(ConfigError, match="--batch_num_list: give one value at least, and each of them once"):
+    with pytest.raises(ConfigError, match="`batch_num_list`: give one value at least, and each of them once"):
         asked("--batch_num_list", "None", "-1")
 
 
@@ -147,7 +147,7 @@ def test_types_of_ranges_that_the_guides_name(kind: str) -> None:
     assert settings.activation_quantize_type == kind and settings.fixed == (kind != "abs_max")
     for strategy in ("ptq", "dynabert+ptq"):
         [line] = option_notices(asked("--strategy", strategy, "--activation_quantize_type", kind))
-        assert f"--activation_quantize_type {kind} is not needed" in line and "\n" not in line
+        assert f"`activation_quantize_type` {kind} is not needed" in line and "\n" not in line
     lines = option_notices(asked("--strategy", "dynabert+qat", "--activation_quantize_type", kind))
     assert len(lines) == (kind == "abs_max")
     assert option_notices(asked()) == []

@@ -16,10 +16,11 @@ from tiny import PAIRS
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.compression import compress
 from ernie_toolkit.compression.options import STRATEGIES
-from ernie_toolkit.compression.pipeline import Request, compress_bundle
+from ernie_toolkit.compression.pipeline import compress_bundle
 from ernie_toolkit.compression.quantization.onnx import weight_products
 from ernie_toolkit.compression.report.metrics import shown_metrics
 from ernie_toolkit.compression.report.model import Report, read_report
+from ernie_toolkit.compression.state import Request
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference import Predictor
@@ -145,9 +146,9 @@ def test_a_cut_off_run_goes_on_behind_what_is_finished(
         run(model_dir, afqmc_sample, tmp_path, "dynabert+ptq", halt="3/4 INT8 dynamic")
     before = read_report(tmp_path / "compress_report.json")
     assert [item.name for item in before.candidates] == ["3/4", "3/4 INT8 dynamic"]
-    with pytest.raises(ConfigError, match="what is left of an unfinished run: go on with it by --resume"):
+    with pytest.raises(ConfigError, match="what is left of an unfinished run: go on with it by `resume`"):
         run(model_dir, afqmc_sample, tmp_path, "dynabert+ptq")
-    with pytest.raises(ConfigError, match=r"--resume, but this is not the run in .* algo_list was"):
+    with pytest.raises(ConfigError, match=r"`resume`, but this is not the run in .* algo_list was"):
         run(model_dir, afqmc_sample, tmp_path, "dynabert+ptq", resume=True, algo_list=("avg",))
     said: list[str] = []
     after = run(model_dir, afqmc_sample, tmp_path, "dynabert+ptq", resume=True, said=said)
@@ -311,7 +312,7 @@ def test_how_a_model_was_trained_elsewhere_is_no_setting_here(
     arguments = (directory, None, afqmc_sample, afqmc_sample, PAIRS, "ptq", tmp_path / "out", options)
     report = compress(*arguments, say=lambda line: None)
     assert report.settings["training"]["learning_rate"] == 3e-4 and not report.settings["training"]["bf16"]
-    for name, message in (("recompute", "--recompute"), ("bf16", "--bf16 needs a GPU"), ("fp16", "leave fp16 out")):
+    for name, message in (("recompute", "`recompute`"), ("bf16", "`bf16` needs a GPU"), ("fp16", "leave fp16 out")):
         with pytest.raises(ConfigError, match=message):
             compress(*arguments, dataclasses.replace(TRAINING, **{name: True}))
 
@@ -326,7 +327,7 @@ def test_what_cannot_be_compressed(vocabulary: Vocabulary, afqmc_sample: DataSet
     with pytest.raises(ConfigError, match="use one of dynabert"):
         run(fresh, afqmc_sample, tmp_path, "ptq+qat")
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"--output_dir .*file is a file: give a directory"):
+    with pytest.raises(ConfigError, match=r"`output_dir` .*file is a file: give a directory"):
         run(fresh, afqmc_sample, tmp_path / "file", "ptq")
     with pytest.raises(ConfigError, match=r"cannot be written: .*file is not a folder"):
         run(fresh, afqmc_sample, tmp_path / "file" / "in_it", "ptq")

@@ -12,7 +12,7 @@ import pytest
 from compression_runs import TEACHER
 from tiny import PAIRS, TINY_SHAPE, make_tiny_model
 
-from ernie_toolkit.compression.distillation.losses import distillation_loss, observe
+from ernie_toolkit.compression.distillation.losses import SOFT_LOSSES, distillation_loss, observe
 from ernie_toolkit.compression.pruning.elastic import cut_out, make_elastic, use_size
 from ernie_toolkit.compression.pruning.prune import importance_batches, prune, pruned_directory, width_name, width_sizes
 from ernie_toolkit.compression.rows import session_rows
@@ -23,7 +23,7 @@ from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, load_model
 from ernie_toolkit.models.sizes import LayerSize
 from ernie_toolkit.models.slices import current_size
 from ernie_toolkit.session import Session
-from ernie_toolkit.tasks import QuestionAnswering, TokenClassification
+from ernie_toolkit.tasks import TASKS, QuestionAnswering, TokenClassification
 from ernie_toolkit.training import TrainingResult, predict_logits
 from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.selection import best_of
@@ -94,6 +94,10 @@ def test_elastic_sizes_compute_what_cut_models_compute(vocabulary: Vocabulary, s
         assert (np.abs(elastic - before).max() < 1e-5) == (size == full)
 
 
+def test_every_task_names_its_soft_loss() -> None:
+    assert {task.soft_loss for task in TASKS.values()} == set(SOFT_LOSSES)
+
+
 @pytest.mark.parametrize("task", ["seq_cls", "token_cls", "qa"])
 def test_a_model_has_nothing_to_learn_from_itself(vocabulary: Vocabulary, session: Session, task: str) -> None:
     used = session if task == "seq_cls" else task_session(vocabulary, task)
@@ -102,7 +106,8 @@ def test_a_model_has_nothing_to_learn_from_itself(vocabulary: Vocabulary, sessio
     model.eval()
     batch = {name: paddle.to_tensor(value) for name, value in rows.collate(list(range(len(rows)))[:6]).items()}
     mask = batch["input_ids"] != model.config.pad_token_id
-    distillation_loss(observe(model, batch), observe(copy_model(model), batch), mask).backward()
+    soft_loss = SOFT_LOSSES[used.task.soft_loss]
+    distillation_loss(observe(model, batch), observe(copy_model(model), batch), mask, soft_loss).backward()
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             assert float(parameter.grad.abs().max()) < 1e-5, name
@@ -111,8 +116,8 @@ def test_a_model_has_nothing_to_learn_from_itself(vocabulary: Vocabulary, sessio
     longer = {name: paddle.concat([value, value[:, :3] * 0], axis=1) for name, value in inputs.items()}
     mask_longer = longer["input_ids"] != model.config.pad_token_id
     teacher, student = copy_model(model), cut_out(model, LayerSize(2, 32))
-    short = distillation_loss(observe(student, batch), observe(teacher, batch), mask)
-    long = distillation_loss(observe(student, longer), observe(teacher, longer), mask_longer)
+    short = distillation_loss(observe(student, batch), observe(teacher, batch), mask, soft_loss)
+    long = distillation_loss(observe(student, longer), observe(teacher, longer), mask_longer, soft_loss)
     assert float(short) == pytest.approx(float(long), abs=1e-4)
 
 

@@ -68,7 +68,7 @@ def output_error(weight: np.ndarray, rounded: np.ndarray, gram: np.ndarray) -> f
 
 
 def options(**values: object) -> CompressionOptions:
-    return CompressionOptions(strategy="ptq", num_threads=1, **values)  # type: ignore[arg-type]
+    return CompressionOptions(strategy="ptq", num_threads=1, **{"engine_list": ("onnxruntime",), **values})  # type: ignore[arg-type]
 
 
 @settings(max_examples=25, deadline=None)
@@ -169,7 +169,7 @@ def test_products_that_stay_fp32(bundle: Bundle, rows: EncodedDataset, tmp_path:
     quantize_static(source, tmp_path / "static.onnx", {}, exclude=names)
     for form in ("dynamic", "static"):
         assert np.abs(logits(tmp_path / f"{form}.onnx", rows, "int8") - exact).max() < 1e-5
-    with pytest.raises(ConfigError, match="--keep_fp32 nowhere: no matrix product of that name: use some of"):
+    with pytest.raises(ConfigError, match="`keep_fp32` nowhere: no matrix product of that name: use some of"):
         quantize_dynamic(source, tmp_path / "none.onnx", exclude=["nowhere"])
     with pytest.raises(ModelError, match="no range is known for the activation"):
         quantize_static(source, tmp_path / "none.onnx", {})
@@ -278,7 +278,7 @@ def test_what_stays_fp32_is_not_prepared_for_int8(
     own = {name for name in before if not np.array_equal(some_changed[name], all_changed[name])}
     assert len(own) == 2 and all(np.array_equal(some_changed[name], before[name]) for name in own)
     assert next(product.weight for product in weight_products(onnx.load(str(source)))) in own
-    with pytest.raises(ConfigError, match="--keep_fp32 nowhere: no matrix product of that name"):
+    with pytest.raises(ConfigError, match="`keep_fp32` nowhere: no matrix product of that name"):
         quantizer.prepared(["nowhere"])
 
 

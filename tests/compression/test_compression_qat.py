@@ -12,7 +12,7 @@ from paddle import nn
 from tiny import PAIRS, make_tiny_model
 
 from ernie_toolkit.bundle import Bundle
-from ernie_toolkit.compression.distillation.losses import distillation_loss, observe
+from ernie_toolkit.compression.distillation.losses import SOFT_LOSSES, distillation_loss, observe
 from ernie_toolkit.compression.options import QatSettings
 from ernie_toolkit.compression.pruning.prune import importance_batches
 from ernie_toolkit.compression.qat.layers import (
@@ -45,6 +45,7 @@ DYNAMIC, STATIC, PACT = (
     QatSettings(activation_quantize_type="moving_average_abs_max", use_pact=True),
 )
 COARSE = QatSettings("abs_max")
+CLASSES = SOFT_LOSSES[SequenceClassification.soft_loss]
 OPTIONS = TrainingOptions(
     learning_rate=1e-3,
     per_device_train_batch_size=16,
@@ -118,9 +119,9 @@ def distance(session: Session, teacher: nn.Layer) -> float:
     mask = paddle.to_tensor(batch["input_ids"]) != model.config.pad_token_id
     with paddle.no_grad():
         taught = observe(teacher, batch)
-        found = distillation_loss(observe(model, batch), taught, mask) - distillation_loss(taught, taught, mask)
+        found, least = (distillation_loss(seen, taught, mask, CLASSES) for seen in (observe(model, batch), taught))
     restore(model)
-    return float(found)
+    return float(found - least)
 
 
 def int8_logits(
@@ -237,7 +238,7 @@ def test_thresholds_learn(session: Session) -> None:
     optimizer = paddle.optimizer.AdamW(1e-4, parameters=model.parameters(), weight_decay=0.0)
     model.train()
     mask = paddle.to_tensor(batches[0]["input_ids"]) != model.config.pad_token_id
-    distillation_loss(observe(model, batches[0]), observe(teacher, batches[0]), mask).backward()
+    distillation_loss(observe(model, batches[0]), observe(teacher, batches[0]), mask, CLASSES).backward()
     assert all(float(value.grad.abs()) > 0 for value in bounds.values()) and len(bounds) == 10
     optimizer.step()
     after = learned_ranges(model)
@@ -313,12 +314,12 @@ def test_a_pruned_model_is_trained_and_a_run_goes_on_where_it_stopped(session: S
     [
         (
             {"weight_quantize_type": "int4"},
-            "--weight_quantize_type 'int4' is not known: use one of channel_wise_abs_max",
+            "`weight_quantize_type` 'int4' is not known: use one of channel_wise_abs_max",
         ),
-        ({"activation_quantize_type": "KL"}, "--activation_quantize_type 'KL' is not known: use one of dynamic"),
-        ({"use_pact": True}, "give --activation_quantize_type moving_average_abs_max"),
-        ({"moving_rate": 1.0}, "--moving_rate is 1.0"),
-        ({"moving_rate": float("nan")}, "--moving_rate is nan"),
+        ({"activation_quantize_type": "KL"}, "`activation_quantize_type` 'KL' is not known: use one of dynamic"),
+        ({"use_pact": True}, "give `activation_quantize_type` moving_average_abs_max"),
+        ({"moving_rate": 1.0}, "`moving_rate` is 1.0"),
+        ({"moving_rate": float("nan")}, "`moving_rate` is nan"),
     ],
 )
 def test_settings_that_cannot_be_meant(values: dict[str, object], message: str) -> None:

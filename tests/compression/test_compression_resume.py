@@ -11,8 +11,9 @@ from tiny import PAIRS
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression import compress
-from ernie_toolkit.compression.pipeline import Request, compress_bundle
+from ernie_toolkit.compression.pipeline import compress_bundle
 from ernie_toolkit.compression.report.model import Report, read_report
+from ernie_toolkit.compression.state import Request
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, save_model
@@ -70,7 +71,7 @@ def test_another_run_is_not_gone_on_with(vocabulary: Vocabulary, afqmc_sample: D
     with pytest.raises(Halt):
         run(other, afqmc_sample, tmp_path, "ptq", method_list=("dynamic",), halt=replaced)
     assert (tmp_path / "compress_report.json").read_bytes() == before  # until there is something to put there
-    with pytest.raises(ConfigError, match=r"--resume, but this is not the run in .*: weights was"):
+    with pytest.raises(ConfigError, match=r"`resume`, but this is not the run in .*: weights was"):
         run(loaded, afqmc_sample, tmp_path, "ptq", method_list=("dynamic",), resume=True)
     said: list[str] = []
     second = run(other, afqmc_sample, tmp_path, "ptq", method_list=("dynamic",), resume=True, said=said)
@@ -93,7 +94,7 @@ def test_a_model_trained_for_int8_is_not_trained_again(model_dir: Path, afqmc_sa
         ("[]", "not a JSON object"),
     ):
         result.write_text(broken, encoding="utf-8")
-        with pytest.raises(ConfigError, match=rf"width_mult_1_qat\.json.*{message}.*--overwrite_output_dir"):
+        with pytest.raises(ConfigError, match=rf"width_mult_1_qat\.json.*{message}.*`overwrite`"):
             run(model_dir, afqmc_sample, tmp_path, "qat", resume=True, **values)
     result.write_text(whole, encoding="utf-8")
     said: list[str] = []
@@ -114,7 +115,7 @@ def test_weights_that_changed_under_the_same_name(model_dir: Path, afqmc_sample:
         run(directory, afqmc_sample, tmp_path / "out", "ptq", halt="INT8 dynamic")
     loaded = load_model(str(directory))
     save_model(opposite(loaded).model, loaded.vocabulary, directory)
-    with pytest.raises(ConfigError, match=r"--resume, but this is not the run in .*: weights was [0-9a-f]+ and"):
+    with pytest.raises(ConfigError, match=r"`resume`, but this is not the run in .*: weights was [0-9a-f]+ and"):
         run(directory, afqmc_sample, tmp_path / "out", "ptq", resume=True)
 
 
@@ -146,19 +147,19 @@ def test_what_is_refused_changes_nothing(
     run(model_dir, afqmc_sample, tmp_path, "ptq", method_list=("dynamic",))
     before = contents(tmp_path)
     for strategy, values, message in (
-        ("qat", {"moving_rate": 1.5}, "--moving_rate is 1.5"),
-        ("qat", {"use_pact": True, "activation_quantize_type": "dynamic"}, "--use_pact learns fixed ranges"),
-        ("qat", {"round_type": "adaround"}, "--round_type belongs to ptq"),
-        ("ptq", {"keep_fp32": ("nowhere",)}, "--keep_fp32 nowhere: no matrix product of that name"),
-        ("ptq", {"method_list": ("guess",)}, "--method_list 'guess' is not known: use one of dynamic, static"),
+        ("qat", {"moving_rate": 1.5}, "`moving_rate` is 1.5"),
+        ("qat", {"use_pact": True, "activation_quantize_type": "dynamic"}, "`use_pact` learns fixed ranges"),
+        ("qat", {"round_type": "adaround"}, "`round_type` belongs to ptq"),
+        ("ptq", {"keep_fp32": ("nowhere",)}, "`keep_fp32` nowhere: no matrix product of that name"),
+        ("ptq", {"method_list": ("guess",)}, "`method_list` 'guess' is not known: use one of dynamic, static"),
     ):
         with pytest.raises(ConfigError, match=message):
             run(model_dir, afqmc_sample, tmp_path, strategy, overwrite=True, **values)  # type: ignore[arg-type]
         assert contents(tmp_path) == before, strategy
     options = dataclasses.replace(OPTIONS, strategy="ptq", keep_fp32=("nowhere",))
-    with pytest.raises(ConfigError, match="--keep_fp32 nowhere"):
+    with pytest.raises(ConfigError, match="`keep_fp32` nowhere"):
         compress_bundle(bundle, afqmc_sample, Request(options, TRAINING, tmp_path), lambda line: None)
-    with pytest.raises(ConfigError, match="--recompute"):
+    with pytest.raises(ConfigError, match="`recompute`"):
         training = dataclasses.replace(TRAINING, recompute=True)
         compress(model_dir, None, afqmc_sample, afqmc_sample, PAIRS, "dynabert", tmp_path, OPTIONS, training)
     assert contents(tmp_path) == before

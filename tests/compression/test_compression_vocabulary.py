@@ -58,7 +58,7 @@ def test_the_most_frequent_tokens_are_kept(size: int, left: set[str]) -> None:
 
 
 def test_special_tokens_alone_are_no_vocabulary() -> None:
-    with pytest.raises(ConfigError, match="--max_vocab_size 5: 5 of them are special tokens"):
+    with pytest.raises(ConfigError, match="`max_vocab_size` 5: 5 of them are special tokens"):
         kept_ids(WORDS, COUNTS, max_size=5)
 
 
@@ -105,7 +105,7 @@ def test_tables_cut_to_a_size_and_a_length(
     assert (config["vocab_size"], config["max_position_embeddings"]) == (100, 48)
     loaded = load_model(str(tmp_path / "model"))
     longer = SequenceClassification(PAIRS.labels, 64, None, "pair")
-    with pytest.raises(ModelError, match="--max_seq_length 64 is over the 48 positions of"):
+    with pytest.raises(ModelError, match="`max_seq_length` 64 is over the 48 positions of"):
         Session(loaded, afqmc_sample, longer)
     again = Session(loaded, afqmc_sample, PAIRS)
     training = TrainingOptions(max_steps=2, save_steps=2, max_seq_length=48, disable_tqdm=True, report_to="none")
@@ -117,13 +117,15 @@ def test_tables_cut_to_a_size_and_a_length(
 
 def test_a_compression_with_cut_tables(model_dir: Path, afqmc_sample: DataSet, tmp_path: Path) -> None:
     """The pruned model keeps to both limits, and its bundle answers with the figures of the report."""
-    options = CompressionOptions(max_vocab_size=400, method_list=("dynamic",), num_threads=1)
+    options = CompressionOptions(
+        max_vocab_size=400, method_list=("dynamic",), num_threads=1, engine_list=("onnxruntime",)
+    )
     said: list[str] = []
     report = compress(model_dir, None, afqmc_sample, afqmc_sample, PAIRS, "ptq", tmp_path, options, say=said.append)
     small, int8 = report.candidates
     assert small.vocabulary == int8.vocabulary == 400 and small.size < 0.5 * report.baseline.size
     assert small.file == "width_mult_1_vocab/export/model.onnx" and any("400 of 7,699" in line for line in said)
-    predictor = Predictor(tmp_path / "width_mult_1_vocab" / "export", num_threads=1)
+    predictor = Predictor(tmp_path / "width_mult_1_vocab" / "export", num_threads=1, precision="fp32")
     examples = afqmc_sample.split("dev")
     rows = predictor.task.encode(predictor.tokenizer, predictor.task.inputs(examples))
     figures = predictor.task.score(predictor.task.with_targets(rows, examples), predictor.run(rows), examples)

@@ -7,16 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from text_files import write
 
 from ernie_toolkit.data import Example, custom_spec, load_dataset, read_custom, read_labels
 from ernie_toolkit.data.column_names import is_known
 from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.errors import ConfigError, DataError
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
 
 
 def read(path: Path, split: Any = "train", **files: Path) -> list[Example]:
@@ -161,7 +157,7 @@ def test_test_file_keeps_its_number_of_columns(tmp_path: Path) -> None:
 
 def test_test_file_alone_needs_a_label_file(tmp_path: Path) -> None:
     test = write(tmp_path / "test.tsv", "甲\t乙\n")
-    with pytest.raises(ConfigError, match="give --label_file or --train_file"):
+    with pytest.raises(ConfigError, match="give `label_file` or `train_file`"):
         custom_spec(test_file=test)
     spec = custom_spec(test_file=test, label_file=write(tmp_path / "labels.txt", "a\nb\n"))
     assert spec.text_format == "pair"
@@ -174,13 +170,13 @@ def test_loading(tmp_path: Path) -> None:
     assert (data.source, data.location, data.test) == ("custom", str(tmp_path), None)
     assert len(data.split("train")) == 2
     assert data.split("dev") == [{"sentence": "丁", "label": "b", "id": 0}]
-    with pytest.raises(ConfigError, match="give --test_file"):
+    with pytest.raises(ConfigError, match="give `test_file`"):
         load_dataset("custom", train_file=train, splits=("train", "test"))
-    with pytest.raises(ConfigError, match="needs --train_file"):
+    with pytest.raises(ConfigError, match="needs `train_file`"):
         load_dataset("custom")
-    with pytest.raises(ConfigError, match="leave --data_dir and --data_source out"):
+    with pytest.raises(ConfigError, match="leave `data_dir` and `data_source` out"):
         load_dataset("custom", train_file=train, data_dir=tmp_path)
-    with pytest.raises(ConfigError, match="--train_file is for --dataset custom"):
+    with pytest.raises(ConfigError, match="`train_file` is for `name` custom"):
         load_dataset("afqmc", train_file=train)
     with pytest.raises(DataError, match="no such file"):
         load_dataset("custom", train_file=tmp_path / "none.tsv")

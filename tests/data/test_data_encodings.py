@@ -50,12 +50,12 @@ def refusal(path: Path, encoding: str = "utf-8") -> str:
 def test_other_encodings(tmp_path: Path, codec: str, mark: bytes, option: str, end: str) -> None:
     path = put(tmp_path / "rows.tsv", mark + ROWS.replace("\n", end).encode(codec))
     message = refusal(path)
-    assert f"--encoding {option} (or auto)" in message and "iconv -f" in message
+    assert f"`encoding` {option} (or auto)" in message and "iconv -f" in message
     assert list(read_all_lines(path, option)) == list(read_all_lines(path, "auto")) == LINES
     assert "UTF-16" in str(encoding_notice(path, "auto")) or "GB18030" in str(encoding_notice(path, "auto"))
     other = "gb18030" if option == "utf-16" else "utf-16"
     if mark or option == "gb18030":
-        assert "give --encoding auto" in refusal(path, other)
+        assert "give `encoding` auto" in refusal(path, other)
     data = load_dataset("custom", train_file=path, splits=("train",), options=FileOptions(encoding="auto"))
     assert data.spec.labels == ("净", "脏") and str(path) in data.notices[0]
 
@@ -66,7 +66,7 @@ def test_utf8_stays_utf8(tmp_path: Path, mark: bytes) -> None:
     assert list(read_all_lines(path)) == list(read_all_lines(path, "auto")) == LINES
     assert encoding_notice(path, "auto") is None
     for encoding in ("utf-16", "gb18030"):
-        assert "it is UTF-8: give --encoding auto" in refusal(path, encoding)
+        assert "it is UTF-8: give `encoding` auto" in refusal(path, encoding)
     ascii_rows = put(tmp_path / "ascii.tsv", b"one\ta\ntwo\tb\n")
     assert list(read_all_lines(ascii_rows, "gb18030")) == [(1, "one\ta"), (2, "two\tb")]
 
@@ -80,7 +80,7 @@ def test_zero_bytes_in_utf8_are_no_utf16(tmp_path: Path) -> None:
 def test_utf32_is_named(tmp_path: Path, codec: str) -> None:
     path = put(tmp_path / "rows.tsv", ROWS.encode(codec))
     for encoding in ("utf-8", "auto"):
-        assert "UTF-32" in refusal(path, encoding) and "--encoding" not in refusal(path, encoding)
+        assert "UTF-32" in refusal(path, encoding) and "`encoding`" not in refusal(path, encoding)
 
 
 def zipped(path: Path, *names: str) -> bytes:

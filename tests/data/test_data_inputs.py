@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from text_files import write
 
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.data.inputs import (
@@ -24,11 +25,6 @@ from ernie_toolkit.errors import DataError
 
 SKIP = FileOptions(on_error="skip")
 FORMATS = {"sentence": 1, "characters": 1, "pair": 2, "question_context": 2}
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +81,7 @@ def test_lines_that_are_not_utf8(folder: Path) -> None:
     with pytest.raises(DataError, match=r"in\.txt:3: .*UTF-8"):
         read_inputs(path, "sentence")
     for content in ("全部都是\n这样\n".encode("gbk"), "甲\n乙\n".encode("utf-16")):
-        with pytest.raises(DataError, match="--encoding"):
+        with pytest.raises(DataError, match="`encoding`"):
             read_input_rows(write(path, content), "sentence", SKIP)
         record = FileRecord()
         found = read_input_rows(path, "sentence", FileOptions(encoding="auto"), record=record)
@@ -157,7 +153,7 @@ def test_numbered_texts(folder: Path) -> None:
     assert [answer for _, answer in with_answers(rows, "xy")] == ["x", None, None, "y"]
     assert str(skipped_notice(rows)).startswith(f"2 of 4 row(s) have no answer, the first: {path}:2: a blank line")
     assert skipped_notice([InputRow("a")]) is None
-    with pytest.raises(DataError, match=r"data\.txt:2: a blank line: .*, or give --on_error skip"):
+    with pytest.raises(DataError, match=r"data\.txt:2: a blank line: .*, or give `on_error` skip"):
         read_numbered_texts(path)
     with pytest.raises(DataError, match="no text in it"):
         read_numbered_texts(write(path, "\n\n"), "skip")
@@ -230,7 +226,7 @@ def test_reasons_do_not_name_what_was_already_done(folder: Path) -> None:
     path = write(folder / "in.txt", "甲\n\n乙\n")
     rows = read_input_rows(path, "sentence", SKIP)
     assert rows[1].reason.endswith("a blank line: fill it or take it out")
-    with pytest.raises(DataError, match="--on_error skip"):
+    with pytest.raises(DataError, match="`on_error` skip"):
         read_inputs(path, "sentence")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from text_files import write
 
 from ernie_toolkit.data import DataSet, Example, custom_spec, load_dataset, read_custom
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
@@ -19,11 +20,6 @@ from ernie_toolkit.errors import ConfigError, DataError
 NOUNS = ("水泵", "路灯", "钢琴", "围巾", "茶壶", "雨伞", "台阶", "木桥", "渔网", "风筝")
 LABELS = ("良好", "损坏")
 REUSED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
 
 
 def text(number: int) -> str:
@@ -153,7 +149,7 @@ def test_a_label_that_comes_again_makes_the_first_line_a_row(tmp_path: Path, wor
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, columns: tuple[str, ...], words: str) -> None:
     train = write(tmp_path / "train.tsv", table(32, columns))
     message = refused(words, train_file=train)
-    assert str(train) in message and "--text_column" in message and "--label_column" in message
+    assert str(train) in message and "`text_column`" in message and "`label_column`" in message
     named = FileOptions(
         text_column=str(columns.index("text") + 1),
         text_pair_column=str(columns.index("pair") + 1) if "pair" in columns else "",
@@ -168,7 +164,7 @@ def test_label_first_with_few_texts_is_refused(tmp_path: Path) -> None:
     refused("are these the labels?", train_file=write(tmp_path / "train.tsv", rows))
     train = write(tmp_path / "train.tsv", table(12))
     message = refused("dev.tsv:1: label", train_file=train, dev_file=write(tmp_path / "dev.tsv", rows))
-    assert "is one: name the columns with --text_column and --label_column" in message
+    assert "is one: name the columns with `text_column` and `label_column`" in message
 
 
 @REUSED
@@ -188,17 +184,17 @@ def test_many_rows_with_a_label_each_are_read_when_told(tmp_path: Path) -> None:
     assert len(load(train_file=train, label_file=labels).split("train")) == 40
     rows = [json.dumps({"text": text(n), "label": f"类别{n}"}) for n in range(40)]
     message = refused("40 labels in 40 rows", train_file=write(tmp_path / "train.jsonl", "\n".join(rows)))
-    assert "--label_column" in message and "--text_column" not in message
+    assert "`label_column`" in message and "`text_column`" not in message
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"text_column": "3"}, "--text_column 3, and the file has 2 column(s)"),
-        ({"text_column": "0"}, "--text_column 0"),
-        ({"text_column": "title"}, "no column 'title' (--text_column) in the first line"),
+        ({"text_column": "3"}, "`text_column` 3, and the file has 2 column(s)"),
+        ({"text_column": "0"}, "`text_column` 0"),
+        ({"text_column": "title"}, "no column 'title' (`text_column`) in the first line"),
         ({"text_column": "2", "label_column": "2"}, "column 2 is asked for twice"),
-        ({"text_pair_column": "2", "text_column": "1"}, "none left for the label: give --label_column"),
+        ({"text_pair_column": "2", "text_column": "1"}, "none left for the label: give `label_column`"),
     ],
 )
 def test_columns_that_are_not_there(tmp_path: Path, options: dict[str, str], words: str) -> None:
@@ -228,7 +224,7 @@ def test_named_fields(tmp_path: Path) -> None:
     rows = [{"review": text(n), "extra": "备注", "verdict": LABELS[n % 2]} for n in range(4)]
     train = write(tmp_path / "train.jsonl", "\n".join(map(json.dumps, rows)))
     message = refused("the fields are 'review', 'extra', 'verdict'", train_file=train)
-    assert "--label_column" in message
+    assert "`label_column`" in message
     data = load(FileOptions(text_column="extra", label_column="verdict"), train_file=train)
     assert texts(data.split("train")) == [("备注",)] * 4
     assert "JSON lines: extra, verdict" in data.summary[0]
@@ -236,7 +232,7 @@ def test_named_fields(tmp_path: Path) -> None:
 
 
 def test_columns_are_for_custom_classification_alone(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--label_column is for the classification files of --dataset custom"):
+    with pytest.raises(ConfigError, match="`label_column` is for the classification files of `name` custom"):
         load_dataset("afqmc", data_source="sample", options=FileOptions(label_column="2"))
 
 

@@ -101,8 +101,8 @@ def test_no_network_fails_fast_and_says_what_to_do(no_network: Path) -> None:
         "bj.bcebos.com",
         "train.50k.json, dev.json, test.json",
         str(folder),
-        "--data_dir",
-        "--data_source sample",
+        "`data_dir`",
+        "`data_source` sample",
     ):
         assert words in str(caught.value)
 
@@ -121,7 +121,7 @@ def test_sample_only_where_it_is_allowed() -> None:
     assert data.source == "sample"
     # Why the official files are not there is said, and not written beside every result.
     assert len(data.notices) == len(data.warnings) == 1
-    assert "bj.bcebos.com" in data.notices[0] and "--data_source sample" in data.notices[0]
+    assert "bj.bcebos.com" in data.notices[0] and "`data_source` sample" in data.notices[0]
     assert "generated sample" in data.warnings[0]
     with pytest.raises(DownloadError):
         load_dataset("afqmc", data_source="official", sample_allowed=True)
@@ -251,7 +251,7 @@ def test_cache_of_the_other_tasks(
     directory = no_network / "datasets" / folder
     with pytest.raises(DownloadError) as caught:
         load_dataset(name, data_source="official")
-    for words in ("bj.bcebos.com", ", ".join(files), str(directory), "--data_dir"):
+    for words in ("bj.bcebos.com", ", ".join(files), str(directory), "`data_dir`"):
         assert words in str(caught.value)
     monkeypatch.setitem(sys.modules, "paddlenlp", None)
     directory.mkdir(parents=True)

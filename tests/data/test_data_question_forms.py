@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from squad_files import write
 
 from ernie_toolkit.data import Example, load_dataset, read_squad
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord
@@ -24,11 +25,6 @@ def read(
 ) -> tuple[list[Example], FileRecord]:
     record = FileRecord()
     return list(read_squad(path, split, options, record)), record
-
-
-def write(path: Path, content: Any) -> Path:
-    path.write_text(content if isinstance(content, str) else json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    return path
 
 
 def nested(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -260,9 +260,9 @@ def test_custom_files(tmp_path: Path) -> None:
     assert (spec.task_name, spec.text_format, spec.metric, spec.labels) == ("qa", "question_context", "f1", ())
     assert (data.split("train")[0]["span"], data.split("test")[0]["answers"]) == ((4, 6), [])
     assert custom_spec(test_file=test, task="qa").files == {"test": (str(test),)}
-    with pytest.raises(ConfigError, match="--label_file is for tasks with labels"):
+    with pytest.raises(ConfigError, match="`label_file` is for tasks with labels"):
         load_dataset("custom", task="qa", train_file=train, label_file=train)
-    with pytest.raises(ConfigError, match="needs --train_file"):
+    with pytest.raises(ConfigError, match="needs `train_file`"):
         load_dataset("custom", task="qa")
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from text_files import write
 
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.data.label_sets import load_label_sets
@@ -11,11 +12,6 @@ from ernie_toolkit.models import Vocabulary
 from ernie_toolkit.tasks import make_task
 from ernie_toolkit.text.features import encode, encode_counting_cuts
 from ernie_toolkit.text.tokenization import build_tokenizer
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def test_classification(tmp_path: Path) -> None:

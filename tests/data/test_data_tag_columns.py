@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from text_files import write
 
 from ernie_toolkit.data import DatasetSpec, Example, load_dataset, read_tagged
 from ernie_toolkit.data.file_options import FileOptions, FileRecord, SkippedRow
@@ -14,11 +15,6 @@ from ernie_toolkit.data.tagged import looks_tagged, read_tags, tagged_file_error
 from ernie_toolkit.errors import ConfigError, DataError
 
 SPEC = DatasetSpec("custom", "token_cls", ("B-X", "I-X", "B-Y", "I-Y", "O"), "characters")
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
 
 
 def read(path: Path, split: Any = "train", **options: str) -> tuple[list[Example], FileRecord]:
@@ -81,7 +77,7 @@ def test_lines_that_are_something_else(tmp_path: Path, lines: str, number: int, 
         read(path, split)
     assert str(caught.value).startswith(f"{path}:{number}: {message}")
     if "columns" in message or "blanks" in message:
-        assert "--tag_column -1" in str(caught.value)
+        assert "`tag_column` -1" in str(caught.value)
 
 
 FOUR = "Mia{0}NNP{0}B-NP{0}B-X\nLee{0}NNP{0}I-NP{0}I-X\nsings{0}VBZ{0}B-VP{0}O\n"
@@ -109,7 +105,7 @@ def test_other_columns_and_white_space(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "content", "message"),
     [
-        ("5", "a b c B-X\n", ":1: 4 column(s), and the tag's is 5: it is not among them, check --tag_column"),
+        ("5", "a b c B-X\n", ":1: 4 column(s), and the tag's is 5: it is not among them, check `tag_column`"),
         ("-4", "a b c B-X\n", ":1: 4 column(s), and the tag's is -4: no tag can be there"),
         ("-1", "O\n", ":1: 1 column(s), and the tag's is -1: no tag can be there"),
         ("-1", "a b O\n\na O\n", ":3: 2 column(s), the first line has 3: 'a O'"),
@@ -127,7 +123,7 @@ def test_columns_that_are_not_there(tmp_path: Path, column: str, content: str, m
 
 @pytest.mark.parametrize("column", ["0", "1", "x", "2.0", "last"])
 def test_numbers_that_name_no_column(tmp_path: Path, column: str) -> None:
-    with pytest.raises(ConfigError, match=f"--tag_column {column}: the number of the tag's column from 2"):
+    with pytest.raises(ConfigError, match=f"`tag_column` {column}: the number of the tag's column from 2"):
         read(write(tmp_path / "train.txt", "a O\n"), tag_column=column)
 
 
@@ -136,7 +132,7 @@ def test_a_column_is_for_columns(tmp_path: Path) -> None:
     rows = write(tmp_path / "train.json", '{"tokens": ["周"], "labels": ["B-X"]}\n')
     for path in (joined, rows):
         record = read(path, tag_column="-1")[1]
-        assert record.notices == [f"--tag_column is for files with a token a line: not used for {path}"]
+        assert record.notices == [f"`tag_column` is for files with a token a line: not used for {path}"]
         assert read(path)[1].notices == []
 
 
@@ -220,7 +216,7 @@ def test_an_empty_file_is_called_so(tmp_path: Path) -> None:
 
 
 def test_a_type_of_the_dev_file_alone_names_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"train\.txt:1: label 'B-Z' is not one of .*; types are those of --label_file"):
+    with pytest.raises(DataError, match=r"train\.txt:1: label 'B-Z' is not one of .*; types are those of `label_file`"):
         read(write(tmp_path / "train.txt", "周 B-Z\n"))
 
 
@@ -230,7 +226,7 @@ def test_a_type_of_the_dev_file_alone_names_the_remedy(tmp_path: Path) -> None:
 )
 def test_blank_lines_between_rows_to_predict(tmp_path: Path, name: str, row: str) -> None:
     path = write(tmp_path / name, "\n" + row.format("周") + "\n \n" + row.format("宁") + "\n\n\n")
-    with pytest.raises(DataError, match=rf"{name}:1: a blank line: .*--on_error skip"):
+    with pytest.raises(DataError, match=rf"{name}:1: a blank line: .*`on_error` skip"):
         read(path, "test")
     examples, record = read(path, "test", on_error="skip")
     assert [(example["id"], example["line"]) for example in examples] == [(1, 2), (3, 4)]
@@ -350,5 +346,5 @@ def test_columns_carry_what_two_columns_carry(tmp_path: Path, sentences: list[An
     for columns, tag in (([0, 1, 3], "-1"), ([0, 3, 1, 2], "2"), ([0, 1, 3, 2], "-2")):
         write(path, content(columns, separator))
         assert read(path, tag_column=tag)[0] == expected
-        with pytest.raises(DataError, match="--tag_column -1"):
+        with pytest.raises(DataError, match="`tag_column` -1"):
             read(path)

@@ -137,7 +137,7 @@ def test_records_follow_what_was_read(tmp_path: Path) -> None:
         ("auto", ["B-X M-X", "I-X"], r":4: tag 'I-X' is of another scheme than M- at .*:2"),
         ("auto", ["S-X", "B-X I-X"], r":3: 1 of 2 entities do not begin and end as in BIOES.*\(S- stands first at"),
         ("auto", ["B-X I-X", "B-X E-X O"], r":1: 1 of 2 entities do not begin and end as in BIOES"),
-        ("bio", ["B-X", "S-X"], r":3: tag 'S-X' is none of BIO: check --tag_scheme \(auto finds it out\)"),
+        ("bio", ["B-X", "S-X"], r":3: tag 'S-X' is none of BIO: check `tag_scheme` \(auto finds it out\)"),
         ("iob1", ["B-X E-X"], r":2: tag 'E-X' is none of IOB1"),
         ("bmes", ["B-X I-X"], r":2: tag 'I-X' is none of BMES"),
         ("bioes", ["B-X M-X"], r":2: tag 'M-X' is none of BIOES"),

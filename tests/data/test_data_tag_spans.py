@@ -40,7 +40,7 @@ def test_forms_are_named(tmp_path: Path) -> None:
 def test_spans_have_no_scheme(tmp_path: Path) -> None:
     path = write(tmp_path / "train.json", FORMS["triples"], FORMS["cluener"])
     examples, record = read(path, tag_scheme="bioes")
-    assert record.notices == [f"--tag_scheme is for tags, and spans have none: not used for {path}"]
+    assert record.notices == [f"`tag_scheme` is for tags, and spans have none: not used for {path}"]
     assert entity_spans(examples[1]["labels"]) == SPANS
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from text_files import write
 
 from ernie_toolkit.data import SPLITS, DatasetSpec, Example, custom_spec, get_spec, load_dataset, read_tagged
 from ernie_toolkit.data.inputs import read_inputs
@@ -15,11 +16,6 @@ from ernie_toolkit.data.tagged import join_tokens, parse_tagged_row, read_tags
 from ernie_toolkit.errors import ConfigError, DataError
 
 MSRA = get_spec("msra_ner")
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
 
 
 def read(path: Path, split: Any = "train", spec: DatasetSpec = MSRA) -> list[Example]:
@@ -273,7 +269,7 @@ def test_custom_files(tmp_path: Path) -> None:
     )
     assert (data.source, len(data.split("train"))) == ("custom", 2)
     assert data.split("dev")[0]["labels"] == ["B-X", "I-X"]
-    with pytest.raises(ConfigError, match="give --label_file or --train_file"):
+    with pytest.raises(ConfigError, match="give `label_file` or `train_file`"):
         load_dataset("custom", task="token_cls", test_file=dev, splits=("test",))
 
 

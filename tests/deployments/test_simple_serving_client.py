@@ -85,11 +85,11 @@ def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
 
     with pytest.raises(ServerError) as error:
         post(url, {}, on_retry=never)
-    assert str(error.value).startswith(f"--url {url}: no address of a server")
+    assert str(error.value).startswith(f"`url` {url}: no address of a server")
 
 
 def test_negative_retries_are_refused(environment: Callable[[str], Path]) -> None:
-    with pytest.raises(ConfigError, match="--retries is -1"):
+    with pytest.raises(ConfigError, match="`retries` is -1"):
         post("http://127.0.0.1:9/x", {}, retries=-1)
     script = ROOT / "deploy/simple_serving/client_qa.py"
     done = run(environment("simple_serving"), script, "--retries", "-1")

@@ -23,7 +23,7 @@ from ernie_toolkit.models.heads import (
     map_head,
 )
 from ernie_toolkit.session import Session, require_trained_head
-from ernie_toolkit.tasks import SequenceClassification
+from ernie_toolkit.tasks import SequenceClassification, TokenClassification, make_task
 
 NAMES = st.lists(st.text("甲乙丙丁ab", min_size=1, max_size=4), min_size=1, max_size=8, unique=True)
 TAGS = ("B-LOC", "I-LOC", "B-PER", "I-PER", "O")
@@ -122,7 +122,7 @@ def test_another_order_moves_weight_bias_and_thresholds(
     assert (loaded.fresh, loaded.new_labels) == ((), ()) and "another order" in loaded.notices[0]
     if task == "multi_label":
         assert loaded.model.config.thresholds == [0.7, 0.2]
-    require_trained_head(loaded, other)
+    require_trained_head(loaded, make_task(task, other, 16, "sentence"))
     again = tmp_path / "again"
     save_model(loaded.model, loaded.vocabulary, again)
     assert load_model(str(again), other, task=task).notices == ()
@@ -138,7 +138,7 @@ def test_labels_in_part_in_common(tmp_path: Path, vocabulary: Vocabulary) -> Non
     assert (loaded.fresh, loaded.new_labels) == ((), ("x", "y"))
     assert "2 of 4 labels keep" in loaded.notices[0] and "2 start anew (x, y)" in loaded.notices[0]
     with pytest.raises(ModelError, match=r"trained for other labels \(3 labels, without x, y, with b\)"):
-        require_trained_head(loaded, ("x", "c", "a", "y"))
+        require_trained_head(loaded, SequenceClassification(("x", "c", "a", "y"), 16))
 
 
 def test_a_model_in_another_order_than_its_task_is_refused(
@@ -157,9 +157,9 @@ def test_a_model_that_cannot_answer_says_what_its_head_is(tmp_path: Path, vocabu
     saved(tmp_path, vocabulary, ("a", "b"))
     tagger = load_model(str(tmp_path), ("a", "b"), task="token_cls")
     with pytest.raises(ModelError, match=r"2 labels \(.*trained for the task 'seq_cls'\): fine-tune it first"):
-        require_trained_head(tagger, ("a", "b"))
+        require_trained_head(tagger, TokenClassification(("a", "b"), 16))
     with pytest.raises(ModelError, match=r"2 labels \(its head was trained for other labels \(a, b\), none of these"):
-        require_trained_head(load_model(str(tmp_path), ("x", "y")), ("x", "y"))
+        require_trained_head(load_model(str(tmp_path), ("x", "y")), SequenceClassification(("x", "y"), 16))
 
 
 def test_no_label_in_common_and_another_task(tmp_path: Path, vocabulary: Vocabulary) -> None:

@@ -209,7 +209,7 @@ def test_an_operation_touches_its_share_of_words(words: list[str], strategy: str
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("turn", 1, 0.1), "'turn' is not known"), (("swap", 0, 0.1), "--create_n is 0"), (("swap", 1, 0.0), "percent")],
+    [(("turn", 1, 0.1), "'turn' is not known"), (("swap", 0, 0.1), "`create_n` is 0"), (("swap", 1, 0.0), "percent")],
 )
 def test_values_out_of_range(arguments: tuple[str, int, float], message: str) -> None:
     strategy, create, percent = arguments

@@ -120,13 +120,13 @@ def test_files_that_must_not_be_overwritten(tmp_path: Path) -> None:
     check_targets({"dirty_file": out}, {"label_file": label})
     again = tmp_path / "x" / ".." / "label.txt"
     for written, read in ((again, label), (label, again)):
-        with pytest.raises(ConfigError, match="--dirty_file and --label_file are the same file"):
+        with pytest.raises(ConfigError, match="`dirty_file` and `label_file` are the same file"):
             check_targets({"dirty_file": written}, {"label_file": read})
-    with pytest.raises(ConfigError, match="--rest_file and --dirty_file are the same file"):
+    with pytest.raises(ConfigError, match="`rest_file` and `dirty_file` are the same file"):
         check_targets({"dirty_file": out, "rest_file": out}, {})
     with pytest.raises(ConfigError, match="it is a folder"):
         check_targets({"dirty_file": tmp_path}, {})
-    with pytest.raises(ConfigError, match="--batch_size is 0: it must be at least 1"):
+    with pytest.raises(ConfigError, match="`batch_size` is 0: it must be at least 1"):
         check_option_ranges(TrainedOptions(batch_size=0))
 
 

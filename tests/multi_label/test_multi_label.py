@@ -218,15 +218,13 @@ def test_a_head_for_sets_is_not_one_for_single_labels(tmp_path: Path, vocabulary
 def test_distillation_compares_every_label_for_itself() -> None:
     import paddle
 
-    from ernie_toolkit.compression.distillation.losses import Observed, distillation_loss
+    from ernie_toolkit.compression.distillation.losses import SOFT_LOSSES, Observed, distillation_loss
 
     student, teacher = (paddle.to_tensor(values) for values in ([[1.0, -2.0]], [[3.0, 3.0]]))
     hidden = (paddle.ones([1, 2, 4]),)
-    loss = distillation_loss(
-        Observed((student,), hidden, False, True),
-        Observed((teacher,), hidden, False, True),
-        paddle.ones([1, 2], "bool"),
-    )
+    soft_loss = SOFT_LOSSES[MultiLabelClassification.soft_loss]
+    mask = paddle.ones([1, 2], "bool")
+    loss = distillation_loss(Observed((student,), hidden), Observed((teacher,), hidden), mask, soft_loss)
     soft, logits = sigmoid(teacher.numpy()), student.numpy()
     wanted = -(soft * np.log(sigmoid(logits)) + (1 - soft) * np.log(1 - sigmoid(logits))).mean()
     assert float(loss) == pytest.approx(wanted, rel=1e-5)

@@ -96,6 +96,11 @@ class ScoreAnswer:
         """`score`, rounded."""
         return {"score": round(self.score, 6)}
 
+    @property
+    def content(self) -> float:
+        """The score to two decimals."""
+        return round(self.score, 2)
+
     def lines(self) -> list[str]:
         """The score."""
         return [f"score: {self.score:.4f}"]
@@ -152,7 +157,13 @@ class Similarity(Task):
         """The score of each pair."""
         return [ScoreAnswer(float(value)) for value in np.clip(logits_table(logits, 1)[:, 0], 0, 1)]
 
-    def score(self, rows: EncodedDataset, logits: Outputs, examples: Sequence[Example]) -> dict[str, float]:
+    def score(
+        self,
+        rows: EncodedDataset,
+        logits: Outputs,
+        examples: Sequence[Example],
+        answers: Sequence[Any] | None = None,
+    ) -> dict[str, float]:
         """Pearson's correlation, and the mean squared error as loss."""
         found = logits_table(logits, 1)[:, 0]
         wanted = np.array([example["score"] for example in examples], dtype=np.float32)

@@ -1,5 +1,6 @@
 """Tasks from text to answer: targets that a perfect model would give back, on texts where alignment is hard."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ernie_toolkit.data.sample import sample_vocab
-from ernie_toolkit.decoding import SpanAnswer, TaggedText
+from ernie_toolkit.decoding import Answer, SpanAnswer, TaggedText
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.tasks import QuestionAnswering, TokenClassification, make_task
+from ernie_toolkit.tasks.base import Example
+from ernie_toolkit.tasks.custom_metric import with_metric
 from ernie_toolkit.tasks.question_answering import thin_negatives
 from ernie_toolkit.text.dataset import IGNORED, EncodedDataset, run_rows
 from ernie_toolkit.text.tokenization import build_tokenizer
@@ -104,6 +107,25 @@ def test_hard_answers_come_back_at_their_own_characters(question: str, marked: s
     assert (answer.text, answer.start, answer.end) == (gold, start, end)
     figures = task.score(rows, perfect_spans(rows), examples)
     assert (figures["exact_match"], figures["f1"]) == (1.0, 1.0) and figures["loss"] < 0.05
+
+
+def test_a_custom_metric_and_the_tasks_own_are_of_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, calls = TokenClassification.decode, []
+
+    def counted(task: TokenClassification, *given: Any) -> list[TaggedText]:
+        calls.append(given)
+        return decode(task, *given)
+
+    def entities(answers: Sequence[Answer], examples: Sequence[Example]) -> float:
+        return sum(len(answer.entities) for answer in answers if isinstance(answer, TaggedText)) / len(examples)
+
+    text, spans = unmark(HARD_ENTITIES[0])
+    task = TokenClassification(LABELS, 24)
+    examples = [tagged(text, spans)]
+    rows = task.with_targets(task.encode(TOKENIZER, task.inputs(examples)), examples)
+    monkeypatch.setattr(TokenClassification, "decode", counted)
+    found = with_metric(task, entities).score(rows, perfect_tags(rows), examples)
+    assert (found["entities"], found["f1"], len(calls)) == (len(spans), 1.0, 1)
 
 
 def random_logits(rows: EncodedDataset, seed: int, *shape: int) -> list[np.ndarray]:

@@ -20,7 +20,7 @@ from ernie_toolkit.training import discard_checkpoints, train
 from ernie_toolkit.training.checkpoints import MANIFEST, last_checkpoint, missing_from, seal
 from ernie_toolkit.training.chosen_checkpoint import find_checkpoint
 from ernie_toolkit.training.options import TrainingOptions, check_training_options
-from ernie_toolkit.training.run import Plan, planned_steps
+from ernie_toolkit.training.plan import Plan, planned_steps
 from ernie_toolkit.training.selection import best_of
 
 METRICS = ("accuracy", "loss")
@@ -252,7 +252,7 @@ def test_settings_that_exclude_each_other() -> None:
         ({"fp16": True, "bf16": True}, "exclude each other"),
         ({"eval_steps": 4, "save_steps": 6}, "not a multiple"),
         ({"early_stopping": True, "evaluation_strategy": "no"}, "needs evaluations"),
-        ({"lr_scheduler_type": "polynomial", "lr_end": 1.0}, "--lr_end"),
+        ({"lr_scheduler_type": "polynomial", "lr_end": 1.0}, "`lr_end`"),
     ):
         with pytest.raises(ConfigError, match=message):
             check_training_options(dataclasses.replace(TrainingOptions(), **settings), METRICS)

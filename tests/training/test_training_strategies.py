@@ -17,7 +17,7 @@ from ernie_toolkit.models import Vocabulary
 from ernie_toolkit.session import Session
 from ernie_toolkit.training.chosen_checkpoint import SET_ASIDE, find_checkpoint, resumes, resumes_in_place
 from ernie_toolkit.training.options import STRATEGIES, TrainingOptions
-from ernie_toolkit.training.run import plan_notices, planned_steps
+from ernie_toolkit.training.plan import plan_notices, planned_steps
 
 OPTIONS = TrainingOptions(
     learning_rate=5e-3,

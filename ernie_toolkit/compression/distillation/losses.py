@@ -3,33 +3,30 @@
 Imports Paddle; import it inside a function.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import paddle
 from paddle import nn
 from paddle.nn import functional
 
-from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.text.dataset import Batch
 
 # How much the hidden states' error counts beside that of the answers.
 HIDDEN_WEIGHT = 1.0
+SoftLoss = Callable[[paddle.Tensor, paddle.Tensor, paddle.Tensor], paddle.Tensor]
+"""The loss of a student's logits beside its teacher's; the mask is that of `distillation_loss`."""
 
 
-@dataclass(frozen=True)
-class Observed:
+class Observed(NamedTuple):
     """What a model says about a batch.
 
-    `logits`: one tensor of shape (batch_size, labels) or (batch_size, tokens, labels); or, with `positions`,
-    two of shape (batch_size, tokens), of which a token is chosen; with `sets`, each label of the one is for itself
-    there or not. `hidden`: the embeddings' and every
-    layer's output, each of shape (batch_size, tokens, hidden_size).
+    `logits`: the tensors that its head gives. `hidden`: the embeddings' and every layer's output, each of shape
+    (batch_size, tokens, hidden_size).
     """
 
     logits: tuple[paddle.Tensor, ...]
     hidden: tuple[paddle.Tensor, ...]
-    positions: bool
-    sets: bool = False
 
 
 def observe(model: nn.Layer, batch: Batch) -> Observed:
@@ -37,25 +34,19 @@ def observe(model: nn.Layer, batch: Batch) -> Observed:
     names = ("input_ids", "token_type_ids")
     inputs = {name: batch[name] if paddle.is_tensor(batch[name]) else paddle.to_tensor(batch[name]) for name in names}
     outputs = model(**inputs, output_hidden_states=True, return_dict=True)
-    positions = "start_logits" in outputs
-    outcomes = ("start_logits", "end_logits") if positions else ("logits",)
-    sets = model.config.problem_type == MultiLabelClassification.problem_type
-    return Observed(tuple(outputs[name] for name in outcomes), tuple(outputs.hidden_states), positions, sets)
+    logits = (value for name, value in outputs.items() if name.endswith("logits"))
+    return Observed(tuple(logits), tuple(outputs.hidden_states))
 
 
-def distillation_loss(student: Observed, teacher: Observed, mask: paddle.Tensor) -> paddle.Tensor:
+def distillation_loss(student: Observed, teacher: Observed, mask: paddle.Tensor, soft_loss: SoftLoss) -> paddle.Tensor:
     """Cross entropy with the teacher's soft answers, and mean squared error of all hidden states.
 
     After DynaBERT's width-adaptive stage (Hou et al., 2020, https://arxiv.org/abs/2004.04037). `mask`: bool of
     shape (batch_size, tokens), true at tokens and false at padding, which counts in neither part: neither
-    as a position that has a tag, nor as a choice of where an answer starts or ends.
+    as a position that has a tag, nor as a choice of where an answer starts or ends. `soft_loss`: the task's of
+    `SOFT_LOSSES`.
     """
-    answers = [
-        _soft_set_cross_entropy(ours, theirs)
-        if student.sets
-        else _soft_cross_entropy(ours, theirs, mask, student.positions)
-        for ours, theirs in zip(student.logits, teacher.logits, strict=True)
-    ]
+    answers = [soft_loss(ours, theirs, mask) for ours, theirs in zip(student.logits, teacher.logits, strict=True)]
     soft = paddle.add_n(answers) / len(answers)
     weights = mask.astype(student.hidden[0].dtype).unsqueeze(-1)
     count = weights.sum() * student.hidden[0].shape[-1]
@@ -66,17 +57,26 @@ def distillation_loss(student: Observed, teacher: Observed, mask: paddle.Tensor)
     return soft + HIDDEN_WEIGHT * paddle.add_n(errors) / len(errors)
 
 
-def _soft_set_cross_entropy(student: paddle.Tensor, teacher: paddle.Tensor) -> paddle.Tensor:
-    return functional.binary_cross_entropy_with_logits(student, functional.sigmoid(teacher))
-
-
-def _soft_cross_entropy(
-    student: paddle.Tensor, teacher: paddle.Tensor, mask: paddle.Tensor, positions: bool
-) -> paddle.Tensor:
-    if positions:
-        student, teacher = (paddle.where(mask, logits, paddle.full_like(logits, -1e4)) for logits in (student, teacher))
+def _of_classes(student: paddle.Tensor, teacher: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
     losses = -(functional.softmax(teacher, axis=-1) * functional.log_softmax(student, axis=-1)).sum(axis=-1)
     if losses.ndim == 1:
         return losses.mean()
     weights = mask.astype(losses.dtype)
     return (losses * weights).sum() / weights.sum()
+
+
+def _of_positions(student: paddle.Tensor, teacher: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
+    student, teacher = (paddle.where(mask, logits, paddle.full_like(logits, -1e4)) for logits in (student, teacher))
+    return _of_classes(student, teacher, mask)
+
+
+def _of_sets(student: paddle.Tensor, teacher: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
+    return functional.binary_cross_entropy_with_logits(student, functional.sigmoid(teacher))
+
+
+SOFT_LOSSES: Mapping[str, SoftLoss] = {"classes": _of_classes, "positions": _of_positions, "sets": _of_sets}
+"""By `Task.soft_loss`.
+
+Of logits of shape (batch_size, labels) or (batch_size, tokens, labels), one label is right ("classes"), or each for
+itself ("sets"); of shape (batch_size, tokens), one token ("positions").
+"""

@@ -13,7 +13,7 @@ from paddle import nn
 
 from ernie_toolkit.models.slices import encoder_layers, select
 from ernie_toolkit.text.dataset import Batch
-from ernie_toolkit.training.loss import Criterion, batch_loss
+from ernie_toolkit.training.loss import Criterion, batch_loss, evaluating
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,8 @@ def taylor_importance(model: nn.Layer, batches: Iterable[Batch], criterion: Crit
     is the mean over batches of its absolute value. `criterion`: the loss, None for the model's own. The model computes
     in evaluation mode, and is left as it was. Raises ValueError on no batch.
     """
-    was_training, count = model.training, 0
-    model.eval()
-    with unit_gates(model) as gates:
+    count = 0
+    with evaluating(model), unit_gates(model) as gates:
         sums = [[np.zeros(gate.shape) for gate in kind] for kind in gates]
         for batch in batches:
             batch_loss(model, batch, criterion).backward()
@@ -84,8 +83,6 @@ def taylor_importance(model: nn.Layer, batches: Iterable[Batch], criterion: Crit
                     score += np.abs(gate.grad.numpy().astype(np.float64))
                     gate.clear_gradient()
             count += 1
-    if was_training:
-        model.train()
     if not count:
         raise ValueError("importance of no batches is not defined")
     heads, neurons = (np.stack(total) / count for total in sums)

@@ -14,7 +14,7 @@ from ernie_toolkit.models.sizes import LayerSize, layer_size
 from ernie_toolkit.session import Session
 from ernie_toolkit.text.batching import shuffled_batches_by_length
 from ernie_toolkit.text.dataset import Batch, EncodedDataset
-from ernie_toolkit.training import TrainingResult, train
+from ernie_toolkit.training import TrainingResult
 from ernie_toolkit.training.options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ def prune(
     sizes: Mapping[Fraction, LayerSize],
     options: TrainingOptions,
     directory: Path,
-    device: str = "cpu",
     resume: bool = False,
     overwrite: bool = False,
 ) -> TrainingResult:
@@ -74,7 +73,7 @@ def prune(
     from ernie_toolkit.compression.pruning.training import WidthTrainer
     from ernie_toolkit.models import copy_model
 
-    model, task, dev = session.loaded.model, session.task, session.data.split("dev")
+    model = session.loaded.model
     teacher = copy_model(model)
     batches = importance_batches(rows.train, options.per_device_train_batch_size, options.seed, IMPORTANCE_BATCHES)
     reorder(model, taylor_importance(model, batches, session.criterion))
@@ -82,21 +81,11 @@ def prune(
     trainer = functools.partial(
         WidthTrainer,
         teacher=teacher,
+        soft_loss=session.task.soft_loss,
         sizes={width_name(width): size for width, size in sizes.items()},
         vocabulary=session.loaded.vocabulary,
         best_dir=directory / WIDTHS,
         metric=options.metric_for_best_model,
     )
-    return train(
-        model,
-        rows.train,
-        rows.dev,
-        lambda logits: task.score(rows.dev, logits, dev),
-        options,
-        directory,
-        device,
-        resume,
-        overwrite,
-        {**session.identity, "widths": [str(width) for width in sizes]},
-        trainer,
-    )
+    widths = [str(width) for width in sizes]
+    return session.run_training(rows.train, rows.dev, options, directory, resume, overwrite, trainer, widths=widths)

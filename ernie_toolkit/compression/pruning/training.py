@@ -12,7 +12,8 @@ import paddle
 from paddle import nn
 from paddlenlp.trainer import TrainerCallback
 
-from ernie_toolkit.compression.distillation.losses import distillation_loss, observe
+from ernie_toolkit.compression.distillation.losses import Observed
+from ernie_toolkit.compression.distillation.trainer import DistillationTrainer
 from ernie_toolkit.compression.pruning.elastic import cut_out, use_size
 from ernie_toolkit.models import Vocabulary, save_model
 from ernie_toolkit.models.sizes import LayerSize
@@ -33,7 +34,7 @@ class EvaluateFirst(TrainerCallback):
             self.trainer.evaluate()
 
 
-class WidthTrainer(ToolkitTrainer):
+class WidthTrainer(DistillationTrainer):
     """Trains an elastic model at several sizes in each step, to answer as its teacher does.
 
     `sizes`: name of each width to its size. The best weights of each, those before the first step included, are
@@ -45,29 +46,25 @@ class WidthTrainer(ToolkitTrainer):
         self,
         *arguments: Any,
         teacher: nn.Layer,
+        soft_loss: str,
         sizes: Mapping[str, LayerSize],
         vocabulary: Vocabulary,
         best_dir: Path,
         metric: str,
     ) -> None:
-        super().__init__(*arguments)
-        self.teacher, self.sizes, self.vocabulary, self.best_dir = teacher, dict(sizes), vocabulary, best_dir
-        self.metric = metric
+        super().__init__(*arguments, teacher=teacher, soft_loss=soft_loss)
+        self.sizes, self.vocabulary, self.best_dir, self.metric = dict(sizes), vocabulary, best_dir, metric
         self.full = current_size(self.model)
         self.add_callback(EvaluateFirst(self))
 
-    def compute_loss(self, model: nn.Layer, inputs: Any, return_outputs: bool = False) -> Any:
+    def student_loss(self, model: nn.Layer, inputs: Any, taught: Observed, mask: paddle.Tensor) -> paddle.Tensor:
         """The mean over widths of the distillation loss."""
-        mask = inputs["input_ids"] != self.model.config.pad_token_id
-        with paddle.no_grad():
-            taught = observe(self.teacher, inputs)
         losses = []
         for size in self.sizes.values():
             use_size(self.model, size)
-            losses.append(distillation_loss(observe(model, inputs), taught, mask))
+            losses.append(super().student_loss(model, inputs, taught, mask))
         use_size(self.model, self.full)
-        loss = paddle.add_n(losses) / len(losses)
-        return (loss, (loss,)) if return_outputs else loss
+        return paddle.add_n(losses) / len(losses)
 
     def dev_metrics(self) -> dict[str, float]:
         """Metrics of the dev set at each width; a width that is better than ever before is saved."""

@@ -44,7 +44,7 @@ def kept_ids(
     """
     special = {id_ for id_, token in enumerate(tokens) if token in SPECIAL_TOKENS}
     if 0 < max_size <= len(special):
-        raise ConfigError(f"--max_vocab_size {max_size}: {len(special)} of them are special tokens: give more")
+        raise ConfigError(f"`max_vocab_size` {max_size}: {len(special)} of them are special tokens: give more")
     ranked = sorted(used.keys() - special, key=lambda id_: (-used[id_], id_))
     if unseen_ideographs:
         taken = special | used.keys()

@@ -19,6 +19,7 @@ from ernie_toolkit.compression.quantization.numeric import INT8_MAX, LEAST_STEP
 from ernie_toolkit.compression.quantization.onnx import weight_products
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.text.dataset import Batch
+from ernie_toolkit.training.loss import evaluating
 
 # AdamW moves a value by about the learning rate in a step: right for weights, which are hundreds of times
 # smaller than the thresholds of activations.
@@ -204,17 +205,13 @@ def restore(model: nn.Layer) -> None:
 def calibrate(model: nn.Layer, batches: Iterable[Batch]) -> None:
     """Give fixed ranges their first values: the moving average over some training batches, without dropout."""
     layers = [layer for layer in _linear_layers(model).values() if isinstance(layer, FakeQuantLinear)]
-    was_training = model.training
-    model.eval()
     for layer in layers:
         layer.calibrating = layer.static
-    with paddle.no_grad():
+    with evaluating(model), paddle.no_grad():
         for batch in batches:
             model(*(paddle.to_tensor(batch[name]) for name in ("input_ids", "token_type_ids")))
     for layer in layers:
         layer.calibrating = False
-    if was_training:
-        model.train()
 
 
 def learned_ranges(model: nn.Layer) -> dict[str, Range]:

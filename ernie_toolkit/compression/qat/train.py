@@ -13,7 +13,7 @@ from ernie_toolkit.compression.pruning.prune import importance_batches
 from ernie_toolkit.compression.quantization.calibration import Range
 from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.session import Session
-from ernie_toolkit.training import TrainingResult, predict_logits, train
+from ernie_toolkit.training import TrainingResult, predict_logits
 from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.selection import rank
 
@@ -43,7 +43,6 @@ def train_quantized(
     settings: QatSettings,
     options: TrainingOptions,
     directory: Path,
-    device: str = "cpu",
     resume: bool = False,
     overwrite: bool = False,
 ) -> QatResult:
@@ -59,8 +58,8 @@ def train_quantized(
     options: settled ones (see `Session.settled`).
     directory: gets the checkpoints.
     """
+    from ernie_toolkit.compression.distillation.trainer import DistillationTrainer
     from ernie_toolkit.compression.qat.layers import calibrate, learned_ranges, make_quantized, restore
-    from ernie_toolkit.compression.qat.training import QatTrainer
     from ernie_toolkit.models import copy_model
 
     model, task, dev = session.loaded.model, session.task, session.data.split("dev")
@@ -74,18 +73,10 @@ def train_quantized(
             calibrate(model, batches)
         start_ranges = learned_ranges(model)
         start = task.score(rows.dev, predict_logits(model, rows.dev, options.per_device_eval_batch_size), dev)
-        result = train(
-            model,
-            rows.train,
-            rows.dev,
-            lambda logits: task.score(rows.dev, logits, dev),
-            options,
-            directory,
-            device,
-            resume,
-            overwrite,
-            {**session.identity, "quantization": dataclasses.asdict(settings)},
-            functools.partial(QatTrainer, teacher=teacher),
+        trainer = functools.partial(DistillationTrainer, teacher=teacher, soft_loss=task.soft_loss)
+        rounding = dataclasses.asdict(settings)
+        result = session.run_training(
+            rows.train, rows.dev, options, directory, resume, overwrite, trainer, quantization=rounding
         )
         ranges = learned_ranges(model)
     finally:

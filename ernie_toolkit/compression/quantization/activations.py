@@ -1,6 +1,6 @@
 """What the matrix products of an ONNX graph read, on calibration batches."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,18 +55,13 @@ def _vectors(value: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def activation_statistics(observe: Observer, batches: Sequence[Batch], bins: int = BINS) -> Statistics:
     """Extremes and histogram of each activation over some batches, which are run twice: for either."""
     seen: dict[str, list[np.ndarray]] = {}
-    for values in _observed(observe, batches):
+    for values in map(observe, batches):
         for name, value in values.items():
             # The extremes of these two are those of the whole, at no memory.
             seen.setdefault(name, []).append(np.array([value.min(), value.max()]))
     extremes = {name: extremes_of(pairs) for name, pairs in seen.items()}
     histograms = {name: empty_histogram(found, bins) for name, found in extremes.items()}
-    for values in _observed(observe, batches):
+    for values in map(observe, batches):
         for name, value in values.items():
             histograms[name] = histograms[name].with_values(value)
     return {name: (extremes[name], histograms[name]) for name in extremes}
-
-
-def _observed(observe: Observer, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
-    for batch in batches:
-        yield observe(batch)

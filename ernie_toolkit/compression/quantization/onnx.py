@@ -50,7 +50,7 @@ def check_nodes(model: "onnx.ModelProto", names: Collection[str]) -> None:
     known = [product.node for product in weight_products(model)]
     unknown = sorted(set(names) - set(known))
     if unknown:
-        raise ConfigError(f"--keep_fp32 {unknown[0]}: no matrix product of that name: use some of {', '.join(known)}")
+        raise ConfigError(f"`keep_fp32` {unknown[0]}: no matrix product of that name: use some of {', '.join(known)}")
 
 
 def quantize_dynamic(source: Path, target: Path, per_channel: bool = True, exclude: Collection[str] = ()) -> None:

@@ -154,4 +154,4 @@ def _bias(graph: "onnx.GraphProto", product: Product, constants: set[str]) -> st
             for name in node.input:
                 if name in constants:
                     return str(name)
-    raise ModelError(f"the matrix product {product.node} has no bias: leave out --bias_correction")
+    raise ModelError(f"the matrix product {product.node} has no bias: leave out `bias_correction`")

@@ -6,14 +6,24 @@ from pathlib import Path
 from statistics import fmean
 
 from ernie_toolkit.compression.report.metrics import change_text, points
-from ernie_toolkit.compression.report.model import Candidate, Report, read_report
+from ernie_toolkit.compression.report.model import OPENVINO, Candidate, Report, read_report
 from ernie_toolkit.compression.report.table import MISSING, markdown_table, metric_name
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.formats.escapes import markdown_text
 from ernie_toolkit.models.sizes import parse_width
 from ernie_toolkit.tasks import TASKS
 
-FORMS = ("", "FP16", "INT8 embeddings", "INT8", "INT8 + embeddings")
+FORMS = (
+    "",
+    "FP16",
+    "INT8 embeddings",
+    "INT8",
+    "INT8 + embeddings",
+    "OpenVINO FP32",
+    "OpenVINO BF16",
+    "OpenVINO INT8",
+    "OpenVINO INT8 + embeddings",
+)
 Variant = tuple[bool, Fraction, int]  # whether its vocabulary was cut, width, place in FORMS
 
 
@@ -83,6 +93,8 @@ def _variant(item: Candidate, report: Report) -> Variant:
         form = "INT8" if item.method else ""
         if item.embeddings:
             form = f"{form} + embeddings" if form else "INT8 embeddings"
+    if item.engine == OPENVINO:
+        form = f"OpenVINO {form or item.precision.upper()}"
     return item.vocabulary < report.baseline.vocabulary, parse_width(item.width), FORMS.index(form)
 
 

@@ -5,8 +5,6 @@ leaves out the inner size of products with batches; `paddle.flops` leaves out at
 leaves buffers behind in the model.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import paddle
 from paddle import nn
 
 from ernie_toolkit.models.slices import encoder_layers
+from ernie_toolkit.training.loss import evaluating
 
 OPERATIONS = 2
 """A multiply-add is two operations; paddleslim and `paddle.flops` count it as one."""
@@ -39,7 +38,7 @@ def model_flops(model: nn.Layer, length: int) -> int:
     hooks = [layer.register_forward_post_hook(count) for layer in linear]
     token = (model.config.pad_token_id + 1) % model.config.vocab_size
     try:
-        with _evaluating(model), paddle.no_grad():
+        with evaluating(model), paddle.no_grad():
             model(
                 input_ids=paddle.full([1, length], token, dtype="int64"),
                 token_type_ids=paddle.zeros([1, length], dtype="int64"),
@@ -51,15 +50,3 @@ def model_flops(model: nn.Layer, length: int) -> int:
         # Queries by keys, then weights by values.
         products.append(2 * length * length * layer.self_attn.num_heads * layer.self_attn.head_dim)
     return OPERATIONS * sum(products)
-
-
-@contextmanager
-def _evaluating(model: nn.Layer) -> Iterator[None]:
-    """In evaluation mode, so that dropout draws nothing; each layer gets its own mode back."""
-    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
-    model.eval()
-    try:
-        yield
-    finally:
-        for layer, training in modes:
-            layer.training = training

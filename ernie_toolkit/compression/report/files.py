@@ -7,6 +7,7 @@ from typing import Any
 from ernie_toolkit.compression.report.metrics import best_tradeoffs, shown_metrics
 from ernie_toolkit.compression.report.model import FORMAT_VERSION, PLOT_FILE, REPORT_FILE, TABLE_FILE, Candidate, Report
 from ernie_toolkit.compression.report.plot import plot_report
+from ernie_toolkit.compression.report.recommendation import recommended
 from ernie_toolkit.compression.report.table import report_page
 from ernie_toolkit.files.transactions import transaction
 
@@ -15,7 +16,8 @@ def report_json(report: Report) -> dict[str, Any]:
     """The report as JSON: `Report`, and for each model what the page shows of it beside what was measured.
 
     `change`: points of the metric above FP32's; `latency_ratio` and `throughput_ratio`: how many times FP32's speed;
-    `best_tradeoff`: whether it is one of `best_tradeoffs`. Readers of the file compute them anew.
+    `best_tradeoff`: whether it is one of `best_tradeoffs`; `recommended`: the name of the model to deploy. Readers of
+    the file compute them anew.
     """
     front = {item.name for item in best_tradeoffs(report)}
 
@@ -29,7 +31,9 @@ def report_json(report: Report) -> dict[str, Any]:
         }
 
     models = {"baseline": described(report.baseline), "candidates": [described(item) for item in report.candidates]}
-    return {"format_version": FORMAT_VERSION} | asdict(report) | models
+    found = recommended(report)
+    chosen = {"recommended": found.name if found is not None else None}
+    return {"format_version": FORMAT_VERSION} | asdict(report) | models | chosen
 
 
 def write_report(report: Report, directory: Path) -> None:

@@ -1,9 +1,8 @@
-"""Speed of ONNX Runtime sessions on real rows, measured side by side so that ratios hold on a busy machine."""
+"""Speed of opened models on real rows, measured side by side so that ratios hold on a busy machine."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +10,8 @@ from ernie_toolkit.text.batching import batches_by_length
 from ernie_toolkit.text.dataset import Batch, EncodedDataset
 from ernie_toolkit.text.features import pad_batch
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+Run = Callable[[Batch], object]
+"""Computes a batch."""
 
 REPEATS, LATENCY_ROWS, THROUGHPUT_ROWS, BATCH_SIZE = 3, 32, 128, 32
 # Small models are through in no time: more turns cost little there, and make the medians steady.
@@ -40,7 +39,7 @@ def significant(value: float, digits: int = DIGITS) -> float:
 
 
 def measure(
-    sessions: "Mapping[str, InferenceSession]",
+    sessions: Mapping[str, Run],
     rows: EncodedDataset,
     known: Speed | None = None,
     repeats: int = REPEATS,
@@ -59,7 +58,7 @@ def measure(
     each batch's median. Another one's are the first one's by the medians of the ratios that neighbouring turns have:
     what it takes where the first takes as long as is said.
 
-    sessions: by name; the first is what the others are compared with.
+    sessions: opened models by name; the first is what the others are compared with.
     known: the first session's speed, where it was measured before.
     repeats: turns that each batch gets at least; up to `MOST_REPEATS` as long as `seconds` have not gone by.
     max_latency_rows, max_rows: rows that are measured one at a time, and in batches of `batch_size`.
@@ -128,12 +127,12 @@ def _orders(names: Sequence[str], batches: int, repeat: int) -> Iterator[tuple[i
 
 
 def _take_turns(
-    sessions: "Mapping[str, InferenceSession]", batches: Sequence[Batch], repeats: int, seconds: float
+    sessions: Mapping[str, Run], batches: Sequence[Batch], repeats: int, seconds: float
 ) -> dict[str, np.ndarray]:
     """Seconds of each session, float64 of shape (repeats, batches)."""
     for batch in batches:  # the runtime sets memory aside for each shape it has not seen
         for session in sessions.values():
-            session.run(None, batch)
+            session(batch)
     taken: dict[str, list[list[float]]] = {name: [] for name in sessions}
     began = time.perf_counter()
     for repeat in range(max(repeats, MOST_REPEATS)):
@@ -143,6 +142,6 @@ def _take_turns(
             times.append([0.0] * len(batches))
         for place, name in _orders(list(sessions), len(batches), repeat):
             started = time.perf_counter()
-            sessions[name].run(None, batches[place])
+            sessions[name](batches[place])
             taken[name][repeat][place] = time.perf_counter() - started
     return {name: np.array(times) for name, times in taken.items()}

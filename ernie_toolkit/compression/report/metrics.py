@@ -130,11 +130,6 @@ def speed_text(report: Report, item: Candidate) -> str:
     )
 
 
-def size_text(report: Report, item: Candidate) -> str:
-    """The megabytes of a model's file (see `megabytes_text`)."""
-    return megabytes_text(report, item.size)
-
-
 def megabytes_text(report: Report, size: float) -> str:
     """Bytes as megabytes (10^6 bytes), with two decimals in a report on small models."""
     return f"{size / 1e6:,.{1 if report.baseline.size >= 10e6 else 2}f}"

@@ -14,6 +14,9 @@ from ernie_toolkit.files.transactions import finish_transaction
 from ernie_toolkit.inference.processor import processor_name
 
 FORMAT_VERSION = 2
+ONNX_RUNTIME, OPENVINO = "onnxruntime", "openvino"
+# As people write them.
+ENGINE_NAMES = {ONNX_RUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO"}
 REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md", "compress_report.png"
 
 
@@ -22,17 +25,19 @@ class Candidate:
     """One model that was made and evaluated.
 
     width: share of heads and neurons, "1" or "3/4".
-    precision: "fp32", "int8" or "fp16".
+    precision: "fp32", "bf16", "int8" or "fp16".
     method: "", "dynamic", "static", or "qat" (in INT8, and in FP32 as training for INT8 has left it).
     settings: how it was made (algorithm, batch_size, ...).
     embeddings: whether its embedding tables are INT8.
     vocabulary: tokens.
-    size: bytes of the ONNX file.
+    size: bytes of the model's file, of an .xml with its weights.
     metrics: dev metrics, shares between 0 and 1, and `loss` in nats.
     latency_ms: for one sequence, None where not measured. As FP32's in the report, times the ratio measured in turns.
     sequences_per_second: in batches, measured in the same way.
     flops: floating-point operations for one sequence of the report's `flops_length` tokens, None where not known.
     kept: whether it is in a bundle, as `file`, relative to the report.
+    engine: what computed it, "onnxruntime" or "openvino".
+    equal_answers: share of the dev set's answers that equal the FP32 model's, None where not known.
     speed_spread: how far the ratios of the turns lay apart (see `measurement.Speed`).
     """
 
@@ -52,6 +57,8 @@ class Candidate:
     kept: bool
     file: str
     speed_spread: float | None = None
+    engine: str = ONNX_RUNTIME
+    equal_answers: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A compression report as a picture: quality against latency, discs as large as the files."""
+"""A compression report as a picture: quality against latency, marks as large as the files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ernie_toolkit.compression.report.metrics import best_tradeoffs, megabytes_text, shown_metrics
-from ernie_toolkit.compression.report.model import Candidate, Report
+from ernie_toolkit.compression.report.model import ENGINE_NAMES, ONNX_RUNTIME, OPENVINO, Candidate, Report
+from ernie_toolkit.compression.report.recommendation import allowed_loss
 from ernie_toolkit.compression.report.table import STAR, metric_name
 from ernie_toolkit.files import replaced_file
 from ernie_toolkit.formats.escapes import terminal_line
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INCHES, DPI = (9.6, 5.6), 120
-COLOURS = {"fp32": "#6e7781", "int8": "#1f6feb", "fp16": "#c4740a"}
+COLOURS = {"fp32": "#6e7781", "bf16": "#1a7f37", "int8": "#1f6feb", "fp16": "#c4740a"}
+# Shapes by engine.
+MARKERS = {ONNX_RUNTIME: "o", OPENVINO: "s"}
 INK, FAINT, WARNING, ALLOWED = "#24292f", "#afb8c1", "#b42318", "#e6f4ea"
 # Points squared of the largest file's disc and of candidates that are neither kept nor on the front.
 LARGEST_DISC, SMALL_DISC = 620.0, 22.0
@@ -101,7 +104,7 @@ def _scale(axes: "Axes", report: Report, points: Timed) -> None:
     else:
         axes.set_xlim(0, 1.13 * high)
     axes.set_xlabel(f"latency of one sequence, ms (left is faster; axis {kind})", color=INK)
-    bottom, top = metric_limits([y for _, y, _ in points] or [100.0], _allowed_loss(report))
+    bottom, top = metric_limits([y for _, y, _ in points] or [100.0], allowed_loss(report))
     axes.set_ylim(bottom, top)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]))
     reach = "from 0" if bottom <= 0 else f"of {top - bottom:.1f} points, not from 0"
@@ -118,12 +121,6 @@ def metric_limits(values: Sequence[float], loss: float) -> tuple[float, float]:
     top = min(middle + span / 2, max(high, 100.0) + 0.06 * span)  # a disc at 100 is whole
     bottom = top - span
     return (0.0, span) if low >= 0 and bottom < 0 and high < span else (bottom, top)
-
-
-def _allowed_loss(report: Report) -> float:
-    """Points that `max_drop` allows to be lost, 0 where the report has none."""
-    loss = report.settings.get("max_drop")
-    return float(loss) if isinstance(loss, (int, float)) and 0 <= loss < 100 else 0.0
 
 
 def _round_values(low: float, high: float) -> list[float]:
@@ -145,17 +142,17 @@ def _draw_models(
     level = shown_metrics(report, report.baseline).metric
     if level is not None:
         axes.axhline(level, color=COLOURS["fp32"], linewidth=1, dashes=(5, 4))
-        axes.axhspan(level - _allowed_loss(report), level, color=ALLOWED, linewidth=0, zorder=0)
+        axes.axhspan(level - allowed_loss(report), level, color=ALLOWED, linewidth=0, zorder=0)
     line = sorted(front, key=lambda point: point[:2])
     axes.plot([x for x, _, _ in line], [y for _, y, _ in line], color=FAINT, linewidth=1.6, zorder=2)
     for x, y, item in points:
         if (x, y, item) not in named:
-            axes.scatter(x, y, SMALL_DISC, COLOURS[item.precision], alpha=0.35, linewidths=0, zorder=3)
+            shape: dict[str, Any] = {"marker": MARKERS[item.engine], "linewidths": 0}
+            axes.scatter(x, y, SMALL_DISC, COLOURS[item.precision], alpha=0.35, zorder=3, **shape)
     for x, y, item in sorted(named, key=lambda point: -areas[point[2].name]):
         edge = INK if item.kept or item is report.baseline else "white"
-        axes.scatter(
-            x, y, areas[item.name], COLOURS[item.precision], alpha=0.9, edgecolors=edge, linewidths=1.1, zorder=4
-        )
+        shape = {"marker": MARKERS[item.engine], "edgecolors": edge, "linewidths": 1.1}
+        axes.scatter(x, y, areas[item.name], COLOURS[item.precision], alpha=0.9, zorder=4, **shape)
 
 
 def _headings(figure: "Figure", axes: "Axes", report: Report) -> None:
@@ -179,21 +176,25 @@ def _legends(figure: "Figure", report: Report, points: Timed, named: Timed) -> N
     from matplotlib.patches import Patch
 
     def disc(label: str, area: float, **settings: Any) -> Line2D:
-        shape = {"marker": "o", "linestyle": "none", "markersize": area**0.5, "markeredgewidth": 1.1}
+        shape: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": area**0.5, "markeredgewidth": 1.1}
         return Line2D([], [], label=label, **{**shape, "markeredgecolor": "white", **settings})
 
     found = [name for name in COLOURS if any(item.precision == name for _, _, item in points)]
     entries: list[Any] = [disc(name.upper(), 70, color=COLOURS[name]) for name in found]
+    engines = [name for name in MARKERS if any(item.engine == name for _, _, item in points)]
+    if len(engines) > 1:
+        grey = {"color": "none", "markeredgecolor": FAINT}
+        entries += [disc(ENGINE_NAMES[name], 70, marker=MARKERS[name], **grey) for name in engines]
     entries.append(disc("kept", 70, color="none", markeredgecolor=INK))
     if len(named) < len(points):
         entries.append(disc("other candidates", SMALL_DISC, color=COLOURS["int8"], alpha=0.35, markeredgewidth=0))
     entries.append(Line2D([], [], color=FAINT, linewidth=1.6, label=f"{STAR} best trade-offs"))
     entries.append(Line2D([], [], color=COLOURS["fp32"], linewidth=1, dashes=(4, 3), label="FP32's quality"))
-    loss = _allowed_loss(report)
+    loss = allowed_loss(report)
     if loss:
         entries.append(Patch(color=ALLOWED, label=f"up to {loss:g} less"))
     shared = {"frameon": False, "fontsize": 8.5, "labelcolor": INK, "borderpad": 0}
-    figure.legend(handles=entries, loc="center left", bbox_to_anchor=(AXES[0], 0.055), ncols=4, **shared)
+    figure.legend(handles=entries, loc="center left", bbox_to_anchor=(AXES[0], 0.055), ncols=5, **shared)
     largest = max((item.size for _, _, item in points), default=0)
     if largest:
         discs = [

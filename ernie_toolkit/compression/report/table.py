@@ -8,14 +8,15 @@ from ernie_toolkit.compression.report.metrics import (
     best_tradeoffs,
     change_text,
     is_noisy,
+    megabytes_text,
     number_text,
     points,
     ratio_text,
     shown_metrics,
-    size_text,
     speed_text,
 )
-from ernie_toolkit.compression.report.model import Candidate, Report
+from ernie_toolkit.compression.report.model import ENGINE_NAMES, Candidate, Report
+from ernie_toolkit.compression.report.recommendation import recommendation_line
 from ernie_toolkit.formats.escapes import markdown_code, markdown_link, markdown_text
 
 MISSING = "-"
@@ -60,6 +61,7 @@ def report_page(report: Report, plot: str) -> str:
         f"{markdown_text(report.task)}, seed {report.seed}. Data: {markdown_text(report.data_source)}, "
         f"{report.dev_rows:,} dev rows.",
         *(f"> **Warning:** {markdown_text(message)}" for message in report.warnings),
+        _recommendation(report),
         "\n".join(_highlight(report, item) for item in made),
         f"![{_metric(report.metric)} against latency]({plot})",
         _table(report),
@@ -68,10 +70,16 @@ def report_page(report: Report, plot: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _recommendation(report: Report) -> str:
+    """Which model to deploy on this processor, and why; empty where there is nothing to choose from."""
+    line = recommendation_line(report)
+    return f"**Recommended**: {markdown_text(line)}" if line else ""
+
+
 def _highlight(report: Report, item: Candidate) -> str:
     found = shown_metrics(report, item)
     figure = f"{_metric(report.metric)} {_number(found.metric, 2)} ({change_text(found.change)} points)"
-    size = f"{size_text(report, item)} MB instead of {size_text(report, report.baseline)}"
+    size = f"{megabytes_text(report, item.size)} MB instead of {megabytes_text(report, report.baseline.size)}"
     link = markdown_link(item.file)
     return f"- **{markdown_text(item.name)}**: {figure}, {size}, {speed_text(report, item)}: {link}"
 
@@ -99,6 +107,7 @@ def _table(report: Report) -> str:
         "ratio",
         "sequences/s",
         "ratio",
+        "equal, %",
     ]
     front = {item.name for item in best_tradeoffs(report)}
     rows = []
@@ -111,13 +120,14 @@ def _table(report: Report) -> str:
                 _number(found.metric, 2),
                 *(_number(points(item, metric), 2) for metric in more),
                 MISSING if item is report.baseline else change_text(found.change),
-                size_text(report, item),
+                megabytes_text(report, item.size),
                 _number(item.parameters, 2, 1e-6),
                 _number(item.flops, 2, scale),
                 number_text(found.latency_ms),
                 ratio_text(found.latency_ratio),
                 number_text(found.sequences_per_second),
                 ratio_text(found.throughput_ratio),
+                MISSING if item is report.baseline else _number(item.equal_answers, 1, 100),
             ]
         )
     return markdown_table(header, rows)
@@ -129,6 +139,8 @@ def _notes(report: Report) -> str:
     if report.row_tokens:
         low, middle, high = report.row_tokens
         tokens = f", which have {low} to {high} tokens, {middle} in the middle"
+    used = [name for name in ENGINE_NAMES if any(item.engine == name for item in (report.baseline, *report.candidates))]
+    engines = " and ".join(ENGINE_NAMES[name] for name in used)
     versions = markdown_text(", ".join(f"{name} {version}" for name, version in report.versions.items()))
     processor = markdown_text(report.processor)
     row = 100 / max(report.dev_rows, 1)
@@ -138,10 +150,13 @@ def _notes(report: Report) -> str:
         "a kept one, else the smallest.",
         f"Quality: the {metric} on the dev set times 100; change: what it is above FP32's."
         + (f" One of the {report.dev_rows:,} dev rows is {row:.2f} points." if report.metric == "accuracy" else ""),
-        "Size: the ONNX file; 1 MB is 10^6 bytes.",
+        "Equal: share of the dev set's answers that are the FP32 model's: it shows changes that the metric does not."
+        if any(item.equal_answers is not None for item in report.candidates)
+        else "",
+        "Size: the model's file, of OpenVINO's INT8 both files; 1 MB is 10^6 bytes.",
         f"{_unit_of_flops(report)[0]}: the matrix products of one sequence of {report.flops_length} tokens, a "
         "multiply-add counted as two; INT8 does as many, in integers.",
-        f"Speed: ONNX Runtime with {threads} on {processor}, on rows of the dev set{tokens}. Latency: the "
+        f"Speed: {engines} with {threads} on {processor}, on rows of the dev set{tokens}. Latency: the "
         f"median of at most {LATENCY_ROWS} rows, one at a time. Sequences/s: at most {THROUGHPUT_ROWS} rows in "
         f"batches of {BATCH_SIZE} by length, padded to the longest of the batch. The ratio behind each: how many times "
         "FP32's speed that is, over 1 is faster.",

@@ -23,13 +23,25 @@ FORMS: dict[str, DataForm] = {
 
 
 def register_form(name: str, form: DataForm) -> None:
-    """Make a form known by the name that tasks give. Raises ConfigError where the name is taken."""
+    """Make a form known by the name that tasks give.
+
+    Args:
+        name: As in `Task.data_form`.
+        form: Reads the files.
+
+    Raises:
+        ConfigError: Where the name is taken.
+    """
     if FORMS.setdefault(name, form) is not form:
         raise ConfigError(f"data form '{name}' is registered already: choose another name")
 
 
 def form_of(task_name: str) -> DataForm:
-    """The form of a task's files. Raises ConfigError where no task has this name."""
+    """The form of a task's files.
+
+    Raises:
+        ConfigError: Where no task has this name.
+    """
     from ernie_toolkit.tasks import task_named  # tasks need numpy, reading data does not
 
     return FORMS[task_named(task_name).data_form]

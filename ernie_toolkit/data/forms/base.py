@@ -25,7 +25,12 @@ SHOWN = 10
 class PredictedRow:
     """A row of a test file: its example and answer, or why it was skipped.
 
-    `place`: its line, or a question's id. `number`: the row's from 0, where it is known.
+    Attributes:
+        place: Its line from 1, or a question's id.
+        example: The example, None where it was skipped.
+        answer: The answer, None where it was skipped.
+        reason: Why it was skipped, else empty.
+        number: The row's from 0, None where that is not known.
     """
 
     place: object
@@ -58,26 +63,71 @@ class DataForm(ABC):
     def read(
         self, path: Path, spec: DatasetSpec, split: Split, options: FileOptions, record: FileRecord
     ) -> Iterator[Example]:
-        """Stream the examples of a file; how it was read and what was left out of it goes to `record`.
+        """Stream the examples of a file.
 
-        Raises DataError at the first row that does not fit.
+        Args:
+            path: The file.
+            spec: The data set.
+            split: The split that the file is.
+            options: How files are read.
+            record: Gets what was left out and how the file was read.
+
+        Raises:
+            DataError: At the first row that does not fit.
         """
 
     @abstractmethod
     def parse(self, row: dict[str, Any], spec: DatasetSpec, split: Split, index: int, where: str) -> Example | None:
-        """The example in a row of the official fields; None for one without gold. Raises DataError with `where`."""
+        """The example in a row of the official fields; None for one without gold.
+
+        Args:
+            row: The row's fields.
+            spec: The data set.
+            split: The split that the row is of.
+            index: The row's number from 0, for its `id`.
+            where: The place, for messages.
+
+        Raises:
+            DataError: Where it does not fit.
+        """
 
     def label_list(self, path: Path, options: FileOptions) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-        """The labels of a user's label file in its order, and their names where it has some. Raises DataError."""
-        raise ConfigError(f"--label_file is for tasks with labels, and {self.noun}s have none: leave it out")
+        """The labels of a user's label file in its order, and their names or None.
+
+        Args:
+            path: The label file.
+            options: How files are read.
+
+        Raises:
+            ConfigError: Where the task has no labels.
+            DataError: On a file that does not fit.
+        """
+        raise ConfigError(f"`label_file` is for tasks with labels, and {self.noun}s have none: leave it out")
 
     def found_labels(self, path: Path, options: FileOptions) -> tuple[str, ...]:
-        """The labels of a user's training file, in an order that does not depend on its rows'. Raises DataError."""
+        """The labels of a user's training file, in an order that does not depend on its rows'.
+
+        Args:
+            path: The training file.
+            options: How files are read.
+
+        Raises:
+            DataError: On a row that does not fit.
+        """
         return ()
 
     @abstractmethod
     def text_format(self, path: Path, split: Split, options: FileOptions) -> str:
-        """The text format of a user's file, of which this is the first one. Raises DataError where it is empty."""
+        """The text format of a user's files, one of `TEXT_FORMATS`.
+
+        Args:
+            path: The first of them.
+            split: The split that it is.
+            options: How files are read.
+
+        Raises:
+            DataError: Where it is empty.
+        """
 
     @abstractmethod
     def example_format(self, example: Example) -> str:
@@ -100,7 +150,12 @@ class DataForm(ABC):
         return number(labels, "label")
 
     def contents(self, examples: Sequence[Example], counts: Mapping[str | None, int]) -> str:
-        """The labels with their counts, for a summary."""
+        """The labels with their counts, for a summary.
+
+        Args:
+            examples: The examples of a split.
+            counts: Of `counts(examples)`.
+        """
         known = {label: count for label, count in counts.items() if label is not None}
         unlabelled = counts.get(None, 0)
         if unlabelled == len(examples) and not known:
@@ -115,18 +170,29 @@ class DataForm(ABC):
         """`test_results.json` as PaddleNLP's run_*.py of ERNIE 3.0 write it: columns, an entry for each row.
 
         A row that could not be read is None in every column.
+
+        Args:
+            rows: The rows of the test file, in its order.
+            spec: The data set.
         """
 
     def submission(self, rows: Sequence[dict[str, Any]], spec: DatasetSpec) -> str | None:
         """The text of the file that the benchmark asks for; None where it asks for none.
 
-        `rows`: as `predictions.prediction_rows` gives them.
+        Args:
+            rows: As `predictions.prediction_rows` gives them.
+            spec: The data set.
         """
         return None
 
     @abstractmethod
     def hidden(self, row: dict[str, Any], index: int) -> dict[str, Any]:
-        """A generated row as an official test file has it, without what is to be predicted."""
+        """A generated row as an official test file has it, without what is to be predicted.
+
+        Args:
+            row: A row in the official fields.
+            index: Its number from 0.
+        """
 
     @abstractmethod
     def file_text(self, rows: Sequence[dict[str, Any]]) -> str:
@@ -134,11 +200,16 @@ class DataForm(ABC):
 
 
 def number(count: int, noun: str) -> str:
-    """A count with its noun in the singular or the plural."""
+    """A count with its noun in the singular or the plural.
+
+    Args:
+        count: How many.
+        noun: In the singular.
+    """
     return f"{count:,} {noun}" + "s" * (count != 1)
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are."""
+    """The first of some names, and how many others there are."""
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return (", ".join(names[:SHOWN]) or "none") + more

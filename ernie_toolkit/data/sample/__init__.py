@@ -1,7 +1,7 @@
 """The embedded sample: data in the official formats from grammars of the toolkit's own, and a vocabulary.
 
 Every set is drawn from a seed and is the same on every Python version. No row of one split is in another.
-The figures of a run on it show that the toolkit works, and nothing about the official set.
+The metrics of a run on it show that the toolkit works, and nothing about the official set.
 """
 
 from __future__ import annotations
@@ -37,7 +37,12 @@ _GRAMMARS = {
 def generate(name: str, seed: int = SAMPLE_SEED) -> dict[str, list[Row]]:
     """The rows of every split of a set's sample, as the official files hold them (no labels in `test`).
 
-    Raises ConfigError where there is no sample of the set.
+    Args:
+        name: The data set, as in `DATASETS`.
+        seed: The seed that rows are drawn with.
+
+    Raises:
+        ConfigError: Where there is no sample of the set.
     """
     if name not in _GRAMMARS:
         raise ConfigError(f"there is no sample of data set '{name}': use one of {', '.join(_GRAMMARS)}")
@@ -49,11 +54,18 @@ def generate(name: str, seed: int = SAMPLE_SEED) -> dict[str, list[Row]]:
 
 
 def write_sample(name: str, directory: Path, seed: int = SAMPLE_SEED) -> dict[str, Path]:
-    """Write the sample of a set as files with the official names into `directory`; return their paths.
+    """Write the sample of a set as files with the official names; return their paths.
 
-    msra_ner has a character and its tag a line (in `test` the character alone) and a blank line after each
-    sentence, cmrc2018 is SQuAD's JSON, the others have a JSON object a line. Each file is written whole or not
-    at all. Raises ConfigError where there is no sample of the set.
+    msra_ner has a character and its tag a line (in `test` the character alone) and a blank line after each sentence,
+    cmrc2018 is SQuAD's JSON, the others have a JSON object a line. Each file is written whole or not at all.
+
+    Args:
+        name: The data set, as in `DATASETS`.
+        directory: Gets the files.
+        seed: The seed that rows are drawn with.
+
+    Raises:
+        ConfigError: Where there is no sample of the set.
     """
     spec = get_spec(name)
     form = form_of(spec.task_name)

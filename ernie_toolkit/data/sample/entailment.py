@@ -21,8 +21,13 @@ GAP_EVERY = 90
 class Lexicon:
     """Words of one genre.
 
-    deeds: (verb, measure word, object). slots: the values of each circumstance. told: how the first sentence puts a
-    circumstance. asserted: how the second does.
+    Attributes:
+        actors: Who does something.
+        deeds: What they do it to: (verb, measure word, object).
+        slots: The values of each circumstance.
+        told: For each circumstance the words for it in the first sentence.
+        asserted: For each circumstance the words for it in the second sentence.
+        frames: Templates of the first sentence.
     """
 
     actors: tuple[str, ...]

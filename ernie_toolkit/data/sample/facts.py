@@ -11,7 +11,12 @@ from ernie_toolkit.data.sample.grammar import Draw
 
 @dataclass(frozen=True)
 class Value:
-    """A value as a sentence words it, and its gold answers: parts of `text`, the exact one first."""
+    """A value as a sentence words it, and its gold answers.
+
+    Attributes:
+        text: The value's words.
+        golds: Parts of `text`, the exact one first.
+    """
 
     text: str
     golds: tuple[str, ...]
@@ -19,7 +24,13 @@ class Value:
 
 @dataclass(frozen=True)
 class Fact:
-    """One kind of fact. In `told` and `asked`, {s} is the subject; in `told`, {v} is the value."""
+    """One kind of fact about a subject.
+
+    Attributes:
+        told: Sentences with it; {s} is the subject, {v} the value.
+        asked: Questions for it; {s} is the subject.
+        value: Draws its value.
+    """
 
     told: tuple[str, ...]
     asked: tuple[str, ...]
@@ -28,7 +39,13 @@ class Fact:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of subject: how its names are made, what else it is called, and its facts."""
+    """A kind of subject.
+
+    Attributes:
+        name: Draws a subject's name.
+        pronouns: What else a subject is called.
+        facts: The facts about it.
+    """
 
     name: Callable[[Draw], str]
     pronouns: tuple[str, ...]

@@ -35,11 +35,21 @@ class Draw:
         return items[self.below(len(items))]
 
     def other(self, items: Sequence[T], but: T) -> T:
-        """One of the items that is not `but`."""
+        """One of the items that is not `but`.
+
+        Args:
+            items: The items.
+            but: One that may not come.
+        """
         return self.choice([item for item in items if item != but])
 
     def sample(self, items: Sequence[T], count: int) -> list[T]:
-        """`count` different items, in random order."""
+        """Different items, in random order.
+
+        Args:
+            items: The items.
+            count: How many are taken.
+        """
         pool = list(items)
         return [pool.pop(self.below(len(pool))) for _ in range(count)]
 
@@ -53,8 +63,14 @@ def draw_splits(
 ) -> dict[str, list[Row]]:
     """Draw the rows of every split so that no two rows of any split have the same key.
 
-    `make` gets the row's index in its split, by which it balances labels. Raises RuntimeError where the
-    grammar is too small for the sizes.
+    Args:
+        make: Makes a row; it gets the row's index in its split, by which it balances labels.
+        sizes: The number of rows of each split.
+        key: What must differ between rows.
+        tries: How often a row is drawn again.
+
+    Raises:
+        RuntimeError: Where the grammar is too small for the sizes.
     """
     seen: set[Any] = set()
     splits: dict[str, list[Row]] = {}

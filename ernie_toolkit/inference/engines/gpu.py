@@ -85,7 +85,7 @@ def whole_profile(max_seq_length: int, batch_size: int) -> ShapeProfile:
 
 def read_profile(path: Path) -> ShapeProfile:
     """A profile that `ShapeProfile.write` wrote. Raises ConfigError where the file is missing or is none."""
-    remedy = "write one with --set_dynamic_shape (lines 'min|opt|max ROWS TOKENS')"
+    remedy = "write one with `measured_profile` (lines 'min|opt|max ROWS TOKENS')"
     try:
         lines = [line.split() for line in read_utf8(path, ConfigError, remedy).splitlines()]
         shapes = {name: (whole_number(rows), whole_number(tokens)) for name, rows, tokens in lines}
@@ -129,11 +129,11 @@ def check_providers(wanted: Sequence[Provider], found: Sequence[str], where: str
     if first == TENSORRT:
         raise DeviceError(
             f"TensorRT was asked for and is not among {where} ({', '.join(found)}): install onnxruntime-gpu and the "
-            "TensorRT libraries (pip install tensorrt-cu12), or leave --use_trt out"
+            "TensorRT libraries (pip install tensorrt-cu12), or leave `use_trt` out"
         )
     raise DeviceError(
         f"device 'gpu' was asked for and CUDA is not among {where} ({', '.join(found)}): "
-        "pip install onnxruntime-gpu in place of onnxruntime, with CUDA 12 and cuDNN 9, or use --device cpu"
+        "pip install onnxruntime-gpu in place of onnxruntime, with CUDA 12 and cuDNN 9, or use `device` cpu"
     )
 
 
@@ -142,7 +142,7 @@ def check_quantized(model: Path, content: bytes) -> None:
     if b"MatMulInteger" in content or b"DynamicQuantizeLinear" in content:
         raise BundleError(
             f"{model}: quantized dynamically, which runs on CPUs only: quantize it with fixed ranges (compress_*.py "
-            "--strategy ptq --method_list static), or use --precision_mode fp16"
+            "--strategy ptq --method_list static), or use `precision` fp16"
         )
 
 
@@ -166,7 +166,7 @@ class BoundRun:
         if self._options.use_trt and profile is not None and not profile.admits((rows, tokens)):
             raise ConfigError(
                 f"a batch of {rows} x {tokens} tokens is outside of the shape profile, {profile.smallest} to "
-                f"{profile.largest}: collect shapes anew with --set_dynamic_shape"
+                f"{profile.largest}: collect shapes anew with `measured_profile`"
             )
         binding = self._session.io_binding()
         for name, array in batch.items():

@@ -164,8 +164,8 @@ def check_augmentation(strategy: str, create: int, percent: float) -> None:
     """Raise ConfigError on the first value out of its range (see `augment`)."""
     known = (*STRATEGIES, MIX, DUPLICATE)
     if strategy not in known:
-        raise ConfigError(f"--aug_strategy '{strategy}' is not known: use one of {', '.join(known)}")
+        raise ConfigError(f"`aug_strategy` '{strategy}' is not known: use one of {', '.join(known)}")
     if create < 1:
-        raise ConfigError(f"--create_n is {create}: it must be at least 1")
+        raise ConfigError(f"`create_n` is {create}: it must be at least 1")
     if not 0 < percent <= 1:
-        raise ConfigError(f"--aug_percent is {percent}: it must be over 0 and at most 1")
+        raise ConfigError(f"`aug_percent` is {percent}: it must be over 0 and at most 1")

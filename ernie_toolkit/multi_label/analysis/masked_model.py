@@ -34,7 +34,7 @@ class MaskedModel:
         if not any(name.startswith(HEAD) for name in weights.state):
             raise ModelError(
                 f"{directory} has no masked-language-model head (weights '{HEAD}*'): give a pretrained model that "
-                "has kept its own, or another --aug_type"
+                "has kept its own, or another `aug_type`"
             )
         with quiet_paddlenlp():
             self._model: Any = ErnieForMaskedLM(ErnieConfig.from_pretrained(str(directory)))

@@ -47,10 +47,10 @@ class SparseOptions(TrainedOptions):
     aug_percent: float = option(
         0.1, "share of a supporting row's words that are changed", allowed=Range(0, 1, above=True)
     )
-    annotate: bool = option(False, "take the supporting rows from --unlabeled_file, for somebody to label")
-    unlabeled_file: str = option("data.txt", "file of texts in --dataset_dir, one a line", parse=path_text)
-    sparse_file: str = option("sparse.txt", "file in --dataset_dir for the sparse rows", parse=path_text)
-    support_file: str = option("support.txt", "file in --dataset_dir for the supporting rows", parse=path_text)
+    annotate: bool = option(False, "take the supporting rows from `unlabeled_file`, for somebody to label")
+    unlabeled_file: str = option("data.txt", "file of texts in `dataset_dir`, one a line", parse=path_text)
+    sparse_file: str = option("sparse.txt", "file in `dataset_dir` for the sparse rows", parse=path_text)
+    support_file: str = option("support.txt", "file in `dataset_dir` for the supporting rows", parse=path_text)
     seed: int = option(3, "seed of the changes", allowed=SEED)
 
 
@@ -64,8 +64,8 @@ class DirtyOptions(TrainedOptions):
     dirty_threshold: float = option(
         0.0, "rows with no higher score than this are not written", allowed=Range(-(10**9), 10**9)
     )
-    dirty_file: str = option("train_dirty.txt", "file in --dataset_dir for the suspicious rows", parse=path_text)
-    rest_file: str = option("train_dirty_rest.txt", "file in --dataset_dir for all other rows", parse=path_text)
+    dirty_file: str = option("train_dirty.txt", "file in `dataset_dir` for the suspicious rows", parse=path_text)
+    rest_file: str = option("train_dirty_rest.txt", "file in `dataset_dir` for all other rows", parse=path_text)
     method: str = option(METHODS[0], "representer points' influence, or confident learning (cleanlab)", METHODS)
     seed: int = option(3, "seed of confident learning's folds", allowed=SEED)
 

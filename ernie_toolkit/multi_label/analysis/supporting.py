@@ -6,14 +6,13 @@ from pathlib import Path
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.label_sets import FILES, read_label_sets, read_texts
 from ernie_toolkit.data.readers import Example
-from ernie_toolkit.multi_label.analysis.augmentation import REPLACERS, augment, check_augmentation
+from ernie_toolkit.multi_label.analysis.augmentation import REPLACERS, augment
 from ernie_toolkit.multi_label.analysis.options import SparseOptions
 from ernie_toolkit.multi_label.checks import check_targets, data_files, unknown_texts
 
 
 def check_sparse_options(options: SparseOptions) -> None:
-    """Raise ConfigError on a value out of its range, and on a file to write that is one of the data's own."""
-    check_augmentation(options.aug_strategy, 1, options.aug_percent)
+    """Raise ConfigError on a file to write that is one of the data's own."""
     directory = Path(options.dataset_dir)
     written = {name: directory / getattr(options, name) for name in ("sparse_file", "support_file")}
     check_targets(written, {**data_files(options), "unlabeled_file": directory / options.unlabeled_file})

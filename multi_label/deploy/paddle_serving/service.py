@@ -74,8 +74,7 @@ def main(argv: Sequence[str]) -> None:
         logging.getLogger("paddle_serving_server").setLevel(logging.WARNING)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, leave)
-        for message in predictor.bundle.info.warnings:
-            warn(message)
+        warn(*predictor.bundle.info.warnings)
         serve(predictor, options)
 
 

@@ -49,8 +49,7 @@ def main(argv: Sequence[str]) -> None:
         if args.dataset_dir and not args.perf:
             options, record = FileOptions(encoding=args.encoding, on_error=args.on_error), FileRecord()
             rows = read_text_rows(directory / UNLABELLED_FILE, options, record)
-            for message in record.notices:
-                notice(message)
+            notice(*record.notices)
         predictor = Predictor(
             bundle,
             args.device,
@@ -64,8 +63,7 @@ def main(argv: Sequence[str]) -> None:
         )
         print_choice(predictor)
         skipped = skipped_notice(rows)
-        for message in (*bundle.info.warnings, *([skipped] if skipped else [])):
-            warn(message)
+        warn(*bundle.info.warnings, *([skipped] if skipped else []))
         if args.perf:
             label_sets.evaluate(
                 predictor, directory, args.perf_dataset, args.label_file, args.batch_size, args.encoding

@@ -1,0 +1,35 @@
+"""The Trainer of a model that learns from the one that it was made of.
+
+Imports Paddle; import it inside a function.
+"""
+
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from ernie_toolkit.compression.distillation.losses import SOFT_LOSSES, Observed, distillation_loss, observe
+from ernie_toolkit.training.trainer import ToolkitTrainer
+
+
+class DistillationTrainer(ToolkitTrainer):
+    """Trains a model to answer as its teacher does; targets in the batches are not looked at.
+
+    `soft_loss`: the task's, by name.
+    """
+
+    def __init__(self, *arguments: Any, teacher: nn.Layer, soft_loss: str) -> None:
+        super().__init__(*arguments)
+        self.teacher, self.soft_loss = teacher, SOFT_LOSSES[soft_loss]
+
+    def compute_loss(self, model: nn.Layer, inputs: Any, return_outputs: bool = False) -> Any:
+        """The student's loss, as the Trainer asks for it."""
+        mask = inputs["input_ids"] != self.model.config.pad_token_id
+        with paddle.no_grad():
+            taught = observe(self.teacher, inputs)
+        loss = self.student_loss(model, inputs, taught, mask)
+        return (loss, (loss,)) if return_outputs else loss
+
+    def student_loss(self, model: nn.Layer, inputs: Any, taught: Observed, mask: paddle.Tensor) -> paddle.Tensor:
+        """The distillation loss of a model on a batch that its teacher has seen."""
+        return distillation_loss(observe(model, inputs), taught, mask, self.soft_loss)

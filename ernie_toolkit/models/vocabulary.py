@@ -1,0 +1,50 @@
+"""The vocabulary of a model, and the files that PaddleNLP's tokenizer reads it from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ernie_toolkit.files import write_json, write_text
+from ernie_toolkit.text.tokenization import (
+    SPECIAL_TOKENS,
+    TOKENIZER_CONFIG_FILE,
+    VOCAB_FILE,
+    read_do_lower_case,
+    read_vocab,
+)
+
+SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The vocabulary of a model.
+
+    Attributes:
+        tokens: The tokens in the order of their ids.
+        do_lower_case: Whether texts are lower-cased first.
+    """
+
+    tokens: tuple[str, ...]
+    do_lower_case: bool = True
+
+
+def read_vocabulary(directory: Path) -> Vocabulary:
+    """The vocabulary of a model directory: `vocab.txt`, and `do_lower_case` of `tokenizer_config.json`."""
+    do_lower_case = read_do_lower_case(directory / TOKENIZER_CONFIG_FILE)
+    return Vocabulary(tuple(read_vocab(directory / VOCAB_FILE)), do_lower_case)
+
+
+def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
+    """Write the tokenizer's files as PaddleNLP's AutoTokenizer reads them.
+
+    Args:
+        directory: Gets the files.
+        vocabulary: The vocabulary.
+    """
+    write_text(directory / VOCAB_FILE, "".join(token + "\n" for token in vocabulary.tokens))
+    names = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS}
+    write_json(
+        directory / TOKENIZER_CONFIG_FILE,
+        {"do_lower_case": vocabulary.do_lower_case, **names, "tokenizer_class": "ErnieTokenizer"},
+    )
+    write_json(directory / SPECIAL_TOKENS_FILE, names)
