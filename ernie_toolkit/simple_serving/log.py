@@ -21,7 +21,9 @@ class ServerFormatter(EscapingFormatter, DefaultFormatter):
 class ComputedBy(logging.Filter):
     """Marks the records of answers with what has computed them; lets all records pass.
 
-    `path`: where answers are asked for. `computed_by`: the engine and the precision.
+    Args:
+        path: Where answers are asked for.
+        computed_by: The engine and the precision.
     """
 
     def __init__(self, path: str, computed_by: str) -> None:
