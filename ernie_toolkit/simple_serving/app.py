@@ -28,6 +28,7 @@ from ernie_toolkit.simple_serving.access import refusal
 from ernie_toolkit.simple_serving.batcher import QueueFullError, StoppedError
 from ernie_toolkit.simple_serving.budget import BodyTooLargeError, BudgetSpentError, ByteBudget
 from ernie_toolkit.simple_serving.connections import Connections, Refusals
+from ernie_toolkit.simple_serving.log import ComputedBy
 from ernie_toolkit.simple_serving.metrics import CONTENT_TYPE, Metrics
 from ernie_toolkit.simple_serving.options import ServingOptions
 from ernie_toolkit.simple_serving.service import Service
@@ -235,7 +236,8 @@ def create_app(options: ServingOptions) -> ASGIApp:
     limit = options.connections()  # an error before the bundle is opened
     metrics = Metrics()
     service = Service(options, metrics.on_batch)
-    metrics.on_engine(service.choice.engine, service.choice.precision)
+    choice = service.choice
+    metrics.on_engine(choice.engine, choice.precision)
     budget = ByteBudget(options.max_pending_bytes)
 
     def on_sweep(connections: int, unsent: int) -> None:
@@ -251,8 +253,10 @@ def create_app(options: ServingOptions) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, object]]:
         stop_with_parent()
+        # Now, since uvicorn sets its logs up when the application is made.
+        logging.getLogger("uvicorn.access").addFilter(ComputedBy(model_path, f"{choice.engine} {choice.precision}"))
         connections = Connections(limit, Refusals(metrics.on_refusal), on_sweep)
-        sys.stderr.write(f"ready: POST {model_path}, {service.choice}, {options.threads} thread(s)\n")
+        sys.stderr.write(f"ready: POST {model_path}, {choice}, {options.threads} thread(s)\n")
         with connections.watched():
             yield {"connections": connections, "options": options}
         await asyncio.to_thread(service.close)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from http_calls import serving
+from http_calls import data_of, serving
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -24,3 +24,24 @@ def test_requests_are_logged_on_one_line_each(
     assert b"GET /a" in content and b"404" in content
     assert not any(byte < 0x20 and byte != 0x0A for byte in content) and "\u202e" not in content.decode("utf-8")
     assert not any(line.startswith(b"INFO: forged") for line in content.split(b"\n"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_computes_is_told_everywhere(
+    environment: Callable[[str], Path], bundles: dict[str, Path], tmp_path: Path, workers: int
+) -> None:
+    """The line when it is ready, /info, /metrics, and the log's line of each answer."""
+    log = tmp_path / "log"
+    options = ("--access_log", "--workers", workers, "--engine", "onnxruntime", "--precision_mode", "int8")
+    with serving(environment("simple_serving"), "seq_cls", bundles["seq_cls"], log, *options) as server:
+        server.result(data_of("seq_cls"))
+        assert server.post(b"{").status == 422
+        info = server.call("GET", "/info").json
+        figures = server.figures()
+    assert (info["engine"], info["precision"]) == ("onnxruntime", "int8")
+    assert figures['ernie_serving_engine{engine="onnxruntime",precision="int8"}'] == 1
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert sum(line.endswith('HTTP/1.1" 200 OK onnxruntime int8') and '"POST /models/' in line for line in lines) == 1
+    assert sum(line.endswith("onnxruntime int8") for line in lines) == 1
+    ready = [line for line in lines if line.startswith("ready:")]
+    assert len(ready) == workers and all(", onnxruntime int8 (as asked for), " in line for line in ready)

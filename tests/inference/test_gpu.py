@@ -95,9 +95,9 @@ def test_bound_runs_give_what_plain_runs_give(bundle: Bundle, texts: list[TextIn
     session = model_session(bundle.path("onnx"), num_threads=1)
     bound = BoundRun(session, bundle.info.outputs, "cpu", GpuOptions())
     warm_up(bound, [(1, 5), (4, 48)])
-    predictor.compute = bound
+    predictor.runtime = bound
     assert np.array_equal(predictor.logits(texts), expected)
-    predictor.compute = BoundRun(session, bundle.info.outputs, "cpu", GpuOptions(use_trt=True, profile=PROFILE))
+    predictor.runtime = BoundRun(session, bundle.info.outputs, "cpu", GpuOptions(use_trt=True, profile=PROFILE))
     with pytest.raises(ConfigError, match=r"a batch of 33 x \d+ tokens is outside of the shape profile"):
         predictor.predict(texts, 33)
 
@@ -177,5 +177,6 @@ def test_a_gpu_takes_int8_with_fixed_ranges(static_bundle: Bundle, texts: list[T
     assert 1e-5 < difference < 0.1
     assert (quantized.logits(texts).argmax(axis=1) == exact.argmax(axis=1)).mean() > 0.9
     expected = quantized.logits(texts)
-    quantized.compute = BoundRun(quantized.session, static_bundle.info.outputs, "cpu", GpuOptions())
+    session = model_session(path, num_threads=1, precision="int8")
+    quantized.runtime = BoundRun(session, static_bundle.info.outputs, "cpu", GpuOptions())
     assert np.array_equal(quantized.logits(texts), expected)

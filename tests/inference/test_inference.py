@@ -1,6 +1,7 @@
 """Predictor on a real ONNX Runtime session."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -104,9 +105,11 @@ def test_limits_and_bad_arguments(bundle: Bundle, predictor: Predictor) -> None:
         Predictor(bundle.directory, max_seq_length=49)
     with pytest.raises(ConfigError, match="num_threads is 0"):
         Predictor(bundle.directory, num_threads=0)
-    with pytest.raises(ConfigError, match="precision 'int4'"):
+    with pytest.raises(ConfigError, match="`precision` 'int4' is not known: use one of auto, fp32, "):
         Predictor(bundle.directory, precision="int4")
-    with pytest.raises(ConfigError, match="device 'tpu'"):
+    with pytest.raises(ConfigError, match="`engine` 'tensorflow' is not known: use one of auto, onnxruntime, "):
+        Predictor(bundle.directory, engine="tensorflow")
+    with pytest.raises(ConfigError, match="`device` 'tpu' is not known: use one of cpu, gpu"):
         Predictor(bundle.directory, device="tpu")
 
 
@@ -166,6 +169,20 @@ class TestInferCpu:
         assert result.returncode == 0, result.stderr
         assert "input: 怎么还款 | 如何还款" in result.stdout
 
+    def test_engines(self, run, bundle: Bundle, tmp_path: Path) -> None:  # noqa: ANN001
+        answers = run().stdout.partition("engine: ")[0]
+        for engine in ("onnxruntime", "openvino", "paddle_inference"):
+            result = run("--engine", engine, "--engine_cache", "kept")
+            assert result.returncode == 0, result.stderr
+            shown, _, rest = result.stdout.partition("engine: ")
+            assert rest.startswith(f"{engine} fp32 (the bundle recommends none)\nready in ")
+            assert re.sub(r"0\.\d+", "", shown) == re.sub(r"0\.\d+", "", answers)
+        assert [path.suffix for path in (tmp_path / "kept").iterdir()] == [".blob"]
+        (tmp_path / "blocked").write_text("in the way", encoding="utf-8")
+        result = run("--engine", "openvino", "--engine_cache", "blocked")
+        assert result.returncode == 0 and result.stdout.startswith("input: ")
+        assert "the compiled model could not be kept for the next start: " in result.stdout + result.stderr
+
     def test_files(self, run, tmp_path: Path) -> None:  # noqa: ANN001
         (tmp_path / "in.tsv").write_text("甲\t乙\n丙\t丁\n\n", encoding="utf-8")
         (tmp_path / "in.jsonl").write_text(
@@ -214,6 +231,9 @@ class TestInferCpu:
             (("--max_seq_length", "64"), "over the bundle's own"),
             (("--max_seq_length", "4096"), "must lie between 5 and 2048"),
             (("--precision", "int8"), "unrecognized arguments"),
+            (("--engine", "tensorrt"), "invalid choice"),
+            (("--engine", "openvino", "--precision_mode", "int8"), "has no INT8 model for OpenVINO"),
+            (("--engine", "openvino", "--precision_mode", "fp16"), "has no precision 'fp16'"),
         ],
     )
     def test_errors_are_one_line(self, run, arguments: tuple[str, ...], message: str) -> None:  # noqa: ANN001

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Sequence
 
+from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.inference.processor import available_cores
 
 if TYPE_CHECKING:
@@ -54,6 +55,19 @@ class EngineOptions:
     def threads(self) -> int:
         """Threads that compute one batch."""
         return self.num_threads or max(1, available_cores() // self.callers)
+
+
+def model_inputs(batch: Batch) -> dict[str, np.ndarray]:
+    """Return the inputs of a batch by name.
+
+    Raises ValueError where they differ in shape: an engine that has seen one of the shapes before may answer then, with
+    the outputs of other texts.
+    """
+    inputs = {name: batch[name] for name in INPUTS}
+    shapes = {array.shape for array in inputs.values()}
+    if len(shapes) > 1:
+        raise ValueError(f"the inputs of a batch have the shapes {', '.join(map(str, sorted(shapes)))}")
+    return inputs
 
 
 class Runtime(ABC):

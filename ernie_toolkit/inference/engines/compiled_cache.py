@@ -59,11 +59,13 @@ def _files(folders: Sequence[Path], key: str) -> Iterator[Path]:
 
 
 def keep_compiled(folders: Sequence[Path], key: str, content: bytes | memoryview) -> str:
-    """Write a compiled model into the first directory that takes it.
+    """Write a compiled model into the first directory that takes it, if no other process has done so meanwhile.
 
     Returns:
         Why it could not be kept; empty where it was.
     """
+    if find_compiled(folders, key) is not None:  # two compiled models of one key are alike and not equal
+        return ""
     name = f"{key}-{hashlib.sha256(content).hexdigest()}{ENDING}"
     reason = ""
     for folder in folders:

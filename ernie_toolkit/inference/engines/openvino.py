@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -16,7 +18,7 @@ import numpy as np
 from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.files.checksums import remembered_sha256
-from ernie_toolkit.inference.engines.base import NO_CACHE, EngineOptions, Runtime
+from ernie_toolkit.inference.engines.base import NO_CACHE, EngineOptions, Runtime, model_inputs
 from ernie_toolkit.inference.engines.compiled_cache import cache_folders, cache_key, find_compiled, keep_compiled
 from ernie_toolkit.inference.processor import check_precision, processor_features, processor_name
 
@@ -69,7 +71,10 @@ class OpenVino(Runtime):
         self._model, self._precision, self._options = model, precision, options
         self._names = outputs
         self._many = threading.Lock()
-        self._requests = self._open(options.callers, options.threads * options.callers)
+        compiled = self._open(options.callers, options.threads * options.callers)
+        self._requests: queue.Queue[Any] = queue.Queue()
+        for _ in range(options.callers):
+            self._requests.put(compiled.create_infer_request())
 
     @classmethod
     def open_bundle(cls, bundle: Bundle, precision: str, options: EngineOptions) -> OpenVino:
@@ -86,7 +91,7 @@ class OpenVino(Runtime):
         """Return the outputs of a batch (see `Runtime`); more callers than were announced wait for each other."""
         request = self._requests.get()
         try:
-            request.infer({name: batch[name] for name in INPUTS})
+            request.infer(model_inputs(batch))
             return self._results(request)
         finally:
             self._requests.put(request)
@@ -101,34 +106,36 @@ class OpenVino(Runtime):
             return
         running: deque[Any] = deque()
         try:
-            free = deque(self._streams)
+            # New ones cost nothing, and one whose batch failed says so again whenever it is waited for.
+            free = deque(self._streams.create_infer_request() for _ in range(self._options.threads))
             for batch in chain(first, coming):
                 if not free:
                     free.append(running.popleft())
                     free[0].wait()
                     yield self._results(free[0])
+                inputs = model_inputs(batch)
                 running.append(free.popleft())
-                running[-1].start_async({name: batch[name] for name in INPUTS})
+                running[-1].start_async(inputs)
             while running:
                 running[0].wait()
                 yield self._results(running[0])
                 running.popleft()
         finally:  # also where whoever takes the outputs stops before the end
             for request in running:
-                request.wait()
+                with contextlib.suppress(RuntimeError):  # nobody takes this batch's outputs any more
+                    request.wait()
             self._many.release()
 
     @cached_property
-    def _streams(self) -> list[Any]:
-        """A request for each thread, of a model compiled for as many streams."""
-        requests = self._open(self._options.threads, self._options.threads)
-        return [requests.get() for _ in range(self._options.threads)]
+    def _streams(self) -> openvino.CompiledModel:
+        """The model compiled for as many streams as there are threads."""
+        return self._open(self._options.threads, self._options.threads)
 
     def _results(self, request: Any) -> list[np.ndarray]:
         return [np.array(request.get_tensor(name).data) for name in self._outputs]
 
-    def _open(self, streams: int, threads: int) -> queue.Queue[Any]:
-        """Requests of the model compiled for so many streams, one for each."""
+    def _open(self, streams: int, threads: int) -> openvino.CompiledModel:
+        """The model compiled for so many streams."""
         settings: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
@@ -137,12 +144,10 @@ class OpenVino(Runtime):
         try:
             compiled = self._compiled(settings)
             self._check(compiled)
-            requests: queue.Queue[Any] = queue.Queue()
-            for _ in range(streams):
-                requests.put(compiled.create_infer_request())
-            return requests
+            return compiled
         except RuntimeError as error:  # what OpenVINO raises, whatever is wrong
-            reason = " ".join(str(error).split())[:300]
+            # Without the places in its own sources, of which there is one for each level.
+            reason = " ".join(re.sub(r"Exception from \S+:\d+:", "", str(error)).split())[:300]
             raise BundleError(f"{self._model}: OpenVINO cannot open the model: {reason}") from error
 
     def _compiled(self, settings: dict[str, Any]) -> openvino.CompiledModel:
@@ -153,9 +158,11 @@ class OpenVino(Runtime):
         key = self._key(settings) if folders else ""
         found = find_compiled(folders, key)
         if found is not None:
-            # Mapped, not read: what several processes open is in memory once.
-            content = openvino.Tensor(np.memmap(found, dtype=np.uint8, mode="r"))
-            return core.import_model(content, "CPU", settings)
+            # Deleted by another process meanwhile, or whole and still not what this OpenVINO takes: compiled again.
+            with contextlib.suppress(OSError, RuntimeError):
+                # Mapped, not read: what several processes open is in memory once.
+                content = openvino.Tensor(np.memmap(found, dtype=np.uint8, mode="r"))
+                return core.import_model(content, "CPU", settings)
         compiled = core.compile_model(str(self._model), "CPU", settings)
         if folders:
             self.not_kept = keep_compiled(folders, key, compiled.export_model().getbuffer())

@@ -9,7 +9,7 @@ import numpy as np
 
 from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.errors import BundleError
-from ernie_toolkit.inference.engines.base import EngineOptions, Runtime
+from ernie_toolkit.inference.engines.base import EngineOptions, Runtime, model_inputs
 from ernie_toolkit.inference.processor import check_precision
 
 if TYPE_CHECKING:
@@ -78,10 +78,10 @@ class PaddleInference(Runtime):
         """Return the outputs of a batch (see `Runtime`); more callers than were announced wait for each other."""
         predictor = self._predictors.get()
         try:
-            for name in INPUTS:
+            for name, array in model_inputs(batch).items():
                 handle = predictor.get_input_handle(name)
-                handle.reshape(batch[name].shape)
-                handle.copy_from_cpu(np.ascontiguousarray(batch[name]))
+                handle.reshape(array.shape)
+                handle.copy_from_cpu(np.ascontiguousarray(array))
             predictor.run()
             return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import cast
@@ -11,6 +10,7 @@ from typing import cast
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.bundle.info import Recommendation
 from ernie_toolkit.errors import ConfigError, DeviceError
+from ernie_toolkit.formats.escapes import terminal_line
 from ernie_toolkit.inference.engines.base import AUTO, DEVICES, ENGINES, PRECISIONS, EngineOptions, Runtime
 from ernie_toolkit.inference.processor import BF16_FEATURES, INT8_FEATURES, check_precision, processor_features
 
@@ -32,7 +32,8 @@ class Choice:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.engine} {self.precision} ({self.reason})"
+        # On one line, since the reason repeats what the bundle says.
+        return terminal_line(f"{self.engine} {self.precision} ({self.reason})")
 
 
 def engine_class(engine: str) -> type[Runtime]:
@@ -93,6 +94,7 @@ def choose(bundle: Bundle, engine: str = AUTO, precision: str = AUTO, device: st
     if AUTO not in (engine, precision):
         return Choice(engine, precision, "as asked for")
     if device == "gpu":
+        _check_usable(DEFAULT, precision, device)
         return Choice(DEFAULT, "fp32" if precision == AUTO else precision, "the engine for GPUs")
     fitting = [
         item
@@ -100,14 +102,14 @@ def choose(bundle: Bundle, engine: str = AUTO, precision: str = AUTO, device: st
         if engine in (AUTO, item.engine) and precision in (AUTO, item.precision)
     ]
     for item in fitting:
-        if set(item.features) <= set(processor_features()) and is_installed(item.engine):
-            return Choice(item.engine, item.precision, f"recommended by the bundle, measured on {item.processor}")
+        if not _obstacle(item):
+            return Choice(item.engine, item.precision, f"recommended by the bundle, measured on {item.processor:.80}")
     return _without_recommendation(bundle, fitting, engine, precision)
 
 
 def _without_recommendation(bundle: Bundle, fitting: list[Recommendation], engine: str, precision: str) -> Choice:
     """What is left where nothing recommended can be used."""
-    reason = "; ".join(_obstacles(fitting)) or (
+    reason = "; ".join(map(_obstacle, fitting)) or (
         "the bundle recommends no other" if bundle.info.recommended else "the bundle recommends none"
     )
     if precision != AUTO:
@@ -119,7 +121,11 @@ def _without_recommendation(bundle: Bundle, fitting: list[Recommendation], engin
             )
         return Choice(able[0], precision, reason)
     taken = DEFAULT if engine == AUTO else engine
-    usable = [item.precision for item in fitting if item.engine == taken and _computes(item.precision)]
+    usable = [
+        item.precision
+        for item in fitting
+        if item.engine == taken and _is_known(taken, item.precision) and _computes(item.precision)
+    ]
     return Choice(taken, usable[0] if usable else "fp32", reason)
 
 
@@ -129,14 +135,22 @@ def _computes(precision: str) -> bool:
     return not needed or bool(set(needed) & set(processor_features()))
 
 
-def _obstacles(fitting: list[Recommendation]) -> Iterator[str]:
-    """Why recommendations are not followed."""
-    for item in fitting:
-        missing = [name for name in item.features if name not in processor_features()]
-        if missing:
-            yield f"{item.engine} {item.precision} is recommended for processors with {', '.join(missing)}"
-        elif not is_installed(item.engine):
-            yield f"{item.engine} {item.precision} is recommended and {item.engine} is not installed"
+def _is_known(engine: str, precision: str) -> bool:
+    """Whether this version of the toolkit has an engine with such a precision."""
+    return engine in ENGINES and precision in engine_class(engine).precisions
+
+
+def _obstacle(item: Recommendation) -> str:
+    """Why a recommendation is not followed; empty where it can be."""
+    named = f"{item.engine:.40} {item.precision:.40}"
+    missing = [f"{name:.40}" for name in item.features if name not in processor_features()]
+    if not _is_known(item.engine, item.precision):
+        return f"{named} is recommended, which this version does not have"
+    if missing:
+        return f"{named} is recommended for processors with {', '.join(missing)}"
+    if not is_installed(item.engine):
+        return f"{named} is recommended and {item.engine} is not installed"
+    return ""
 
 
 def open_runtime(bundle: Bundle, choice: Choice, options: EngineOptions) -> Runtime:
