@@ -12,6 +12,7 @@ FINISHED = (
     "arguments",
     "bundle",
     "compat",
+    "compression",
     "console",
     "data",
     "decoding",
