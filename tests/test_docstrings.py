@@ -24,6 +24,7 @@ FINISHED = (
     "inference",
     "metrics",
     "models",
+    "multi_label",
     "paddle_serving",
     "session",
     "simple_serving",
