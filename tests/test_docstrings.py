@@ -11,6 +11,7 @@ import pytest
 FINISHED = (
     "arguments",
     "bundle",
+    "commands",
     "compat",
     "compression",
     "console",
