@@ -18,9 +18,12 @@ PROGRAM = "ernie-toolkit"
 
 @dataclass(frozen=True)
 class Command:
-    """A sub-command: the script that it runs, one for each task where they differ, and a line for `--help`.
+    """A sub-command of the installed command.
 
-    scripts: by task, under "" where there is one for all. by_data: whether `--dataset` says which task it is.
+    Attributes:
+        scripts: The scripts that it runs, by task, under "" where there is one for all.
+        text: A line for `--help`.
+        by_data: Whether `--dataset` says which task it is.
     """
 
     scripts: dict[str, str]
@@ -78,7 +81,12 @@ def scripts_directory() -> Path:
 def script_of(command: Command, words: Sequence[str]) -> tuple[str, list[str]]:
     """The script that a sub-command runs with some arguments, and the arguments without `--task`.
 
-    Raises ConfigError on a task that it does not have.
+    Args:
+        command: The sub-command.
+        words: What stands behind it on the command line.
+
+    Raises:
+        ConfigError: On a task that it does not have.
     """
     if "" in command.scripts:
         return command.scripts[""], list(words)
@@ -103,7 +111,11 @@ def _task_of_data(words: Sequence[str]) -> str | None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a sub-command in this process, as `python SCRIPT ARGUMENTS` would."""
+    """Run a sub-command in this process, as `python SCRIPT ARGUMENTS` would.
+
+    Args:
+        argv: The sub-command and its arguments; None: those of the process.
+    """
     words = sys.argv[1:] if argv is None else list(argv)
     parser = OneLineParser(
         prog=PROGRAM,

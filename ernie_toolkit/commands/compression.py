@@ -41,10 +41,14 @@ OF_THE_MODEL = ("max_seq_length", "negative_window_ratio", "doc_stride", "n_best
 class CompressArguments(SourceOptions):
     """Everything that a compression run was asked for, checked.
 
-    task_name: the task of the model. compression: how it is compressed. training: how dynabert and qat train. limits:
-    the task's own settings beside the length, for `DatasetSpec.task`. files: how the user's files are read. record:
-    what is kept of the model's fine-tuning. labels: those that the model was trained for, None where nothing names
-    them.
+    Attributes:
+        task_name: The task of the model.
+        compression: How it is compressed.
+        training: How dynabert and qat train.
+        limits: The task's own settings beside the length, for `DatasetSpec.task`.
+        files: How the user's files are read.
+        record: What is kept of the model's fine-tuning.
+        labels: Those that the model was trained for; None: nothing names them.
     """
 
     task_name: str
@@ -79,7 +83,12 @@ class CompressArguments(SourceOptions):
     def bundle(self, data: DataSet) -> Bundle:
         """The bundle that is compressed in place of a model, verified.
 
-        Raises BundleError on a damaged one, ConfigError where the data is not what it reads.
+        Args:
+            data: The data set that it is compressed with.
+
+        Raises:
+            BundleError: On a damaged one.
+            ConfigError: Where the data is not what it reads.
         """
         bundle = read_bundle(self.compression.input_infer_model_path, verify=True)
         info, spec = bundle.info, data.spec
@@ -101,7 +110,10 @@ class CompressArguments(SourceOptions):
 def build_parser(task: str, dataset: str, description: str | None) -> OneLineParser:
     """The parser of a compress_* script.
 
-    task: its name. dataset: the data set that is worked on where none is named. description: for `--help`.
+    Args:
+        task: The task's name.
+        dataset: The data set that is worked on where none is named.
+        description: For `--help`; None: nothing.
     """
     names = [name for name, spec in DATASETS.items() if spec.task_name == task]
     parser = OneLineParser(
@@ -122,7 +134,11 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
 def compress_arguments(task: str, dataset: str, description: str | None, argv: Sequence[str]) -> CompressArguments:
     """Parse and check the arguments of a compress_* script (see `build_parser`); mistakes end it before data is read.
 
-    task: its name. dataset: the data set that is worked on where none is named. description: for `--help`.
+    Args:
+        task: The task's name.
+        dataset: The data set that is worked on where none is named.
+        description: For `--help`; None: nothing.
+        argv: The command line, without the script.
     """
     parser = build_parser(task, dataset, description)
     defaults = {"dataset": dataset}

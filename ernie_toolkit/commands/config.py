@@ -37,7 +37,13 @@ SOURCE_NAMES = (frozenset(item.name for item in dataclasses.fields(SourceOptions
 def task_limits(task: str, config: Mapping[str, Any], given: argparse.Namespace) -> dict[str, int]:
     """A task's own settings beside the length, for `DatasetSpec.task`; none where no option is one.
 
-    Raises ConfigError on a value that is out of its range.
+    Args:
+        task: The task's name.
+        config: What the YAML file says, of `read_config`.
+        given: What was given on the command line, which goes first.
+
+    Raises:
+        ConfigError: On a value that is out of its range.
     """
     options_class = TASKS[task].options_class
     return {} if options_class is None else dataclasses.asdict(resolve_options(options_class, config, given))
@@ -51,7 +57,12 @@ def default_config() -> Path:
 
 
 def config_path(source: SourceOptions, given: argparse.Namespace) -> Path:
-    """The YAML file: the one named, else that of the place where the script is called, else the toolkit's own."""
+    """The YAML file: the one named, else that of the place where the script is called, else the toolkit's own.
+
+    Args:
+        source: The options, `config` among them.
+        given: Those that were given, which show whether the file was named.
+    """
     if "config" in vars(given) or Path(source.config).exists():
         return Path(source.config)
     return default_config()
@@ -60,8 +71,16 @@ def config_path(source: SourceOptions, given: argparse.Namespace) -> Path:
 def config_notices(path: Path, task: str, dataset: str, names: Collection[str]) -> list[str]:
     """What a YAML file says without effect for one data set of a task, a line each.
 
-    These are the guides' keys that are not needed, and options of a run that are not among `names`. Raises ConfigError
-    as `read_config` does.
+    These are the guides' keys that are not needed, and options of a run that the file may not set.
+
+    Args:
+        path: The file.
+        task: The task's name.
+        dataset: The data set's name.
+        names: The options of a run that it may set.
+
+    Raises:
+        ConfigError: On any other file than one of sections.
     """
     found = config_sections(path)
     notices = []
@@ -86,8 +105,16 @@ def with_config(
 ) -> argparse.Namespace:
     """What was given, on the command line or else in the YAML file, which may have these options beside its own.
 
-    `source`: what the command line alone says. `names`: options of a run that the file may set. What the file says
-    without effect is printed.
+    What the file says without effect is printed.
+
+    Args:
+        given: What was given on the command line.
+        source: What the command line alone says, with defaults for the rest.
+        task: The task's name.
+        names: Options of a run that the file may set.
+
+    Raises:
+        ConfigError: As `read_config`.
     """
     path = config_path(source, given)
     notice(*config_notices(path, task, source.dataset, names))

@@ -31,9 +31,12 @@ from ernie_toolkit.training.records import read_metrics
 class RunArguments(RunOptions):
     """Everything that a run was asked for, checked.
 
-    task_name: the task that it is of. training: how it trains. limits: the task's own settings beside the length, for
-    `DatasetSpec.task`. files: how the user's files are read. given: what was given, on the command line or in the YAML
-    file.
+    Attributes:
+        task_name: The task that it is of.
+        training: How it trains.
+        limits: The task's own settings beside the length, for `DatasetSpec.task`.
+        files: How the user's files are read.
+        given: What was given, on the command line or in the YAML file.
     """
 
     task_name: str
@@ -46,7 +49,8 @@ class RunArguments(RunOptions):
     def source(self) -> dict[str, Any]:
         """Keyword arguments of `load_dataset`: where the rows are, and which splits are needed.
 
-        Raises ModelError where the model that is evaluated or exported was trained for another task.
+        Raises:
+            ModelError: Where the model that is evaluated or exported was trained for another task.
         """
         wanted = {
             "train": self.do_train,
@@ -97,7 +101,11 @@ class RunArguments(RunOptions):
     def settled(self, data: DataSet) -> "RunArguments":
         """The arguments with the model and the settings that nobody chose, which follow from the data; printed.
 
-        Raises ConfigError where a finished model would be replaced and nobody has said that it may be.
+        Args:
+            data: The data set of the run.
+
+        Raises:
+            ConfigError: Where a finished model would be replaced and nobody has said that it may be.
         """
         if self.do_train:
             resume = resumes_in_place(self.resume, self.resume_from_checkpoint, self.model_dir)
@@ -115,7 +123,10 @@ class RunArguments(RunOptions):
 def build_parser(task: str, dataset: str, description: str | None) -> OneLineParser:
     """The parser of a run_* script.
 
-    task: its name. dataset: the data set that is worked on where none is named. description: for `--help`.
+    Args:
+        task: The task's name.
+        dataset: The data set that is worked on where none is named.
+        description: For `--help`; None: nothing.
     """
     names = [name for name, spec in DATASETS.items() if spec.task_name == task]
     parser = OneLineParser(
@@ -129,7 +140,14 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
 
 
 def run_arguments(task: str, dataset: str, description: str | None, argv: Sequence[str]) -> RunArguments:
-    """Parse and check the arguments of a run_* script (see `build_parser`); mistakes end it before data is read."""
+    """Parse and check the arguments of a run_* script (see `build_parser`); mistakes end it before data is read.
+
+    Args:
+        task: The task's name.
+        dataset: The data set that is worked on where none is named.
+        description: For `--help`; None: nothing.
+        argv: The command line, without the script.
+    """
     parser = build_parser(task, dataset, description)
     defaults = {"dataset": dataset}
     given = parser.parse_args(argv)

@@ -19,7 +19,12 @@ Source = TypeVar("Source", bound=SourceOptions)
 def trained_labels(name_or_path: str, task: str) -> tuple[str, ...] | None:
     """The labels that a model directory was trained for, in the order of its logits; None where nothing names them.
 
-    Raises ModelError where it was trained for another task: data would be read for labels that it is not of.
+    Args:
+        name_or_path: The directory; a published name has no labels.
+        task: The task that the model is used for.
+
+    Raises:
+        ModelError: Where it was trained for another task: data would be read for labels that it is not of.
     """
     if not is_local(name_or_path):
         return None
@@ -36,7 +41,9 @@ def trained_labels(name_or_path: str, task: str) -> tuple[str, ...] | None:
 def with_own_source(source: Source, record: Mapping[str, Any]) -> Source:
     """The options with the sample as their data where the model was fine-tuned on it and they name no other data.
 
-    record: what is kept of the model's fine-tuning (`metrics.json`), empty where nothing is.
+    Args:
+        source: The options.
+        record: What is kept of the model's fine-tuning (`metrics.json`), empty where nothing is.
     """
     named = bool(source.data_dir) or source.dataset == CUSTOM or source.data_source != "auto"
     if named or record.get("data_source") != SAMPLE:

@@ -71,5 +71,10 @@ class RunOptions(SourceOptions):
 
 
 def values_of(options: SourceOptions, kind: type[SourceOptions]) -> dict[str, Any]:
-    """The values of those options that a class has, by name."""
+    """The values of those options that a class has, by name.
+
+    Args:
+        options: The options; of this class, or of one that has more.
+        kind: The class.
+    """
     return {item.name: getattr(options, item.name) for item in fields(kind)}

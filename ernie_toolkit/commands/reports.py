@@ -37,7 +37,15 @@ def report_predictions(
     directory: Path,
     output_format: str = "toolkit",
 ) -> None:
-    """Write the answers to the test split (see `write_predictions`), and print where they are."""
+    """Write the answers to the test split (see `write_predictions`), and print where they are.
+
+    Args:
+        data: The data set.
+        examples: The test examples that were predicted.
+        answers: Their answers, in the same order.
+        directory: Gets the files.
+        output_format: "toolkit", or "guide" for the form of PaddleNLP's guide.
+    """
     paths = write_predictions(data, examples, answers, directory, output_format)
     say("predictions: " + ", ".join(map(str, paths)))
     if data.skipped:
@@ -62,7 +70,12 @@ def report_sample(data: DataSet) -> None:
 def report_model_to_compress(model: LoadedModel | Bundle, task: Task) -> None:
     """Print what was done with the head of a model that is compressed, and whether its bundle is of other weights.
 
-    Raises ModelError where a model has no head that was trained for the task.
+    Args:
+        model: The model, or the bundle that is compressed in place of one.
+        task: The task that it answers.
+
+    Raises:
+        ModelError: Where a model has no head that was trained for the task.
     """
     if isinstance(model, Bundle):
         if message := stale_message(model):
@@ -76,7 +89,12 @@ def report_model_to_compress(model: LoadedModel | Bundle, task: Task) -> None:
 
 
 def report_compression(report: "Report", directory: Path) -> None:
-    """Print the models that are deployed, a line each, and where the report is; *: a best trade-off."""
+    """Print the models that are deployed, a line each, and where the report is; *: a best trade-off.
+
+    Args:
+        report: The run's.
+        directory: The directory that it lies in.
+    """
     from ernie_toolkit.compression.report.metrics import (
         best_tradeoffs,
         change_text,

@@ -16,7 +16,13 @@ def set_up_device(arguments: "RunArguments | CompressArguments") -> str:
     """Find the device, set Paddle up for it, and seed all random numbers; gives the device's name.
 
     A bundle is compressed on the CPU, without Paddle.
-    Raises DeviceError where a device was asked for that is not there, ConfigError where it cannot do what was asked.
+
+    Args:
+        arguments: Of a run that fine-tunes, or of one that compresses.
+
+    Raises:
+        DeviceError: Where a device was asked for that is not there.
+        ConfigError: Where it cannot do what was asked.
     """
     options = arguments.training
     if not isinstance(arguments, RunArguments) and arguments.compression.input_infer_model_path:

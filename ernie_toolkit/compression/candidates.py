@@ -22,6 +22,10 @@ def quantize_after_training(evaluator: Evaluator, model: Fp32Model) -> None:
 
     With `keep_fp32` "auto", where the best loses more than `max_drop`, the fewest products that bring it back above
     stay FP32. With `embeddings` the best gets INT8 embedding tables.
+
+    Args:
+        evaluator: The run's.
+        model: Its rows of training are calibrated on.
     """
     if _finished(evaluator, model):
         return
@@ -53,8 +57,11 @@ def quantize_trained(
 ) -> None:
     """Evaluate and keep the INT8 form of a model trained for it.
 
-    `ranges`: learned ranges of its activations by their names in the graph; None where they are taken from
-    each batch. `settings`: how it was trained.
+    Args:
+        evaluator: The run's.
+        model: The FP32 model that training for INT8 has left.
+        ranges: Learned ranges of its activations by their names in the graph; None: they are taken from each batch.
+        settings: How it was trained, for the report.
     """
     if _finished(evaluator, model):
         return
@@ -77,7 +84,12 @@ def quantize_trained(
 
 
 def quantize_tables(evaluator: Evaluator, model: Fp32Model) -> None:
-    """Evaluate and keep the model with INT8 embedding tables and everything else in FP32."""
+    """Evaluate and keep the model with INT8 embedding tables and everything else in FP32.
+
+    Args:
+        evaluator: The run's.
+        model: The FP32 model; its bundle gets the other one.
+    """
     if _finished(evaluator, model):
         return
     path = _workspace(evaluator, model) / "best.onnx"
@@ -87,7 +99,12 @@ def quantize_tables(evaluator: Evaluator, model: Fp32Model) -> None:
 
 
 def make_fp16(evaluator: Evaluator, model: Fp32Model) -> None:
-    """Evaluate and keep the model in float16. Speed is that of this machine's CPU, which has to convert it back."""
+    """Evaluate and keep the model in float16. Speed is that of this machine's CPU, which has to convert it back.
+
+    Args:
+        evaluator: The run's.
+        model: The FP32 model; its bundle gets the other one.
+    """
     form = Form("FP16", "fp16")
     found = evaluator.report.find(model.candidate_name(form.name))
     if found is not None and evaluator.in_bundle(found):

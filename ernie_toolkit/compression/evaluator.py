@@ -32,11 +32,14 @@ MODEL_CLASSES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {kind.engine: kin
 class Fp32Model:
     """An FP32 model that candidates are made of.
 
-    name: as candidates' names begin, empty for the model as it was.
-    directory: holds its bundle in `export/`.
-    rows: the splits in its own vocabulary.
-    vocabulary: tokens.
-    flops: floating-point operations of one sequence, None where they are not known.
+    Attributes:
+        name: As candidates' names begin, empty for the model as it was.
+        width: Share of heads and neurons, "1" or "3/4".
+        directory: Holds its bundle in `export/`.
+        rows: The splits in its own vocabulary.
+        vocabulary: The number of its tokens.
+        parameters: The number of its weights.
+        flops: Floating-point operations of one sequence; None: not known.
     """
 
     name: str
@@ -66,8 +69,13 @@ class Fp32Model:
 class Form:
     """How a candidate is made of its FP32 model.
 
-    name: what follows the model's in the candidate's name.
-    precision, method, embeddings, settings, engine: see `Candidate`.
+    Attributes:
+        name: What follows the model's in the candidate's name.
+        precision: See `Candidate`.
+        method: See `Candidate`.
+        embeddings: See `Candidate`.
+        settings: See `Candidate`.
+        engine: See `Candidate`.
     """
 
     name: str
@@ -80,7 +88,12 @@ class Form:
 
 @dataclass(frozen=True)
 class Quality:
-    """What a model answers on dev: its metrics, and the share of answers that equal the FP32 model's."""
+    """What a model answers on dev.
+
+    Attributes:
+        metrics: Its dev metrics by name, shares between 0 and 1, and `loss` in nats.
+        equal_answers: The share of answers, from 0 to 1, that equal the FP32 model's; None: not known.
+    """
 
     metrics: dict[str, float]
     equal_answers: float | None = None
@@ -90,8 +103,13 @@ class Quality:
 class Evaluator:
     """What candidates of one run are evaluated with, and the report so far.
 
-    full: the FP32 model that the run began with, whose speed and answers are compared with.
-    say: gets the lines that report progress.
+    Attributes:
+        run: The run; models and report lie in its directory.
+        task: Decodes and scores what models answer.
+        dev_examples: The labelled rows that metrics are of, in the order of the encoded ones.
+        full: The FP32 model that the run began with, whose speed and answers are compared with.
+        report: Grows with each candidate, and is written each time.
+        say: Gets the lines that report progress.
     """
 
     run: RunState
@@ -112,12 +130,25 @@ class Evaluator:
         return self.options.num_threads or None
 
     def open(self, path: Path, precision: str, engine: str = ONNX_RUNTIME, spinning: bool = True) -> Runtime:
-        """Open a model's file in an engine, with the run's threads."""
+        """Open a model's file in an engine, with the run's threads.
+
+        Args:
+            path: An ONNX file, or an .xml file for OpenVINO.
+            precision: What the model computes in.
+            engine: "onnxruntime" or "openvino".
+            spinning: See `EngineOptions`.
+        """
         options = EngineOptions(self.threads, spinning=spinning, cache=NO_CACHE)
         return MODEL_CLASSES[engine](path, precision, options)
 
     def quality(self, path: Path, rows: EncodedDataset, form: Form) -> Quality:
-        """Metrics and answers on dev of a model's file (see `Task.score`); metrics of single labels are left out."""
+        """Metrics and answers on dev of a model's file (see `Task.score`); metrics of single labels are left out.
+
+        Args:
+            path: See `open`.
+            rows: The dev rows in the model's vocabulary.
+            form: Says in which engine and precision the file is opened.
+        """
         metrics, answers = self.answers(self.open(path, form.precision, form.engine), rows)
         pairs = list(zip(answers, self._full_answers, strict=True))
         return Quality(metrics, sum(one == other for one, other in pairs) / max(len(pairs), 1))
@@ -125,7 +156,15 @@ class Evaluator:
     def answers(
         self, runtime: Callable[[Batch], Sequence[np.ndarray]], rows: EncodedDataset
     ) -> tuple[dict[str, float], list[Any]]:
-        """Metrics on dev of what computes batches, and what its answers say."""
+        """Metrics on dev of what computes batches, and what its answers say.
+
+        Args:
+            runtime: Computes a batch's logits.
+            rows: The dev rows in the model's vocabulary.
+
+        Returns:
+            Metrics by name, and the content of each answer in the rows' order.
+        """
         logits = run_rows(rows, EVALUATION_BATCH, runtime)
         found = self.task.decode(rows, logits, self.task.inputs(self.dev_examples))
         scores = self.task.score(rows, logits, self.dev_examples, found)
@@ -137,14 +176,22 @@ class Evaluator:
         return self.answers(self.open(self.full.onnx, "fp32"), self.full.rows.dev)[1]
 
     def drop(self, metrics: dict[str, float]) -> float:
-        """Points of the task's own metric that some metrics lie below the FP32 model's."""
+        """How far metrics lie below the FP32 model's, in points (times 100) of the task's own metric.
+
+        Args:
+            metrics: Dev metrics by name.
+        """
         name = self.report.metric
         return 100 * (self.report.baseline.metrics[name] - metrics[name])
 
     def evaluate(self, model: Fp32Model, form: Form, path: Path, quality: Quality | None = None) -> Candidate:
         """Measure a candidate and write the report with it; one that is in the report already is taken as it is.
 
-        `path`: its ONNX file, or its .xml file. `quality`: where it is known.
+        Args:
+            model: The FP32 model that it was made of.
+            form: How it was made.
+            path: Its ONNX file, or its .xml file.
+            quality: Its metrics and answers; None: they are computed.
         """
         found = self.report.find(model.candidate_name(form.name))
         if found is not None:
@@ -155,7 +202,14 @@ class Evaluator:
         return candidate
 
     def measure(self, model: Fp32Model, form: Form, path: Path, quality: Quality | None = None) -> Candidate:
-        """Metrics, size and speed of a candidate, timed in turns with the FP32 model; or of that model itself."""
+        """Metrics, size and speed of a candidate, timed in turns with the FP32 model; or of that model itself.
+
+        Args:
+            model: See `evaluate`.
+            form: See `evaluate`.
+            path: See `evaluate`.
+            quality: See `evaluate`.
+        """
         speed = self._speed(path, form, model.rows.dev)
         quality = quality or self.quality(path, model.rows.dev, form)
         return Candidate(
@@ -190,9 +244,9 @@ class Evaluator:
         """Mark a candidate as one that is deployed.
 
         Args:
-            model: the FP32 model that it was made of.
-            candidate: the one to keep.
-            files: copied into that model's bundle, by role; none where its ONNX file is opened.
+            model: The FP32 model that it was made of.
+            candidate: The one to keep.
+            files: What is copied into that model's bundle, by role; None: nothing, its ONNX file is opened.
         """
         target = model.onnx
         if files:

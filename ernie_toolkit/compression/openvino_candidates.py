@@ -27,7 +27,12 @@ FLOATING = {"fp32": "OpenVINO FP32", "bf16": "OpenVINO BF16"}
 
 
 def evaluate_floating(evaluator: Evaluator, model: Fp32Model) -> None:
-    """Evaluate a model in FP32, and in BF16 where the processor computes it; both are deployed from the ONNX file."""
+    """Evaluate a model in FP32, and in BF16 where the processor computes it; both are deployed from the ONNX file.
+
+    Args:
+        evaluator: The run's.
+        model: The FP32 model.
+    """
     bf16 = bool(set(BF16_FEATURES) & set(processor_features()))
     for precision, name in FLOATING.items():
         found = evaluator.report.find(model.candidate_name(name))
@@ -58,9 +63,9 @@ def quantize_with_nncf(evaluator: Evaluator, model: Fp32Model, method: str = "st
     that bring it back. With `embeddings` the best gets INT8 embedding tables.
 
     Args:
-        evaluator: the run's.
-        model: its rows of training are calibrated on.
-        method: what the report says of how it was made: "static", or "qat" where it was trained for INT8.
+        evaluator: The run's.
+        model: Its rows of training are calibrated on.
+        method: What the report says of how it was made: "static", or "qat" where it was trained for INT8.
     """
     if _finished(evaluator, model):
         return

@@ -49,7 +49,11 @@ def installed_engines() -> tuple[str, ...]:
 
 
 def batch_number(text: str) -> int:
-    """How many calibration batches a text asks for: a number; "None", "all" and -1 are all; else ArgumentTypeError."""
+    """How many calibration batches a text asks for: a number; "None", "all" and -1 are all.
+
+    Raises:
+        argparse.ArgumentTypeError: On a text that is none of these.
+    """
     if str(text).lower() in ("none", "all"):
         return ALL_BATCHES
     try:
@@ -165,14 +169,16 @@ class CompressionOptions:
 class QatSettings:
     """What is rounded how in quantization-aware training.
 
-    weight_quantize_type: one int8 scale for each output ("channel_wise_abs_max") or one in all ("abs_max").
-    activation_quantize_type: uint8 over the range that each batch has ("dynamic", "abs_max"), or over a fixed one, of
-        which the largest magnitude is the moving average of training batches' ("moving_average_abs_max") or the
-        largest of them ("range_abs_max").
-    use_pact: the fixed range is learned as a parameter, and starts there.
-    moving_rate: what one batch leaves of the moving average.
+    Attributes:
+        weight_quantize_type: One int8 scale for each output ("channel_wise_abs_max") or one in all ("abs_max").
+        activation_quantize_type: Uint8 over the range that each batch has ("dynamic", "abs_max"), or over a fixed one,
+            of which the largest magnitude is the moving average of training batches' ("moving_average_abs_max") or the
+            largest of them ("range_abs_max").
+        use_pact: Whether the fixed range is learned as a parameter, and starts there.
+        moving_rate: What one batch leaves of the moving average, from 0 to below 1.
 
-    Raises ConfigError on values that are not known or do not fit each other.
+    Raises:
+        ConfigError: On values that are not known or do not fit each other.
     """
 
     weight_quantize_type: str = "channel_wise_abs_max"
@@ -201,14 +207,22 @@ class QatSettings:
 def qat_settings(options: CompressionOptions) -> QatSettings:
     """The part of the options that `qat` rounds by; where none is chosen, PACT has fixed ranges, else they are dynamic.
 
-    Raises ConfigError as `QatSettings` does.
+    Raises:
+        ConfigError: As `QatSettings`.
     """
     kind = options.activation_quantize_type or ("moving_average_abs_max" if options.use_pact else "dynamic")
     return QatSettings(options.weight_quantize_type, kind, options.use_pact, options.moving_rate)
 
 
 def check_compression_options(options: CompressionOptions) -> None:
-    """Raise ConfigError on the first setting that is invalid, or does not go with the others."""
+    """Check the settings of a run, each by itself and with the others.
+
+    Args:
+        options: How to compress.
+
+    Raises:
+        ConfigError: On the first setting that is invalid, or does not go with the others.
+    """
     given = options.strategy.split("+")
     if "+".join(options.parts) not in STRATEGIES or sorted(given) != sorted(options.parts):
         raise ConfigError(f"`strategy` {options.strategy}: use one of {', '.join(STRATEGIES)}")
@@ -281,10 +295,17 @@ def bundle_directory(path: str) -> str:
 
 
 def check_distillation(training: TrainingOptions, device: str) -> None:
-    """Raise ConfigError on training settings that pruning and QAT do not support on a device ("cpu", "gpu", ...).
+    """Check that pruning and QAT can train as they are asked to.
 
-    Recomputing runs layers a second time in the backward pass: by then they have the size of another width,
-    and ranges of activations would move twice in a step.
+    Recomputing runs layers a second time in the backward pass: by then they have the size of another width, and ranges
+    of activations would move twice in a step.
+
+    Args:
+        training: How they train.
+        device: What they train on ("cpu", "gpu", ...).
+
+    Raises:
+        ConfigError: On a setting that they do not support there.
     """
     if training.recompute:
         raise ConfigError("`recompute` runs layers again when they have another width already: leave it out")

@@ -48,9 +48,16 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     """Compress a fine-tuned model as the options' strategy says; the session's model is used up.
 
     Writes `compress_report.json`, `.md`, `.png` and a directory for each model into `request.directory`:
-    `width_mult_1/export` is the bundle of the model as it was, `width_mult_0.75/` a pruned model with its
-    bundle. Raises ConfigError on training that compression cannot do, on widths that leave no head, and on an
-    unfinished run found there without `resume` or `overwrite`.
+    `width_mult_1/export` is the bundle of the model as it was, `width_mult_0.75/` a pruned model with its bundle.
+
+    Args:
+        session: The model, its data and its task.
+        request: How to compress and train, where to, and whether an unfinished run there is resumed.
+        say: Gets the lines that report progress.
+
+    Raises:
+        ConfigError: On training that compression cannot do, on widths that leave no head, and on an unfinished run
+            found there without `resume` or `overwrite`.
     """
     from ernie_toolkit.models.slices import weights_checksum
 
@@ -85,7 +92,16 @@ def compress_bundle(
 ) -> Report:
     """Quantize an exported model, without Paddle; a copy of its bundle gets the INT8 model (see `compress_session`).
 
-    custom_evaluate: a metric beside the task's own (see `Session`).
+    Args:
+        bundle: Of `read_bundle`; it stays as it is.
+        data: Train rows are calibrated on, dev rows evaluated on.
+        request: See `compress_session`.
+        say: Gets the lines that report progress.
+        custom_evaluate: A metric beside the task's own (see `Session`); None: none.
+
+    Raises:
+        ConfigError: As `compress_session`, and where the directory to write to lies in the bundle.
+        BundleError: Where the bundle's files do not belong together.
     """
     _begin(request, "cpu", say)
     inside, target = bundle.directory.resolve(), request.directory.resolve()

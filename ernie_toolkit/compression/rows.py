@@ -13,7 +13,12 @@ from ernie_toolkit.training.run import fingerprint
 
 @dataclass(frozen=True)
 class SplitRows:
-    """Encoded rows in one vocabulary, with targets: `train` for training and calibration, `dev` for metrics."""
+    """Encoded rows in one vocabulary, with targets.
+
+    Attributes:
+        train: For training and calibration.
+        dev: For metrics.
+    """
 
     train: EncodedDataset
     dev: EncodedDataset
@@ -25,12 +30,23 @@ class SplitRows:
 
 
 def session_rows(session: Session, training: TrainingOptions) -> SplitRows:
-    """Both splits of a session's data set, the train split as `training` thins it."""
+    """Both splits of a session's data set.
+
+    Args:
+        session: The model, its data and its task.
+        training: Says how the train split is thinned.
+    """
     return SplitRows(session.training_rows(training), session.encoded(session.data.split("dev")))
 
 
 def bundle_rows(task: Task, tokenizer: WordPieceTokenizer, data: DataSet) -> SplitRows:
-    """Both splits of a data set in the vocabulary of a bundle."""
+    """Both splits of a data set in the vocabulary of a bundle.
+
+    Args:
+        task: The bundle's.
+        tokenizer: The bundle's.
+        data: Train and dev rows.
+    """
     train, dev = (
         task.with_targets(task.encode(tokenizer, task.inputs(examples)), examples)
         for examples in (data.split("train"), data.split("dev"))

@@ -36,7 +36,15 @@ PRUNING = "dynabert"
 
 
 def describe_model(session: Session, name: str, width: Fraction, directory: Path, rows: SplitRows) -> Fp32Model:
-    """What is known of a session's model before it is measured."""
+    """What is known of a session's model before it is measured.
+
+    Args:
+        session: The model and its task.
+        name: As its candidates' names begin, empty for the model as it was.
+        width: Share of heads and neurons that are left.
+        directory: Gets its bundle in `export/`.
+        rows: The splits in its vocabulary.
+    """
     from ernie_toolkit.compression.report.complexity import model_flops
     from ernie_toolkit.models.slices import parameter_count
 
@@ -49,7 +57,14 @@ def describe_model(session: Session, name: str, width: Fraction, directory: Path
 def pruned_sessions(
     session: Session, rows: SplitRows, sizes: Mapping[Fraction, LayerSize], evaluator: Evaluator
 ) -> list[tuple[Fraction, Session]]:
-    """A session for each width, trained now or by the part of the run that is finished."""
+    """A session for each width, trained now or by the part of the run that is finished.
+
+    Args:
+        session: The model at its full size; it stays as it is.
+        rows: The splits in its vocabulary.
+        sizes: Of `width_sizes`.
+        evaluator: The run's.
+    """
     run = evaluator.run
     places = {width: _model_directory(run.request, width) for width in sizes}
     if not run.has(PRUNING):
@@ -65,7 +80,15 @@ def pruned_sessions(
 
 
 def finish_model(session: Session, rows: SplitRows, width: Fraction, evaluator: Evaluator, full: Fp32Model) -> None:
-    """Export one model, unless it is the one that the run began with, and make its candidates."""
+    """Export one model, unless it is the one that the run began with, and make its candidates.
+
+    Args:
+        session: The model.
+        rows: The splits in its vocabulary.
+        width: Share of heads and neurons that are left.
+        evaluator: The run's.
+        full: The model that the run began with.
+    """
     options = evaluator.options
     name = ("" if width == FULL else str(width)) + (" cut vocabulary" if options.cuts_vocabulary else "")
     model = full
@@ -87,7 +110,12 @@ def finish_model(session: Session, rows: SplitRows, width: Fraction, evaluator: 
 
 
 def quantize(evaluator: Evaluator, model: Fp32Model) -> None:
-    """Quantize a model after training, for every engine that the options name."""
+    """Quantize a model after training, for every engine that the options name.
+
+    Args:
+        evaluator: The run's.
+        model: The FP32 model; its bundle gets the INT8 ones.
+    """
     if ONNX_RUNTIME in evaluator.options.engines:
         quantize_after_training(evaluator, model)
     if OPENVINO in evaluator.options.engines:

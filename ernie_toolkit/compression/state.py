@@ -34,11 +34,15 @@ Say = Callable[[str], None]
 class Request:
     """What a run is to do.
 
-    directory: where models and report are written.
-    resume: continue a run that was cut off there.
-    overwrite: drop it.
+    Attributes:
+        options: How to compress.
+        training: How dynabert and qat train.
+        directory: Where models and report are written.
+        resume: Whether a run that was cut off there is continued.
+        overwrite: Whether it is dropped.
 
-    Raises ConfigError on options that are invalid or do not go together.
+    Raises:
+        ConfigError: On options that are invalid or do not go together.
     """
 
     options: CompressionOptions
@@ -53,7 +57,13 @@ class Request:
 
 @dataclass(frozen=True)
 class RunState:
-    """A run in its directory. `asked`: its settings, model and data. `resumed`: whether it continues one cut off."""
+    """A run in its directory.
+
+    Attributes:
+        request: What it is to do.
+        asked: Its settings, model and data, as JSON has them.
+        resumed: Whether it continues one that was cut off.
+    """
 
     request: Request
     asked: dict[str, Any]
@@ -86,7 +96,12 @@ class RunState:
             )
 
     def finish(self, part: str, result: dict[str, Any] | None = None) -> None:
-        """Record that a part is finished, with what later parts need of it."""
+        """Record that a part is finished.
+
+        Args:
+            part: Its name.
+            result: What later parts need of it, as JSON has it; None: nothing.
+        """
         write_json(self._file(part), result or {})
 
     def has(self, part: str) -> bool:
@@ -94,7 +109,11 @@ class RunState:
         return self.resumed and self._file(part).is_file()
 
     def result(self, part: str) -> dict[str, Any]:
-        """What `finish` recorded of a part; ConfigError where that cannot be read."""
+        """What `finish` recorded of a part.
+
+        Raises:
+            ConfigError: Where that cannot be read.
+        """
         return read_json_object(self._file(part), ConfigError, START_ANEW)
 
     def end(self) -> None:
@@ -106,9 +125,11 @@ class RunState:
 
 
 def check_unfinished(request: Request) -> None:
-    """ConfigError where a run was cut off in the directory and the request neither resumes nor overwrites it.
+    """Check that a request says what becomes of a run that was cut off in its directory.
 
-    The same where there can be no directory.
+    Raises:
+        ConfigError: Where there is one, and the request neither resumes nor overwrites it; the same where there can be
+            no directory.
     """
     if request.directory.exists() and not request.directory.is_dir():
         raise ConfigError(f"`output_dir` {request.directory} is a file: give a directory")
@@ -122,9 +143,14 @@ def check_unfinished(request: Request) -> None:
 
 
 def find_run(request: Request, identity: dict[str, Any]) -> RunState:
-    """The run to resume, or a new one; writes nothing. ConfigError where the unfinished one was asked something else.
+    """The run to resume, or a new one; writes nothing.
 
-    `identity`: by which model and data are recognized.
+    Args:
+        request: What the run is to do.
+        identity: By which model and data are recognized.
+
+    Raises:
+        ConfigError: Where the unfinished one was asked something else.
     """
     training = dataclasses.asdict(request.training)
     for name in FREE:
@@ -148,6 +174,10 @@ def finished_report(run: RunState, say: Say) -> Report | None:
     """With `resume`, the report of a run that was asked the same and has ended; None where there is none.
 
     Its models have to lie where the report says: where they were moved or deleted, they are made again.
+
+    Args:
+        run: Of `find_run`.
+        say: Gets a line where the report is taken.
     """
     request, path = run.request, run.directory / REPORT_FILE
     if run.resumed or not request.resume or request.overwrite or not path.is_file():

@@ -52,7 +52,14 @@ def processor_features() -> tuple[str, ...]:
 
 
 def check_precision(precision: str) -> None:
-    """Raise ConfigError where the precision is BF16 and would be emulated, 30 times slower than FP32."""
+    """Check that this processor does not emulate a precision: it would be 30 times slower than FP32.
+
+    Args:
+        precision: What a model is to compute in; only "bf16" needs instructions of its own.
+
+    Raises:
+        ConfigError: Where the precision is "bf16" and the processor has none for it in use.
+    """
     if precision == "bf16" and not set(BF16_FEATURES) & set(processor_features()):
         raise ConfigError(
             f"precision 'bf16' needs a processor with {' or '.join(BF16_FEATURES)}, and {processor_name()} has neither "

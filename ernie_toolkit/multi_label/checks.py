@@ -25,10 +25,17 @@ def data_files(place: PlaceOptions) -> dict[str, Path]:
 
 
 def check_targets(written: Mapping[str, Path], read: Mapping[str, Path]) -> None:
-    """Raise ConfigError where a file to write is one that is kept, is written twice, or cannot be written.
+    """Check that files can be written, and that none is one that is kept or is written twice.
 
     Keys are the options' names, or the names of files that no option names. Paths are compared resolved:
     `data/../data/label.txt` is `data/label.txt`.
+
+    Args:
+        written: The files to write.
+        read: The files that are kept.
+
+    Raises:
+        ConfigError: On the first file that fails this.
     """
     taken = {path.resolve(): name for name, path in read.items()}
     for name, path in written.items():
@@ -40,10 +47,14 @@ def check_targets(written: Mapping[str, Path], read: Mapping[str, Path]) -> None
 
 
 def check_export_target(target: Path, model_dir: Path) -> None:
-    """Raise ConfigError where a bundle would replace a trained model, or a directory that is no bundle.
+    """Check that a bundle replaces nothing but an earlier bundle.
 
-    `target`: the directory that an export replaces.
-    `model_dir`: the directory of the model that is exported.
+    Args:
+        target: The directory that an export replaces.
+        model_dir: The directory of the model that is exported.
+
+    Raises:
+        ConfigError: Where there is a trained model, or a directory that is no bundle.
     """
     if target.resolve() == model_dir.resolve() or target.resolve() in model_dir.resolve().parents:
         raise ConfigError(f"`output_path` {target} is where the model is: give another place")
@@ -57,8 +68,15 @@ def unknown_texts(texts: Sequence[str], known: Iterable[str], where: Path) -> li
     """The texts that nobody has labelled yet, in their order, each once.
 
     A text of the training set need not be labelled again, and a dev text among the training rows would make the dev
-    metrics worthless: it is its own nearest neighbour, and so the first to be picked. Raises DataError where none is
-    left.
+    metrics worthless: it is its own nearest neighbour, and so the first to be picked.
+
+    Args:
+        texts: The texts to choose from.
+        known: Those that have labels; blanks around a text do not count.
+        where: The file of the texts, for the message.
+
+    Raises:
+        DataError: Where none is left.
     """
     seen = {text.strip() for text in known}
     fresh = [text for text in dict.fromkeys(texts) if text.strip() not in seen]

@@ -73,9 +73,14 @@ class DoccanoOptions:
 
 
 def check_doccano_options(options: DoccanoOptions, given: Collection[str]) -> None:
-    """Raise ConfigError on options that contradict each other; warn of one that has no effect.
+    """Check that options do not contradict each other; warn of one that has no effect.
 
-    `given`: names of the options that the user has set.
+    Args:
+        options: What is converted into what.
+        given: Names of the options that the user has set.
+
+    Raises:
+        ConfigError: On the first contradiction, and as `check_targets`.
     """
     if options.to_doccano:
         unused = [name for name in given if name not in ("to_doccano", "doccano_file", "encoding")]
@@ -96,7 +101,13 @@ def check_doccano_options(options: DoccanoOptions, given: Collection[str]) -> No
 def from_doccano(options: DoccanoOptions) -> None:
     """Write a data directory from doccano's export, and print what was read and written.
 
-    Raises ConfigError where files of it are there and `overwrite` is not set, DataError as `read_doccano`.
+    Args:
+        options: What is converted into what.
+
+    Raises:
+        ConfigError: Where options contradict each other, where files of the directory are there and `overwrite` is not
+            set, and where the export is one of them.
+        DataError: As `read_doccano`.
     """
     directory = Path(options.save_dir)
     if options.task_type == "multi_class" and options.unlabelled == "negative":
@@ -128,19 +139,33 @@ def from_doccano(options: DoccanoOptions) -> None:
 
 
 def written_files(single: str) -> list[str]:
-    """Names of the files that a conversion writes or takes away."""
+    """Names of the files that a conversion writes or takes away.
+
+    Args:
+        single: The one file that gets all rows; empty: there is a directory of several.
+    """
     return [single] if single else [*FILES.values(), LABEL_FILE, UNLABELLED_FILE]
 
 
 def warn_of_encoding(path: Path, encoding: str) -> None:
-    """Say in which encoding a file was read, where that was found out."""
+    """Say in which encoding a file was read, where that was found out.
+
+    Args:
+        path: The file.
+        encoding: The one that was asked for; only "auto" has to be found out.
+    """
     notice = encoding_notice(path, encoding)
     if notice is not None:
         warn(notice)
 
 
 def report_reading(options: DoccanoOptions, export: DoccanoExport) -> None:
-    """Say what was read, and what became of the rows without a label."""
+    """Say what was read, and what became of the rows without a label.
+
+    Args:
+        options: What is converted into what.
+        export: What was read.
+    """
     for notice in export.notices:
         warn(notice)
     say(f"{options.doccano_file}: {export.form}, {len(export.rows)} rows")
@@ -152,7 +177,13 @@ def report_reading(options: DoccanoOptions, export: DoccanoExport) -> None:
 
 
 def write_directory(directory: Path, options: DoccanoOptions, rows: Sequence[Example]) -> None:
-    """Write the splits, the labels, and the texts of the last split as those to predict, together or not at all."""
+    """Write the splits, the labels, and the texts of the last split as those to predict, together or not at all.
+
+    Args:
+        directory: The data directory.
+        options: Say how the rows are split.
+        rows: All rows, with their labels.
+    """
     labels = label_names(rows)
     parts = split_rows(rows, options.splits, options.seed, options.is_shuffle)
     last = next(part for split in reversed(FILES) if (part := parts[split]))
@@ -169,7 +200,11 @@ def write_directory(directory: Path, options: DoccanoOptions, rows: Sequence[Exa
 
 
 def to_doccano(options: DoccanoOptions) -> None:
-    """Write a labelled file as rows for doccano, whatever its labels are. Raises DataError on a line that is no row."""
+    """Write a labelled file as rows for doccano, whatever its labels are.
+
+    Raises:
+        DataError: On a line that is no row, and where there is none.
+    """
     rows = []
     warn_of_encoding(Path(options.to_doccano), options.encoding)
     for number, line in read_lines(Path(options.to_doccano), options.encoding):

@@ -34,9 +34,14 @@ def export_model(trained: TrainedModel, directory: Path, legacy: bool = False) -
 
     The bundle's metrics and data source are those of the model's own `metrics.json`.
 
-    `directory`: where it goes; an earlier bundle there is replaced.
-    `legacy`: write the files of the old format too (see `add_legacy`).
-    Raises BundleError where ONNX and Paddle do not agree, ModelError where the old format cannot be written.
+    Args:
+        trained: The model.
+        directory: Where the bundle goes; an earlier one there is replaced.
+        legacy: Whether the files of the old format are written too (see `add_legacy`).
+
+    Raises:
+        BundleError: Where ONNX and Paddle do not agree.
+        ModelError: Where the old format cannot be written.
     """
     record = read_metrics(Path(trained.loaded.source))
     origin = Origin(
@@ -76,7 +81,15 @@ def has_legacy(directory: Path) -> bool:
 def add_legacy(model_dir: Path, bundle: Bundle) -> tuple[Path, ...]:
     """Write `float32.pdmodel` and `float32.pdiparams` beside a bundle's files, by a process of their own.
 
-    `model_dir`: the model that the bundle was exported from. Raises ModelError where that fails.
+    Args:
+        model_dir: The model that the bundle was exported from.
+        bundle: The bundle; its directory gets the files.
+
+    Returns:
+        The two files.
+
+    Raises:
+        ModelError: Where that fails.
     """
     targets = legacy_files(bundle.directory)
     with scratch_directory(bundle.directory / "legacy") as staging:

@@ -22,18 +22,20 @@ class MetricReport:
         >>> metric.update(np.array([[0.9, 0.2], [0.3, 0.8]]), np.array([[1, 0], [0, 1]]))
         >>> metric.accumulate()
         (1.0, 1.0)
+
+    Args:
+        name: What the method `name` returns.
+        thresholds: What the probability of a label has to be above, from 0 to 1; one for all labels, or one for each.
+        names: The labels' names for `report`, in the order of the columns; empty: their numbers.
+
+    Raises:
+        ConfigError: On a threshold that is not from 0 to 1.
     """
 
     def __init__(
         self, name: str = "MetricReport", thresholds: Sequence[float] | float = THRESHOLD, names: Sequence[str] = ()
     ) -> None:
-        """A report of no batches.
-
-        `name`: what `name` returns.
-        `thresholds`: what the probability of a label has to be above; one for all labels, or one for each.
-        `names`: the labels' names for `report`, in the order of the columns; their numbers where empty.
-        Raises ConfigError on a threshold that is not from 0 to 1.
-        """
+        """A report of no batches."""
         values = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
         if not ((values >= 0) & (values <= 1)).all():
             raise ConfigError(f"thresholds is {thresholds}: each must lie between 0 and 1")
@@ -48,10 +50,13 @@ class MetricReport:
     def update(self, probs: Any, labels: Any) -> None:
         """Add a batch.
 
-        `probs`: probabilities, float of shape (rows, labels); a Paddle tensor or what NumPy reads.
-        `labels`: 0 or 1 of the same shape.
-        Raises DataError where the shapes differ from each other, or from those of earlier batches, of `thresholds` or
-        of `names`, and where a label is neither 0 nor 1.
+        Args:
+            probs: Probabilities, float of shape (rows, labels); a Paddle tensor or what NumPy reads.
+            labels: 0 or 1 of the same shape.
+
+        Raises:
+            DataError: Where the shapes differ from each other, or from those of earlier batches, of `thresholds` or of
+                `names`, and where a label is neither 0 nor 1.
         """
         probabilities, gold = np.asarray(probs, dtype=np.float64), np.asarray(labels)
         if probabilities.ndim != 2 or probabilities.shape != gold.shape:
@@ -68,14 +73,19 @@ class MetricReport:
         self._labels.append(gold.astype(bool))
 
     def accumulate(self) -> tuple[float, float]:
-        """Micro and macro F1 of all batches, each from 0 to 1. Raises DataError where there is no row."""
+        """Micro and macro F1 of all batches, each from 0 to 1.
+
+        Raises:
+            DataError: Where there is no row.
+        """
         total, _ = self._scores()
         return total["micro_f1"], total["macro_f1"]
 
     def report(self) -> str:
         """A line for each label with its precision, recall, F1 and number of rows, then the two averages.
 
-        Raises DataError where there is no row.
+        Raises:
+            DataError: Where there is no row.
         """
         total, labels = self._scores()
         names = self._names or tuple(map(str, range(len(labels["f1"]))))

@@ -151,8 +151,13 @@ class PruneOptions(PlaceOptions):
 def training_options(own: FineTuningOptions, options: TrainingOptions) -> TrainingOptions:
     """The options of a run in the names that training knows.
 
-    Raises ConfigError on values out of their range, by the names that these scripts have for them, and where warm-up is
-    given twice.
+    Args:
+        own: The script's own options, some of which have the guide's names.
+        options: Those that all tasks have.
+
+    Raises:
+        ConfigError: On values out of their range, by the names that these scripts have for them, and where warm-up is
+            given twice.
     """
     check_option_ranges(own)
     if not own.epochs > 0:

@@ -77,12 +77,22 @@ def _renamed(report: Report, names: dict[str, str]) -> Report:
 def prune_trained(trained: TrainedModel, data: DataSet, request: Request, device: str = "cpu") -> Report:
     """Prune a model to every width of the request's options, which are trained in one run.
 
-    `trained`: the model, which is used up.
-    `data`: its train and dev rows.
-    `request`: options, directory, and whether a run that was cut off is resumed.
-    `device`: what trains ("cpu", "gpu", ...).
-    Returns the report. With the request's `resume`, a run that has ended gives its report, and what it lacks of the
-    guide's files is written. Raises ConfigError, ModelError or DataError as `compress_session` does.
+    With the request's `resume`, a run that has ended gives its report, and what it lacks of the guide's files is
+    written.
+
+    Args:
+        trained: The model, which is used up.
+        data: Its train and dev rows.
+        request: Options, directory, and whether a run that was cut off is resumed.
+        device: What trains ("cpu", "gpu", ...).
+
+    Returns:
+        The report, with the files where the guide has them.
+
+    Raises:
+        ConfigError: As `compress_session`.
+        ModelError: The same, and where the files of the old format cannot be written.
+        DataError: As `compress_session`.
     """
     report = compress_session(Session(trained.loaded, data, trained.task, device), request, say)
     names = _new_names(report, request.options.widths)

@@ -12,9 +12,15 @@ MIN_GAP = 2e-4
 def best_threshold(probabilities: np.ndarray, gold: np.ndarray) -> float:
     """The threshold with the best F1 of one label: half way between two probabilities, the nearest to 0.5 of several.
 
-    Only gaps of `MIN_GAP` count: in a narrower one rounding would decide, and the runtimes would differ.
-    `probabilities`: float of shape (rows,); `gold`: bool of the same shape. 0.5 where no row has the label, or no
-    threshold is better than it. What is above the threshold has the label.
+    What is above the threshold has the label. Only gaps of `MIN_GAP` count: in a narrower one rounding would decide,
+    and the runtimes would differ.
+
+    Args:
+        probabilities: Float of shape (rows,).
+        gold: Bool of the same shape.
+
+    Returns:
+        The threshold; 0.5 where no row has the label, or no other is better.
     """
     if not gold.any():
         return THRESHOLD
@@ -34,9 +40,14 @@ def _f1(predicted: np.ndarray, gold: np.ndarray) -> float:
 
 
 def tune_thresholds(probabilities: np.ndarray, gold: np.ndarray) -> tuple[float, ...]:
-    """The best threshold of each label (see `best_threshold`), rounded to six places; both of shape (rows, classes).
+    """The best threshold of each label (see `best_threshold`), rounded to six places.
 
-    Raises ValueError on shapes that do not fit.
+    Args:
+        probabilities: Float of shape (rows, classes).
+        gold: Bool of the same shape.
+
+    Raises:
+        ValueError: On shapes that do not fit.
     """
     if probabilities.shape != gold.shape or probabilities.ndim != 2:
         raise ValueError(f"probabilities of shape {probabilities.shape} and gold of shape {gold.shape} do not fit")

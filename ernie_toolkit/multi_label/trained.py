@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model, the tokenizer of its vocabulary, and the task with its labels, length and thresholds."""
+    """A trained model with what it needs to answer texts.
+
+    Attributes:
+        loaded: The model and its vocabulary.
+        tokenizer: That of the vocabulary.
+        task: Its labels, length and thresholds.
+    """
 
     loaded: LoadedModel
     tokenizer: WordPieceTokenizer
@@ -39,20 +45,40 @@ class TrainedModel:
         return self.task.encode(self.tokenizer, texts)
 
     def logits(self, texts: Sequence[str], batch_size: int) -> np.ndarray:
-        """Float32 of shape (texts, labels)."""
+        """Logits of some texts, float32 of shape (texts, labels).
+
+        Args:
+            texts: The texts.
+            batch_size: Texts that are computed at once.
+        """
         return self.task.table(predict_logits(self.loaded.model, self.encode(texts), batch_size))
 
     def probabilities(self, texts: Sequence[str], batch_size: int) -> np.ndarray:
-        """Float64 of shape (texts, labels)."""
+        """Probabilities of some texts, float64 of shape (texts, labels).
+
+        Args:
+            texts: The texts.
+            batch_size: Texts that are computed at once.
+        """
         return sigmoid(self.logits(texts, batch_size))
 
     def predict(self, texts: Sequence[str], batch_size: int) -> list[LabelSetAnswer]:
-        """The labels of each text, in their order."""
+        """The labels of each text, in their order.
+
+        Args:
+            texts: The texts.
+            batch_size: Texts that are computed at once.
+        """
         rows = self.encode(texts)
         return self.task.decode(rows, predict_logits(self.loaded.model, rows, batch_size), texts)
 
     def sentence_features(self, texts: Sequence[str], batch_size: int) -> np.ndarray:
-        """What the last layer reads of each text (the pooled [CLS]): float32 of shape (texts, hidden_size)."""
+        """What the last layer reads of each text (the pooled [CLS]): float32 of shape (texts, hidden_size).
+
+        Args:
+            texts: The texts.
+            batch_size: Texts that are computed at once.
+        """
         import paddle
 
         model = self.loaded.model
@@ -67,9 +93,13 @@ class TrainedModel:
 
 
 def check_params(params_path: str) -> Path:
-    """The directory of a trained multi-label model, checked without Paddle; its weights file's path will do too.
+    """The directory of a trained multi-label model, checked without Paddle.
 
-    Raises ModelError on anything else.
+    Args:
+        params_path: The directory, or its weights file.
+
+    Raises:
+        ModelError: On anything else.
     """
     directory = Path(params_path)
     directory = directory.parent if directory.is_file() else directory
@@ -81,7 +111,16 @@ def check_params(params_path: str) -> Path:
 
 
 def check_labels(directory: Path, labels: Sequence[str], where: Path) -> None:
-    """ModelError where a model was trained for other labels than a file lists; their order may be another."""
+    """Check that a model was trained for the labels of a file, and say where their order is another.
+
+    Args:
+        directory: The model's.
+        labels: Those of the file.
+        where: The file, for messages.
+
+    Raises:
+        ModelError: Where it was trained for other labels.
+    """
     recorded = model_labels(directory) or ()
     if found := label_mismatch(recorded, labels):
         raise ModelError(f"{directory} was trained for other labels than {where} lists ({found}): use its own list")
@@ -103,8 +142,14 @@ def trained_with(directory: Path) -> dict[str, Any]:
 def load_trained(params_path: str, max_seq_length: int = 0, threshold: float = -1.0) -> TrainedModel:
     """Load a trained model.
 
-    `max_seq_length`: 0: as it was trained. `threshold`: one for all labels; -1: the model's own (none: 0.5). Raises
-    ModelError as `check_params`, ConfigError on a threshold that is not from 0 to 1.
+    Args:
+        params_path: See `check_params`.
+        max_seq_length: The longest sequence in tokens; 0: as it was trained.
+        threshold: What the probability of each label has to be above; -1: the model's own, or 0.5 where it has none.
+
+    Raises:
+        ModelError: As `check_params`, and where it has no trained head or too few positions.
+        ConfigError: On a threshold that is not from 0 to 1.
     """
     directory = check_params(params_path)
     labels = model_labels(directory) or ()
@@ -122,8 +167,14 @@ def load_trained(params_path: str, max_seq_length: int = 0, threshold: float = -
 def open_trained(options: TrainedOptions, threshold: float = -1.0) -> TrainedModel:
     """Choose the device and load the model that the options name.
 
-    `threshold`: one for all labels; -1: the model's own.
-    Raises ModelError, ConfigError and DeviceError as `load_trained` and `use_device`.
+    Args:
+        options: Name the device, the model and its longest sequence.
+        threshold: See `load_trained`.
+
+    Raises:
+        DeviceError: As `use_device`.
+        ModelError: As `load_trained`.
+        ConfigError: The same.
     """
     use_device(options.device or None)
     return load_trained(options.params_path, options.max_seq_length, threshold)

@@ -35,11 +35,15 @@ SAMPLE_SECONDS = 60.0
 def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowed: bool = False) -> DataSet:
     """Read a data directory and print what is in it.
 
-    `place`: the directory, its files and their encoding.
-    `splits`: those to read.
-    `sample_allowed`: whether the sample is written first where the guide's own directory is missing; one process writes
-    it, the others wait.
-    Raises DataError as `load_label_sets`.
+    Args:
+        place: The directory, its files and their encoding.
+        splits: Those to read.
+        sample_allowed: Whether the sample is written first where the guide's own directory is missing; one process
+            writes it, the others wait.
+
+    Raises:
+        ConfigError: As `load_label_sets`, and where the other process has written no sample in time.
+        DataError: As `load_label_sets`.
     """
     directory = Path(place.dataset_dir)
     if sample_allowed and may_stand_in(directory):
@@ -58,7 +62,14 @@ def load_directory(place: PlaceOptions, splits: tuple[Split, ...], sample_allowe
 def load_known_directory(options: TrainedOptions, splits: tuple[Split, ...]) -> DataSet:
     """Read the data directory of a trained model, which has to have the model's labels.
 
-    Raises ModelError as `check_params` and `check_labels`, DataError as `load_directory`.
+    Args:
+        options: Name the model, the directory and its files.
+        splits: Those to read.
+
+    Raises:
+        ModelError: As `check_params` and `check_labels`.
+        ConfigError: As `load_directory`.
+        DataError: The same.
     """
     model = check_params(options.params_path)
     data = load_directory(options, splits)
@@ -67,7 +78,12 @@ def load_known_directory(options: TrainedOptions, splits: tuple[Split, ...]) -> 
 
 
 def model_name(own: FineTuningOptions, data: DataSet) -> str:
-    """The model to start from: the one named; else the published default, or a small new one for the sample."""
+    """The model to start from: the one named; else the published default, or a small new one for the sample.
+
+    Args:
+        own: The script's options.
+        data: Says whether it is the sample.
+    """
     return own.model_name or (SAMPLE_MODEL if data.source == "sample" else DEFAULT_MODEL)
 
 
@@ -77,9 +93,10 @@ def start_at_base_rates(loaded: LoadedModel, gold: np.ndarray, labels: Sequence[
     From 0.5 each, a pretrained model spends its first hundred steps on learning these shares alone (Lin et al., 2017,
     section 3.3, https://arxiv.org/abs/1708.02002). Labels that were trained before keep their bias.
 
-    `loaded`: the model, which is changed.
-    `gold`: bool of shape (rows, classes).
-    `labels`: names of its columns.
+    Args:
+        loaded: The model, which is changed.
+        gold: Bool of shape (rows, classes).
+        labels: Names of its columns.
     """
     new = [place for place, label in enumerate(labels) if BIAS in loaded.fresh or label in loaded.new_labels]
     if new:
@@ -93,12 +110,15 @@ def start_at_base_rates(loaded: LoadedModel, gold: np.ndarray, labels: Sequence[
 def fine_tune(own: FineTuningOptions, options: TrainingOptions, data: DataSet, device: str) -> None:
     """Train on a data directory and save the best model on dev, its metrics, labels and thresholds in `save_dir`.
 
-    `own`: the script's options, which name the model and the directories.
-    `options`: those of the training.
-    `data`: train and dev rows.
-    `device`: what `use_device` has chosen.
-    Raises ConfigError where `save_dir` has a finished model that is not to be replaced, ModelError where the model
-    cannot be read.
+    Args:
+        own: The script's options, which name the model and the directories.
+        options: Those of the training.
+        data: Train and dev rows.
+        device: What `use_device` has chosen.
+
+    Raises:
+        ConfigError: Where `save_dir` has a finished model that is not to be replaced.
+        ModelError: Where the model cannot be read.
     """
     seed_everything(options.seed)
     task = MultiLabelClassification(data.spec.labels, options.max_seq_length)

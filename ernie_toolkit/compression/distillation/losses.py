@@ -21,8 +21,9 @@ SoftLoss = Callable[[paddle.Tensor, paddle.Tensor, paddle.Tensor], paddle.Tensor
 class Observed(NamedTuple):
     """What a model says about a batch.
 
-    `logits`: the tensors that its head gives. `hidden`: the embeddings' and every layer's output, each of shape
-    (batch_size, tokens, hidden_size).
+    Attributes:
+        logits: The tensors that its head gives.
+        hidden: The embeddings' and every layer's output, each float of shape (batch_size, tokens, hidden_size).
     """
 
     logits: tuple[paddle.Tensor, ...]
@@ -30,7 +31,12 @@ class Observed(NamedTuple):
 
 
 def observe(model: nn.Layer, batch: Batch) -> Observed:
-    """Run a model with a task head on a batch; targets in the batch are not looked at."""
+    """Run a model with a task head on a batch; targets in the batch are not looked at.
+
+    Args:
+        model: Of PaddleNLP, in the mode that it is in.
+        batch: `input_ids` and `token_type_ids`, int64 of shape (batch_size, tokens), as tensors or arrays.
+    """
     names = ("input_ids", "token_type_ids")
     inputs = {name: batch[name] if paddle.is_tensor(batch[name]) else paddle.to_tensor(batch[name]) for name in names}
     outputs = model(**inputs, output_hidden_states=True, return_dict=True)
@@ -41,10 +47,14 @@ def observe(model: nn.Layer, batch: Batch) -> Observed:
 def distillation_loss(student: Observed, teacher: Observed, mask: paddle.Tensor, soft_loss: SoftLoss) -> paddle.Tensor:
     """Cross entropy with the teacher's soft answers, and mean squared error of all hidden states.
 
-    After DynaBERT's width-adaptive stage (Hou et al., 2020, https://arxiv.org/abs/2004.04037). `mask`: bool of
-    shape (batch_size, tokens), true at tokens and false at padding, which counts in neither part: neither
-    as a position that has a tag, nor as a choice of where an answer starts or ends. `soft_loss`: the task's of
-    `SOFT_LOSSES`.
+    After DynaBERT's width-adaptive stage (Hou et al., 2020, https://arxiv.org/abs/2004.04037).
+
+    Args:
+        student: What the model that learns says about a batch.
+        teacher: What its teacher says about the same batch; as many layers of the same hidden size.
+        mask: Bool of shape (batch_size, tokens), true at tokens and false at padding, which counts in neither part:
+            neither as a position that has a tag, nor as a choice of where an answer starts or ends.
+        soft_loss: The task's of `SOFT_LOSSES`.
     """
     answers = [soft_loss(ours, theirs, mask) for ours, theirs in zip(student.logits, teacher.logits, strict=True)]
     soft = paddle.add_n(answers) / len(answers)

@@ -15,7 +15,10 @@ from ernie_toolkit.training.trainer import ToolkitTrainer
 class DistillationTrainer(ToolkitTrainer):
     """Trains a model to answer as its teacher does; targets in the batches are not looked at.
 
-    `soft_loss`: the task's, by name.
+    Args:
+        *arguments: Those of `ToolkitTrainer`.
+        teacher: The model whose answers are learned; it stays as it is.
+        soft_loss: The task's loss by its name in `SOFT_LOSSES`.
     """
 
     def __init__(self, *arguments: Any, teacher: nn.Layer, soft_loss: str) -> None:
@@ -31,5 +34,12 @@ class DistillationTrainer(ToolkitTrainer):
         return (loss, (loss,)) if return_outputs else loss
 
     def student_loss(self, model: nn.Layer, inputs: Any, taught: Observed, mask: paddle.Tensor) -> paddle.Tensor:
-        """The distillation loss of a model on a batch that its teacher has seen."""
+        """The distillation loss of a model on a batch that its teacher has seen.
+
+        Args:
+            model: The student.
+            inputs: The batch, as `observe` takes it.
+            taught: What the teacher says about it.
+            mask: Bool of shape (batch_size, tokens), false at padding.
+        """
         return distillation_loss(observe(model, inputs), taught, mask, self.soft_loss)

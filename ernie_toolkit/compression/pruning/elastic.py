@@ -16,8 +16,14 @@ from ernie_toolkit.models.slices import current_size, encoder_layers
 class ElasticLinear(nn.Linear):
     """A linear layer of which the first inputs and the first outputs can be used alone.
 
-    It shares the weights of the layer that it stands for, under the same names. `inputs` and `outputs`: how
-    many are used now.
+    It shares the weights of the layer that it stands for, under the same names.
+
+    Args:
+        layer: The layer that it stands for.
+
+    Attributes:
+        inputs: How many inputs are used now; all of them at first.
+        outputs: How many outputs are used now; all of them at first.
     """
 
     def __init__(self, layer: nn.Linear) -> None:
@@ -26,7 +32,14 @@ class ElasticLinear(nn.Linear):
         self.inputs, self.outputs = layer.weight.shape
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """`x`: float of shape (..., inputs); the result's is (..., outputs)."""
+        """Compute the outputs that are used now.
+
+        Args:
+            x: Float of shape (..., inputs).
+
+        Returns:
+            Float of shape (..., outputs).
+        """
         weight, bias = self.weight, self.bias
         if self.inputs < weight.shape[0]:
             weight = weight[: self.inputs]
@@ -46,7 +59,12 @@ def make_elastic(model: nn.Layer) -> LayerSize:
 
 
 def use_size(model: nn.Layer, size: LayerSize) -> None:
-    """Compute with the first heads and neurons of every layer from now on."""
+    """Compute with the first heads and neurons of every layer from now on.
+
+    Args:
+        model: An elastic model, which is changed.
+        size: How many of both are used.
+    """
     for layer in encoder_layers(model):
         attention = layer.self_attn
         columns = size.num_attention_heads * attention.head_dim
@@ -58,7 +76,12 @@ def use_size(model: nn.Layer, size: LayerSize) -> None:
 
 
 def cut_out(model: nn.Layer, size: LayerSize) -> nn.Layer:
-    """A plain model of the given size with the first heads and neurons of an elastic one, in evaluation mode."""
+    """A plain model with the first heads and neurons of an elastic one, in evaluation mode.
+
+    Args:
+        model: The elastic model; it stays as it is.
+        size: How many heads and neurons each layer keeps.
+    """
     from ernie_toolkit.models import build_model
 
     config = copy.deepcopy(model.config)

@@ -20,7 +20,9 @@ from ernie_toolkit.training.loss import Criterion, batch_loss, evaluating
 class Importance:
     """Scores, float64, the larger the more a unit matters.
 
-    heads: of shape (layers, heads). neurons: of shape (layers, neurons).
+    Attributes:
+        heads: Of shape (layers, heads).
+        neurons: Of shape (layers, neurons).
     """
 
     heads: np.ndarray
@@ -67,11 +69,18 @@ def unit_gates(model: nn.Layer) -> Iterator[tuple[list[paddle.Tensor], list[padd
 def taylor_importance(model: nn.Layer, batches: Iterable[Batch], criterion: Criterion | None = None) -> Importance:
     """Scores of all heads and neurons over some training batches with targets.
 
-    To first order, a unit's removal changes the loss by the gradient of the loss by a factor on the unit's
-    output (Molchanov et al., 2017, https://arxiv.org/abs/1611.06440; for heads Michel et al., 2019,
-    https://arxiv.org/abs/1905.10650; DynaBERT, Hou et al., 2020, https://arxiv.org/abs/2004.04037). The score
-    is the mean over batches of its absolute value. `criterion`: the loss, None for the model's own. The model computes
-    in evaluation mode, and is left as it was. Raises ValueError on no batch.
+    To first order, a unit's removal changes the loss by the gradient of the loss by a factor on the unit's output
+    (Molchanov et al., 2017, https://arxiv.org/abs/1611.06440; for heads Michel et al., 2019,
+    https://arxiv.org/abs/1905.10650; DynaBERT, Hou et al., 2020, https://arxiv.org/abs/2004.04037). The score is the
+    mean over batches of its absolute value.
+
+    Args:
+        model: Computes in evaluation mode, and is left as it was.
+        batches: Model inputs with the task's targets.
+        criterion: The loss; None: the model's own.
+
+    Raises:
+        ValueError: On no batch.
     """
     count = 0
     with evaluating(model), unit_gates(model) as gates:
@@ -93,6 +102,10 @@ def reorder(model: nn.Layer, importance: Importance) -> None:
     """Put the heads and neurons of each layer in the order of their importance, the first the most important.
 
     Changes the model in place; its answers stay the same. Of equal scores the earlier unit comes first.
+
+    Args:
+        model: The model that the scores are of.
+        importance: Of `taylor_importance`.
     """
     orders = (np.argsort(-scores, axis=1, kind="stable") for scores in (importance.heads, importance.neurons))
     heads, neurons = (list(order) for order in orders)

@@ -30,12 +30,25 @@ def width_name(width: Fraction) -> str:
 
 
 def pruned_directory(directory: Path, width: Fraction) -> Path:
-    """Where a run of `prune` in `directory` leaves the model of a width."""
+    """Where a run of `prune` leaves the model of a width.
+
+    Args:
+        directory: The directory that `prune` was given.
+        width: One of the widths that it was given.
+    """
     return directory / WIDTHS / width_name(width)
 
 
 def width_sizes(model: "nn.Layer", widths: Sequence[Fraction]) -> dict[Fraction, LayerSize]:
-    """What each width leaves of a model's layers; ConfigError where that is no head or no neuron."""
+    """What each width leaves of a model's layers.
+
+    Args:
+        model: The model at its full size.
+        widths: Shares of heads and neurons that are left.
+
+    Raises:
+        ConfigError: Where that is no head or no neuron.
+    """
     from ernie_toolkit.models.slices import current_size
 
     full = current_size(model)
@@ -43,7 +56,14 @@ def width_sizes(model: "nn.Layer", widths: Sequence[Fraction]) -> dict[Fraction,
 
 
 def importance_batches(dataset: EncodedDataset, batch_size: int, seed: int, count: int) -> list[Batch]:
-    """Batches with targets, drawn as an epoch of training draws them."""
+    """Batches with targets, drawn as an epoch of training draws them.
+
+    Args:
+        dataset: The training rows.
+        batch_size: Rows in a batch.
+        seed: Of the rows' order.
+        count: The most batches to draw; fewer where the rows run out.
+    """
     batches = shuffled_batches_by_length(dataset.lengths(), batch_size, seed, 0)[:count]
     return [dataset.collate(rows) for rows in batches]
 
@@ -59,14 +79,20 @@ def prune(
 ) -> TrainingResult:
     """Make a smaller model of each width from the session's fine-tuned one, which is used up.
 
-    Importance is measured on training batches only. All widths are trained in one run to answer as the
-    fine-tuned model does; the best weights of each by the dev metric are saved, as a model of its own, in its
-    `pruned_directory`. Checkpoints, resuming and errors are those of `training.train`.
+    Importance is measured on training batches only. All widths are trained in one run to answer as the fine-tuned model
+    does; the best weights of each by the dev metric are saved, as a model of its own, in its `pruned_directory`.
 
-    rows: the session's splits.
-    sizes: see `width_sizes`.
-    options: settled ones (see `Session.settled`).
-    directory: gets the checkpoints and the pruned models.
+    Args:
+        session: The fine-tuned model, its data and its task.
+        rows: The session's splits.
+        sizes: See `width_sizes`.
+        options: Settled ones (see `Session.settled`).
+        directory: Gets the checkpoints and the pruned models.
+        resume: Whether the unfinished run there is resumed.
+        overwrite: Whether it is dropped.
+
+    Raises:
+        ToolkitError: As `training.train`.
     """
     from ernie_toolkit.compression.pruning.elastic import make_elastic
     from ernie_toolkit.compression.pruning.importance import reorder, taylor_importance

@@ -37,9 +37,17 @@ class EvaluateFirst(TrainerCallback):
 class WidthTrainer(DistillationTrainer):
     """Trains an elastic model at several sizes in each step, to answer as its teacher does.
 
-    `sizes`: name of each width to its size. The best weights of each, those before the first step included, are
-    cut out and saved in `best_dir/<name>` as a model of its own, by the dev metric `metric`. Logged are
-    "eval_<name>/<metric>" for each width, and their means over widths under the metrics' own names.
+    The best weights of each width, those before the first step included, are cut out and saved as a model of its own.
+    Logged are "eval_<name>/<metric>" for each width, and their means over widths under the metrics' own names.
+
+    Args:
+        *arguments: Those of `ToolkitTrainer`.
+        teacher: See `DistillationTrainer`.
+        soft_loss: See `DistillationTrainer`.
+        sizes: The size of each width by its name.
+        vocabulary: Is saved with each model.
+        best_dir: Gets the models, each in a directory of its width's name.
+        metric: The dev metric that says which weights are best.
     """
 
     def __init__(

@@ -20,12 +20,22 @@ POSITIONS = "ernie.embeddings.position_embeddings.weight"
 
 
 def used_ids(tokenizer: WordPieceTokenizer, texts: Sequence[str]) -> Counter[int]:
-    """How often some texts are tokenized to each id; ids that they never are tokenized to have no entry."""
+    """How often some texts are tokenized to each id; ids that they never are tokenized to have no entry.
+
+    Args:
+        tokenizer: Of the whole vocabulary, or of a cut one.
+        texts: Single texts; of a pair each is one.
+    """
     return Counter(id_ for ids in tokenizer.encode_ids(texts) for id_ in ids)
 
 
 def unknown_share(tokenizer: WordPieceTokenizer, used: Counter[int]) -> float:
-    """The share of some texts' tokens that are [UNK], between 0 and 1; `used`: see `used_ids`."""
+    """The share of some texts' tokens that are [UNK], between 0 and 1.
+
+    Args:
+        tokenizer: The one that has tokenized them.
+        used: Of `used_ids`.
+    """
     return used[tokenizer.special.unk] / max(used.total(), 1)
 
 
@@ -34,13 +44,18 @@ def kept_ids(
 ) -> list[int]:
     """The ids that stay, in their order: special tokens, those in use, and single ideographs.
 
-    `used`: how often each id comes in a domain's texts. A text of the same domain may hold any ideograph, and one
-    without a token would be unknown: those not in use stay too, but for `unseen_ideographs` false. Pieces that
-    continue an ideograph ("##中") are not among them: every ideograph is a word of its own.
+    A text of the same domain may hold any ideograph, and one without a token would be unknown: those not in use stay
+    too. Pieces that continue an ideograph ("##中") are not among them: every ideograph is a word of its own.
 
-    `max_size`: where it is not 0, so many stay at most: special tokens, then those used most, then unseen ideographs
-    in the vocabulary's order, which in a published one is that of their frequency. ConfigError where special tokens
-    leave no room.
+    Args:
+        tokens: The vocabulary; a token's place is its id.
+        used: How often each id comes in a domain's texts.
+        unseen_ideographs: Whether ideographs that are not in use stay.
+        max_size: How many stay at most: special tokens, then those used most, then unseen ideographs in the
+            vocabulary's order, which in a published one is that of their frequency; 0: no limit.
+
+    Raises:
+        ConfigError: Where special tokens leave no room.
     """
     special = {id_ for id_, token in enumerate(tokens) if token in SPECIAL_TOKENS}
     if 0 < max_size <= len(special):
@@ -59,10 +74,20 @@ def prune_vocabulary(
 ) -> LoadedModel:
     """A model whose vocabulary and embedding table hold what `kept_ids` keeps for some texts of its domain.
 
-    `texts` (training texts) are tokenized to the same tokens as before, and get the same answers, unless `max_size`
-    leaves tokens of theirs out. Of other texts, and of these then, a word that was dropped is read as shorter pieces,
-    or as [UNK] where there are none. `positions`: where it is not 0, the table of positions ends there, and longer
-    sequences cannot be read any more. The model given stays as it is. Raises ConfigError as `kept_ids`.
+    These texts are tokenized to the same tokens as before, and get the same answers, unless `max_size` leaves tokens of
+    theirs out. Of other texts, and of these then, a word that was dropped is read as shorter pieces, or as [UNK] where
+    there are none.
+
+    Args:
+        loaded: The model; it stays as it is.
+        texts: Training texts.
+        unseen_ideographs: See `kept_ids`.
+        max_size: See `kept_ids`.
+        positions: Where the table of positions ends, so that longer sequences cannot be read any more; 0: it stays
+            whole.
+
+    Raises:
+        ConfigError: As `kept_ids`.
     """
     tokenizer = build_tokenizer(loaded.vocabulary.tokens, loaded.vocabulary.do_lower_case)
     used = used_ids(tokenizer, list(texts))
@@ -90,7 +115,13 @@ def _with_tokens(loaded: LoadedModel, ids: Sequence[int], positions: int) -> Loa
 
 
 def with_less_vocabulary(session: Session, options: CompressionOptions, say: Say) -> Session:
-    """The session of a model with fewer tokens, as the options ask; says how many stay, and what is unknown to it."""
+    """The session of a model with fewer tokens, as the options ask.
+
+    Args:
+        session: The model as it is; it stays so.
+        options: Say which tokens and positions are dropped.
+        say: Gets a line: how many stay, and what is unknown to the model before and after.
+    """
     before, positions = session.loaded, session.task.max_seq_length if options.cuts_positions else 0
     splits: tuple[Split, ...] = ("train", "dev")
     texts = {split: _texts(session, split) for split in splits}

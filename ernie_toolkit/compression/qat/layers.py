@@ -100,12 +100,20 @@ class _StaticSteps(PyLayer):
 class FakeQuantLinear(nn.Linear):
     """A linear layer of which weights and activations take INT8's values only, with straight-through gradients.
 
-    It shares the weights of the layer that it stands for, under the same names. Weights: symmetric int8, one
-    scale for each output column or one in all. Activations: uint8, one range for all values of a batch: its
-    own, or +-`activation_bound`, float32 of shape (1,), which is a moving average of the batches' largest
-    magnitudes, or the largest of them, or with PACT a parameter that starts there. The bound is part of the state that
-    checkpoints hold. `leader`: a layer that reads the same activation, whose bound this one uses, because the
-    quantized graph has one range for both.
+    It shares the weights of the layer that it stands for, under the same names. Weights: symmetric int8, one scale for
+    each output column or one in all. Activations: uint8, one range for all values of a batch, its own or a fixed one.
+
+    Args:
+        layer: The layer that it stands for.
+        settings: What is rounded how.
+        leader: A layer that reads the same activation, whose bound this one uses, because the quantized graph has one
+            range for both; None: this one has its own.
+
+    Attributes:
+        activation_bound: The largest magnitude of a fixed range, float32 of shape (1,), 0 before it is calibrated: a
+            moving average of the batches' largest magnitudes, or the largest of them, or with PACT a parameter that
+            starts there. It is part of the state that checkpoints hold. Layers with a leader or dynamic ranges have
+            none.
     """
 
     def __init__(self, layer: nn.Linear, settings: QatSettings, leader: "FakeQuantLinear | None" = None) -> None:
@@ -129,7 +137,11 @@ class FakeQuantLinear(nn.Linear):
 
     @property
     def range(self) -> Range:
-        """What the activation's steps cover, where it is fixed; ValueError where no activation was seen yet."""
+        """What the activation's steps cover, where it is fixed.
+
+        Raises:
+            ValueError: Where no activation was seen yet.
+        """
         if self._leaders:
             return self._leaders[0].range
         bound = float(self.activation_bound)
@@ -161,7 +173,14 @@ class FakeQuantLinear(nn.Linear):
         return self.activation_bound
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """`x`: float of shape (..., inputs); the result's is (..., outputs)."""
+        """Compute what the INT8 product will.
+
+        Args:
+            x: Float of shape (..., inputs).
+
+        Returns:
+            Float of shape (..., outputs).
+        """
         steps = _StaticSteps.apply(x, self._bound(x)) if self.static else _DynamicSteps.apply(x)
         return functional.linear(steps, _RoundedWeight.apply(self.weight, self.per_column), self.bias)
 
@@ -180,9 +199,13 @@ def _replace(model: nn.Layer, name: str, layer: nn.Linear) -> None:
 
 
 def make_quantized(model: nn.Layer, settings: QatSettings) -> None:
-    """Let every linear layer of a plain model compute as it will in INT8; changes the model in place.
+    """Let every linear layer of a plain model compute as it will in INT8.
 
     Bounds of fixed ranges are empty until `calibrate` or training fills them.
+
+    Args:
+        model: The model, which is changed in place.
+        settings: What is rounded how.
     """
     layers = _linear_layers(model)
     made: dict[str, FakeQuantLinear] = {}
@@ -203,7 +226,12 @@ def restore(model: nn.Layer) -> None:
 
 
 def calibrate(model: nn.Layer, batches: Iterable[Batch]) -> None:
-    """Give fixed ranges their first values: the moving average over some training batches, without dropout."""
+    """Give fixed ranges their first values: the moving average over some training batches, without dropout.
+
+    Args:
+        model: Of `make_quantized`; it is left in the mode that it was in.
+        batches: Model inputs; targets are not looked at.
+    """
     layers = [layer for layer in _linear_layers(model).values() if isinstance(layer, FakeQuantLinear)]
     for layer in layers:
         layer.calibrating = layer.static
@@ -217,7 +245,14 @@ def calibrate(model: nn.Layer, batches: Iterable[Batch]) -> None:
 def learned_ranges(model: nn.Layer) -> dict[str, Range]:
     """The fixed range of every layer's activation by the layer's name ("ernie.encoder.layers.0.linear1").
 
-    Empty for dynamic ranges; ValueError for fixed ones that have seen no activation yet.
+    Args:
+        model: Of `make_quantized`.
+
+    Returns:
+        The least and the greatest value of each range; empty for dynamic ranges.
+
+    Raises:
+        ValueError: For fixed ones that have seen no activation yet.
     """
     layers = _linear_layers(model)
     return {name: layer.range for name, layer in layers.items() if isinstance(layer, FakeQuantLinear) and layer.static}
@@ -226,8 +261,16 @@ def learned_ranges(model: nn.Layer) -> dict[str, Range]:
 def onnx_ranges(path: Path, model: nn.Layer, ranges: Mapping[str, Range]) -> dict[str, Range]:
     """Layers' ranges by the names that the activations have in the FP32 graph exported from the model.
 
-    A product belongs to the layer that has its weight. Products that read one activation (query, key and
-    value) have the union of their layers' ranges. ModelError where a product has no layer, or its layer no range.
+    A product belongs to the layer that has its weight. Products that read one activation (query, key and value) have
+    the union of their layers' ranges.
+
+    Args:
+        path: The graph's ONNX file.
+        model: The plain model that it was exported from.
+        ranges: Of `learned_ranges`, by the layers' names.
+
+    Raises:
+        ModelError: Where a product has no layer, or its layer no range.
     """
     import onnx
 

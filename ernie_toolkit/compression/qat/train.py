@@ -24,10 +24,12 @@ CALIBRATION_BATCHES = 16
 class QatResult:
     """What quantization-aware training gave.
 
-    metrics: dev metrics with INT8's rounding, of the weights kept.
-    ranges: fixed ranges of activations by layer name (see `learned_ranges`), None for dynamic ones.
-    improved: whether a checkpoint beat the start; if not, the weights are those of the start.
-    start_metrics: dev metrics with INT8's rounding before training.
+    Attributes:
+        metrics: Dev metrics with INT8's rounding, of the weights kept.
+        ranges: Fixed ranges of activations by layer name (see `learned_ranges`); None: they are dynamic.
+        result: How the training itself went.
+        improved: Whether a checkpoint beat the start; if not, the weights are those of the start.
+        start_metrics: Dev metrics with INT8's rounding before training.
     """
 
     metrics: dict[str, float]
@@ -48,15 +50,21 @@ def train_quantized(
 ) -> QatResult:
     """Train the session's fine-tuned or pruned model in place for INT8, to answer as it did in FP32.
 
-    Its teacher is a copy of itself. Afterwards the model is a plain one again, with the weights of the best
-    checkpoint by the dev metric, or its own where none beat them; its FP32 graph is what to quantize then.
-    Checkpoints and resuming are those of `training.train`, the errors too; where one is raised, the model is
-    plain, with weights in between.
+    Its teacher is a copy of itself. Afterwards the model is a plain one again, with the weights of the best checkpoint
+    by the dev metric, or its own where none beat them; its FP32 graph is what to quantize then. Where an error is
+    raised, the model is plain, with weights in between.
 
-    rows: the session's splits.
-    settings: what is rounded how.
-    options: settled ones (see `Session.settled`).
-    directory: gets the checkpoints.
+    Args:
+        session: The model, its data and its task.
+        rows: The session's splits.
+        settings: What is rounded how.
+        options: Settled ones (see `Session.settled`).
+        directory: Gets the checkpoints.
+        resume: Whether the unfinished run there is resumed.
+        overwrite: Whether it is dropped.
+
+    Raises:
+        ToolkitError: As `training.train`.
     """
     from ernie_toolkit.compression.distillation.trainer import DistillationTrainer
     from ernie_toolkit.compression.qat.layers import calibrate, learned_ranges, make_quantized, restore

@@ -18,6 +18,12 @@ def calibration_batches(rows: EncodedDataset, batch_size: int, count: int, seed:
     """Batches of rows drawn at random, each padded to its own longest; fewer where the rows run out.
 
     Two grids of batch size and count that need as many rows draw the same ones.
+
+    Args:
+        rows: The rows to draw from.
+        batch_size: Rows in a batch.
+        count: Batches to draw.
+        seed: Of the draw.
     """
     order = np.random.default_rng(seed).permutation(len(rows))[: batch_size * count]
     groups = [order[start : start + batch_size].tolist() for start in range(0, len(order), batch_size)]
@@ -28,6 +34,12 @@ def activation_observer(source: Path, names: Sequence[str], pad_id: int, num_thr
     """A function that runs a batch through an FP32 graph and gives some of its activations by name.
 
     Each is float32 of shape (vectors, size): those at padding, which no answer depends on, are left out.
+
+    Args:
+        source: The graph's ONNX file.
+        names: The activations to give, by their names in the graph.
+        pad_id: The id of [PAD] in `input_ids`.
+        num_threads: Threads that compute a batch; None: as many as there are processors available.
     """
     import onnx
 
@@ -53,7 +65,13 @@ def _vectors(value: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def activation_statistics(observe: Observer, batches: Sequence[Batch], bins: int = BINS) -> Statistics:
-    """Extremes and histogram of each activation over some batches, which are run twice: for either."""
+    """Extremes and histogram of each activation over some batches, which are run twice: for either.
+
+    Args:
+        observe: Of `activation_observer`.
+        batches: Of `calibration_batches`.
+        bins: How many bins each histogram has.
+    """
     seen: dict[str, list[np.ndarray]] = {}
     for values in map(observe, batches):
         for name, value in values.items():

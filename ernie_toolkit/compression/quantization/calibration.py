@@ -24,7 +24,12 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Extremes:
-    """The least and the greatest value of each batch, float64 of shape (batches,)."""
+    """The least and the greatest value of each batch.
+
+    Attributes:
+        lows: Float64 of shape (batches,).
+        highs: Float64 of shape (batches,).
+    """
 
     lows: np.ndarray
     highs: np.ndarray
@@ -37,7 +42,12 @@ class Extremes:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many values fall into each of equal bins: int64 `counts` of shape (bins,), and the `range` they divide."""
+    """How many values fall into each of equal bins.
+
+    Attributes:
+        counts: Int64 of shape (bins,).
+        range: What the bins divide, from the least value to the greatest.
+    """
 
     counts: np.ndarray
     range: Range
@@ -57,7 +67,14 @@ class Histogram:
 
 
 def extremes_of(batches: Sequence[np.ndarray]) -> Extremes:
-    """Extremes of a tensor over batches; ValueError on none, and on values that are not finite."""
+    """Extremes of a tensor over batches.
+
+    Args:
+        batches: What the tensor was in each, of any shape.
+
+    Raises:
+        ValueError: On no batch, and on values that are not finite.
+    """
     if not batches:
         raise ValueError("extremes of no batches are not defined")
     found = Extremes(
@@ -70,7 +87,12 @@ def extremes_of(batches: Sequence[np.ndarray]) -> Extremes:
 
 
 def empty_histogram(extremes: Extremes, bins: int = BINS) -> Histogram:
-    """A histogram over the range of some extremes, with nothing counted yet."""
+    """A histogram with nothing counted yet.
+
+    Args:
+        extremes: The bins divide their range.
+        bins: How many there are.
+    """
     return Histogram(np.zeros(bins, dtype=np.int64), extremes.range)
 
 
@@ -78,6 +100,11 @@ def quantized(values: np.ndarray, bounds: Range, steps: int = STEPS) -> np.ndarr
     """Values as they are after quantization to uint8 over a range and back, float64 of the same shape.
 
     The scale is the range over `steps` - 1, the zero point a whole number, as ONNX's QuantizeLinear has them.
+
+    Args:
+        values: Float of any shape; those outside the range are clipped.
+        bounds: The range; it is widened to hold 0.
+        steps: How many values there are after quantization.
     """
     low, high = min(bounds[0], 0.0), max(bounds[1], 0.0)
     scale = (high - low) / (steps - 1) or 1.0
@@ -86,25 +113,45 @@ def quantized(values: np.ndarray, bounds: Range, steps: int = STEPS) -> np.ndarr
 
 
 def abs_max_range(extremes: Extremes, histogram: Histogram) -> Range:
-    """Symmetric, to the greatest absolute value of all batches."""
+    """Symmetric, to the greatest absolute value of all batches.
+
+    Args:
+        extremes: Of the activation.
+        histogram: Not looked at; all of `ALGORITHMS` take the same.
+    """
     low, high = extremes.range
     largest = max(-low, high)
     return -largest, largest
 
 
 def min_max_range(extremes: Extremes, histogram: Histogram) -> Range:
-    """From the least value to the greatest."""
+    """From the least value to the greatest.
+
+    Args:
+        extremes: Of the activation.
+        histogram: Not looked at; all of `ALGORITHMS` take the same.
+    """
     return extremes.range
 
 
 def average_range(extremes: Extremes, histogram: Histogram) -> Range:
-    """Symmetric, to the mean over batches of each batch's greatest absolute value."""
+    """Symmetric, to the mean over batches of each batch's greatest absolute value.
+
+    Args:
+        extremes: Of the activation.
+        histogram: Not looked at; all of `ALGORITHMS` take the same.
+    """
     largest = float(np.maximum(-extremes.lows, extremes.highs).mean())
     return -abs(largest), abs(largest)
 
 
 def percentile_range(extremes: Extremes, histogram: Histogram) -> Range:
-    """What is left when the share `TAIL` of all values is clipped at either end, to the bin."""
+    """What is left when the share `TAIL` of all values is clipped at either end, to the bin.
+
+    Args:
+        extremes: Not looked at; all of `ALGORITHMS` take the same.
+        histogram: Of the activation.
+    """
     shares = np.cumsum(histogram.counts) / histogram.counts.sum()
     low, high = histogram.range
     width = (high - low) / len(histogram.counts)
@@ -124,7 +171,12 @@ def _searched(cost: Callable[[Histogram, Range], float]) -> Callable[[Extremes, 
 
 
 def squared_error(histogram: Histogram, bounds: Range) -> float:
-    """Mean squared error that quantization over a range makes, of values at the bins' centers."""
+    """Mean squared error that quantization over a range makes, of values at the bins' centers.
+
+    Args:
+        histogram: Of the activation.
+        bounds: The range that is tried.
+    """
     errors = (histogram.centers - quantized(histogram.centers, bounds)) ** 2
     return float((histogram.counts * errors).sum() / histogram.counts.sum())
 
@@ -132,8 +184,12 @@ def squared_error(histogram: Histogram, bounds: Range) -> float:
 def moved_earth(histogram: Histogram, bounds: Range) -> float:
     """Earth mover's distance between the values and the quantized ones.
 
-    Quantization keeps the order of values, so that each is best moved to its own quantized one: the distance
-    is the mean absolute error (Vallender, 1974).
+    Quantization keeps the order of values, so that each is best moved to its own quantized one: the distance is the
+    mean absolute error (Vallender, 1974).
+
+    Args:
+        histogram: Of the activation.
+        bounds: The range that is tried.
     """
     errors = np.abs(histogram.centers - quantized(histogram.centers, bounds))
     return float((histogram.counts * errors).sum() / histogram.counts.sum())
@@ -142,10 +198,17 @@ def moved_earth(histogram: Histogram, bounds: Range) -> float:
 def divergence(histogram: Histogram, bounds: Range) -> float:
     """Kullback-Leibler divergence, in nats, of the quantized distribution from the clipped one.
 
-    Both are taken over the bins within the range: the clipped one counts what lies outside in the bins at its
-    ends, the quantized one spreads what falls on a step evenly over the step's bins that are not empty
-    (Migacz, 2017, 8-bit inference with TensorRT). A share of `SMOOTHING` of the latter is spread over all of
-    these bins, so that clipped values in an otherwise empty one cost much and not infinitely much.
+    Both are taken over the bins within the range: the clipped one counts what lies outside in the bins at its ends, the
+    quantized one spreads what falls on a step evenly over the step's bins that are not empty (Migacz, 2017, 8-bit
+    inference with TensorRT). A share of `SMOOTHING` of the latter is spread over all of these bins, so that clipped
+    values in an otherwise empty one cost much and not infinitely much.
+
+    Args:
+        histogram: Of the activation.
+        bounds: The range that is tried.
+
+    Returns:
+        The divergence; infinity where no value lies within the range.
     """
     inside = (histogram.centers >= bounds[0]) & (histogram.centers <= bounds[1])
     if not inside.any():
@@ -180,7 +243,16 @@ BY_BATCH = ("avg",)
 
 
 def calibrated_range(algorithm: str, extremes: Extremes, histogram: Histogram) -> Range:
-    """The range [low, high] that an algorithm chooses; it always holds 0. ConfigError on an unknown one."""
+    """The range [low, high] that an algorithm chooses; it always holds 0.
+
+    Args:
+        algorithm: One of `ALGORITHMS`.
+        extremes: Of the activation.
+        histogram: Of the activation, over the range of these extremes.
+
+    Raises:
+        ConfigError: On an unknown algorithm.
+    """
     if algorithm not in ALGORITHMS:
         raise ConfigError(f"calibration algorithm '{algorithm}' is not known: use one of {', '.join(ALGORITHMS)}")
     return ALGORITHMS[algorithm](extremes, histogram)

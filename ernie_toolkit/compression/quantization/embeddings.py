@@ -17,13 +17,21 @@ MIN_ROWS = 64
 
 
 def quantize_embeddings(source: Path, target: Path, min_rows: int = MIN_ROWS, positions: int | None = None) -> None:
-    """Write an ONNX model with its embedding tables in INT8 to `target`, whole or not at all.
+    """Write an ONNX model with its embedding tables in INT8, whole or not at all.
 
-    A table is a constant float32 matrix of at least `min_rows` rows that `Gather` nodes, and nothing else,
-    read rows of. Each of these nodes becomes Gather, Cast and Mul with the rows' scales. Everything else
-    stays as it is, so that matrix products can be quantized before or after. `positions`: the longest
-    sequence that the model will read; rows of the position table beyond it are dropped. Raises ModelError
-    where the graph has no such table.
+    A table is a constant float32 matrix that `Gather` nodes, and nothing else, read rows of. Each of these nodes
+    becomes Gather, Cast and Mul with the rows' scales. Everything else stays as it is, so that matrix products can be
+    quantized before or after.
+
+    Args:
+        source: The ONNX model.
+        target: Where the other one is written.
+        min_rows: Smaller tables stay FP32.
+        positions: The longest sequence that the model will read; rows of the position table beyond it are dropped;
+            None: all stay.
+
+    Raises:
+        ModelError: Where the graph has no such table.
     """
     import onnx
 

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Product:
-    """A matrix product with a constant weight: names of its node, of the activation it reads, of its weight."""
+    """A matrix product with a constant weight, by names of the graph.
+
+    Attributes:
+        node: The product's own node.
+        input: The activation that it reads.
+        weight: The constant that it multiplies by.
+    """
 
     node: str
     input: str
@@ -34,7 +40,8 @@ class Product:
 def weight_products(model: "onnx.ModelProto") -> list[Product]:
     """The products of an FP32 graph that can be quantized, in the graph's order.
 
-    ModelError where there is none, and where one has no name of its own.
+    Raises:
+        ModelError: Where there is none, and where one has no name of its own.
     """
     matrices = {item.name for item in model.graph.initializer if len(item.dims) == 2}
     nodes = [node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in matrices]
@@ -46,7 +53,16 @@ def weight_products(model: "onnx.ModelProto") -> list[Product]:
 
 
 def check_nodes(model: "onnx.ModelProto", names: Collection[str]) -> None:
-    """ConfigError where a name is not that of a product that can be quantized."""
+    """Check that names are those of products that can be quantized.
+
+    Args:
+        model: The FP32 graph.
+        names: Node names that the options give.
+
+    Raises:
+        ConfigError: On the first name that is none.
+        ModelError: As `weight_products`.
+    """
     known = [product.node for product in weight_products(model)]
     unknown = sorted(set(names) - set(known))
     if unknown:
@@ -56,8 +72,17 @@ def check_nodes(model: "onnx.ModelProto", names: Collection[str]) -> None:
 def quantize_dynamic(source: Path, target: Path, per_channel: bool = True, exclude: Collection[str] = ()) -> None:
     """Write a model whose products quantize their activations as they come, per tensor to uint8.
 
-    Weights become symmetric int8, with one scale per output column, or one in all without `per_channel`.
-    `exclude`: nodes that stay FP32. Raises ModelError and ConfigError as `weight_products`, `check_nodes` do.
+    Weights become symmetric int8.
+
+    Args:
+        source: The FP32 model's ONNX file.
+        target: Where the INT8 model is written.
+        per_channel: Whether each output column has a scale of its own, or all have one.
+        exclude: Nodes that stay FP32.
+
+    Raises:
+        ModelError: As `weight_products`.
+        ConfigError: As `check_nodes`.
     """
     import onnx
 
@@ -72,9 +97,18 @@ def quantize_static(
 ) -> None:
     """Write a model whose products quantize their activations to uint8 over fixed ranges (QDQ form).
 
-    `ranges`: for the name of each activation that a product reads, the values that its 256 steps cover. A
-    product's result stays FP32. Where `exclude` names all products the model is copied as it is. ModelError
-    where a range is missing; else as `quantize_dynamic`.
+    A product's result stays FP32. Where all products stay FP32 the model is copied as it is.
+
+    Args:
+        source: The FP32 model's ONNX file.
+        target: Where the INT8 model is written.
+        ranges: For the name of each activation that a product reads, the values that its 256 steps cover.
+        per_channel: See `quantize_dynamic`.
+        exclude: See `quantize_dynamic`.
+
+    Raises:
+        ModelError: As `weight_products`, and where a range is missing.
+        ConfigError: As `check_nodes`.
     """
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantType
@@ -130,7 +164,12 @@ def _keep_residuals(graph: "onnx.GraphProto", products: Sequence[Product]) -> No
 
 
 def convert_to_fp16(source: Path, target: Path) -> None:
-    """Write a model that computes in float16 and is read and answered as before, for GPUs."""
+    """Write a model that computes in float16 and is read and answered as before, for GPUs.
+
+    Args:
+        source: The FP32 model's ONNX file.
+        target: Where the FP16 model is written.
+    """
     with replaced_file(target) as temporary, quiet_quantizer():
         temporary.write_bytes(half_precision_bytes(source))
 

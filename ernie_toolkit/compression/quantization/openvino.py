@@ -35,8 +35,9 @@ class OpenVinoPlan:
     """One way to make an INT8 model for OpenVINO.
 
     Attributes:
-        smooth_quant: let weights take over large activations, so that both round better.
-        accurate_bias: correct biases by running the model again for each, and not from the statistics once.
+        smooth_quant: Whether weights take over large activations, so that both round better.
+        accurate_bias: Whether biases are corrected by running the model again for each, and not from the statistics
+            once.
     """
 
     smooth_quant: bool = True
@@ -58,10 +59,14 @@ class OpenVinoPlan:
 
 
 def calibration_rows(rows: EncodedDataset, limit: int) -> list[Batch]:
-    """Return at most so many rows, each a batch of its own, spaced evenly in order of length.
+    """Return some rows, each a batch of its own, spaced evenly in order of length.
 
     Ranges differ with the length of a text: calibrated on one length, a model of random weights was four times as far
     off at another.
+
+    Args:
+        rows: The rows to choose from.
+        limit: The most rows to return.
     """
     chosen = spaced_by_length(rows.lengths(), limit)
     return [pad_batch([rows.features[row]], rows.pad_id) for row in chosen]
@@ -71,7 +76,8 @@ def calibration_rows(rows: EncodedDataset, limit: int) -> list[Batch]:
 def quiet_nncf() -> Iterator[Any]:
     """Yield the package, which then prints no progress of its own and reports nothing to its makers.
 
-    Raises ConfigError where it is not installed.
+    Raises:
+        ConfigError: Where it is not installed.
     """
     # Read when the package is imported: without it, NNCF sends what is quantized how to an address of its makers.
     os.environ.setdefault("NNCF_CI", "1")
@@ -87,16 +93,18 @@ def quiet_nncf() -> Iterator[Any]:
 def quantize_for_openvino(
     source: Path, target: Path, plan: OpenVinoPlan, batches: Sequence[Batch], tables: bool = False
 ) -> None:
-    """Write an INT8 model: `target`, an .xml file, and its weights beside it, both or none.
+    """Write an INT8 model: an .xml file, and its weights beside it, both or none.
 
     Args:
-        source: the FP32 ONNX model, or one with INT8 embedding tables.
-        target: where the .xml is written.
-        plan: how it is quantized.
-        batches: training rows, see `calibration_rows`.
-        tables: whether embedding tables become INT8 too, with one scale for each column.
+        source: The FP32 ONNX model, or one with INT8 embedding tables.
+        target: Where the .xml is written.
+        plan: How it is quantized.
+        batches: Training rows, see `calibration_rows`.
+        tables: Whether embedding tables become INT8 too, with one scale for each column.
 
-    Raises ConfigError where NNCF is not installed, ModelError where it cannot quantize the model.
+    Raises:
+        ConfigError: Where NNCF is not installed.
+        ModelError: Where it cannot quantize the model.
     """
     with quiet_nncf() as nncf:
         import openvino
@@ -130,15 +138,18 @@ def quantize_within(
     """Write an INT8 model of which so many operations stay in floating point that the metric does not drop further.
 
     Args:
-        source: the FP32 ONNX model.
-        target: where the .xml is written.
-        plan: how it is quantized.
-        batches: training rows, see `calibration_rows`.
-        score: gives the metric, from 0 to 1, of a model that computes batches.
-        max_drop: how much it may drop, as a share of 1.
+        source: The FP32 ONNX model.
+        target: Where the .xml is written.
+        plan: How it is quantized.
+        batches: Training rows, see `calibration_rows`.
+        score: Gives the metric, from 0 to 1, of a model that computes batches.
+        max_drop: How much it may drop, as a share of 1.
 
     Returns:
         How many operations were left in floating point.
+
+    Raises:
+        ConfigError: Where NNCF is not installed.
     """
     with quiet_nncf() as nncf:
         import openvino
@@ -179,7 +190,12 @@ def _quantized_products(model: "openvino.Model") -> int:
 
 
 def save_model(model: "openvino.Model", target: Path) -> None:
-    """Write a model's .xml and its weights, both or none."""
+    """Write a model's .xml and its weights, both or none.
+
+    Args:
+        model: The model; its weights are written in their own precision.
+        target: Where the .xml is written; the weights go beside it, as .bin.
+    """
     import openvino
 
     with TemporaryDirectory(dir=target.parent) as directory:

@@ -27,7 +27,14 @@ ROUNDING_ROWS, SENSITIVITY_ROWS, BATCH = 128, 32, 16
 
 @dataclass(frozen=True)
 class Plan:
-    """One way to quantize activations: "dynamic", or "static" over ranges that an algorithm chose from some batches."""
+    """One way to quantize activations.
+
+    Attributes:
+        method: "dynamic", or "static" over ranges that an algorithm chose from some batches.
+        algorithm: One of `ALGORITHMS`; empty for "dynamic".
+        batch_size: Rows in a calibration batch; 0 for "dynamic".
+        batch_num: Calibration batches, or `ALL_BATCHES`; 0 for "dynamic".
+    """
 
     method: str
     algorithm: str = ""
@@ -71,7 +78,12 @@ def make_plans(options: CompressionOptions) -> list[Plan]:
 class Quantizer:
     """Quantizes one FP32 ONNX model; remembers what calibration and rounding found, since plans share it.
 
-    `rows`: training rows, the only ones that calibration sees. `workspace`: a directory for files in between.
+    Attributes:
+        source: The model's file.
+        rows: Training rows, the only ones that calibration sees.
+        options: How to compress.
+        seed: Of the rows that are drawn.
+        workspace: A directory for files in between.
     """
 
     source: Path
@@ -84,9 +96,17 @@ class Quantizer:
     _prepared_without: frozenset[str] | None = None
 
     def write(self, plan: Plan, target: Path, exclude: Collection[str] = (), source: Path | None = None) -> None:
-        """Quantize as a plan says; `exclude`: products that stay FP32; `source`: another form of the same model.
+        """Quantize as a plan says.
 
-        Raises as `quantize_dynamic` and `quantize_static` do.
+        Args:
+            plan: How activations are quantized.
+            target: Where the INT8 model is written.
+            exclude: Names of the products that stay FP32.
+            source: Another form of the same model; None: the model as `prepared` leaves it.
+
+        Raises:
+            ModelError: As `quantize_dynamic` and `quantize_static`.
+            ConfigError: The same.
         """
         model = source or self.prepared(exclude)
         if plan.method == "dynamic":
@@ -106,7 +126,10 @@ class Quantizer:
     def prepared(self, exclude: Collection[str] = ()) -> Path:
         """The FP32 model with rounded weights and corrected biases, where the options ask for either.
 
-        `exclude`: products that stay FP32, and keep their weights and biases. The file is good until the next call.
+        The file is good until the next call.
+
+        Args:
+            exclude: Names of the products that stay FP32, and keep their weights and biases.
         """
         adaptive, bias_correction = self.options.round_type == "adaround", self.options.bias_correction
         if not adaptive and not bias_correction:
@@ -164,10 +187,14 @@ class Quantizer:
 
 
 def fewest_kept(names: Sequence[str], drop: Callable[[Sequence[str]], float], max_drop: float) -> tuple[str, ...]:
-    """The fewest products, from the most sensitive on, that stay FP32 so that no more than `max_drop` is lost.
+    """The fewest products, from the most sensitive on, that stay FP32 so that not too much is lost.
 
-    `names`: by sensitivity. `drop` gives the loss in points with some products kept. Searched by halving,
-    as if each further one helped; all of them where even one fewer loses too much.
+    Searched by halving, as if each further one helped; all of them where even one fewer loses too much.
+
+    Args:
+        names: The products by sensitivity, the most sensitive first.
+        drop: Gives the loss in points with some products kept.
+        max_drop: The most points that may be lost.
     """
     low, high = 0, len(names)
     while low < high:

@@ -29,11 +29,17 @@ Moments = tuple[np.ndarray, np.ndarray]
 def adaptive_rounding(weight: np.ndarray, gram: np.ndarray, axis: int | None) -> np.ndarray:
     """Each weight at the step above or below it, so chosen that the layer's outputs lose least.
 
-    The objective is AdaRound's (Nagel et al., 2020, https://arxiv.org/abs/2004.10568), a quadratic form in
-    the choices; in place of its relaxation by gradient descent, one input after the other is set to the
-    better of its two steps, all outputs at once, starting from the nearest, as long as that helps. `weight`:
-    float32 of shape (inputs, outputs); `gram`: mean of x xᵀ, float of shape (inputs, inputs); `axis`: see
-    `int8_scales`.
+    The objective is AdaRound's (Nagel et al., 2020, https://arxiv.org/abs/2004.10568), a quadratic form in the choices;
+    in place of its relaxation by gradient descent, one input after the other is set to the better of its two steps, all
+    outputs at once, starting from the nearest, as long as that helps.
+
+    Args:
+        weight: Float32 of shape (inputs, outputs).
+        gram: Mean of x xᵀ, float of shape (inputs, inputs).
+        axis: See `int8_scales`.
+
+    Returns:
+        Float32 of the weight's shape.
     """
     scales = int8_scales(weight, axis).astype(np.float64)
     exact = weight.astype(np.float64) / scales
@@ -81,7 +87,9 @@ def input_moments(observed: Iterable[dict[str, np.ndarray]]) -> dict[str, Moment
 class Rounded:
     """A product's weight on its INT8 steps, and the mean error of its outputs that the rounding makes.
 
-    weight: float32 of shape (inputs, outputs). mean_error: float64 of shape (outputs,).
+    Attributes:
+        weight: Float32 of shape (inputs, outputs).
+        mean_error: Float64 of shape (outputs,).
     """
 
     weight: np.ndarray
@@ -93,8 +101,14 @@ def rounded_weights(
 ) -> dict[str, Rounded]:
     """The weights of all products of an FP32 model as INT8 will have them, by the products' node names.
 
-    `moments`: what is known of each product's inputs, by activation. `per_channel`: one INT8 step for each output.
-    `adaptive`: as `adaptive_rounding` chooses; else to the nearest step.
+    Args:
+        source: The model's ONNX file.
+        moments: What is known of each product's inputs, by activation (see `input_moments`).
+        per_channel: Whether each output has an INT8 step of its own, or all have one.
+        adaptive: Whether weights are rounded as `adaptive_rounding` chooses; else to the nearest step.
+
+    Raises:
+        ModelError: As `weight_products`.
     """
     import onnx
     from onnx import numpy_helper
@@ -121,10 +135,18 @@ def prepare_weights(
 ) -> None:
     """Write an FP32 model whose weights and biases are made ready for INT8.
 
-    With `adaptive` the weights are those of `rounded`. With `bias_correction` each bias takes back the mean
-    error that the rounding of its weight makes (Nagel et al., 2019, https://arxiv.org/abs/1906.04721).
-    Products that `exclude` names stay as they are, since they will not be rounded. ModelError where a product
-    has no bias to correct, ConfigError as `check_nodes` does.
+    Args:
+        source: The FP32 model's ONNX file.
+        target: Where the other one is written.
+        rounded: Of `rounded_weights`.
+        adaptive: Whether the weights become those of `rounded`.
+        bias_correction: Whether each bias takes back the mean error that the rounding of its weight makes (Nagel et
+            al., 2019, https://arxiv.org/abs/1906.04721).
+        exclude: Names of the products that stay as they are, since they will not be rounded.
+
+    Raises:
+        ModelError: As `weight_products`, and where a product has no bias to correct.
+        ConfigError: As `check_nodes`.
     """
     import onnx
     from onnx import numpy_helper

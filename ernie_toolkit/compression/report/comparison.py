@@ -28,7 +28,12 @@ Variant = tuple[bool, Fraction, int]  # whether its vocabulary was cut, width, p
 
 
 def read_reports(paths: Iterable[Path]) -> list[Report]:
-    """The reports in these files; ModelError as `read_report`, ConfigError where two are on the same data set."""
+    """The reports in these files, in their order.
+
+    Raises:
+        ModelError: As `read_report`.
+        ConfigError: Where two are on the same data set.
+    """
     found: dict[str, tuple[Path, Report]] = {}
     for path in paths:
         report = read_report(path)
@@ -44,10 +49,15 @@ def comparison_table(reports: Sequence[Report]) -> str:
 
     Metrics are times 100, on the dev sets; averages are those of the metrics shown, and differences those of the
     averages shown. Of the kept candidates of a width, a precision and a kind of embeddings the best by the task's own
-    metric counts. What QAT has trained counts in INT8, which it was trained for, and not in FP32. Reading
-    comprehension shows EM/F1, and EM counts in the average. A variant that a report lacks has "-" there and no average.
+    metric counts. What QAT has trained counts in INT8, which it was trained for, and not in FP32. Reading comprehension
+    shows EM/F1, and EM counts in the average. A variant that a report lacks has "-" there and no average.
 
-    Raises ConfigError without reports or on a width that is none, ModelError where a report lacks a metric.
+    Args:
+        reports: One for each data set, a column each.
+
+    Raises:
+        ConfigError: Without reports, or on a width that is none.
+        ModelError: Where a report lacks a metric.
     """
     if not reports:
         raise ConfigError("no report to compare: give one compress_report.json at least")

@@ -19,12 +19,17 @@ OPERATIONS = 2
 
 
 def model_flops(model: nn.Layer, length: int) -> int:
-    """Floating-point operations of all matrix products for one sequence of `length` tokens, none of them padding.
+    """Floating-point operations of all matrix products for one sequence, none of its tokens padding.
 
-    Products with a weight are counted as they happen in a forward pass, attention's two products in each
-    layer from its heads; biases, normalisation, softmax and activations (under a hundredth) are not. The
-    model keeps its weights, hooks, and the mode of each of its parts. ValueError where `length` is less
-    than 1 or more than the model's positions.
+    Products with a weight are counted as they happen in a forward pass, attention's two products in each layer from its
+    heads; biases, normalisation, softmax and activations (under a hundredth) are not.
+
+    Args:
+        model: Keeps its weights, hooks, and the mode of each of its parts.
+        length: Tokens of the sequence.
+
+    Raises:
+        ValueError: Where the length is less than 1 or more than the model's positions.
     """
     positions = model.config.max_position_embeddings
     if not 1 <= length <= positions:

@@ -15,9 +15,9 @@ from ernie_toolkit.files.transactions import transaction
 def report_json(report: Report) -> dict[str, Any]:
     """The report as JSON: `Report`, and for each model what the page shows of it beside what was measured.
 
-    `change`: points of the metric above FP32's; `latency_ratio` and `throughput_ratio`: how many times FP32's speed;
-    `best_tradeoff`: whether it is one of `best_tradeoffs`; `recommended`: the name of the model to deploy. Readers of
-    the file compute them anew.
+    A model has `change` too, points of the metric above FP32's, `latency_ratio` and `throughput_ratio`, how many times
+    FP32's speed, and `best_tradeoff`, whether it is one of `best_tradeoffs`; the report has `recommended`, the name of
+    the model to deploy. Readers of the file compute them anew.
     """
     front = {item.name for item in best_tradeoffs(report)}
 
@@ -37,7 +37,12 @@ def report_json(report: Report) -> dict[str, Any]:
 
 
 def write_report(report: Report, directory: Path) -> None:
-    """Write `compress_report.json`, `.md` and `.png` into a directory, together or not at all."""
+    """Write `compress_report.json`, `.md` and `.png`, together or not at all.
+
+    Args:
+        report: The whole report, or what there is of it so far.
+        directory: Gets the three files.
+    """
     with transaction(directory) as files:
         files.write_json(directory / REPORT_FILE, report_json(report))
         files.write_text(directory / TABLE_FILE, report_page(report, PLOT_FILE))

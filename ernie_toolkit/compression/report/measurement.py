@@ -22,10 +22,13 @@ DIGITS = 3
 
 @dataclass(frozen=True)
 class Speed:
-    """Milliseconds for one sequence by itself, and sequences a second in batches; both to `DIGITS` digits.
+    """How fast a model computes, to `DIGITS` digits.
 
-    `spread`: the third quartile over the first one of the ratios that both come from, two decimals: near 1 on a quiet
-    machine. None where nothing was compared.
+    Attributes:
+        latency_ms: Milliseconds for one sequence by itself.
+        sequences_per_second: In batches.
+        spread: The third quartile over the first one of the ratios that both come from, two decimals: near 1 on a quiet
+            machine; None: nothing was compared.
     """
 
     latency_ms: float
@@ -34,7 +37,12 @@ class Speed:
 
 
 def significant(value: float, digits: int = DIGITS) -> float:
-    """A number rounded to some significant digits."""
+    """A number rounded to some significant digits.
+
+    Args:
+        value: The number.
+        digits: How many digits are left, zeros before the first not counted.
+    """
     return float(f"{value:.{digits - 1}e}")
 
 
@@ -50,20 +58,26 @@ def measure(
 ) -> dict[str, Speed]:
     """Speed of each session on the same rows, in batches by length as prediction makes them.
 
-    The sessions take turns at each batch, in an order that is turned round every time: a busy moment hits all of
-    them alike. Before that each runs each batch once, uncounted. Where there are more rows than a limit, those measured
-    are spaced evenly in order of length.
+    The sessions take turns at each batch, in an order that is turned round every time: a busy moment hits all of them
+    alike. Before that each runs each batch once, uncounted. Where there are more rows than a limit, those measured are
+    spaced evenly in order of length.
 
     The latency of the first session is the median over rows and turns of one row by itself, its throughput comes from
     each batch's median. Another one's are the first one's by the medians of the ratios that neighbouring turns have:
     what it takes where the first takes as long as is said.
 
-    sessions: opened models by name; the first is what the others are compared with.
-    known: the first session's speed, where it was measured before.
-    repeats: turns that each batch gets at least; up to `MOST_REPEATS` as long as `seconds` have not gone by.
-    max_latency_rows, max_rows: rows that are measured one at a time, and in batches of `batch_size`.
+    Args:
+        sessions: Opened models by name; the first is what the others are compared with.
+        rows: The rows to measure on.
+        known: The first session's speed, where it was measured before; None: it is measured now.
+        repeats: Turns that each batch gets at least.
+        max_latency_rows: Rows that are measured one at a time, at most.
+        max_rows: Rows that are measured in batches, at most.
+        batch_size: Rows in one of these batches.
+        seconds: How long more turns are made, up to `MOST_REPEATS` of them.
 
-    Raises ValueError without sessions, rows or repeats.
+    Raises:
+        ValueError: Without sessions, rows or repeats.
     """
     if not sessions or not len(rows) or min(repeats, max_latency_rows, max_rows, batch_size) < 1:
         raise ValueError("speed is measured with one session, one row and one repeat at least")
@@ -98,7 +112,12 @@ def _spread(ratios: np.ndarray) -> float:
 
 
 def spaced_by_length(lengths: Sequence[int], limit: int) -> list[int]:
-    """At most `limit` rows, evenly spaced in order of length, with the shortest and the longest; shortest first."""
+    """Some rows evenly spaced in order of length, with the shortest and the longest; shortest first.
+
+    Args:
+        lengths: Each row's length in tokens.
+        limit: The most rows to choose; 1: the middle one.
+    """
     order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
     if len(order) <= limit:
         return [int(row) for row in order]

@@ -21,9 +21,13 @@ CLEARLY_FASTER = BUSY_SPREAD
 class ShownMetrics:
     """A model's metrics, speed included, as they are shown; None where they are not known.
 
-    `metric`: the task's own, in points (times 100) of two decimals; `change`: points against FP32's. `latency_ms` and
-    `sequences_per_second`: to three digits; `latency_ratio` and `throughput_ratio`: how many times FP32's speed that
-    is, two decimals, over 1 is faster.
+    Attributes:
+        metric: The task's own, in points (times 100) of two decimals.
+        change: Points against FP32's.
+        latency_ms: Milliseconds for one sequence, to three digits.
+        latency_ratio: How many times FP32's speed that is, two decimals; over 1 is faster.
+        sequences_per_second: In batches, to three digits.
+        throughput_ratio: How many times FP32's speed that is, two decimals; over 1 is faster.
     """
 
     metric: float | None
@@ -35,12 +39,22 @@ class ShownMetrics:
 
 
 def points(item: Candidate, metric: str) -> float | None:
-    """A metric in points of two decimals; None where the model has none."""
+    """A metric in points of two decimals; None where the model has none.
+
+    Args:
+        item: The model.
+        metric: Its name, as in `Candidate.metrics`.
+    """
     return round(100 * item.metrics[metric], 2) if metric in item.metrics else None
 
 
 def shown_metrics(report: Report, item: Candidate) -> ShownMetrics:
-    """What is shown of one of a report's models, the FP32 model included."""
+    """What is shown of one of a report's models.
+
+    Args:
+        report: The report.
+        item: One of its candidates, or its FP32 model.
+    """
     full = report.baseline
     metric, before = points(item, report.metric), points(full, report.metric)
     latency, slower = _shown(item.latency_ms), _shown(full.latency_ms)
@@ -82,7 +96,14 @@ def best_of(report: Report, items: Sequence[Candidate]) -> Candidate:
     """The model to keep: the best by the metric as shown, of equals the smallest file, then the first by its name.
 
     A rule that gives the same on every run: speed, which is measured anew each time, decides between equals only where
-    one is `CLEARLY_FASTER` than others. ValueError without models.
+    one is `CLEARLY_FASTER` than others.
+
+    Args:
+        report: Says which metric counts.
+        items: The candidates to choose from.
+
+    Raises:
+        ValueError: Without models.
     """
     metrics = [shown_metrics(report, item).metric for item in items]
     best = max((metric for metric in metrics if metric is not None), default=None)
@@ -119,7 +140,12 @@ def ratio_text(ratio: float | None) -> str:
 
 
 def speed_text(report: Report, item: Candidate) -> str:
-    """Both speeds of a model, each with its own ratio to FP32's; says where they are rough."""
+    """Both speeds of a model, each with its own ratio to FP32's; says where they are rough.
+
+    Args:
+        report: The report, which has FP32's speeds.
+        item: One of its models.
+    """
     found = shown_metrics(report, item)
     if found.latency_ms is None or found.sequences_per_second is None:
         return "speed not measured"
@@ -131,7 +157,12 @@ def speed_text(report: Report, item: Candidate) -> str:
 
 
 def megabytes_text(report: Report, size: float) -> str:
-    """Bytes as megabytes (10^6 bytes), with two decimals in a report on small models."""
+    """Bytes as megabytes (10^6 bytes), with two decimals in a report on small models.
+
+    Args:
+        report: Says by its FP32 model's size whether models are small.
+        size: The bytes.
+    """
     return f"{size / 1e6:,.{1 if report.baseline.size >= 10e6 else 2}f}"
 
 

@@ -24,21 +24,26 @@ REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md
 class Candidate:
     """One model that was made and evaluated.
 
-    width: share of heads and neurons, "1" or "3/4".
-    precision: "fp32", "bf16", "int8" or "fp16".
-    method: "", "dynamic", "static", or "qat" (in INT8, and in FP32 as training for INT8 has left it).
-    settings: how it was made (algorithm, batch_size, ...).
-    embeddings: whether its embedding tables are INT8.
-    vocabulary: tokens.
-    size: bytes of the model's file, of an .xml with its weights.
-    metrics: dev metrics, shares between 0 and 1, and `loss` in nats.
-    latency_ms: for one sequence, None where not measured. As FP32's in the report, times the ratio measured in turns.
-    sequences_per_second: in batches, measured in the same way.
-    flops: floating-point operations for one sequence of the report's `flops_length` tokens, None where not known.
-    kept: whether it is in a bundle, as `file`, relative to the report.
-    engine: what computed it, "onnxruntime" or "openvino".
-    equal_answers: share of the dev set's answers that equal the FP32 model's, None where not known.
-    speed_spread: how far the ratios of the turns lay apart (see `measurement.Speed`).
+    Attributes:
+        name: As people read it; no two of a report have the same.
+        width: Share of heads and neurons, "1" or "3/4".
+        precision: "fp32", "bf16", "int8" or "fp16".
+        method: "", "dynamic", "static", or "qat" (in INT8, and in FP32 as training for INT8 has left it).
+        settings: How it was made (algorithm, batch_size, ...).
+        embeddings: Whether its embedding tables are INT8.
+        vocabulary: The number of its tokens.
+        parameters: The number of weights of its FP32 model.
+        size: Bytes of the model's file, of an .xml with its weights.
+        metrics: Dev metrics, shares between 0 and 1, and `loss` in nats.
+        latency_ms: Milliseconds for one sequence, as FP32's in the report, times the ratio measured in turns; None: not
+            measured.
+        sequences_per_second: In batches, measured in the same way.
+        flops: Floating-point operations for one sequence of the report's `flops_length` tokens; None: not known.
+        kept: Whether it is in a bundle.
+        file: Where it is there, relative to the report; empty where it is not kept.
+        speed_spread: How far the ratios of the turns lay apart (see `measurement.Speed`).
+        engine: What computed it, "onnxruntime" or "openvino".
+        equal_answers: Share of the dev set's answers that equal the FP32 model's; None: not known.
     """
 
     name: str
@@ -65,13 +70,25 @@ class Candidate:
 class Report:
     """A compression run: what it was made from and with, the FP32 model, and what was made of it.
 
-    metric: the task's own, by which candidates are compared.
-    model: where it was loaded from.
-    threads: of the sessions that speed was measured with.
-    baseline: the FP32 model that the run began with.
-    flops_length: tokens of the sequence that operations are counted for.
-    row_tokens: tokens of the shortest, the middle and the longest row that speed was measured on; None where not known.
-    run: checksum of model, data and settings, by which a finished run is recognized; empty where not known.
+    Attributes:
+        dataset: The data set's name.
+        task: The task's name.
+        metric: The task's own, by which candidates are compared.
+        model: Where it was loaded from.
+        strategy: Parts joined by "+".
+        data_source: Where the data set came from (see `DataSet.source`).
+        warnings: Lines that belong beside every result.
+        dev_rows: How many rows metrics are of.
+        threads: Of the sessions that speed was measured with.
+        seed: Of the training, and of the rows drawn for calibration.
+        settings: Every option of the run by name, those of the training under "training".
+        versions: Versions of the packages that it was made with, by name.
+        baseline: The FP32 model that the run began with.
+        candidates: What was made of it, in order.
+        flops_length: Tokens of the sequence that operations are counted for.
+        row_tokens: Tokens of the shortest, the middle and the longest row that speed was measured on; None: not known.
+        processor: The name of the one that speed was measured on.
+        run: Checksum of model, data and settings, by which a finished run is recognized; empty where not known.
     """
 
     dataset: str
@@ -108,7 +125,11 @@ class Report:
 
 
 def read_report(path: Path) -> Report:
-    """Read `compress_report.json`; ModelError where it is missing, broken, or of another format version."""
+    """Read `compress_report.json`.
+
+    Raises:
+        ModelError: Where it is missing, broken, or of another format version.
+    """
     finish_transaction(path.parent)
     if not path.exists():
         raise ModelError(f"{path}: no report to read there: the compress_* scripts write it")

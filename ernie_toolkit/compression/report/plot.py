@@ -38,7 +38,12 @@ Timed = list[tuple[float, float, Candidate]]  # latency in ms, metric in hundred
 
 
 def plot_report(report: Report, path: Path) -> None:
-    """Draw a report (see `draw_report`) into a PNG of 1152 x 672."""
+    """Draw a report (see `draw_report`) into a PNG of 1152 x 672.
+
+    Args:
+        report: The report.
+        path: Where the picture is written.
+    """
     with replaced_file(path) as temporary:
         draw_report(report).savefig(temporary, format="png")
 
@@ -114,7 +119,12 @@ def _scale(axes: "Axes", report: Report, points: Timed) -> None:
 
 
 def metric_limits(values: Sequence[float], loss: float) -> tuple[float, float]:
-    """Where the metric's axis begins and ends, in points: over all values and an allowed loss, never narrow."""
+    """Where the metric's axis begins and ends, in points: over all values and an allowed loss, never narrow.
+
+    Args:
+        values: The metrics that are drawn, in points.
+        loss: Points that may be lost.
+    """
     low, high = min(values), max(values)
     span = max(1.28 * (high - low), LEAST_POINTS, 6 * loss)
     middle = (low + high) / 2
@@ -244,9 +254,13 @@ def _name(axes: "Axes", named: Timed, front: Timed, areas: dict[str, float], rep
 
 
 def spread_out(places: Sequence[float], low: float, high: float, gap: float) -> list[float]:
-    """Places near some given ones, in their order, at least `gap` apart and from `low` to `high`.
+    """Places near some given ones, in their order, that do not come too close to each other.
 
-    `places`: in ascending order, no more of them than there is room for.
+    Args:
+        places: In ascending order, no more of them than there is room for.
+        low: The least that a place may be.
+        high: The most that a place may be.
+        gap: How far two lie apart at least.
     """
     found: list[float] = []
     for place in places:

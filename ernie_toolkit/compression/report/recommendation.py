@@ -9,10 +9,15 @@ from ernie_toolkit.inference.processor import processor_features
 
 
 def fastest_within(report: Report, items: Sequence[Candidate], max_drop: float) -> list[Candidate]:
-    """Return the models that lose no more than `max_drop` points against the first, the fastest first.
+    """Return the models that lose no more than is allowed against the first, the fastest first.
 
     What counts is sequences a second. Metrics and speeds are those shown. Of an engine and a precision only the fastest
     is there.
+
+    Args:
+        report: The run's.
+        items: The models to choose from; losses are counted from the first.
+        max_drop: Points of the metric that may be lost.
     """
     if not items:
         return []
@@ -33,9 +38,9 @@ def recommendations(report: Report, items: Sequence[Candidate], max_drop: float)
     """Return what a bundle is best opened with.
 
     Args:
-        report: the run's.
-        items: the models of the bundle, its FP32 model first: losses are counted from that.
-        max_drop: points of the metric that may be lost.
+        report: The run's.
+        items: The models of the bundle, its FP32 model first: losses are counted from that.
+        max_drop: Points of the metric that may be lost.
     """
     return tuple(
         Recommendation(item.engine, item.precision, needed_features(item.precision), report.processor)

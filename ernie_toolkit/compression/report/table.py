@@ -39,6 +39,10 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose first column is text and whose others are numbers; aligned as plain text too.
 
     Cells are Markdown: users' texts have gone through `markdown_text`.
+
+    Args:
+        header: The columns' heads.
+        rows: Cells of each row, as many as there are heads.
     """
     cells = (header, *rows)
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
@@ -53,7 +57,12 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def report_page(report: Report, plot: str) -> str:
-    """The whole page; `plot`: the picture's file, relative to the page."""
+    """The whole page.
+
+    Args:
+        report: The report.
+        plot: The picture's file, relative to the page.
+    """
     made = [item for item in report.candidates if item.kept]
     parts = [
         f"# Compression report: {markdown_text(report.dataset)}",

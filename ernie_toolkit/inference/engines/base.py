@@ -35,13 +35,13 @@ class EngineOptions:
     """How a runtime is opened.
 
     Attributes:
-        num_threads: threads that compute one batch; all available processors where None.
-        callers: threads of the caller that compute batches at the same time; each has `num_threads` of its own.
-        gpu: how device "gpu" is used; None on the CPU.
-        spinning: threads without work keep their processor busy for a while (ONNX Runtime).
-        steady_memory: give the memory of large batches back; for servers, whose batches vary.
-        cache: directory of compiled models ("none": they are not kept); where None, in the bundle, or where that
-            cannot be written, in the user's cache directory.
+        num_threads: Threads that compute one batch; None: all processors that are available, shared among the callers.
+        callers: Threads of the caller that compute batches at the same time; each has `num_threads` of its own.
+        gpu: How device "gpu" is used; None: on the CPU.
+        spinning: Whether threads without work keep their processor busy for a while (ONNX Runtime).
+        steady_memory: Whether the memory of large batches is given back; for servers, whose batches vary.
+        cache: The directory of compiled models ("none": they are not kept); None: in the bundle, or where that cannot
+            be written, in the user's cache directory.
     """
 
     num_threads: int | None = None
@@ -74,12 +74,13 @@ class Runtime(ABC):
     """A model that an engine has opened; may be called by several threads at once.
 
     Attributes:
-        engine: its name in `ENGINES`.
-        length_step: batches are best padded to a multiple of this many tokens.
-        devices, precisions: what it computes on and in, of `DEVICES` and `PRECISIONS`.
-        package: what has to be installed, by the name that Python imports.
-        install: what installs it.
-        not_kept: why a compiled model could not be kept for the next start; empty where it was, or none is made.
+        engine: Its name in `ENGINES`.
+        length_step: Batches are best padded to a multiple of this many tokens.
+        devices: What it computes on, of `DEVICES`.
+        precisions: What it computes in, of `PRECISIONS`.
+        package: What has to be installed, by the name that Python imports.
+        install: What installs it.
+        not_kept: Why a compiled model could not be kept for the next start; empty where it was, or none is made.
     """
 
     engine: ClassVar[str]
@@ -96,11 +97,14 @@ class Runtime(ABC):
         """Open a bundle's model.
 
         Args:
-            bundle: the opened bundle.
-            precision: one of the engine's own.
-            options: how it is opened.
+            bundle: The opened bundle.
+            precision: One of the engine's own.
+            options: How it is opened.
 
-        Raises BundleError, ConfigError or DeviceError in one line.
+        Raises:
+            BundleError: Where the bundle has not the model asked for, or that cannot be opened.
+            ConfigError: Where a package is missing, or this processor does not compute in that precision.
+            DeviceError: Where the device is not there.
         """
 
     @abstractmethod

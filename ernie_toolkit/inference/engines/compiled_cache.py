@@ -30,8 +30,8 @@ def cache_folders(bundle: Path, wanted: str | Path | None) -> list[Path]:
     """Return the directories to look in and to write to, best first.
 
     Args:
-        bundle: the bundle's directory.
-        wanted: the one that was asked for, "none" for none; where None, the bundle's own, then the user's.
+        bundle: The bundle's directory.
+        wanted: The one that was asked for, "none" for none; None: the bundle's own, then the user's.
     """
     if wanted is not None:
         return [] if str(wanted) == NO_CACHE else [Path(wanted)]
@@ -41,7 +41,12 @@ def cache_folders(bundle: Path, wanted: str | Path | None) -> list[Path]:
 
 
 def find_compiled(folders: Sequence[Path], key: str) -> Path | None:
-    """Return the whole file of a key; None where there is none. Damaged ones are deleted."""
+    """Return the whole file of a key; None where there is none. Damaged ones are deleted.
+
+    Args:
+        folders: The directories to look in, of `cache_folders`.
+        key: Of `cache_key`.
+    """
     for path in _files(folders, key):
         try:
             if remembered_sha256(path) == path.name[len(key) + 1 : -len(ENDING)]:
@@ -60,6 +65,11 @@ def _files(folders: Sequence[Path], key: str) -> Iterator[Path]:
 
 def keep_compiled(folders: Sequence[Path], key: str, content: bytes | memoryview) -> str:
     """Write a compiled model into the first directory that takes it, if no other process has done so meanwhile.
+
+    Args:
+        folders: The directories to try in their order, of `cache_folders`; they are made where they are missing.
+        key: Of `cache_key`.
+        content: The compiled model, as its engine serializes it.
 
     Returns:
         Why it could not be kept; empty where it was.

@@ -41,8 +41,10 @@ def quantize_products(model: onnx.ModelProto, per_channel: bool = True, exclude:
 
     Activations become uint8 over the range that each tensor has in the run. Weights become symmetric int8.
 
-    `model`: an FP32 model; it stays as it is. `per_channel`: one scale for each output column of a weight, or one in
-    all. `exclude`: names of the nodes that stay FP32.
+    Args:
+        model: An FP32 model; it stays as it is.
+        per_channel: Whether each output column of a weight has a scale of its own, or all have one.
+        exclude: Names of the nodes that stay FP32.
     """
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization.quantize import quantize_dynamic
@@ -64,8 +66,10 @@ def quantize_products(model: onnx.ModelProto, per_channel: bool = True, exclude:
 def dynamic_int8_bytes(source: Path) -> bytes:
     """The INT8 form of an FP32 model's file, serialized (see `quantize_products`).
 
-    Raises ConfigError where a package is missing, BundleError that names the file where it cannot be read, is
-    quantized already, has no matrix product with a constant weight, or has weights that are not finite.
+    Raises:
+        ConfigError: Where a package is missing.
+        BundleError: Where the file cannot be read, is quantized already, has no matrix product with a constant weight,
+            or has weights that are not finite; it names the file.
     """
     try:
         import onnx

@@ -33,7 +33,16 @@ Shape = Tuple[int, int]
 
 @dataclass(frozen=True)
 class ShapeProfile:
-    """The batches that a TensorRT engine is built for: smallest, usual and largest, each (rows, tokens)."""
+    """The batches that a TensorRT engine is built for, each as (rows, tokens).
+
+    Attributes:
+        smallest: The least rows and the least tokens of a batch.
+        usual: The batch that the engine is made fast for.
+        largest: The most rows and the most tokens of a batch.
+
+    Raises:
+        ConfigError: Where a shape is not at least the one before it, in rows and in tokens.
+    """
 
     smallest: Shape
     usual: Shape
@@ -51,7 +60,11 @@ class ShapeProfile:
         return all(low <= size <= high for low, size, high in strict_zip(self.smallest, shape, self.largest))
 
     def options(self, inputs: Sequence[str]) -> dict[str, str]:
-        """The provider's three profile options for inputs of this shape."""
+        """The provider's three profile options, of which each gives all inputs one shape.
+
+        Args:
+            inputs: Names of the model's inputs.
+        """
         named = {"min": self.smallest, "opt": self.usual, "max": self.largest}
         return {
             f"trt_profile_{name}_shapes": ",".join(f"{item}:{rows}x{tokens}" for item in inputs)
@@ -65,7 +78,15 @@ class ShapeProfile:
 
 
 def measured_profile(lengths: Sequence[int], batch_size: int) -> ShapeProfile:
-    """The profile of the batches that rows of these lengths, in tokens, make."""
+    """The profile of the batches that some rows make.
+
+    Args:
+        lengths: The rows' lengths in tokens.
+        batch_size: Rows that are computed at once.
+
+    Raises:
+        ConfigError: Without rows.
+    """
     if not lengths:
         raise ConfigError("no rows to measure shapes on: give texts")
     shapes = np.array(
@@ -79,12 +100,21 @@ def measured_profile(lengths: Sequence[int], batch_size: int) -> ShapeProfile:
 
 
 def whole_profile(max_seq_length: int, batch_size: int) -> ShapeProfile:
-    """The profile of every batch that can come."""
+    """The profile of every batch that can come; the usual one is full, of half the longest length.
+
+    Args:
+        max_seq_length: The longest sequence in tokens.
+        batch_size: The most rows that are computed at once.
+    """
     return ShapeProfile((1, 1), (batch_size, max(1, max_seq_length // 2)), (batch_size, max_seq_length))
 
 
 def read_profile(path: Path) -> ShapeProfile:
-    """A profile that `ShapeProfile.write` wrote. Raises ConfigError where the file is missing or is none."""
+    """A profile that `ShapeProfile.write` wrote.
+
+    Raises:
+        ConfigError: Where the file is missing or is none.
+    """
     remedy = "write one with `measured_profile` (lines 'min|opt|max ROWS TOKENS')"
     try:
         lines = [line.split() for line in read_utf8(path, ConfigError, remedy).splitlines()]
@@ -96,7 +126,14 @@ def read_profile(path: Path) -> ShapeProfile:
 
 @dataclass(frozen=True)
 class GpuOptions:
-    """How a GPU is used. `profile`: TensorRT's, for every batch where None. `engine_cache`: where engines are kept."""
+    """How a GPU is used.
+
+    Attributes:
+        device_id: The card's number, from 0.
+        use_trt: Whether TensorRT computes what it can, and CUDA the rest; else CUDA all.
+        profile: The batches that TensorRT builds its engine for; None: it builds anew for shapes that it has not seen.
+        engine_cache: The directory where TensorRT's engines are kept; None: they are not.
+    """
 
     device_id: int = 0
     use_trt: bool = False
@@ -105,7 +142,13 @@ class GpuOptions:
 
 
 def gpu_providers(options: GpuOptions, precision: str, inputs: Sequence[str]) -> list[Provider]:
-    """The providers of a session and their options, first choice first."""
+    """The providers of a session and their options, first choice first.
+
+    Args:
+        options: How the GPU is used.
+        precision: What the model computes in; TensorRT is told of "fp16" and "int8".
+        inputs: Names of the model's inputs, for the shape profile.
+    """
     cuda = (CUDA, {"device_id": options.device_id, "arena_extend_strategy": "kSameAsRequested"})
     if not options.use_trt:
         return [cuda, (CPU, {})]
@@ -122,7 +165,16 @@ def gpu_providers(options: GpuOptions, precision: str, inputs: Sequence[str]) ->
 
 
 def check_providers(wanted: Sequence[Provider], found: Sequence[str], where: str) -> None:
-    """DeviceError where the first provider is not among those found: ONNX Runtime itself goes on without it."""
+    """Check that a session has its first provider: ONNX Runtime itself goes on without it.
+
+    Args:
+        wanted: The providers that were asked for, first choice first.
+        found: Names of the providers that are there.
+        where: What `found` lists, for the message.
+
+    Raises:
+        DeviceError: Where the first one is not among them; it says what to install.
+    """
     first = wanted[0][0]
     if first in found:
         return
@@ -138,7 +190,15 @@ def check_providers(wanted: Sequence[Provider], found: Sequence[str], where: str
 
 
 def check_quantized(model: Path, content: bytes) -> None:
-    """BundleError where an INT8 model computes its ranges as it runs: GPUs have kernels for fixed ranges (QDQ) only."""
+    """Check that an INT8 model has fixed ranges (QDQ), the only ones that GPUs have kernels for.
+
+    Args:
+        model: The model's file, for the message.
+        content: What is in it.
+
+    Raises:
+        BundleError: Where it computes its ranges as it runs.
+    """
     if b"MatMulInteger" in content or b"DynamicQuantizeLinear" in content:
         raise BundleError(
             f"{model}: quantized dynamically, which runs on CPUs only: quantize it with fixed ranges (compress_*.py "
@@ -149,7 +209,12 @@ def check_quantized(model: Path, content: bytes) -> None:
 class BoundRun:
     """Runs a session with inputs and outputs bound to its device, so that each crosses the bus once.
 
-    `device`: "cuda" or "cpu". `profile`: batches outside of it are refused, as the engine would not take them.
+    Args:
+        session: An opened model.
+        outputs: Names of the outputs, in order.
+        device: "cuda" or "cpu".
+        options: Which card it is; batches outside of a profile for TensorRT are refused, as its engine would not take
+            them.
     """
 
     def __init__(
@@ -158,7 +223,11 @@ class BoundRun:
         self._session, self._outputs, self._device, self._options = session, tuple(outputs), device, options
 
     def __call__(self, batch: Batch) -> list[np.ndarray]:
-        """The outputs of a batch, on the host. Raises ConfigError where the profile does not admit its shape."""
+        """The outputs of a batch, on the host.
+
+        Raises:
+            ConfigError: Where the profile does not admit its shape.
+        """
         import onnxruntime
 
         rows, tokens = next(iter(batch.values())).shape
@@ -179,6 +248,11 @@ class BoundRun:
 
 
 def warm_up(run: Callable[[Batch], Sequence[np.ndarray]], shapes: Sequence[Shape]) -> None:
-    """Run batches of [PAD] alone in these shapes: memory is taken and engines are built before the first request."""
+    """Run batches of [PAD] alone: memory is taken and engines are built before the first request.
+
+    Args:
+        run: Computes a batch.
+        shapes: The batches' shapes, (rows, tokens).
+    """
     for shape in shapes:
         run({name: np.zeros(shape, dtype=np.int64) for name in INPUTS})

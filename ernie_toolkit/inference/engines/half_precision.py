@@ -10,7 +10,11 @@ from ernie_toolkit.errors import ConfigError
 def half_precision_bytes(source: Path) -> bytes:
     """A model that computes in float16 and is read and answered as before, by ONNX Runtime's own converter.
 
-    Raises ConfigError where the onnx package is missing.
+    Args:
+        source: The FP32 model's file.
+
+    Raises:
+        ConfigError: Where the onnx package is missing.
     """
     try:
         import onnx

@@ -81,11 +81,21 @@ def model_session(
 ) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on a model's file or bytes, set up as every deployment opens it.
 
-    `num_threads`: threads within one operator, all available processors where None. `precision`:
-    what the model computes in, "fp32", "int8" or "fp16". `gpu`: how device "gpu" is used. `spinning`: whether
-    threads without work keep their processor busy for a while; where several sessions take turns, one's would hold up
-    another's. `memory_pattern`: whether memory is planned anew for each shape of batch and the plans are kept, which is
-    of no use where shapes vary. Raises DeviceError, ConfigError or BundleError in one line.
+    Args:
+        model: The file, or what is in one.
+        device: "cpu" or "gpu".
+        num_threads: Threads within one operator; None: as many as there are processors available.
+        precision: What the model computes in, "fp32", "int8" or "fp16".
+        gpu: How device "gpu" is used; None: the defaults.
+        spinning: Whether threads without work keep their processor busy for a while; where several sessions take turns,
+            one's would hold up another's.
+        memory_pattern: Whether memory is planned anew for each shape of batch and the plans are kept, which is of no
+            use where shapes vary.
+
+    Raises:
+        DeviceError: Where the device is not there.
+        ConfigError: On a number of threads out of its range.
+        BundleError: Where ONNX Runtime cannot open the model.
     """
     if num_threads is not None:
         check_number(num_threads, int, THREADS, "num_threads")
@@ -118,12 +128,15 @@ class OnnxRuntime(Runtime):
     """A model in ONNX Runtime, on processors and NVIDIA GPUs.
 
     Args:
-        model: a file, or bytes.
+        model: A file, or bytes.
         precision: "fp32", "int8" or "fp16"; what the model computes in.
-        options: how it is opened.
-        outputs: names of the outputs, in order; as the model has them where None.
+        options: How it is opened.
+        outputs: Names of the outputs, in order; None: as the model has them.
 
-    Raises DeviceError, ConfigError or BundleError in one line.
+    Raises:
+        DeviceError: Where the device is not there.
+        ConfigError: On a number of threads out of its range.
+        BundleError: Where ONNX Runtime cannot open the model.
     """
 
     engine: ClassVar[str] = "onnxruntime"
@@ -165,7 +178,15 @@ class OnnxRuntime(Runtime):
 
 
 def steady_run(session: Any, names: Sequence[str]) -> Callable[[Batch], Sequence[np.ndarray]]:
-    """Return what runs a session whose arena shrinks after large batches, for servers."""
+    """Return what runs a session whose arena shrinks after large batches, for servers.
+
+    Args:
+        session: An opened model, on the CPU.
+        names: Names of the outputs, in order.
+
+    Returns:
+        A function from a batch to those outputs.
+    """
     import onnxruntime
 
     shrinking = onnxruntime.RunOptions()

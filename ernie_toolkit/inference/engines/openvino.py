@@ -49,12 +49,14 @@ class OpenVino(Runtime):
     """A model in OpenVINO.
 
     Args:
-        model: an .onnx file, or an .xml file with its .bin beside it.
+        model: An .onnx file, or an .xml file with its .bin beside it.
         precision: "fp32", "bf16" or "int8"; what the file holds is computed as it is.
-        options: how it is opened.
-        outputs: names of the outputs, in order; as the model has them where None.
+        options: How it is opened.
+        outputs: Names of the outputs, in order; None: as the model has them.
 
-    Raises BundleError where the model cannot be opened, ConfigError where the processor lacks BF16.
+    Raises:
+        BundleError: Where the model cannot be opened, or reads or answers something else than it should.
+        ConfigError: Where the processor lacks BF16.
     """
 
     engine: ClassVar[str] = "openvino"
@@ -78,7 +80,11 @@ class OpenVino(Runtime):
 
     @classmethod
     def open_bundle(cls, bundle: Bundle, precision: str, options: EngineOptions) -> OpenVino:
-        """Open a bundle's model (see `Runtime.open_bundle`); BundleError where it has none in INT8 for OpenVINO."""
+        """Open a bundle's model (see `Runtime.open_bundle`).
+
+        Raises:
+            BundleError: Where it has none in INT8 for OpenVINO too.
+        """
         role = INT8_ROLE if precision == "int8" else "onnx"
         if role not in bundle.info.files:
             raise BundleError(
@@ -192,5 +198,11 @@ class OpenVino(Runtime):
 
 
 def open_model(path: Path, precision: str, num_threads: int | None = None) -> OpenVino:
-    """Open a model's file without keeping what is compiled, as compression measures it."""
+    """Open a model's file without keeping what is compiled, as compression measures it.
+
+    Args:
+        path: See `OpenVino`.
+        precision: "fp32", "bf16" or "int8".
+        num_threads: Threads that compute one batch; None: as many as there are processors available.
+    """
     return OpenVino(path, precision, EngineOptions(num_threads, cache=NO_CACHE))

@@ -27,12 +27,15 @@ class PaddleInference(Runtime):
     """A static graph in Paddle Inference.
 
     Args:
-        program, weights: model.json and model.pdiparams.
+        program: The graph, model.json.
+        weights: Its weights, model.pdiparams.
         precision: "fp32" or "bf16".
-        options: how it is opened.
-        outputs: how many outputs the model has.
+        options: How it is opened.
+        outputs: How many outputs the model has.
 
-    Raises BundleError where the graph cannot be opened, ConfigError where the processor lacks BF16.
+    Raises:
+        BundleError: Where the graph cannot be opened, or has other inputs or another number of outputs.
+        ConfigError: Where the processor lacks BF16.
     """
 
     engine: ClassVar[str] = "paddle_inference"
@@ -70,7 +73,11 @@ class PaddleInference(Runtime):
 
     @classmethod
     def open_bundle(cls, bundle: Bundle, precision: str, options: EngineOptions) -> PaddleInference:
-        """Open a bundle's static graph; BundleError where it has none."""
+        """Open a bundle's static graph.
+
+        Raises:
+            BundleError: Where it has none too.
+        """
         outputs = len(bundle.info.outputs)
         return cls(bundle.path(PROGRAM_ROLE), bundle.path(WEIGHTS_ROLE), precision, options, outputs)
 

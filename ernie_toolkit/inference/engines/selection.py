@@ -22,9 +22,9 @@ class Choice:
     """An engine and a precision.
 
     Attributes:
-        engine: its name in `ENGINES`.
-        precision: one of `PRECISIONS`.
-        reason: why this one, for people.
+        engine: Its name in `ENGINES`.
+        precision: One of `PRECISIONS`.
+        reason: Why this one, for people.
     """
 
     engine: str
@@ -77,12 +77,14 @@ def choose(bundle: Bundle, engine: str = AUTO, precision: str = AUTO, device: st
     precision that is recommended for it where the processor computes fast in that, or FP32.
 
     Args:
-        bundle: the opened bundle.
-        engine: one of `ENGINES`, or "auto".
-        precision: one of `PRECISIONS`, or "auto".
+        bundle: The opened bundle.
+        engine: One of `ENGINES`, or "auto".
+        precision: One of `PRECISIONS`, or "auto".
         device: "cpu" or "gpu".
 
-    Raises ConfigError or DeviceError on what is not known, not installed, or cannot be computed here.
+    Raises:
+        ConfigError: On what is not known, not installed, or cannot be computed here.
+        DeviceError: Where the engine asked for does not compute on the device.
     """
     _check_known("engine", engine, (AUTO, *ENGINES))
     _check_known("precision", precision, (AUTO, *PRECISIONS))
@@ -154,5 +156,16 @@ def _obstacle(item: Recommendation) -> str:
 
 
 def open_runtime(bundle: Bundle, choice: Choice, options: EngineOptions) -> Runtime:
-    """Open a bundle's model as chosen. Raises BundleError, ConfigError or DeviceError in one line."""
+    """Open a bundle's model as chosen.
+
+    Args:
+        bundle: The opened bundle.
+        choice: Of `choose`.
+        options: How it is opened.
+
+    Raises:
+        BundleError: As `Runtime.open_bundle`.
+        ConfigError: The same.
+        DeviceError: The same.
+    """
     return engine_class(choice.engine).open_bundle(bundle, choice.precision, options)

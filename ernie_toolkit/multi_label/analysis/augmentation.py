@@ -25,13 +25,25 @@ Replace = Callable[[Sequence[str], Sequence[int], random.Random], list[str | Non
 
 
 def by_synonyms(words: Sequence[str], places: Sequence[int], draw: random.Random) -> list[str | None]:
-    """A synonym of each word."""
+    """A synonym of each word; None where there is none.
+
+    Args:
+        words: The words of a text.
+        places: Which of them are asked for.
+        draw: Chooses between synonyms.
+    """
     known = synonyms()
     return [draw.choice(known[words[place]]) if words[place] in known else None for place in places]
 
 
 def by_homonyms(words: Sequence[str], places: Sequence[int], draw: random.Random) -> list[str | None]:
-    """Each word with one of its characters in another that sounds the same."""
+    """Each word with one of its characters in another that sounds the same; None where there is none.
+
+    Args:
+        words: The words of a text.
+        places: Which of them are asked for.
+        draw: Chooses the character and its homonym.
+    """
     known = homonyms()
     found: list[str | None] = []
     for place in places:
@@ -53,6 +65,13 @@ def edited(words: Sequence[str], strategy: str, replace: Replace, percent: float
     """A text made of some words by one operation on a share of them, at least one; None where nothing can be done.
 
     Only words with a letter or an ideograph take part.
+
+    Args:
+        words: The words of a text.
+        strategy: One of `STRATEGIES`.
+        replace: Gives the words that are substituted or inserted.
+        percent: The share of the words that are touched, over 0 and at most 1.
+        draw: Chooses the words.
     """
     eligible = [place for place, word in enumerate(words) if any(character.isalpha() for character in word)]
     count = max(1, round(percent * len(words)))
@@ -111,7 +130,11 @@ def _inserted(
 
 
 def read_rows(path: Path) -> list[Example]:
-    """The rows of a labelled file, whatever its labels are. Raises DataError on a line that is no row, and on none."""
+    """The rows of a labelled file, whatever its labels are.
+
+    Raises:
+        DataError: On a line that is no row, and where there is none.
+    """
     rows: list[Example] = []
     for number, line in read_lines(path):
         text, labels = split_line(line, f"{path}:{number}")
@@ -130,12 +153,22 @@ def augment(
     seed: int,
     existing: Iterable[str] = (),
 ) -> list[Example]:
-    """Up to `create` new rows for each row, in the rows' order, with its labels.
+    """New rows for each row, in the rows' order, with its labels.
 
-    `strategy`: one of `STRATEGIES`, "mix" for one of these at random in each new row, or "duplicate" for copies.
-    `percent`: share of a text's words that an operation touches. But for copies no new text is one of the rows, one
-    of `existing` or another new one; where no such text is found after some tries there are fewer. Raises
-    ConfigError on values out of range.
+    But for copies no new text is one of the rows, an existing one or another new one; where no such text is found after
+    some tries there are fewer rows than were asked for.
+
+    Args:
+        rows: The rows that new ones are made of.
+        strategy: One of `STRATEGIES`, "mix" for one of these at random in each new row, or "duplicate" for copies.
+        replace: Gives the words that come in.
+        create: The most new rows for each row.
+        percent: The share of a text's words that an operation touches, over 0 and at most 1.
+        seed: Of the choices.
+        existing: Further texts that no new one may be.
+
+    Raises:
+        ConfigError: On values out of range.
     """
     check_augmentation(strategy, create, percent)
     rows = list(rows)
@@ -161,7 +194,16 @@ def augment(
 
 
 def check_augmentation(strategy: str, create: int, percent: float) -> None:
-    """Raise ConfigError on the first value out of its range (see `augment`)."""
+    """Check the values that `augment` takes.
+
+    Args:
+        strategy: See `augment`.
+        create: See `augment`.
+        percent: See `augment`.
+
+    Raises:
+        ConfigError: On the first value out of its range.
+    """
     known = (*STRATEGIES, MIX, DUPLICATE)
     if strategy not in known:
         raise ConfigError(f"`aug_strategy` '{strategy}' is not known: use one of {', '.join(known)}")

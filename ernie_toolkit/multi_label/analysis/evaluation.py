@@ -20,8 +20,13 @@ CURVE_POINTS = 101
 class SplitResult:
     """What a model says of a split.
 
-    `texts` in the file's order; `gold` and `predicted`: bool of shape (rows, classes); `probabilities`: float64 of the
-    same shape. `total` and `labels`: see `label_set_scores`.
+    Attributes:
+        texts: In the file's order.
+        gold: Bool of shape (rows, classes).
+        probabilities: Float64 of the same shape.
+        predicted: Bool of the same shape.
+        total: Metrics of all rows (see `label_set_scores`).
+        labels: Metrics of each label (see `label_set_scores`).
     """
 
     texts: tuple[str, ...]
@@ -34,7 +39,14 @@ class SplitResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's answers on train and dev."""
+    """A model's answers on train and dev.
+
+    Attributes:
+        names: The labels, in the order of the classes.
+        thresholds: What the probability of each has to be above.
+        train: The answers on the train rows.
+        dev: The answers on the dev rows.
+    """
 
     names: tuple[str, ...]
     thresholds: tuple[float, ...]
@@ -44,9 +56,17 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class BadCase:
-    """A row whose answer is wrong: label indices, and how sure the model was of its worst mistake (0 to 1).
+    """A row whose answer is wrong; labels are given as places among the classes.
 
-    `worst`: the largest distance of a wrong decision's probability from its label's threshold.
+    Attributes:
+        row: Its place in the split, from 0.
+        text: Its text.
+        gold: The labels that it has.
+        predicted: The labels that the model gives it.
+        missed: Those of `gold` that the model does not give.
+        surplus: Those of `predicted` that it does not have.
+        worst: How sure the model was of its worst mistake, from 0 to 1: the largest distance of a wrong decision's
+            probability from its label's threshold.
     """
 
     row: int
@@ -61,14 +81,27 @@ class BadCase:
 def split_result(
     texts: Sequence[str], gold: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float]
 ) -> SplitResult:
-    """Metrics of a split at some thresholds, one for each class."""
+    """Metrics of a split at some thresholds.
+
+    Args:
+        texts: In the file's order.
+        gold: Bool of shape (rows, classes).
+        probabilities: Float of the same shape.
+        thresholds: One for each class.
+    """
     predicted = label_sets(probabilities, thresholds)
     total, labels = label_set_scores(gold, predicted)
     return SplitResult(tuple(texts), gold, probabilities, predicted, total, labels)
 
 
 def evaluate(trained: "TrainedModel", data: DataSet, batch_size: int) -> Evaluation:
-    """A model's answers on the train and dev rows of a data set, at the model's thresholds."""
+    """A model's answers on the train and dev rows of a data set, at the model's thresholds.
+
+    Args:
+        trained: The model.
+        data: Train and dev rows.
+        batch_size: Rows that are computed at once.
+    """
     thresholds = trained.task.used_thresholds
     results = []
     for rows in (data.split("train"), data.split("dev")):
@@ -79,7 +112,12 @@ def evaluate(trained: "TrainedModel", data: DataSet, batch_size: int) -> Evaluat
 
 
 def bad_cases(result: SplitResult, thresholds: Sequence[float]) -> list[BadCase]:
-    """The rows whose set of labels is not the gold one, in their order."""
+    """The rows whose set of labels is not the gold one, in their order.
+
+    Args:
+        result: The answers on a split.
+        thresholds: One for each class, those of the answers.
+    """
     found = []
     distance = np.abs(result.probabilities - np.asarray(thresholds))
     for row in np.flatnonzero((result.gold != result.predicted).any(axis=1)).tolist():
@@ -114,6 +152,10 @@ def confusion(gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
     Row i, column j counts the rows where label i is gold and was missed, and label j was given and is not gold. The
     diagonal is 0.
+
+    Args:
+        gold: Bool of shape (rows, classes).
+        predicted: Bool of the same shape.
     """
     missed, surplus = (gold & ~predicted).astype(np.int64), (predicted & ~gold).astype(np.int64)
     return missed.T @ surplus
@@ -122,8 +164,13 @@ def confusion(gold: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 def threshold_curve(gold: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
     """Metrics at thresholds from 0 to 1, the same for all labels.
 
-    `threshold` of shape (points,); `precision`, `recall`, `f1`: of each label, shape (points, classes);
-    `micro_*` and `macro_*` of all, shape (points,).
+    Args:
+        gold: Bool of shape (rows, classes).
+        probabilities: Float of the same shape.
+
+    Returns:
+        `threshold` of shape (points,); `precision`, `recall` and `f1` of each label, of shape (points, classes);
+        `micro_*` and `macro_*` of all, of shape (points,).
     """
     thresholds = np.linspace(0, 1, CURVE_POINTS)
     columns: dict[str, list[object]] = {}
@@ -164,7 +211,12 @@ def guide_lines(evaluation: Evaluation) -> list[str]:
 
 
 def bad_case_text(evaluation: Evaluation, cases: Sequence[BadCase]) -> str:
-    """Wrong rows as tab-separated lines under a head: prediction, label, text."""
+    """Wrong rows as tab-separated lines under a head: prediction, label, text.
+
+    Args:
+        evaluation: Has the labels' names.
+        cases: The wrong rows.
+    """
 
     def named(places: Sequence[int]) -> str:
         return ",".join(evaluation.names[place] for place in places)

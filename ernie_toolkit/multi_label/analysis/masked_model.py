@@ -20,8 +20,13 @@ HEAD = "cls.predictions."
 class MaskedModel:
     """A masked language model of a directory, as `augmentation.Replace`.
 
-    A word is masked character by character, and read in the whole text. Raises ModelError on a directory without
-    a masked-language-model head, whose random one would write nonsense.
+    A word is masked character by character, and read in the whole text.
+
+    Args:
+        directory: The model's.
+
+    Raises:
+        ModelError: On a directory without a whole masked-language-model head, whose random one would write nonsense.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -55,7 +60,13 @@ class MaskedModel:
         self._allowed = np.array([len(token) == 1 and token.isalpha() for token in self._tokens])
 
     def __call__(self, words: Sequence[str], places: Sequence[int], draw: random.Random) -> list[str | None]:
-        """A word of the same length for each place; None for a place that the model cannot read."""
+        """Another word of the same length for each place; None where the model cannot read it, or writes the same.
+
+        Args:
+            words: The words of a text.
+            places: Which of them are asked for; all are masked at once.
+            draw: Chooses between the most probable characters.
+        """
         starts = np.cumsum([0, *map(len, words)]).tolist()
         chosen = [place for place in places if starts[place + 1] <= self._limit]
         spots = [spot for place in chosen for spot in range(starts[place], starts[place + 1])]

@@ -14,7 +14,13 @@ DIGITS = 4
 
 
 def page_data(evaluation: Evaluation, cases: Sequence[BadCase], about: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page shows, as plain values; `about`: `model`, `data` and `warnings`."""
+    """What the page shows, as plain values.
+
+    Args:
+        evaluation: The answers on train and dev.
+        cases: The wrong dev rows.
+        about: What was evaluated: `model`, `data` and `warnings`.
+    """
     train, dev = evaluation.train, evaluation.dev
     labels = [
         {
@@ -45,7 +51,13 @@ def _hash(text: str) -> str:
 
 
 def report_page(evaluation: Evaluation, cases: Sequence[BadCase], about: Mapping[str, Any]) -> str:
-    """The page as HTML; see `page_data`. Its policy lets nothing run or load but its own script and style."""
+    """The page as HTML. Its policy lets nothing run or load but its own script and style.
+
+    Args:
+        evaluation: See `page_data`.
+        cases: See `page_data`.
+        about: See `page_data`.
+    """
     folder = resources.files("ernie_toolkit.multi_label.analysis") / "page"
     page, style, script = ((folder / f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
     data = json.dumps(page_data(evaluation, cases, about), ensure_ascii=False, allow_nan=False)

@@ -14,9 +14,11 @@ BLOCK = 512  # rows compared at once
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The most similar rows of another set: `rows` int64 and `similarities` float32, both of shape (queries, k).
+    """The most similar rows of another set; columns go from the most similar on.
 
-    Columns go from the most similar on.
+    Attributes:
+        rows: Places in the other set, int64 of shape (queries, k).
+        similarities: Their cosines, float32 of the same shape.
     """
 
     rows: np.ndarray
@@ -30,10 +32,15 @@ def normalised(features: np.ndarray) -> np.ndarray:
 
 
 def nearest(queries: np.ndarray, others: np.ndarray, count: int) -> Neighbours:
-    """The `count` rows of `others` with the largest cosine to each query; of equal ones the first.
+    """The rows of another set with the largest cosine to each query; of equal ones the first.
 
-    Both float of shape (rows, size). Fewer where `others` has fewer rows. Raises ValueError on no other rows and on
-    a count below 1.
+    Args:
+        queries: Float of shape (rows, size).
+        others: Float of shape (rows, size).
+        count: How many rows are found for each query; fewer where the other set has fewer.
+
+    Raises:
+        ValueError: On no other rows and on a count below 1.
     """
     if count < 1 or not len(others):
         raise ValueError(f"{count} neighbours of {len(others)} rows are not defined")
@@ -50,20 +57,38 @@ def nearest(queries: np.ndarray, others: np.ndarray, count: int) -> Neighbours:
 
 
 def evidence(queries: np.ndarray, others: np.ndarray, count: int) -> np.ndarray:
-    """The mean cosine of each query to its `count` nearest rows of `others`: float32 of shape (queries,)."""
+    """The mean cosine of each query to its nearest rows of another set: float32 of shape (queries,).
+
+    Args:
+        queries: See `nearest`.
+        others: See `nearest`.
+        count: How many of the nearest count.
+
+    Raises:
+        ValueError: As `nearest`.
+    """
     return np.asarray(nearest(queries, others, count).similarities.mean(axis=1))
 
 
 def sparsest(scores: np.ndarray, count: int) -> np.ndarray:
-    """The rows with the least evidence, the least first: int64 of shape (at most `count`,)."""
+    """The rows with the least evidence, the least first: int64 of shape (at most `count`,).
+
+    Args:
+        scores: Of `evidence`.
+        count: The most rows to choose.
+    """
     return np.argsort(scores, kind="stable")[:count]
 
 
 def support(sparse: np.ndarray, candidates: np.ndarray, neighbours: int, threshold: float, count: int) -> Sequence[int]:
-    """The candidates that would give sparse rows evidence, the most similar first.
+    """The candidates that would give sparse rows evidence, each once, the most similar first.
 
-    Those among the `neighbours` nearest of some sparse row whose cosine to it is over `threshold`, at most `count`,
-    each once. `sparse` and `candidates`: features, float of shape (rows, size).
+    Args:
+        sparse: Features of the sparse rows, float of shape (rows, size).
+        candidates: Features of the candidates, of the same size.
+        neighbours: How many of the nearest candidates of each sparse row may support it.
+        threshold: The cosine that they have to be over.
+        count: The most candidates to choose.
     """
     found = nearest(sparse, candidates, neighbours)
     best: dict[int, float] = {}

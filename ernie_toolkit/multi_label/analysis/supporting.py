@@ -12,7 +12,14 @@ from ernie_toolkit.multi_label.checks import check_targets, data_files, unknown_
 
 
 def check_sparse_options(options: SparseOptions) -> None:
-    """Raise ConfigError on a file to write that is one of the data's own."""
+    """Check that the files to write are none of the data's own.
+
+    Args:
+        options: Name the directory and the files.
+
+    Raises:
+        ConfigError: On one that is, or that cannot be written.
+    """
     directory = Path(options.dataset_dir)
     written = {name: directory / getattr(options, name) for name in ("sparse_file", "support_file")}
     check_targets(written, {**data_files(options), "unlabeled_file": directory / options.unlabeled_file})
@@ -21,7 +28,10 @@ def check_sparse_options(options: SparseOptions) -> None:
 def supporting_rows(options: SparseOptions, train: Sequence[Example], places: Sequence[int]) -> list[Example]:
     """The supporting training rows, changed by the strategy: one new row for each where one can be made.
 
-    `places`: their places in `train`.
+    Args:
+        options: Say how rows are changed.
+        train: All training rows.
+        places: Places of the supporting ones among them.
     """
     rows = [train[place] for place in places]
     if not rows:
@@ -33,8 +43,12 @@ def supporting_rows(options: SparseOptions, train: Sequence[Example], places: Se
 def texts_to_annotate(options: SparseOptions, data: DataSet) -> list[str]:
     """The texts of the unlabelled file that are in no labelled file of the data directory.
 
-    `data`: its train and dev rows; test rows are read here where there are any.
-    Raises DataError where none is left.
+    Args:
+        options: Name the directory and the unlabelled file.
+        data: Its train and dev rows; test rows are read here where there are any.
+
+    Raises:
+        DataError: Where none is left, and on a file that cannot be read.
     """
     directory = Path(options.dataset_dir)
     source, test = directory / options.unlabeled_file, directory / FILES["test"]

@@ -17,8 +17,9 @@ FOLDS = 5
 class LastLayer:
     """A last layer fitted to features, and what each row contributes to it.
 
-    `weights`: float64 of shape (size + 1, classes), the last row being the bias. `representers`: float64 of shape
-    (rows, classes), the alphas with `weights = features' @ representers`.
+    Attributes:
+        weights: Float64 of shape (size + 1, classes), the last row being the bias.
+        representers: Float64 of shape (rows, classes), the alphas with `weights = features' @ representers`.
     """
 
     weights: np.ndarray
@@ -35,10 +36,14 @@ def _with_one(features: np.ndarray) -> np.ndarray:
 def fit_last_layer(features: np.ndarray, gold: np.ndarray, regularisation: float = REGULARISATION) -> LastLayer:
     """Fit a sigmoid layer with L2 regularisation, bias included, and split it into the rows' contributions.
 
-    At the optimum the weights are a sum over rows of features times alpha, with
-    alpha = (gold - probability) / (2 * regularisation * rows) (Yeh et al., 2018, https://arxiv.org/abs/1811.09720):
-    the derivative of the loss by the row's logits. `features`: float of shape (rows, size), scaled and given a
-    column of ones inside; `gold`: bool of shape (rows, classes).
+    At the optimum the weights are a sum over rows of features times alpha, with alpha = (gold - probability) / (2 *
+    regularisation * rows) (Yeh et al., 2018, https://arxiv.org/abs/1811.09720): the derivative of the loss by the row's
+    logits.
+
+    Args:
+        features: Float of shape (rows, size), scaled and given a column of ones inside.
+        gold: Bool of shape (rows, classes).
+        regularisation: The weight of the squared length of the layer's weights beside the mean loss of a row.
     """
     from scipy.optimize import minimize
 
@@ -68,8 +73,13 @@ def fit_last_layer(features: np.ndarray, gold: np.ndarray, regularisation: float
 def representer_scores(features: np.ndarray, gold: np.ndarray, regularisation: float = REGULARISATION) -> np.ndarray:
     """How suspicious each row's labels are: the length of its alphas, float64 of shape (rows,).
 
-    A row that the others explain needs no weight of its own; one that contradicts them keeps a large alpha however
-    the layer is fitted.
+    A row that the others explain needs no weight of its own; one that contradicts them keeps a large alpha however the
+    layer is fitted.
+
+    Args:
+        features: See `fit_last_layer`.
+        gold: See `fit_last_layer`.
+        regularisation: See `fit_last_layer`.
     """
     layer = fit_last_layer(features, gold, regularisation)
     return np.asarray(np.linalg.norm(layer.representers, axis=1))
@@ -80,8 +90,16 @@ def confident_scores(features: np.ndarray, gold: np.ndarray, seed: int) -> np.nd
 
     Probabilities are those of logistic regressions on the features, each for the rows that it was not fitted to
     (cross-validation), one for each label. Northcutt et al., 2021 (https://arxiv.org/abs/1911.00068); for sets of
-    labels Thyagarajan et al., 2022 (https://arxiv.org/abs/2211.13895). Labels that no row or every row has carry
-    no information and are left out. Raises DataError where none is left, or there are too few rows.
+    labels Thyagarajan et al., 2022 (https://arxiv.org/abs/2211.13895). Labels that no row or every row has carry no
+    information and are left out.
+
+    Args:
+        features: Float of shape (rows, size).
+        gold: Bool of shape (rows, classes).
+        seed: Of the folds.
+
+    Raises:
+        DataError: Where no label is left, or there are too few rows.
     """
     from cleanlab.multilabel_classification import get_label_quality_scores
 
@@ -96,7 +114,13 @@ def confident_scores(features: np.ndarray, gold: np.ndarray, seed: int) -> np.nd
 
 
 def out_of_sample(features: np.ndarray, gold: np.ndarray, seed: int) -> np.ndarray:
-    """Probability of each label for each row, by models that have not seen the row: float64 of gold's shape."""
+    """Probability of each label for each row, by models that have not seen the row: float64 of gold's shape.
+
+    Args:
+        features: Float of shape (rows, size).
+        gold: Bool of shape (rows, classes).
+        seed: Of the folds.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import KFold, StratifiedKFold
 
@@ -115,11 +139,27 @@ def out_of_sample(features: np.ndarray, gold: np.ndarray, seed: int) -> np.ndarr
 
 
 def suspicion(method: str, features: np.ndarray, gold: np.ndarray, seed: int) -> np.ndarray:
-    """How suspicious each row's labels are by one of `METHODS`; larger is worse."""
+    """How suspicious each row's labels are by a method, float64 of shape (rows,); larger is worse.
+
+    Args:
+        method: One of `METHODS`.
+        features: Float of shape (rows, size).
+        gold: Bool of shape (rows, classes).
+        seed: Of the folds of "confident".
+
+    Raises:
+        DataError: As `confident_scores`.
+    """
     return representer_scores(features, gold) if method == "representer" else confident_scores(features, gold, seed)
 
 
 def most_suspicious(scores: np.ndarray, count: int, threshold: float) -> np.ndarray:
-    """The rows with the largest scores over a threshold, the worst first: int64 of shape (at most `count`,)."""
+    """The rows with the largest scores over a threshold, the worst first: int64 of shape (at most `count`,).
+
+    Args:
+        scores: Of `suspicion`.
+        count: The most rows to choose.
+        threshold: What a score has to be over.
+    """
     order = np.argsort(-scores, kind="stable")[:count]
     return order[scores[order] > threshold]
