@@ -153,9 +153,7 @@ def _place_base(run: RunState, say: Say, model: Session | Bundle) -> Path:
         with replaced_directory(place) as staging:
             if isinstance(model, Bundle):
                 # Without what an engine has compiled there.
-                shutil.copytree(
-                    model.directory, staging, ignore=shutil.ignore_patterns(COMPILED), dirs_exist_ok=True
-                )
+                shutil.copytree(model.directory, staging, ignore=shutil.ignore_patterns(COMPILED), dirs_exist_ok=True)
                 read_bundle(staging, verify=True)
             else:
                 say(f"exporting {model.loaded.source} as it is, to compare with")

@@ -25,7 +25,13 @@ RENAMED = ("per_device_train_batch_size", "num_train_epochs", "early_stopping", 
 SAMPLE_TRAINING = {"learning_rate": 1e-3, "warmup_ratio": 0.1}
 WARMUP_RATIO = 0.1
 WIDTHS = ("2/3",)
-PRUNING_DEFAULTS = {**TRAINING_DEFAULTS, "strategy": "dynabert", "width_mult_list": WIDTHS}
+# The guide's step ends with pruned models in FP32: they are compared in one engine unless another is asked for.
+PRUNING_DEFAULTS = {
+    **TRAINING_DEFAULTS,
+    "strategy": "dynabert",
+    "width_mult_list": WIDTHS,
+    "engine_list": ("onnxruntime",),
+}
 # The first says --width_mult_list in the guide's words, the others are for bundles or for training in float16.
 NOT_FOR_PRUNING = ("width_mult_list", "input_infer_model_path", "fp16", "fp16_opt_level")
 

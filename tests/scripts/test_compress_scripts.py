@@ -67,14 +67,17 @@ def test_from_fine_tuning_to_a_compressed_model(root: Path, tmp_path: Path, task
     assert "generated sample" in done.stderr and "report: " in done.stdout
     report = json.loads((model / "compress_report.json").read_text(encoding="utf-8"))
     assert report["data_source"] == "sample" and report["warnings"] and report["strategy"] == "dynabert+ptq"
-    assert [item["name"] for item in report["candidates"]] == [
-        "3/4",
-        "3/4 INT8 dynamic",
-        "3/4 INT8 mse 4x1",
-        "3/4 INT8 KL 4x1",
-    ]
+    onnx = ["3/4", "3/4 INT8 dynamic", "3/4 INT8 mse 4x1", "3/4 INT8 KL 4x1"]
+    names = {engine: [] for engine in ("onnxruntime", "openvino")}
+    for item in report["candidates"]:
+        names[item["engine"]].append(item["name"])
+    assert names["onnxruntime"] == onnx
+    assert {"OpenVINO FP32", "3/4 OpenVINO FP32", "3/4 OpenVINO INT8"} <= set(names["openvino"])
+    assert report["recommended"] in [item["name"] for item in (report["baseline"], *report["candidates"])]
     assert (model / "model_state.pdparams").read_bytes() == before
-    predictor = Predictor(model / "width_mult_0.75" / "export", precision="int8", num_threads=1)
+    for engine in names:
+        predictor = Predictor(model / "width_mult_0.75" / "export", precision="int8", num_threads=1, engine=engine)
+        assert predictor.predict(predictor.task.examples_for(predictor.bundle.info.text_format)[:1])
     assert predictor.bundle.info.warnings and predictor.bundle.info.data_source == "sample"
     config = json.loads((model / "width_mult_0.75" / "config.json").read_text(encoding="utf-8"))
     assert config["pruned_num_attention_heads"] * 4 == config["num_attention_heads"] * 3
