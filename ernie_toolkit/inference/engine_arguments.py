@@ -14,7 +14,8 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine",
         default=AUTO,
         choices=(AUTO, *ENGINES),
-        help="what computes; auto: what the bundle recommends, where it is installed, else onnxruntime (default: auto)",
+        help="what computes; auto: what the bundle recommends, where it is installed, else the first that is installed "
+        "(default: auto)",
     )
     parser.add_argument(
         "--precision_mode",
