@@ -19,7 +19,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ernie_toolkit.bundle import BundleInfo, read_bundle
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
@@ -27,6 +27,7 @@ from ernie_toolkit.data.inputs import read_inputs
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.files import write_json
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.engines.base import PRECISIONS
 from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.text.features import PAIR_FORMATS, TextInput
 from ernie_toolkit.triton.interface import interface_of
@@ -69,10 +70,17 @@ def python_of(name: str) -> Path:
     return python
 
 
+class Computing(NamedTuple):
+    """What answers are computed in, as `Predictor` names it."""
+
+    engine: str
+    precision: str
+
+
 @contextlib.contextmanager
-def in_process(model: Path, info: BundleInfo, precision: str, threads: int) -> Iterator[Callable[[], Ask]]:
+def in_process(model: Path, info: BundleInfo, computing: Computing, threads: int) -> Iterator[Callable[[], Ask]]:
     """Predictor in this process, called by every client's thread."""
-    predictor = Predictor(model, num_threads=threads, precision=precision)
+    predictor = Predictor(model, num_threads=threads, precision=computing.precision, engine=computing.engine)
 
     def ask(text: TextInput) -> None:
         predictor.predict([text])
@@ -81,7 +89,7 @@ def in_process(model: Path, info: BundleInfo, precision: str, threads: int) -> I
 
 
 @contextlib.contextmanager
-def simple_serving(model: Path, info: BundleInfo, precision: str, threads: int) -> Iterator[Callable[[], Ask]]:
+def simple_serving(model: Path, info: BundleInfo, computing: Computing, threads: int) -> Iterator[Callable[[], Ask]]:
     """The HTTP service."""
     [port] = free_ports(1)
     script = ROOT / "deploy" / "simple_serving" / f"server_{info.task}.py"
@@ -95,7 +103,9 @@ def simple_serving(model: Path, info: BundleInfo, precision: str, threads: int) 
         "--port",
         str(port),
         "--precision_mode",
-        precision,
+        computing.precision,
+        "--engine",
+        computing.engine,
         "--num_threads",
         str(threads),
     ]
@@ -112,7 +122,7 @@ def simple_serving(model: Path, info: BundleInfo, precision: str, threads: int) 
 
 
 @contextlib.contextmanager
-def triton(model: Path, info: BundleInfo, precision: str, threads: int) -> Iterator[Callable[[], Ask]]:
+def triton(model: Path, info: BundleInfo, computing: Computing, threads: int) -> Iterator[Callable[[], Ask]]:
     """Triton with Python models, one instance of the model for each thread."""
     folder = ROOT / "deploy" / "triton_serving"
     http_port, grpc_port = free_ports(2)
@@ -139,7 +149,9 @@ def triton(model: Path, info: BundleInfo, precision: str, threads: int) -> Itera
                 "--model_repository",
                 repository,
                 "--precision",
-                precision,
+                computing.precision,
+                "--engine",
+                computing.engine,
                 "--num_threads",
                 "1",
                 "--instances",
@@ -203,6 +215,8 @@ def left_out(args: Any) -> list[str]:
     for deployment, name in ENVIRONMENTS.items():
         try:
             python_of(name)
+            if deployment == FASTDEPLOY and args.engine != "onnxruntime":
+                raise ConfigError("it has engines of its own")
             if deployment == FASTDEPLOY and args.precision_mode == "int8":
                 read_bundle(args.model_path).path("onnx_int8")  # unlike the others it does not make one itself
         except (BundleError, ConfigError) as error:
@@ -215,17 +229,23 @@ def run(args: Any) -> dict[str, Any]:
     """Measure every deployment with every number of clients."""
     info = read_bundle(args.model_path).info
     texts = read_inputs(args.texts, info.text_format)[: args.max_texts]
-    missing = left_out(args)
+    missing, computing = left_out(args), Computing(args.engine, args.precision_mode)
     results: dict[str, Any] = {}
     for name, deployment in DEPLOYMENTS.items():
         if name in missing:
             continue
-        with deployment(args.model_path, info, args.precision_mode, args.num_threads) as make_ask:
+        with deployment(args.model_path, info, computing, args.num_threads) as make_ask:
             results[name] = {str(clients): measure(make_ask, texts, clients, args.seconds) for clients in args.clients}
         print(f"{name}: done", file=sys.stderr, flush=True)
     if FASTDEPLOY not in missing:
         results[FASTDEPLOY] = fastdeploy(args)
-    return {"texts": len(texts), "precision": args.precision_mode, "threads": args.num_threads, "deployments": results}
+    return {
+        "texts": len(texts),
+        "engine": args.engine,
+        "precision": args.precision_mode,
+        "threads": args.num_threads,
+        "deployments": results,
+    }
 
 
 def show(report: dict[str, Any]) -> str:
@@ -251,7 +271,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16], help="(default: 1 16)")
     parser.add_argument("--seconds", type=float, default=10, help="measured for each (default: %(default)s)")
     parser.add_argument("--num_threads", type=int, default=2, help="that may compute (default: %(default)s)")
-    parser.add_argument("--precision_mode", default="int8", choices=("fp32", "int8"), help="(default: %(default)s)")
+    parser.add_argument("--precision_mode", default="int8", choices=PRECISIONS, help="(default: %(default)s)")
+    parser.add_argument(
+        "--engine",
+        default="onnxruntime",
+        choices=("onnxruntime", "openvino"),
+        help="openvino has to be installed in .venvs/simple_serving and .venvs/triton_serving (default: %(default)s)",
+    )
     parser.add_argument("--output", type=Path, help="write the figures here as JSON, too")
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):

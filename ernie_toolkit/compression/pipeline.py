@@ -33,6 +33,7 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import replaced_directory
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.engines.compiled_cache import FOLDER as COMPILED
 from ernie_toolkit.inference.processor import available_cores
 from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import Task
@@ -135,7 +136,10 @@ def _place_base(run: RunState, say: Say, model: Session | Bundle) -> Path:
     else:
         with replaced_directory(place) as staging:
             if isinstance(model, Bundle):
-                shutil.copytree(model.directory, staging, dirs_exist_ok=True)
+                # Without what an engine has compiled there.
+                shutil.copytree(
+                    model.directory, staging, ignore=shutil.ignore_patterns(COMPILED), dirs_exist_ok=True
+                )
                 read_bundle(staging, verify=True)
             else:
                 say(f"exporting {model.loaded.source} as it is, to compare with")
