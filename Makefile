@@ -58,6 +58,7 @@ constraints: $(STAMP)
 	$(COMPILE) --python-version 3.10 deploy/triton_serving/requirements.txt -o deploy/triton_serving/constraints.txt
 	$(COMPILE) --python-version 3.8 deploy/python/requirements.txt -o deploy/python/constraints.txt
 	$(COMPILE) --python-version 3.8 deploy/predictor/requirements_cpu.txt -o deploy/predictor/constraints.txt
+	$(COMPILE) --python-version 3.10 deploy/predictor/requirements_openvino.txt -o deploy/predictor/constraints_openvino.txt
 	$(COMPILE) --python-version 3.8 multi_label/deploy/paddle_serving/requirements.txt \
 	  -o multi_label/deploy/paddle_serving/constraints.txt
 

@@ -1,8 +1,8 @@
 """Build the environments of the deployments, one for each, apart from the one that trains.
 
-    python scripts/environments.py [simple_serving triton_serving python predictor paddle_serving]
+    python scripts/environments.py [simple_serving triton_serving python predictor predictor_openvino paddle_serving]
 
-Each goes to .venvs/NAME, from its folder's requirements.txt (or requirements_cpu.txt) and, without their
+Each goes to .venvs/NAME, from its folder's requirements.txt (or the file that `FILES` names) and, without their
 dependencies, from requirements_nodeps.txt beside it. One that is there and whose files have not changed is left alone.
 """
 
@@ -26,13 +26,14 @@ PYTHONS = {
     "python": ("3.10",),
     # The oldest that the deployments run on, as FastDeploy's container has it.
     "predictor": ("3.8", "3.9"),
+    "predictor_openvino": ("3.11", "3.12", "3.10"),
     "paddle_serving": ("3.9", "3.8"),
 }
 # Where the files of an environment are that are not in deploy/NAME.
-FOLDERS = {"paddle_serving": "multi_label/deploy/paddle_serving"}
+FOLDERS = {"paddle_serving": "multi_label/deploy/paddle_serving", "predictor_openvino": "deploy/predictor"}
 # What an environment holds; a name with "nodeps" is installed without dependencies.
-REQUIREMENTS = ("requirements.txt", "requirements_cpu.txt", "requirements_nodeps.txt")
-CONSTRAINTS = "constraints.txt"
+REQUIREMENTS = ("requirements.txt", "requirements_nodeps.txt")
+FILES = {"predictor": ("requirements_cpu.txt",), "predictor_openvino": ("requirements_openvino.txt",)}
 STAMP = ".installed"
 
 
@@ -64,19 +65,24 @@ def folder_of(name: str) -> Path:
 
 def requirement_files(name: str) -> list[Path]:
     """The files that say what an environment holds."""
-    return [path for file in REQUIREMENTS if (path := folder_of(name) / file).is_file()]
+    return [path for file in FILES.get(name, REQUIREMENTS) if (path := folder_of(name) / file).is_file()]
 
 
-def constrained(path: Path) -> list[str]:
-    """pip's arguments for one of these files."""
+def constraints_file(name: str) -> Path:
+    """The file that says which version of each package an environment holds."""
+    return folder_of(name) / ("constraints_openvino.txt" if name == "predictor_openvino" else "constraints.txt")
+
+
+def constrained(name: str, path: Path) -> list[str]:
+    """pip's arguments for one of the files of an environment."""
     if path.stem.endswith("nodeps"):
         return ["--no-deps", "-r", str(path)]
-    return ["-r", str(path), "-c", str(path.with_name(CONSTRAINTS))]
+    return ["-r", str(path), "-c", str(constraints_file(name))]
 
 
 def fingerprint(name: str) -> str:
     """What the stamp of an environment built from today's files says."""
-    files = [*requirement_files(name), folder_of(name) / CONSTRAINTS]
+    files = [*requirement_files(name), constraints_file(name)]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 
@@ -93,7 +99,7 @@ def build(name: str) -> str:
     subprocess.run([python, "-m", "venv", str(target)], check=True)
     pip = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for path in requirement_files(name):
-        subprocess.run([*pip, *constrained(path)], check=True, cwd=ROOT)
+        subprocess.run([*pip, *constrained(name, path)], check=True, cwd=ROOT)
     # Links to this checkout in place of a copy, so that tests see the library as it is.
     subprocess.run([*pip, "--no-deps", "-e", str(ROOT)], check=True)
     stamp.write_text(fingerprint(name), encoding="utf-8")

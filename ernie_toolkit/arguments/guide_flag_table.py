@@ -218,6 +218,27 @@ _CPU = (
     *_other("--precision_mode int8", "enable_quantize"),
     *_not("this script computes on the CPU", "device=cpu"),
 )
+_PADDLE = (
+    *_flags(
+        "task_name=tnews model_path=export device=cpu batch_size=32 max_seq_length=128 num_threads=4 perf "
+        "perf_warmup_steps=20"
+    ),
+    *_VOCABULARY[:1],
+    *_other("--precision_mode", "precision=int8"),
+    *_other("--precision_mode int8", "enable_quantize"),
+    *_other("--precision_mode bf16", "enable_bf16"),
+    *_other("--engine onnxruntime", "use_onnxruntime=true"),
+    *_not(
+        "shapes are measured for TensorRT, on a GPU: deploy/predictor/infer_gpu.py --set_dynamic_shape",
+        "collect_shape shape_file=shape_info.txt",
+    ),
+    *_not("this script computes without TensorRT: deploy/predictor/infer_gpu.py --use_trt", "use_trt"),
+    *_not("Paddle Lite computes on NPUs", "use_lite"),
+    *_not("ONNX Runtime computes with its own kernels", "provider=CPUExecutionProvider"),
+    *_not("graphs are not written to files", "debug"),
+    *_not("texts are encoded when they are predicted", "lazy_data_processing=true"),
+    *_not("a bundle keeps what run_qa.py was given", "n_best_size=20 max_answer_length=50"),
+)
 _GPU = (
     *_flags(
         "task_name=seq_cls model_path=export batch_size=32 max_seq_length=128 precision_mode=fp16 set_dynamic_shape "
@@ -303,6 +324,7 @@ SCRIPTS: dict[str, Flags] = {
     ),
     "deploy/predictor/infer_cpu.py": _CPU,
     "deploy/predictor/infer_gpu.py": _GPU,
+    "deploy/predictor/infer.py": _PADDLE,
     "deploy/python/seq_cls_infer.py": _FASTDEPLOY,
     "deploy/python/token_cls_infer.py": _FASTDEPLOY,
     "deploy/simple_serving/server_seq_cls.py": _SERVER,

@@ -8,6 +8,7 @@ from pathlib import Path
 from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, read_bundle, stale_message
 from ernie_toolkit.console import OneLineParser, notice, print_line, warn
 from ernie_toolkit.data.inputs import texts_to_predict
+from ernie_toolkit.data.registry import DATASETS
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import BATCH_SIZE, DEVICE_NUMBER, SEQUENCE_LENGTH, in_range
@@ -27,15 +28,20 @@ from ernie_toolkit.text.tokenization import load_tokenizer
 NAMED_PRECISIONS = {"float32": "fp32", "int8": "int8"}
 
 
-def build_parser(prog: str, description: str | None) -> OneLineParser:
+def build_parser(prog: str, description: str | None, datasets: bool = False) -> OneLineParser:
     """The arguments that the scripts for CPU and GPU have in common.
 
     Args:
         prog: The script's name.
         description: What the script is, for its help.
+        datasets: Whether `--task_name` may be a data set's name too (see `task_of_dataset`).
     """
     parser = OneLineParser(prog=prog, description=description)
-    parser.add_argument("--task_name", choices=tuple(TASKS), help="must be the bundle's own, which is the default")
+    parser.add_argument(
+        "--task_name",
+        choices=(*TASKS, *(DATASETS if datasets else ())),
+        help="must be the bundle's own, which is the default",
+    )
     parser.add_argument(
         "--model_path",
         type=path_text,
@@ -112,6 +118,18 @@ def find_bundle(args: argparse.Namespace) -> Bundle:
     if message := stale_message(bundle):
         warn(message)
     return bundle
+
+
+def task_of_dataset(args: argparse.Namespace) -> argparse.Namespace:
+    """Arguments whose `--task_name` is a data set's name, as in the guide, with the task's name in its place.
+
+    The bundle that `run_*.py` exports for the data set is the default then.
+    """
+    spec = DATASETS.get(args.task_name)
+    if spec is not None:
+        args.model_path = args.model_path or f"best_models/{spec.name}/export"
+        args.task_name = spec.task_name
+    return args
 
 
 def shape_profile(args: argparse.Namespace, bundle: Bundle) -> ShapeProfile:

@@ -8,13 +8,19 @@ from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.inference.engines.base import AUTO, ENGINES, PRECISIONS
 
 
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--engine`, `--precision_mode` and `--engine_cache` to a script that predicts on the CPU."""
+def add_engine_arguments(parser: argparse.ArgumentParser, engine: str = AUTO) -> None:
+    """Add `--engine`, `--precision_mode` and `--engine_cache` to a script that predicts on the CPU.
+
+    Args:
+        parser: The script's.
+        engine: The engine that it takes where none is asked for.
+    """
     parser.add_argument(
         "--engine",
-        default=AUTO,
+        default=engine,
         choices=(AUTO, *ENGINES),
-        help="what computes; auto: what the bundle recommends, where it is installed, else onnxruntime (default: auto)",
+        help="what computes; auto: what the bundle recommends, where it is installed, else the first that is installed "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--precision_mode",

@@ -32,6 +32,7 @@ def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -
         threshold=options.prob_limit,
         verify=options.verify,
         engine=options.engine,
+        callers=options.concurrency,
     )
     predictor.predict(examples_of(info))
     return predictor

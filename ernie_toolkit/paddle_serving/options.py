@@ -13,7 +13,7 @@ from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.parsing import read_yaml
 from ernie_toolkit.files.paths import path_problem
 from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT, SHARE, THREADS, Range, check_number
-from ernie_toolkit.inference.engines.base import AUTO
+from ernie_toolkit.inference.engines.base import AUTO, ENGINES, PRECISIONS
 
 REQUIREMENTS = "multi_label/deploy/paddle_serving/requirements.txt"
 OPERATOR = "seq_cls"  # the service's name too, and part of the HTTP path
@@ -48,9 +48,14 @@ class ServiceOptions:
     verify: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("precision", "engine"):
+        for name, known in (("precision", (AUTO, *PRECISIONS)), ("engine", (AUTO, *ENGINES))):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"op.{OPERATOR}.{name} is {getattr(self, name)!r}: it must be a text")
+            if getattr(self, name) not in known:
+                raise ConfigError(
+                    f"op.{OPERATOR}.{name} is '{getattr(self, name):.40}', which is not known: use one of "
+                    f"{', '.join(known)}"
+                )
         if not isinstance(self.verify, bool):
             raise ConfigError(f"op.{OPERATOR}.verify is {self.verify!r:.40}: it must be true or false")
         for name, allowed in (("num_threads", THREADS), ("max_texts", COUNT)):
@@ -59,6 +64,11 @@ class ServiceOptions:
             check_number(self.prob_limit, float, SHARE, f"op.{OPERATOR}.prob_limit")
         if problem := path_problem(self.model_path):
             raise ConfigError(f"op.{OPERATOR}.model_path is {problem}: give the directory of a bundle")
+
+    @property
+    def concurrency(self) -> int:
+        """Batches that are computed at once."""
+        return int(self.pipeline["op"][OPERATOR].get("concurrency", 1))
 
 
 def read_config(
@@ -88,7 +98,7 @@ def read_config(
             f"{path}: dag.is_thread_op must be true and build_dag_each_worker false: the operator has threads"
         )
     if _mapping(operator.setdefault("local_service_conf", {}), path, "local_service_conf").get("model_config"):
-        raise ConfigError(f"{path}: op.{OPERATOR} computes by ONNX Runtime: give model_path in place of model_config")
+        raise ConfigError(f"{path}: op.{OPERATOR} computes a bundle: give model_path in place of model_config")
     _mapping(dag.setdefault("tracer", {}), path, "dag.tracer").setdefault("interval_s", -1)
     counts = ((config, "worker_num", THREADS), (operator, "concurrency", THREADS), (operator, "batch_size", BATCH_SIZE))
     for settings, name, allowed in counts:

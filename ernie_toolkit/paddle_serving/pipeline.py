@@ -121,6 +121,7 @@ def serve(predictor: Predictor, options: ServiceOptions) -> None:
         predictor: Opened, and asked once (see `model.open_predictor`).
         options: How the service is set up.
     """
+    sys.stderr.write(f"engine: {predictor.choice}\n")
     server = Server(OPERATOR)
     server.set_response_op(ResponseOp(input_ops=[LabelOp(StringRequest(), predictor, options)]))
     server.prepare_server(yml_dict=options.pipeline)

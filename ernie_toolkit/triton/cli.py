@@ -40,7 +40,7 @@ def add_repository_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine",
         default=AUTO,
         choices=(AUTO, *ENGINES),
-        help="of the python backend; auto: what the bundle recommends, where the server has it, else onnxruntime "
+        help="of the python backend; auto: what the bundle recommends, where the server has it, else the first it has "
         "(default: %(default)s)",
     )
     parser.add_argument(

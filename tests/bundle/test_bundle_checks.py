@@ -234,6 +234,7 @@ def test_directories_that_are_none(directory: str) -> None:
 
 
 DEPLOYMENTS = {
+    "deploy/predictor/infer.py": "--model_path",
     "deploy/predictor/infer_cpu.py": "--model_path",
     "deploy/predictor/infer_gpu.py": "--model_path",
     "deploy/python/seq_cls_infer.py": "--model_dir",

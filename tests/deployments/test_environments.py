@@ -13,7 +13,7 @@ from tiny import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 try:
-    from environments import CONSTRAINTS, PYTHONS, fingerprint, folder_of, requirement_files
+    from environments import PYTHONS, constraints_file, fingerprint, requirement_files
 finally:
     sys.path.pop(0)
 
@@ -47,7 +47,7 @@ def test_an_environment_is_what_its_constraints_say(environment: Callable[[str],
         if path.stem.endswith("nodeps")
         for package, _ in pinned(path, python)
     }
-    expected = dict(pinned(folder_of(name) / CONSTRAINTS, python))
+    expected = dict(pinned(constraints_file(name), python))
     assert {package: version for package, version in installed.items() if package not in OTHERS | alone} == expected
     assert alone <= set(installed) and "ernie-toolkit" in installed
     assert (environment(name).parents[1] / ".installed").read_text(encoding="utf-8") == fingerprint(name)

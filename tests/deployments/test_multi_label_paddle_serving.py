@@ -163,6 +163,7 @@ def test_int8_label_sets_are_predictors(
 ) -> None:
     with serving(python, multi_label_bundle, tmp_path, precision="int8") as service:
         got = [found for texts in REQUESTS for found in sets_of(service.http(json.dumps(texts)))]
+        assert "engine: onnxruntime int8 (the bundle recommends none)\n" in service.server.output()
     # Kernels of older releases of ONNX Runtime round otherwise.
     assert_same_sets(got, expected_sets(multi_label_bundle, "int8"), thresholds, 2e-2)
 
@@ -316,8 +317,12 @@ def test_mistakes_are_one_line(python: Path, multi_label_bundle: Path, bundle: A
     assert "is_thread_op must be true" in fails({**operator(), "dag": {"is_thread_op": False}}, *model)
     assert "give model_path" in fails(operator(local_service_conf={"model_config": "x"}), *model)
     assert "rpc_port is 80" in fails({**operator(), "rpc_port": 80}, *model)
-    assert "precision` 'int4' is not known" in fails(operator(precision="int4"), *model)
-    assert "engine` 'tensorflow' is not known" in fails(operator(engine="tensorflow"), *model)
+    assert "op.seq_cls.precision is 'int4', which is not known" in fails(
+        operator(precision="int4"), *model
+    )
+    assert "op.seq_cls.engine is 'tensorflow', which is not" in fails(
+        operator(engine="tensorflow"), *model
+    )
     assert "op.seq_cls.engine is 7" in fails(operator(engine=7), *model)
     assert "max_texts is 0" in fails(operator(max_texts=0), *model)
     assert "between 0 and 1" in fails(operator(prob_limit=3), *model)

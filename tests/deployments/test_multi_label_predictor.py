@@ -91,7 +91,7 @@ def test_infer_prints_text_and_labels_as_the_guide_does(python: Path, multi_labe
     )
     rows = [line.split("\t") for line in (data / "dev.txt").read_text(encoding="utf-8").splitlines()]
     blocks = (f"input data: {text}\nlabel: {labels.replace(',', ', ')}\n{'-' * 28}\n" for text, labels in rows)
-    assert printed == "".join(blocks)
+    assert printed == "".join(blocks) + "engine: onnxruntime fp32 (the bundle recommends none)\n"
 
 
 def test_one_threshold_for_all_labels(python: Path, multi_label_bundle: Path) -> None:

@@ -14,7 +14,7 @@ FILES = (
     *(f"run_{task}.py" for task in ("seq_cls", "token_cls", "qa")),
     *(f"compress_{task}.py" for task in ("seq_cls", "token_cls", "qa")),
     *("utils.py", "configs/default.yml", "deploy/README.md", "deploy/README_en.md"),
-    *(f"deploy/predictor/{name}.py" for name in ("ernie_predictor", "infer_cpu", "infer_gpu")),
+    *(f"deploy/predictor/{name}.py" for name in ("ernie_predictor", "infer", "infer_cpu", "infer_gpu")),
     *(f"deploy/python/{task}_infer.py" for task in ("seq_cls", "token_cls")),
     *(f"deploy/simple_serving/{kind}_{task}.py" for kind in ("server", "client") for task in ("token_cls", "qa")),
     *(f"deploy/triton_serving/{task}_grpc_client.py" for task in ("seq_cls", "token_cls")),

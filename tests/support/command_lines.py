@@ -29,7 +29,7 @@ SCRIPTS = (
     *("compress_seq_cls.py", "compress_token_cls.py", "compress_qa.py"),
     *(f"multi_label/{name}.py" for name in ("train", "prune", "predict", "export_model", "doccano")),
     *(f"multi_label/analysis/{name}.py" for name in ("evaluate", "sparse", "dirty", "aug")),
-    *(f"deploy/predictor/{name}.py" for name in ("infer_cpu", "infer_gpu")),
+    *(f"deploy/predictor/{name}.py" for name in ("infer", "infer_cpu", "infer_gpu")),
     *(f"deploy/python/{name}_infer.py" for name in ("seq_cls", "token_cls", "qa")),
     *(f"deploy/simple_serving/server_{name}.py" for name in ("seq_cls", "token_cls", "qa")),
     *(f"deploy/simple_serving/client_{name}.py" for name in ("seq_cls", "token_cls", "qa")),

@@ -73,6 +73,7 @@ class OpenVino(Runtime):
         self._model, self._precision, self._options = model, precision, options
         self._names = outputs
         self._many = threading.Lock()
+        self._mapped: list[np.ndarray] = []
         compiled = self._open(options.callers, options.threads * options.callers)
         self._requests: queue.Queue[Any] = queue.Queue()
         for _ in range(options.callers):
@@ -165,10 +166,13 @@ class OpenVino(Runtime):
         found = find_compiled(folders, key)
         if found is not None:
             # Deleted by another process meanwhile, or whole and still not what this OpenVINO takes: compiled again.
-            with contextlib.suppress(OSError, RuntimeError):
-                # Mapped, not read: what several processes open is in memory once.
-                content = openvino.Tensor(np.memmap(found, dtype=np.uint8, mode="r"))
-                return core.import_model(content, "CPU", settings)
+            with contextlib.suppress(OSError, RuntimeError, ValueError):
+                # Mapped, not read: what several processes open is in memory once. OpenVINO wants it writable, though it
+                # writes nothing, and does not hold it.
+                content = np.memmap(found, dtype=np.uint8, mode="c")
+                opened = core.import_model(openvino.Tensor(content, shared_memory=True), "CPU", settings)
+                self._mapped.append(content)
+                return opened
         compiled = core.compile_model(str(self._model), "CPU", settings)
         if folders:
             self.not_kept = keep_compiled(folders, key, compiled.export_model().getbuffer())

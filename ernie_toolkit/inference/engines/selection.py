@@ -73,8 +73,9 @@ def choose(bundle: Bundle, engine: str = AUTO, precision: str = AUTO, device: st
     """Return what a bundle is opened with.
 
     What is asked for is taken, or an error. What is left to "auto" is what the bundle recommends, if the engine is
-    installed and this processor has the features of the one that it was measured on. Else it is ONNX Runtime: in the
-    precision that is recommended for it where the processor computes fast in that, or FP32.
+    installed and this processor has the features of the one that it was measured on. Else it is ONNX Runtime, or the
+    first of the others that is installed where ONNX Runtime is not: in the precision that is recommended for it where
+    the processor computes fast in that, or FP32.
 
     Args:
         bundle: The opened bundle.
@@ -122,7 +123,8 @@ def _without_recommendation(bundle: Bundle, fitting: list[Recommendation], engin
                 f"no installed engine has precision '{precision}': {engine_class(names[0]).install}, for {names[0]}"
             )
         return Choice(able[0], precision, reason)
-    taken = DEFAULT if engine == AUTO else engine
+    # What is missing where no engine is installed is ONNX Runtime.
+    taken = next(filter(is_installed, ENGINES), DEFAULT) if engine == AUTO else engine
     usable = [
         item.precision
         for item in fitting

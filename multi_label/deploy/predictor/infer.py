@@ -61,7 +61,6 @@ def main(argv: Sequence[str]) -> None:
             engine=args.engine,
             engine_cache=args.engine_cache,
         )
-        print_choice(predictor)
         skipped = skipped_notice(rows)
         warn(*bundle.info.warnings, *([skipped] if skipped else []))
         if args.perf:
@@ -70,6 +69,7 @@ def main(argv: Sequence[str]) -> None:
             )
         else:
             label_sets.show(predictor, rows, args.batch_size)
+        print_choice(predictor)
 
 
 if __name__ == "__main__":

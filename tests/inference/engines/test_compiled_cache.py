@@ -1,5 +1,6 @@
 """Compiled models on disk: used again, never half, never trusted when damaged, and no need of the work."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -160,7 +161,13 @@ def test_a_model_is_compiled_once(copied: Callable[..., Bundle], compiled: list[
     assert compiled == ["compile", "import"]
     assert np.array_equal(first.logits(PAIRS), second.logits(PAIRS))
     assert first.runtime.not_kept == second.runtime.not_kept == ""
-    assert len(blobs(bundle)) == 1 and not (own_cache / "compiled").exists()
+    [path] = blobs(bundle)
+    assert not (own_cache / "compiled").exists()
+    # Mapped for as long as it is used, and not written to.
+    gc.collect()
+    content = path.read_bytes()
+    assert str(path) in Path("/proc/self/maps").read_text(encoding="utf-8")
+    assert np.array_equal(first.logits(PAIRS * 20, 2), second.logits(PAIRS * 20, 2)) and path.read_bytes() == content
     # A copy of the bundle is the same model on the same machine, and brings what was compiled along.
     moved = bundle.directory.rename(bundle.directory.with_name("moved"))
     opened(Bundle(moved, bundle.info))

@@ -113,6 +113,11 @@ def decide(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cho
             "as asked for",
         ),
         ({"engine": "openvino", "precision": "int8", "features": ()}, "openvino", "int8", "as asked for"),
+        # Without ONNX Runtime.
+        ({"installed": ("openvino", "paddle_inference")}, "openvino", "fp32", "the bundle recommends none"),
+        ({"installed": ("paddle_inference",)}, "paddle_inference", "fp32", "the bundle recommends none"),
+        ({"recommended": MEASURED, "features": (), "installed": ("openvino",)}, "openvino", "fp32", "is recommended"),
+        ({"installed": ()}, "onnxruntime", "fp32", "the bundle recommends none"),
         # GPUs.
         ({"recommended": MEASURED, "device": "gpu"}, "onnxruntime", "fp32", "the engine for GPUs"),
         ({"device": "gpu", "precision": "fp16"}, "onnxruntime", "fp16", "the engine for GPUs"),
@@ -323,7 +328,7 @@ def test_an_engine_that_is_not_installed(bundle: Bundle, engine: str) -> None:
 def test_openvino_needs_no_onnxruntime(bundle: Bundle) -> None:
     code = (
         f"from ernie_toolkit.inference import Predictor\nimport sys\n"
-        f"predictor = Predictor({str(bundle.directory)!r}, engine='openvino')\n"
+        f"predictor = Predictor({str(bundle.directory)!r})\n"
         "print(predictor.choice, len(predictor.predict([('甲', '乙')])))\n"
         "assert not {'onnxruntime', 'paddle', 'onnx', 'torch'} & set(sys.modules)"
     )
