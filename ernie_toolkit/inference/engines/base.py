@@ -60,8 +60,12 @@ class EngineOptions:
 def model_inputs(batch: Batch) -> dict[str, np.ndarray]:
     """Return the inputs of a batch by name.
 
-    Raises ValueError where they differ in shape: an engine that has seen one of the shapes before may answer then, with
-    the outputs of other texts.
+    Args:
+        batch: See `Runtime.__call__`.
+
+    Raises:
+        ValueError: Where they differ in shape: an engine that has seen one of the shapes before may answer then, with
+            the outputs of other texts.
     """
     inputs = {name: batch[name] for name in INPUTS}
     shapes = {array.shape for array in inputs.values()}
