@@ -18,7 +18,7 @@ import numpy as np
 from ernie_toolkit.bundle.info import INPUTS
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.files.checksums import remembered_sha256
-from ernie_toolkit.inference.engines.base import NO_CACHE, EngineOptions, Runtime, model_inputs
+from ernie_toolkit.inference.engines.base import EngineOptions, Runtime, model_inputs
 from ernie_toolkit.inference.engines.compiled_cache import cache_folders, cache_key, find_compiled, keep_compiled
 from ernie_toolkit.inference.processor import check_precision, processor_features, processor_name
 
@@ -199,14 +199,3 @@ class OpenVino(Runtime):
                     f"{self._model}: the model {kind} {', '.join(found) or 'nothing':.200}, "
                     f"not {', '.join(wanted):.200}: export the model again"
                 )
-
-
-def open_model(path: Path, precision: str, num_threads: int | None = None) -> OpenVino:
-    """Open a model's file without keeping what is compiled, as compression measures it.
-
-    Args:
-        path: See `OpenVino`.
-        precision: "fp32", "bf16" or "int8".
-        num_threads: Threads that compute one batch; None: as many as there are processors available.
-    """
-    return OpenVino(path, precision, EngineOptions(num_threads, cache=NO_CACHE))
