@@ -317,12 +317,8 @@ def test_mistakes_are_one_line(python: Path, multi_label_bundle: Path, bundle: A
     assert "is_thread_op must be true" in fails({**operator(), "dag": {"is_thread_op": False}}, *model)
     assert "give model_path" in fails(operator(local_service_conf={"model_config": "x"}), *model)
     assert "rpc_port is 80" in fails({**operator(), "rpc_port": 80}, *model)
-    assert "op.seq_cls.precision is 'int4', which is not known" in fails(
-        operator(precision="int4"), *model
-    )
-    assert "op.seq_cls.engine is 'tensorflow', which is not" in fails(
-        operator(engine="tensorflow"), *model
-    )
+    assert "op.seq_cls.precision is 'int4', which is not known" in fails(operator(precision="int4"), *model)
+    assert "op.seq_cls.engine is 'tensorflow', which is not" in fails(operator(engine="tensorflow"), *model)
     assert "op.seq_cls.engine is 7" in fails(operator(engine=7), *model)
     assert "max_texts is 0" in fails(operator(max_texts=0), *model)
     assert "between 0 and 1" in fails(operator(prob_limit=3), *model)

@@ -13,7 +13,7 @@ from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.engines.base import EngineOptions
-from ernie_toolkit.inference.engines.openvino import MANY_BATCHES, OpenVino, execution_precision, open_model
+from ernie_toolkit.inference.engines.openvino import MANY_BATCHES, OpenVino, execution_precision
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, run_share
 from ernie_toolkit.text.features import Features, TextInput
 
@@ -170,7 +170,7 @@ def test_no_batch_is_longer_than_the_table_of_positions(bundle_of_30_positions: 
 
 def test_a_file_with_another_interface_is_named(engine_bundles: dict[str, Bundle]) -> None:
     path = engine_bundles["qa"].path("onnx")
-    assert len(open_model(path, "fp32", 1)(make_batch(2, 8))) == 2
+    assert len(OpenVino(path, "fp32", EngineOptions(1, cache="none"))(make_batch(2, 8))) == 2
     with pytest.raises(BundleError, match=r"model\.onnx: the model answers with .*, not logits: export"):
         OpenVino(path, "fp32", EngineOptions(1, cache="none"), ("logits",))
 
