@@ -10,14 +10,13 @@ from ernie_toolkit.bundle import EXPORT_DIRECTORY, Bundle
 from ernie_toolkit.console import is_main_process, with_flags
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.decoding import Answer
-from ernie_toolkit.errors import ConfigError, ModelError
+from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.export import Origin, export_bundle
 from ernie_toolkit.files import write_json
 from ernie_toolkit.files.transactions import Transaction, transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
-from ernie_toolkit.models import LoadedModel, is_local, stage_model
-from ernie_toolkit.models.config import model_labels
-from ernie_toolkit.models.heads import are_named, label_mismatch, shown
+from ernie_toolkit.models import LoadedModel, stage_model
+from ernie_toolkit.models.checks import check_length, check_outputs, require_trained_head
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
 from ernie_toolkit.text.dataset import EncodedDataset
@@ -86,7 +85,7 @@ class Session:
 
     def __post_init__(self) -> None:
         check_length(self.loaded, self.task.max_seq_length)
-        _check_outputs(self.loaded, self.task.labels)
+        check_outputs(self.loaded, self.task.labels)
         self.task = with_metric(self.task, self.custom_evaluate)
         vocabulary = self.loaded.vocabulary
         self.tokenizer = build_tokenizer(vocabulary.tokens, vocabulary.do_lower_case)
@@ -375,52 +374,3 @@ class Session:
         return export_bundle(
             self.loaded.model, self.tokenizer, self.task, origin, texts, Path(directory), weights_file=weights_file
         )
-
-
-def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
-    """Check that a model has positions enough for the longest sequence.
-
-    Args:
-        loaded: The model.
-        max_seq_length: The longest sequence in tokens.
-
-    Raises:
-        ModelError: Where it has fewer.
-    """
-    limit = loaded.model.config.max_position_embeddings
-    if max_seq_length > limit:
-        raise ModelError(f"`max_seq_length` {max_seq_length} is over the {limit} positions of {loaded.source}")
-
-
-def _check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:
-    """ModelError where a model's configuration names other outputs than a task's labels, or has them in other order."""
-    named = loaded.model.config.id2label or {}
-    outputs = [str(named[place]) for place in sorted(named)]
-    found = label_mismatch(outputs, labels, in_order=True)
-    if labels and are_named(outputs) and found:
-        raise ModelError(
-            f"{loaded.source}: its outputs ({shown(outputs)}) are not the task's labels ({shown(labels)}), but "
-            f"{found}: load it by load_model(PATH, task.labels), which finds them by name"
-        )
-
-
-def require_trained_head(loaded: LoadedModel, task: Task) -> None:
-    """Check that a model can do a task without being trained first.
-
-    Args:
-        loaded: The model.
-        task: What it is to do.
-
-    Raises:
-        ModelError: Where its head is new, or was trained for other labels.
-    """
-    labels = task.labels
-    if loaded.fresh:
-        wanted = f"classifier for {len(labels)} labels" if labels else f"head for {task.title[1]}"
-        # What was found in place of it: a head of another task, or one that nothing names.
-        others = "".join(f" ({message.rpartition(': ')[0].partition(': ')[2]})" for message in loaded.notices)
-        raise ModelError(f"{loaded.source} has no trained {wanted}{others}: fine-tune it first")
-    recorded = model_labels(Path(loaded.source)) if is_local(loaded.source) else None
-    found = label_mismatch(recorded or (), labels)
-    if labels and are_named(recorded) and found:
-        raise ModelError(f"{loaded.source} was trained for other labels ({found}): choose its own data set")

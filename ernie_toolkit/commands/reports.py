@@ -10,7 +10,7 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.predictions import write_predictions
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.models import LoadedModel
-from ernie_toolkit.session import require_trained_head
+from ernie_toolkit.models.checks import require_trained_head
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.training.finished import SAMPLE
 

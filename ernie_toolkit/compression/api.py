@@ -15,7 +15,8 @@ from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model, read_vocabulary
-from ernie_toolkit.session import Session, require_trained_head
+from ernie_toolkit.models.checks import require_trained_head
+from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.custom_metric import CustomEvaluate
 from ernie_toolkit.training import Criterion

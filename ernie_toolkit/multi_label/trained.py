@@ -11,10 +11,10 @@ from ernie_toolkit.console import say
 from ernie_toolkit.decoding import LabelSetAnswer, sigmoid
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.models import SAMPLE_MODEL, LoadedModel, check_model_directory, load_model
+from ernie_toolkit.models.checks import check_length
 from ernie_toolkit.models.config import model_labels, model_task, model_thresholds
 from ernie_toolkit.models.heads import label_mismatch
 from ernie_toolkit.multi_label.options import SAMPLE_TRAINING, TrainedOptions
-from ernie_toolkit.session import check_length
 from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.text.dataset import EncodedDataset, run_rows
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer

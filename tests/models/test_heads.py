@@ -14,6 +14,7 @@ from ernie_toolkit.data.label_order import in_model_order, same_labels
 from ernie_toolkit.data.registry import DatasetSpec
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.models import Vocabulary, load_model, save_model, set_weights_file
+from ernie_toolkit.models.checks import require_trained_head
 from ernie_toolkit.models.heads import (
     BIAS,
     WEIGHT,
@@ -22,7 +23,7 @@ from ernie_toolkit.models.heads import (
     label_mismatch,
     map_head,
 )
-from ernie_toolkit.session import Session, require_trained_head
+from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import SequenceClassification, TokenClassification, make_task
 
 NAMES = st.lists(st.text("甲乙丙丁ab", min_size=1, max_size=4), min_size=1, max_size=8, unique=True)

@@ -17,8 +17,9 @@ from ernie_toolkit.decoding import SpanAnswer, TaggedText
 from ernie_toolkit.errors import BundleError, DataError, ModelError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import Vocabulary, load_model, save_model
+from ernie_toolkit.models.checks import require_trained_head
 from ernie_toolkit.models.config import model_task
-from ernie_toolkit.session import Session, require_trained_head
+from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import QuestionAnswering, Task, TokenClassification
 from ernie_toolkit.training import predict_logits
 
