@@ -328,7 +328,7 @@ def test_an_engine_that_is_not_installed(bundle: Bundle, engine: str) -> None:
 def test_openvino_needs_no_onnxruntime(bundle: Bundle) -> None:
     code = (
         f"from ernie_toolkit.inference import Predictor\nimport sys\n"
-        f"predictor = Predictor({str(bundle.directory)!r})\n"
+        f"predictor = Predictor({str(bundle.directory)!r}, engine_cache='none')\n"
         "print(predictor.choice, len(predictor.predict([('甲', '乙')])))\n"
         "assert not {'onnxruntime', 'paddle', 'onnx', 'torch'} & set(sys.modules)"
     )
