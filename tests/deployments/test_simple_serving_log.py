@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from http_calls import data_of, serving
+from serving_waits import wait_for
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -34,6 +35,7 @@ def test_what_computes_is_told_everywhere(
     log = tmp_path / "log"
     options = ("--access_log", "--workers", workers, "--engine", "onnxruntime", "--precision_mode", "int8")
     with serving(environment("simple_serving"), "seq_cls", bundles["seq_cls"], log, *options) as server:
+        wait_for(lambda: server.server.output().count("ready:") == workers)
         server.result(data_of("seq_cls"))
         assert server.post(b"{").status == 422
         info = server.call("GET", "/info").json
