@@ -97,8 +97,9 @@ def best_tradeoffs(report: Report) -> list[Candidate]:
 def best_of(report: Report, items: Sequence[Candidate]) -> Candidate:
     """The model to keep: the best by the metric as shown, of equals the smallest file, then the first by its name.
 
-    Not equal are those whose answers changed clearly more often: a metric hides what changes both ways. A rule that gives the same on every run: speed, which is measured anew each time, decides between equals only where
-    one is `CLEARLY_FASTER` than others.
+    Not equal are those whose answers changed clearly more often: a metric hides what changes both ways. The rule gives
+    the same on every run: speed, which is measured anew each time, decides between equals only where one is
+    `CLEARLY_FASTER` than others.
 
     Args:
         report: Says which metric counts.
