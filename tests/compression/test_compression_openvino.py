@@ -15,6 +15,7 @@ from ernie_toolkit.compression import CompressionOptions
 from ernie_toolkit.compression.options import check_compression_options, installed_engines
 from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings
 from ernie_toolkit.compression.quantization.openvino import OpenVinoPlan, calibration_rows, quantize_for_openvino
+from ernie_toolkit.compression.report.metrics import best_of
 from ernie_toolkit.compression.report.model import Candidate, Report, read_report
 from ernie_toolkit.compression.report.recommendation import fastest_within, recommended
 from ernie_toolkit.data import DataSet
@@ -181,6 +182,18 @@ def made(name: str, metric: float, rate: float | None, **values: object) -> Cand
     """A candidate of a report."""
     plain = Candidate(name, "1", "int8", "", {}, False, 9, 9, 9, {"accuracy": metric}, 1.0, rate, None, True, name)
     return dataclasses.replace(plain, **values)  # type: ignore[arg-type]
+
+
+def test_of_equal_metrics_the_one_whose_answers_stayed_is_kept() -> None:
+    full = made("full", 0.80, 10.0, precision="fp32")
+    smooth, plain = (
+        made("smooth", 0.80, 10.0, equal_answers=0.964, size=20),
+        made("plain", 0.80, 10.0, equal_answers=0.935, size=10),
+    )
+    close = made("close", 0.80, 10.0, equal_answers=0.956, size=15)
+    report = Report(*("afqmc", "seq_cls", "accuracy", "m", "ptq", "sample", (), 9, 1, 0, {}, {}), full, (), 9)
+    assert best_of(report, [smooth, plain]) is smooth
+    assert best_of(report, [smooth, close, plain]) is close  # as many answers but for a point, and a smaller file
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ SAME_SPEED = 0.05
 BUSY_SPREAD = 1.25
 # A model that is more times as fast as another one is the faster one on the next run too, whatever else is running.
 CLEARLY_FASTER = BUSY_SPREAD
+# Shares of answers equal to FP32's that lie no further apart count as the same.
+SAME_ANSWERS = 0.01
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,9 @@ def best_tradeoffs(report: Report) -> list[Candidate]:
 def best_of(report: Report, items: Sequence[Candidate]) -> Candidate:
     """The model to keep: the best by the metric as shown, of equals the smallest file, then the first by its name.
 
-    A rule that gives the same on every run: speed, which is measured anew each time, decides between equals only where
-    one is `CLEARLY_FASTER` than others.
+    Not equal are those whose answers changed clearly more often: a metric hides what changes both ways. The rule gives
+    the same on every run: speed, which is measured anew each time, decides between equals only where one is
+    `CLEARLY_FASTER` than others.
 
     Args:
         report: Says which metric counts.
@@ -108,6 +111,8 @@ def best_of(report: Report, items: Sequence[Candidate]) -> Candidate:
     metrics = [shown_metrics(report, item).metric for item in items]
     best = max((metric for metric in metrics if metric is not None), default=None)
     equals = [item for item, metric in zip(items, metrics, strict=True) if metric == best]
+    most = max(item.equal_answers or 0.0 for item in equals)
+    equals = [item for item in equals if (item.equal_answers or 0.0) >= most - SAME_ANSWERS]
     fastest = min(map(_latency, equals))
     return min(
         (item for item in equals if _latency(item) <= fastest * CLEARLY_FASTER), key=lambda item: (item.size, item.name)
