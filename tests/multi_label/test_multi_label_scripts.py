@@ -284,7 +284,7 @@ def test_the_guides_flags_of_doccano(root: Path, tmp_path: Path) -> None:
     _, warned = convert(*arguments, "--save_dir", "d", "--splits", "1", "--separator", "/")
     assert "--separator is for --task_type hierarchical: it has no part in multi_label" in warned
     for more, message in (
-        (("--task_type", "multi_class"), "doccano.jsonl:2: 2 labels (宠物##狗, 家居): use `task_type` multi_label"),
+        (("--task_type", "multi_class"), "doccano.jsonl:2: 2 labels (宠物##狗, 家居): use --task_type multi_label"),
         (("--task_type", "multi_class", "--unlabelled", "negative"), "leave it out with multi_class"),
         (("--task_type", "hierarchical", "--separator", ""), "--separator is empty"),
         (("--valid", "--dirty"), "give one of them"),

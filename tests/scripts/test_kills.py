@@ -36,6 +36,9 @@ VOLATILE = (
     "best_tradeoff",
     "created",
     "change",
+    # By speed; and the checksum of a bundle's description, which has it.
+    "recommended",
+    "description_sha256",
 )
 LINES = "_predict.json"  # JSON lines
 NOT_COMPARED = (".png", ".md", "/model.json", ".onnx", ".pdiparams", ".pdmodel")
