@@ -47,7 +47,7 @@ PEER = "NNCF's own INT8 (unpruned)"
 END_TO_END = (REFERENCE, "INT8", "3/4 INT8", "OpenVINO BF16", PEER, "3/4 OpenVINO INT8 + embeddings")
 # Ids that every cut vocabulary has.
 SMALL_VOCABULARY = 1000
-BATCH, LENGTH, TITLES = 32, 128, 256
+BATCH, LENGTH, TITLES = 32, 128, 512
 Contender = Callable[[Batch], Any]
 
 
@@ -71,7 +71,8 @@ class Model(NamedTuple):
     def open(self, threads: int) -> Runtime:
         """The file in its engine, as compression opens it to measure it."""
         kind = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}[self.engine]
-        return kind(self.path, self.precision, EngineOptions(threads, cache=NO_CACHE))
+        # Spinning threads of one session would hold up the others, which take turns with it.
+        return kind(self.path, self.precision, EngineOptions(threads, spinning=False, cache=NO_CACHE))
 
 
 def write_models(loaded: LoadedModel, titles: Sequence[str], directory: Path) -> dict[str, Model]:
