@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ernie_toolkit.text.dataset import Batch
 
 PROGRAM_ROLE, WEIGHTS_ROLE = "paddle_program", "paddle_weights"
-# oneDNN keeps what it has set up for a shape. With 64 of them a model of 12 layers and 148 MB took 4.3 GB, with one 0.7,
-# and was no slower.
+# oneDNN keeps what it has set up for a shape. With 64 of them a model of 12 layers and 148 MB took 4.3 GB, with one 0.7
+# GB, and was no slower.
 SHAPES_KEPT = 4
 
 
