@@ -102,6 +102,7 @@ def report_compression(report: "Report", directory: Path) -> None:
         shown_metrics,
         speed_text,
     )
+    from ernie_toolkit.compression.report.recommendation import recommendation_line
 
     width = max(len(item.name) for item in (report.baseline, *report.candidates))
     front = {item.name for item in best_tradeoffs(report)}
@@ -113,4 +114,6 @@ def report_compression(report: "Report", directory: Path) -> None:
             f"{item.metrics[report.metric]:.4f} {change:<7}  {megabytes_text(report, item.size):>6} MB  "
             f"{speed_text(report, item)}  {directory / item.file}"
         )
+    if line := recommendation_line(report):
+        say(f"recommended: {line}")
     say(f"report: {directory / 'compress_report.md'} (.json, .png)")
