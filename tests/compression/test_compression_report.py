@@ -233,6 +233,30 @@ def test_names_lie_inside_the_picture_and_over_nothing(count: int, spread: float
         assert not one.overlaps(other)
 
 
+def test_legends_lie_inside_the_picture_and_over_nothing() -> None:
+    """With every engine, every precision and the files of a base model."""
+    made = [
+        candidate(f"{engine} {precision} {kept}", 0.74, precision=precision, engine=engine, kept=kept)
+        for engine in ("onnxruntime", "openvino")
+        for precision in ("fp32", "bf16", "int8", "fp16")
+        for kept in (True, False)
+    ]
+    report = make_report(*made)
+    report = dataclasses.replace(
+        report,
+        baseline=dataclasses.replace(report.baseline, size=471_800_000),
+        settings={**report.settings, "max_drop": 0.5},
+    )
+    figure = draw_report(report)
+    figure.canvas.draw()
+    [axes] = figure.axes
+    boxes = [legend.get_window_extent() for legend in figure.legends]
+    assert len(boxes) == 2 and len(figure.legends[0].texts) == 11
+    for box in boxes:
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 1152 and box.y1 < axes.xaxis.label.get_window_extent().y0
+    assert not boxes[0].overlaps(boxes[1])
+
+
 @given(st.lists(st.floats(-0.5, 1.5), max_size=30))
 def test_places_are_spread_out_in_their_order(places: list[float]) -> None:
     gap = 0.9 / 30

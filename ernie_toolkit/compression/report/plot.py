@@ -204,7 +204,9 @@ def _legends(figure: "Figure", report: Report, points: Timed, named: Timed) -> N
     if loss:
         entries.append(Patch(color=ALLOWED, label=f"up to {loss:g} less"))
     shared = {"frameon": False, "fontsize": 8.5, "labelcolor": INK, "borderpad": 0}
-    figure.legend(handles=entries, loc="center left", bbox_to_anchor=(AXES[0], 0.055), ncols=5, **shared)
+    figure.legend(
+        handles=entries, loc="center left", bbox_to_anchor=(AXES[0], 0.07), ncols=4, columnspacing=1.5, **shared
+    )
     largest = max((item.size for _, _, item in points), default=0)
     if largest:
         discs = [
@@ -214,9 +216,10 @@ def _legends(figure: "Figure", report: Report, points: Timed, named: Timed) -> N
         figure.legend(
             handles=discs,
             loc="center left",
-            bbox_to_anchor=(LABELS_X, 0.055),
+            bbox_to_anchor=(LABELS_X, 0.07),
             ncols=len(discs),
-            handletextpad=1.1,
+            handletextpad=0.8,
+            columnspacing=0.8,
             **shared,
         )
 
