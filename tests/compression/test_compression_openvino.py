@@ -208,6 +208,7 @@ def test_the_fastest_within_the_loss_is_recommended(max_drop: float, expected: l
         made("b", 0.80, 30.0, engine="openvino"),
         made("c", 0.70, 90.0),
         made("d", 0.80, None, precision="fp16"),
+        made("e", 0.80, 50.0, engine="openvino", latency_ms=9.0),  # fast in batches alone
     ]
     report = Report(
         *("afqmc", "seq_cls", "accuracy", "m", "ptq", "sample", (), 9, 1, 0, {"max_drop": max_drop}, {}),
