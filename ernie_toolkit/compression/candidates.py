@@ -27,9 +27,9 @@ def quantize_after_training(evaluator: Evaluator, model: Fp32Model) -> None:
         evaluator: The run's.
         model: Its rows of training are calibrated on.
     """
-    if _finished(evaluator, model):
+    if evaluator.has_int8(model, ONNX_RUNTIME):
         return
-    work, options = _workspace(evaluator, model), evaluator.options
+    work, options = evaluator.workspace(model), evaluator.options
     quantizer = Quantizer(model.onnx, model.rows.train, options, evaluator.run.request.training.seed, work)
     plans = make_plans(options)
     _report_rows(evaluator, quantizer, plans)
@@ -63,9 +63,9 @@ def quantize_trained(
         ranges: Learned ranges of its activations by their names in the graph; None: they are taken from each batch.
         settings: How it was trained, for the report.
     """
-    if _finished(evaluator, model):
+    if evaluator.has_int8(model, ONNX_RUNTIME):
         return
-    work, per_channel = _workspace(evaluator, model), evaluator.options.per_channel
+    work, per_channel = evaluator.workspace(model), evaluator.options.per_channel
 
     def write(source: Path, target: Path) -> None:
         if ranges is None:
@@ -90,9 +90,9 @@ def quantize_tables(evaluator: Evaluator, model: Fp32Model) -> None:
         evaluator: The run's.
         model: The FP32 model; its bundle gets the other one.
     """
-    if _finished(evaluator, model):
+    if evaluator.has_int8(model, ONNX_RUNTIME):
         return
-    path = _workspace(evaluator, model) / "best.onnx"
+    path = evaluator.workspace(model) / "best.onnx"
     quantize_embeddings(model.onnx, path, positions=evaluator.task.max_seq_length)
     best = evaluator.evaluate(model, Form("INT8 embeddings", embeddings=True), path)
     evaluator.keep(model, best, {INT8_ROLE: path})
@@ -109,7 +109,7 @@ def make_fp16(evaluator: Evaluator, model: Fp32Model) -> None:
     found = evaluator.report.find(model.candidate_name(form.name))
     if found is not None and evaluator.in_bundle(found):
         return
-    path = _workspace(evaluator, model) / "half.onnx"
+    path = evaluator.workspace(model) / "half.onnx"
     convert_to_fp16(model.onnx, path)
     evaluator.keep(model, evaluator.evaluate(model, form, path), {FP16_ROLE: path})
 
@@ -164,24 +164,6 @@ def _report_rows(evaluator: Evaluator, quantizer: Quantizer, plans: Sequence[Pla
         evaluator.say(
             f"calibration {', '.join(short)}: only {max(short.values())} training rows are there; all are used"
         )
-
-
-def _finished(evaluator: Evaluator, model: Fp32Model) -> bool:
-    """Whether an earlier part of this run has put the model's INT8 form into its bundle."""
-    prefix = model.directory.relative_to(evaluator.run.directory).as_posix() + "/"
-    return any(
-        item.engine == ONNX_RUNTIME
-        and item.precision == "int8"
-        and item.file.startswith(prefix)
-        and evaluator.in_bundle(item)
-        for item in evaluator.report.candidates
-    )
-
-
-def _workspace(evaluator: Evaluator, model: Fp32Model) -> Path:
-    directory = evaluator.run.work / model.directory.name
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
 
 
 def _search_kept(evaluator: Evaluator, model: Fp32Model, quantizer: Quantizer, plan: Plan) -> tuple[str, ...]:

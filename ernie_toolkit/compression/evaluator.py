@@ -235,7 +235,8 @@ class Evaluator:
 
     def record_baseline(self, model: Fp32Model) -> None:
         """Measure the FP32 model that the run began with, and write the report with it."""
-        item = self.measure(model, Form("", "fp32"), model.onnx)
+        metrics, self._full_answers = self.answers(self.open(model.onnx, "fp32"), model.rows.dev)
+        item = self.measure(model, Form("", "fp32"), model.onnx, Quality(metrics, 1.0))
         self.report = replace(self.report, baseline=replace(item, kept=True, file=self._relative(model.onnx)))
         write_report(self.report, self.run.directory)
         self.say(self._line(self.report.baseline))
@@ -269,6 +270,25 @@ class Evaluator:
         bundle = read_bundle(model.export)
         if found != bundle.info.recommended:
             recommend(bundle, found)
+
+    def has_int8(self, model: Fp32Model, engine: str) -> bool:
+        """Whether an earlier part of this run has put a model's INT8 form for an engine into its bundle.
+
+        Args:
+            model: The FP32 model.
+            engine: "onnxruntime" or "openvino".
+        """
+        prefix = self._relative(model.directory) + "/"
+        return any(
+            (item.engine, item.precision) == (engine, "int8") and item.file.startswith(prefix) and self.in_bundle(item)
+            for item in self.report.candidates
+        )
+
+    def workspace(self, model: Fp32Model) -> Path:
+        """A directory for what is made of a model on the way; it is deleted when the run ends well."""
+        directory = self.run.work / model.directory.name
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
 
     def in_bundle(self, item: Candidate) -> bool:
         """Whether a candidate is kept, and its file still there."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ernie_toolkit.compression.candidates import AUTO
 from ernie_toolkit.compression.evaluator import Evaluator, Form, Fp32Model
 from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings
 from ernie_toolkit.compression.quantization.openvino import (
@@ -22,7 +23,6 @@ from ernie_toolkit.inference.engines.openvino import INT8_ROLE, INT8_WEIGHTS_ROL
 from ernie_toolkit.inference.processor import BF16_FEATURES, processor_features
 from ernie_toolkit.text.dataset import Batch
 
-AUTO = ("auto",)
 FLOATING = {"fp32": "OpenVINO FP32", "bf16": "OpenVINO BF16"}
 
 
@@ -67,10 +67,9 @@ def quantize_with_nncf(evaluator: Evaluator, model: Fp32Model, method: str = "st
         model: Its rows of training are calibrated on.
         method: What the report says of how it was made: "static", or "qat" where it was trained for INT8.
     """
-    if _finished(evaluator, model):
+    if evaluator.has_int8(model, OPENVINO):
         return
-    options, work = evaluator.options, evaluator.run.work / model.directory.name
-    work.mkdir(parents=True, exist_ok=True)
+    options, work = evaluator.options, evaluator.workspace(model)
     source = model.onnx
     if options.round_type == "adaround" and method != "qat":
         source = Quantizer(model.onnx, model.rows.train, options, evaluator.run.request.training.seed, work).prepared()
@@ -122,15 +121,3 @@ def _within(
     left = quantize_within(source, path, plan, batches, score, evaluator.options.max_drop / 100)
     form = replace(form, name=f"{form.name}, {left} FP32", settings={**form.settings, "products_in_fp32": left})
     return form, evaluator.evaluate(model, form, path)
-
-
-def _finished(evaluator: Evaluator, model: Fp32Model) -> bool:
-    """Whether an earlier part of this run has put the model's INT8 form for OpenVINO into its bundle."""
-    prefix = model.directory.relative_to(evaluator.run.directory).as_posix() + "/"
-    return any(
-        item.engine == OPENVINO
-        and item.precision == "int8"
-        and item.file.startswith(prefix)
-        and evaluator.in_bundle(item)
-        for item in evaluator.report.candidates
-    )
