@@ -23,7 +23,7 @@ from ernie_toolkit.inference.engines.base import NO_CACHE, EngineOptions, Runtim
 from ernie_toolkit.inference.engines.onnxruntime import OnnxRuntime
 from ernie_toolkit.inference.engines.openvino import OpenVino
 from ernie_toolkit.inference.engines.paddle_inference import PaddleInference
-from ernie_toolkit.inference.processor import BF16_FEATURES, processor_features
+from ernie_toolkit.inference.processor import computes
 from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, new_model
 from ernie_toolkit.models.sizes import layer_size
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, run_share
@@ -130,7 +130,7 @@ def _write_openvino(models: Mapping[str, Model], directory: Path) -> dict[str, M
     batches = [random_batch(1, int(length)) for length in np.linspace(8, LENGTH, 100)]
     for width in ("", *WIDTHS):
         source = models[width or REFERENCE].path
-        if set(BF16_FEATURES) & set(processor_features()):
+        if computes("bf16"):
             found[f"{width} OpenVINO BF16".strip()] = Model(source, "openvino", "bf16")
         if width in ("", "3/4"):
             target = source.with_name("openvino.xml")
@@ -240,7 +240,7 @@ def speed_tables(
         for count in threads:
             compared = {name: model for name, model in models.items() if "tokens" not in name}
             contenders: dict[str, Contender] = {name: model.open(count) for name, model in compared.items()}
-            if set(BF16_FEATURES) & set(processor_features()):
+            if computes("bf16"):
                 contenders["Paddle Inference BF16"] = paddle_contender(models[REFERENCE].path, count)
             for batch, length in [*((BATCH, length) for length in lengths), (1, min(lengths))]:
                 found = rates(contenders, random_batch(batch, length), repeats if batch > 1 else 10 * repeats)

@@ -20,7 +20,7 @@ from ernie_toolkit.compression.quantization.ptq import Quantizer
 from ernie_toolkit.compression.report.metrics import best_of
 from ernie_toolkit.compression.report.model import OPENVINO, Candidate
 from ernie_toolkit.inference.engines.openvino import INT8_ROLE, INT8_WEIGHTS_ROLE
-from ernie_toolkit.inference.processor import BF16_FEATURES, processor_features
+from ernie_toolkit.inference.processor import computes
 from ernie_toolkit.text.dataset import Batch
 
 FLOATING = {"fp32": "OpenVINO FP32", "bf16": "OpenVINO BF16"}
@@ -33,10 +33,9 @@ def evaluate_floating(evaluator: Evaluator, model: Fp32Model) -> None:
         evaluator: The run's.
         model: The FP32 model.
     """
-    bf16 = bool(set(BF16_FEATURES) & set(processor_features()))
     for precision, name in FLOATING.items():
         found = evaluator.report.find(model.candidate_name(name))
-        if (precision == "bf16" and not bf16) or (found is not None and evaluator.in_bundle(found)):
+        if not computes(precision) or (found is not None and evaluator.in_bundle(found)):
             continue
         form = Form(name, precision, engine=OPENVINO)
         evaluator.keep(model, evaluator.evaluate(model, form, model.onnx))

@@ -51,6 +51,12 @@ def processor_features() -> tuple[str, ...]:
     return tuple(name for name in FEATURES if name in flags and name in left)
 
 
+def computes(precision: str) -> bool:
+    """Return whether this processor has instructions for a precision; FP32 every one has."""
+    needed = {"int8": INT8_FEATURES, "bf16": BF16_FEATURES}.get(precision, ())
+    return not needed or bool(set(needed) & set(processor_features()))
+
+
 def check_precision(precision: str) -> None:
     """Check that this processor does not emulate a precision: it would be 30 times slower than FP32.
 
@@ -60,7 +66,7 @@ def check_precision(precision: str) -> None:
     Raises:
         ConfigError: Where the precision is "bf16" and the processor has none for it in use.
     """
-    if precision == "bf16" and not set(BF16_FEATURES) & set(processor_features()):
+    if precision == "bf16" and not computes(precision):
         raise ConfigError(
             f"precision 'bf16' needs a processor with {' or '.join(BF16_FEATURES)}, and {processor_name()} has neither "
             "of them in use: take fp32 or int8"

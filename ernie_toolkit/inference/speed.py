@@ -17,7 +17,7 @@ MEASURED_SECONDS = 1.0  # all texts are predicted again until that much time is 
 
 
 @dataclass(frozen=True)
-class Speed:
+class BatchSpeed:
     """The speed of batches, tokenizing and decoding included.
 
     Attributes:
@@ -41,7 +41,9 @@ class Speed:
         )
 
 
-def measure_speed(predictor: BundlePredictor, texts: Sequence[TextInput], batch_size: int, warm_up_steps: int) -> Speed:
+def measure_speed(
+    predictor: BundlePredictor, texts: Sequence[TextInput], batch_size: int, warm_up_steps: int
+) -> BatchSpeed:
     """Predict all texts batch by batch, again and again, and take the time of each batch.
 
     Args:
@@ -64,7 +66,7 @@ def measure_speed(predictor: BundlePredictor, texts: Sequence[TextInput], batch_
     while sum(seconds) < MEASURED_SECONDS:
         seconds += [_seconds(predictor, batch, batch_size) for batch in batches]
         rounds += 1
-    return Speed(len(texts), batch_size, tuple(seconds), rounds)
+    return BatchSpeed(len(texts), batch_size, tuple(seconds), rounds)
 
 
 def _seconds(predictor: BundlePredictor, batch: Sequence[TextInput], batch_size: int) -> float:

@@ -90,9 +90,36 @@ def quiet_nncf() -> Iterator[Any]:
         yield nncf
 
 
-def quantize_for_openvino(
-    source: Path, target: Path, plan: OpenVinoPlan, batches: Sequence[Batch], tables: bool = False
-) -> None:
+def _common(nncf: Any, plan: OpenVinoPlan, batches: Sequence[Batch]) -> dict[str, Any]:
+    """What NNCF is told whichever way it quantizes. Embedding tables are ours to round: it leaves them alone."""
+    return {
+        "calibration_dataset": nncf.Dataset(list(batches)),
+        "subset_size": len(batches),
+        "model_type": nncf.ModelType.TRANSFORMER,
+        "fast_bias_correction": not plan.accurate_bias,
+        "ignored_scope": nncf.IgnoredScope(types=["Gather"], validate=False),
+    }
+
+
+def _advanced(plan: OpenVinoPlan) -> Any:
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, AdvancedSmoothQuantParameters
+
+    alpha = AdvancedSmoothQuantParameters() if plan.smooth_quant else AdvancedSmoothQuantParameters(-1, -1)
+    return AdvancedQuantizationParameters(smooth_quant_alphas=alpha)
+
+
+@contextlib.contextmanager
+def _quantizing(source: Path) -> Iterator[Any]:
+    """Yield NNCF for a model; what it raises becomes a ModelError."""
+    with quiet_nncf() as nncf:
+        try:
+            yield nncf
+        except (RuntimeError, ValueError, nncf.errors.ValidationError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ModelError(f"{source}: NNCF cannot quantize the model: {reason}") from error
+
+
+def quantize_for_openvino(source: Path, target: Path, plan: OpenVinoPlan, batches: Sequence[Batch]) -> None:
     """Write an INT8 model: an .xml file, and its weights beside it, both or none.
 
     Args:
@@ -100,31 +127,17 @@ def quantize_for_openvino(
         target: Where the .xml is written.
         plan: How it is quantized.
         batches: Training rows, see `calibration_rows`.
-        tables: Whether embedding tables become INT8 too, with one scale for each column.
 
     Raises:
         ConfigError: Where NNCF is not installed.
         ModelError: Where it cannot quantize the model.
     """
-    with quiet_nncf() as nncf:
+    with _quantizing(source) as nncf:
         import openvino
-        from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, AdvancedSmoothQuantParameters
 
-        alpha = AdvancedSmoothQuantParameters() if plan.smooth_quant else AdvancedSmoothQuantParameters(-1, -1)
-        try:
-            quantized = nncf.quantize(
-                openvino.Core().read_model(str(source)),
-                nncf.Dataset(list(batches)),
-                subset_size=len(batches),
-                model_type=nncf.ModelType.TRANSFORMER,
-                fast_bias_correction=not plan.accurate_bias,
-                ignored_scope=None if tables else nncf.IgnoredScope(types=["Gather"], validate=False),
-                advanced_parameters=AdvancedQuantizationParameters(smooth_quant_alphas=alpha),
-            )
-        except (RuntimeError, ValueError, nncf.errors.ValidationError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise ModelError(f"{source}: NNCF cannot quantize the model: {reason}") from error
-        save_model(quantized, target)
+        model = openvino.Core().read_model(str(source))
+        made = nncf.quantize(model, advanced_parameters=_advanced(plan), **_common(nncf, plan, batches))
+    save_model(made, target)
 
 
 def quantize_within(
@@ -138,43 +151,39 @@ def quantize_within(
     """Write an INT8 model of which so many operations stay in floating point that the metric does not drop further.
 
     Args:
-        source: The FP32 ONNX model.
-        target: Where the .xml is written.
-        plan: How it is quantized.
-        batches: Training rows, see `calibration_rows`.
+        source: See `quantize_for_openvino`.
+        target: See `quantize_for_openvino`.
+        plan: See `quantize_for_openvino`.
+        batches: See `quantize_for_openvino`.
         score: Gives the metric, from 0 to 1, of a model that computes batches.
         max_drop: How much it may drop, as a share of 1.
 
     Returns:
-        How many operations were left in floating point.
+        How many products were left in floating point.
 
     Raises:
         ConfigError: Where NNCF is not installed.
+        ModelError: Where it cannot quantize the model.
     """
-    with quiet_nncf() as nncf:
+    with _quantizing(source) as nncf:
         import openvino
-        from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, AdvancedSmoothQuantParameters
 
         def validate(compiled: "openvino.CompiledModel", _: Any) -> tuple[float, None]:
             return score(lambda batch: list(compiled(batch).values())), None
 
-        alpha = AdvancedSmoothQuantParameters() if plan.smooth_quant else AdvancedSmoothQuantParameters(-1, -1)
         model = openvino.Core().read_model(str(source))
-        quantized = nncf.quantize_with_accuracy_control(
+        common = _common(nncf, plan, batches)
+        made = nncf.quantize_with_accuracy_control(
             model,
-            nncf.Dataset(list(batches)),
-            nncf.Dataset(list(batches)),
-            validate,
+            validation_dataset=common["calibration_dataset"],  # `score` brings rows of its own
+            validation_fn=validate,
             max_drop=max_drop,
             drop_type=nncf.DropType.ABSOLUTE,
-            subset_size=len(batches),
-            model_type=nncf.ModelType.TRANSFORMER,
-            fast_bias_correction=not plan.accurate_bias,
-            ignored_scope=nncf.IgnoredScope(types=["Gather"], validate=False),
-            advanced_quantization_parameters=AdvancedQuantizationParameters(smooth_quant_alphas=alpha),
+            advanced_quantization_parameters=_advanced(plan),
+            **common,
         )
-        save_model(quantized, target)
-        return _products(model) - _quantized_products(quantized)
+    save_model(made, target)
+    return _products(model) - _quantized_products(made)
 
 
 def _products(model: "openvino.Model") -> int:

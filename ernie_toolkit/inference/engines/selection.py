@@ -12,7 +12,7 @@ from ernie_toolkit.bundle.info import Recommendation
 from ernie_toolkit.errors import ConfigError, DeviceError
 from ernie_toolkit.formats.escapes import terminal_line
 from ernie_toolkit.inference.engines.base import AUTO, DEVICES, ENGINES, PRECISIONS, EngineOptions, Runtime
-from ernie_toolkit.inference.processor import BF16_FEATURES, INT8_FEATURES, check_precision, processor_features
+from ernie_toolkit.inference.processor import check_precision, computes, processor_features
 
 DEFAULT = "onnxruntime"
 
@@ -128,15 +128,9 @@ def _without_recommendation(bundle: Bundle, fitting: list[Recommendation], engin
     usable = [
         item.precision
         for item in fitting
-        if item.engine == taken and _is_known(taken, item.precision) and _computes(item.precision)
+        if item.engine == taken and _is_known(taken, item.precision) and computes(item.precision)
     ]
     return Choice(taken, usable[0] if usable else "fp32", reason)
-
-
-def _computes(precision: str) -> bool:
-    """Whether this processor has instructions for a precision."""
-    needed = {"int8": INT8_FEATURES, "bf16": BF16_FEATURES}.get(precision, ())
-    return not needed or bool(set(needed) & set(processor_features()))
 
 
 def _is_known(engine: str, precision: str) -> bool:
