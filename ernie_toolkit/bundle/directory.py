@@ -126,7 +126,7 @@ def recommend(bundle: Bundle, recommended: Sequence[Recommendation]) -> Bundle:
 
     Args:
         bundle: The bundle.
-        recommended: Engines and precisions, the fastest first.
+        recommended: Engines and precisions, for each workload the fastest first.
 
     Returns:
         The bundle as it is then.

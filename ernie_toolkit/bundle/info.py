@@ -43,6 +43,11 @@ class FileEntry:
     sha256: str
 
 
+# What a bundle is opened for: many texts at once, in batches, or requests of one text each, as services get them.
+THROUGHPUT, LATENCY = "throughput", "latency"
+WORKLOADS = (THROUGHPUT, LATENCY)
+
+
 @dataclass(frozen=True)
 class Recommendation:
     """An engine and a precision that were measured to be fast, at a loss that was allowed.
@@ -51,12 +56,14 @@ class Recommendation:
         engine, precision: as `Predictor` takes them.
         features: instructions of the processor that it was measured on, which another one has to have too.
         processor: that processor's name.
+        workload: what it is fast at, one of `WORKLOADS`; empty: at both.
     """
 
     engine: str
     precision: str
     features: tuple[str, ...] = ()
     processor: str = ""
+    workload: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,8 @@ class BundleInfo:
         parity: Rows compared, and the largest absolute difference between Paddle's and ONNX Runtime's logits.
         warnings: Lines that belong beside every result (that the training data was the sample).
         compression: For the role of a compressed model, how it was made and its dev metrics.
-        recommended: What the bundle is best opened with, the fastest first; empty where nothing was measured.
+        recommended: What the bundle is best opened with, for each workload the fastest first; empty where nothing was
+            measured.
         weights_sha256: Checksum of the Paddle weights file (`model_state.pdparams`) that the bundle was exported from;
             empty where there was none.
         toolkit_version: The version that wrote the bundle.
@@ -164,6 +172,7 @@ class _Reader:
                 reader.get("precision", str),
                 reader.texts("features"),
                 reader.get("processor", str),
+                reader.get("workload", str, ""),
             )
         except BundleError:
             raise self.wrong(key, "is not an object with engine, precision, features and processor") from None

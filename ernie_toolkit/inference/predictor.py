@@ -10,6 +10,7 @@ import numpy as np
 
 from ernie_toolkit.bundle import Bundle, BundleInfo, read_bundle
 from ernie_toolkit.bundle.graph import check_logits
+from ernie_toolkit.bundle.info import THROUGHPUT
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.formats.ranges import BATCH_SIZE, SHARE, THREADS, check_number
@@ -204,6 +205,7 @@ class Predictor(BundlePredictor):
         callers: Threads that will ask for answers at the same time.
         steady_memory: Whether the memory of large batches is given back, for servers.
         engine_cache: Where compiled models are kept (see `EngineOptions.cache`).
+        workload: "throughput" or "latency": which of the bundle's recommendations counts (see `choose`).
 
     Attributes:
         choice: The engine and the precision taken, and why.
@@ -229,12 +231,13 @@ class Predictor(BundlePredictor):
         callers: int = 1,
         steady_memory: bool = False,
         engine_cache: str | Path | None = None,
+        workload: str = THROUGHPUT,
     ) -> None:
         bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle, verify)
         with_threshold(limited(bundle.info, max_seq_length, limits), threshold)  # before a session of seconds is opened
         if num_threads is not None:
             check_number(num_threads, int, THREADS, "num_threads")
-        self.choice = choose(bundle, engine, precision, device)
+        self.choice = choose(bundle, engine, precision, device, workload)
         options = EngineOptions(
             num_threads,
             callers,

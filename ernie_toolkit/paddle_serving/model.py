@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ernie_toolkit.bundle import read_bundle
+from ernie_toolkit.bundle.info import LATENCY
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import examples_of
@@ -33,6 +34,7 @@ def open_predictor(options: ServiceOptions, max_seq_length: int | None = None) -
         verify=options.verify,
         engine=options.engine,
         callers=options.concurrency,
+        workload=LATENCY,
     )
     predictor.predict(examples_of(info))
     return predictor

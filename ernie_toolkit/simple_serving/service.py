@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ernie_toolkit.bundle import BundleInfo, read_bundle
+from ernie_toolkit.bundle.info import LATENCY
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.console import examples_of
@@ -50,6 +51,7 @@ def open_predictor(options: ServingOptions) -> Predictor:
         callers=options.threads,
         steady_memory=True,
         engine_cache=options.engine_cache,
+        workload=LATENCY,
     )
     predictor.predict(examples_of(info))
     return predictor

@@ -15,7 +15,7 @@ import numpy as np
 
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.bundle.graph import check_logits
-from ernie_toolkit.bundle.info import INPUTS
+from ernie_toolkit.bundle.info import INPUTS, LATENCY
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import BundleError, ToolkitError
 from ernie_toolkit.files.parsing import parse_json_object
@@ -171,7 +171,8 @@ class OnnxModel(Step):
         threads = self.count("num_threads", THREADS_OR_ALL) or None
         gpu = GpuOptions(int(args["model_instance_device_id"])) if device == "gpu" else None
         # Repositories that were built before there were several engines name none.
-        choice = choose(self.bundle, self.parameters.get("engine", AUTO), self.parameters["precision"], device)
+        engine = self.parameters.get("engine", AUTO)
+        choice = choose(self.bundle, engine, self.parameters["precision"], device, LATENCY)
         print(f"{args['model_name']}: {choice}", flush=True)
         self.runtime = open_runtime(self.bundle, choice, EngineOptions(threads, gpu=gpu))
         self.pad_id = load_tokenizer(self.bundle.path("tokenizer")).special.pad

@@ -11,13 +11,19 @@ from compression_runs import Halt, check_bundles, make_teacher, run
 from tiny import PAIRS
 
 from ernie_toolkit.bundle import Bundle, read_bundle
+from ernie_toolkit.bundle.info import WORKLOADS
 from ernie_toolkit.compression import CompressionOptions
 from ernie_toolkit.compression.options import check_compression_options, installed_engines
 from ernie_toolkit.compression.quantization.embeddings import quantize_embeddings
 from ernie_toolkit.compression.quantization.openvino import OpenVinoPlan, calibration_rows, quantize_for_openvino
 from ernie_toolkit.compression.report.metrics import best_of
 from ernie_toolkit.compression.report.model import Candidate, Report, read_report
-from ernie_toolkit.compression.report.recommendation import fastest_within, recommended
+from ernie_toolkit.compression.report.recommendation import (
+    fastest_within,
+    recommendation_line,
+    recommendations,
+    recommended,
+)
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference import Predictor
@@ -112,10 +118,15 @@ def test_both_engines_in_one_report(vocabulary: Vocabulary, afqmc_sample: DataSe
     page = (tmp_path / "compress_report.md").read_text(encoding="utf-8")
     raw = json.loads((tmp_path / "compress_report.json").read_text(encoding="utf-8"))
     chosen = recommended(report)
-    assert chosen is not None and raw["recommended"] == chosen.name and f"**Recommended**: {chosen.name} (" in page
+    assert raw["recommended"] == {workload: item.name for workload, item in chosen.items()}
+    assert list(chosen) == ["throughput", "latency"]
+    assert f"**Recommended**: for texts in batches {chosen['throughput'].name} (" in page
+    assert f", for single requests {chosen['latency'].name} (" in page
     info = read_bundle(tmp_path / "width_mult_1" / "export").info
-    first = Predictor(tmp_path / "width_mult_1" / "export").choice
-    assert (first.engine, first.precision) == (info.recommended[0].engine, info.recommended[0].precision)
+    for workload in WORKLOADS:
+        taken = Predictor(tmp_path / "width_mult_1" / "export", workload=workload).choice
+        first = next(item for item in info.recommended if item.workload == workload)
+        assert (taken.engine, taken.precision) == (first.engine, first.precision)
     assert {(item.engine, item.precision) for item in info.recommended} <= {
         *((item.engine, item.precision) for item in report.candidates),
         ("onnxruntime", "fp32"),
@@ -198,16 +209,20 @@ def test_of_equal_metrics_the_one_whose_answers_stayed_is_kept() -> None:
 
 @pytest.mark.parametrize(
     ("max_drop", "expected"),
-    [(0.0, ["b", "full"]), (0.5, ["a", "b", "full"]), (99, ["c", "b", "full"])],
+    [
+        (0.0, {"throughput": ["e", "full"], "latency": ["b", "full"]}),
+        (0.5, {"throughput": ["e", "a", "full"], "latency": ["a", "b", "full"]}),
+        (99, {"throughput": ["c", "e", "full"], "latency": ["a", "b", "full"]}),
+    ],
 )
-def test_the_fastest_within_the_loss_is_recommended(max_drop: float, expected: list[str]) -> None:
+def test_the_fastest_within_the_loss_is_recommended(max_drop: float, expected: dict[str, list[str]]) -> None:
     full = made("full", 0.80, 10.0, precision="fp32")
     items = [
         full,
-        made("a", 0.795, 40.0),
-        made("b", 0.80, 30.0, engine="openvino"),
+        made("a", 0.795, 40.0, latency_ms=0.5),
+        made("b", 0.80, 30.0, engine="openvino", latency_ms=0.9),
         made("c", 0.70, 90.0),
-        made("d", 0.80, None, precision="fp16"),
+        made("d", 0.80, None, precision="fp16", latency_ms=None),
         made("e", 0.80, 50.0, engine="openvino", latency_ms=9.0),  # fast in batches alone
     ]
     report = Report(
@@ -216,5 +231,16 @@ def test_the_fastest_within_the_loss_is_recommended(max_drop: float, expected: l
         tuple(items[1:]),
         9,
     )
-    assert [item.name for item in fastest_within(report, items, max_drop)] == expected
-    assert recommended(report).name == expected[0]  # type: ignore[union-attr]
+    for workload, names in expected.items():
+        assert [item.name for item in fastest_within(report, items, max_drop, workload)] == names
+    assert {workload: item.name for workload, item in recommended(report).items()} == {
+        workload: names[0] for workload, names in expected.items()
+    }
+    line = recommendation_line(report)
+    assert line.startswith(f"for texts in batches {expected['throughput'][0]} (")
+    assert f"for single requests {expected['latency'][0]} (" in line
+    assert [(item.workload, item.engine) for item in recommendations(report, items, max_drop)] == [
+        (workload, next(item.engine for item in items if item.name == name))
+        for workload, names in expected.items()
+        for name in names
+    ]

@@ -1,5 +1,6 @@
 """The service's log: what a client sends stays on one line, and moves no terminal's cursor."""
 
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 from http_calls import data_of, serving
 from serving_waits import wait_for
+
+from ernie_toolkit.bundle import Recommendation, read_bundle, recommend
+from ernie_toolkit.bundle.info import LATENCY, THROUGHPUT
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -47,3 +51,20 @@ def test_what_computes_is_told_everywhere(
     assert sum(line.endswith("onnxruntime int8") for line in lines) == 1
     ready = [line for line in lines if line.startswith("ready:")]
     assert len(ready) == workers and all(", onnxruntime int8 (as asked for), " in line for line in ready)
+
+
+def test_a_service_follows_the_recommendation_for_single_requests(
+    environment: Callable[[str], Path], bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    bundle = read_bundle(shutil.copytree(bundles["seq_cls"], tmp_path / "bundle"))
+    recommend(
+        bundle,
+        (
+            Recommendation("onnxruntime", "int8", (), "this one", THROUGHPUT),
+            Recommendation("onnxruntime", "fp32", (), "this one", LATENCY),
+        ),
+    )
+    log = tmp_path / "log"
+    with serving(environment("simple_serving"), "seq_cls", bundle.directory, log) as server:
+        server.result(data_of("seq_cls"))
+    assert ", onnxruntime fp32 (recommended by the bundle, measured on this one), " in log.read_text(encoding="utf-8")

@@ -73,7 +73,8 @@ def test_from_fine_tuning_to_a_compressed_model(root: Path, tmp_path: Path, task
         names[item["engine"]].append(item["name"])
     assert names["onnxruntime"] == onnx
     assert {"OpenVINO FP32", "3/4 OpenVINO FP32", "3/4 OpenVINO INT8"} <= set(names["openvino"])
-    assert report["recommended"] in [item["name"] for item in (report["baseline"], *report["candidates"])]
+    assert set(report["recommended"]) == {"throughput", "latency"}
+    assert set(report["recommended"].values()) <= {item["name"] for item in (report["baseline"], *report["candidates"])}
     assert (model / "model_state.pdparams").read_bytes() == before
     for engine in names:
         predictor = Predictor(model / "width_mult_0.75" / "export", precision="int8", num_threads=1, engine=engine)

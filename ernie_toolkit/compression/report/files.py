@@ -17,7 +17,7 @@ def report_json(report: Report) -> dict[str, Any]:
 
     A model has `change` too, points of the metric above FP32's, `latency_ratio` and `throughput_ratio`, how many times
     FP32's speed, and `best_tradeoff`, whether it is one of `best_tradeoffs`; the report has `recommended`, the name of
-    the model to deploy. Readers of the file compute them anew.
+    the model to deploy for each workload. Readers of the file compute them anew.
     """
     front = {item.name for item in best_tradeoffs(report)}
 
@@ -31,8 +31,7 @@ def report_json(report: Report) -> dict[str, Any]:
         }
 
     models = {"baseline": described(report.baseline), "candidates": [described(item) for item in report.candidates]}
-    found = recommended(report)
-    chosen = {"recommended": found.name if found is not None else None}
+    chosen = {"recommended": {workload: item.name for workload, item in recommended(report).items()}}
     return {"format_version": FORMAT_VERSION} | asdict(report) | models | chosen
 
 

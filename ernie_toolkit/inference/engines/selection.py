@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import cast
 
 from ernie_toolkit.bundle import Bundle
-from ernie_toolkit.bundle.info import Recommendation
+from ernie_toolkit.bundle.info import THROUGHPUT, WORKLOADS, Recommendation
 from ernie_toolkit.errors import ConfigError, DeviceError
 from ernie_toolkit.formats.escapes import terminal_line
 from ernie_toolkit.inference.engines.base import AUTO, DEVICES, ENGINES, PRECISIONS, EngineOptions, Runtime
@@ -69,19 +69,22 @@ def _check_usable(engine: str, precision: str, device: str) -> None:
         raise ConfigError(f"engine '{engine}' is not installed: {kind.install}")
 
 
-def choose(bundle: Bundle, engine: str = AUTO, precision: str = AUTO, device: str = "cpu") -> Choice:
+def choose(
+    bundle: Bundle, engine: str = AUTO, precision: str = AUTO, device: str = "cpu", workload: str = THROUGHPUT
+) -> Choice:
     """Return what a bundle is opened with.
 
-    What is asked for is taken, or an error. What is left to "auto" is what the bundle recommends, if the engine is
-    installed and this processor has the features of the one that it was measured on. Else it is ONNX Runtime, or the
-    first of the others that is installed where ONNX Runtime is not: in the precision that is recommended for it where
-    the processor computes fast in that, or FP32.
+    What is asked for is taken, or an error. What is left to "auto" is what the bundle recommends for the workload, if
+    the engine is installed and this processor has the features of the one that it was measured on. Else it is ONNX
+    Runtime, or the first of the others that is installed where ONNX Runtime is not: in the precision that is
+    recommended for it where the processor computes fast in that, or FP32.
 
     Args:
         bundle: The opened bundle.
         engine: One of `ENGINES`, or "auto".
         precision: One of `PRECISIONS`, or "auto".
         device: "cpu" or "gpu".
+        workload: "throughput", texts in batches, or "latency", requests of one text each.
 
     Raises:
         ConfigError: On what is not known, not installed, or cannot be computed here.
@@ -90,6 +93,7 @@ def choose(bundle: Bundle, engine: str = AUTO, precision: str = AUTO, device: st
     _check_known("engine", engine, (AUTO, *ENGINES))
     _check_known("precision", precision, (AUTO, *PRECISIONS))
     _check_known("device", device, DEVICES)
+    _check_known("workload", workload, WORKLOADS)
     if engine != AUTO:
         _check_usable(engine, precision, device)
     if device == "cpu":
@@ -99,21 +103,18 @@ def choose(bundle: Bundle, engine: str = AUTO, precision: str = AUTO, device: st
     if device == "gpu":
         _check_usable(DEFAULT, precision, device)
         return Choice(DEFAULT, "fp32" if precision == AUTO else precision, "the engine for GPUs")
-    fitting = [
-        item
-        for item in bundle.info.recommended
-        if engine in (AUTO, item.engine) and precision in (AUTO, item.precision)
-    ]
+    meant = [item for item in bundle.info.recommended if item.workload in ("", workload)]
+    fitting = [item for item in meant if engine in (AUTO, item.engine) and precision in (AUTO, item.precision)]
     for item in fitting:
         if not _obstacle(item):
             return Choice(item.engine, item.precision, f"recommended by the bundle, measured on {item.processor:.80}")
-    return _without_recommendation(bundle, fitting, engine, precision)
+    return _without_recommendation(bool(meant), fitting, engine, precision)
 
 
-def _without_recommendation(bundle: Bundle, fitting: list[Recommendation], engine: str, precision: str) -> Choice:
-    """What is left where nothing recommended can be used."""
+def _without_recommendation(any_meant: bool, fitting: list[Recommendation], engine: str, precision: str) -> Choice:
+    """What is left where nothing recommended can be used, of any that is meant for the workload."""
     reason = "; ".join(map(_obstacle, fitting)) or (
-        "the bundle recommends no other" if bundle.info.recommended else "the bundle recommends none"
+        "the bundle recommends no other" if any_meant else "the bundle recommends none"
     )
     if precision != AUTO:
         able = [name for name in ENGINES if precision in engine_class(name).precisions and is_installed(name)]

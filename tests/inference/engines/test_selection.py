@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.bundle.directory import recommend
-from ernie_toolkit.bundle.info import Recommendation
+from ernie_toolkit.bundle.info import LATENCY, THROUGHPUT, Recommendation
 from ernie_toolkit.errors import BundleError, ConfigError, DeviceError, ToolkitError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.engines import selection
@@ -30,6 +30,8 @@ OPENVINO_INT8 = Recommendation("openvino", "int8", ("amx_int8", "amx_bf16"), "a 
 OPENVINO_BF16 = Recommendation("openvino", "bf16", ("amx_bf16",), "a processor with AMX")
 ORT_INT8 = Recommendation("onnxruntime", "int8", ("avx512_vnni",), "a processor with AMX")
 MEASURED = (OPENVINO_INT8, OPENVINO_BF16, ORT_INT8)
+SINGLE = dataclasses.replace(ORT_INT8, workload=LATENCY)
+MANY = dataclasses.replace(OPENVINO_INT8, workload=THROUGHPUT)
 
 
 @pytest.fixture
@@ -43,13 +45,14 @@ def decide(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cho
         device: str = "cpu",
         features: tuple[str, ...] = AMX,
         installed: tuple[str, ...] = ALL,
+        workload: str = THROUGHPUT,
     ) -> Choice:
         monkeypatch.setattr(selection, "processor_features", lambda: features)
         monkeypatch.setattr("ernie_toolkit.inference.processor.processor_features", lambda: features)
         packages = {KINDS[name].package for name in installed}
         monkeypatch.setattr(selection, "find_spec", lambda name: name if name in packages else None)
         info = dataclasses.replace(bundle.info, recommended=recommended)
-        return choose(Bundle(bundle.directory, info), engine, precision, device)
+        return choose(Bundle(bundle.directory, info), engine, precision, device, workload)
 
     return decide
 
@@ -118,6 +121,13 @@ def decide(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cho
         ({"installed": ("paddle_inference",)}, "paddle_inference", "fp32", "the bundle recommends none"),
         ({"recommended": MEASURED, "features": (), "installed": ("openvino",)}, "openvino", "fp32", "is recommended"),
         ({"installed": ()}, "onnxruntime", "fp32", "the bundle recommends none"),
+        # For one workload, or for both.
+        ({"recommended": (SINGLE, MANY)}, "openvino", "int8", "recommended by the bundle"),
+        ({"recommended": (MANY, SINGLE), "workload": LATENCY}, "onnxruntime", "int8", "recommended by the bundle"),
+        ({"recommended": (SINGLE, OPENVINO_BF16)}, "openvino", "bf16", "recommended by the bundle"),
+        ({"recommended": (SINGLE,)}, "onnxruntime", "fp32", "the bundle recommends none"),
+        ({"recommended": (SINGLE, MANY), "precision": "fp32"}, "onnxruntime", "fp32", "the bundle recommends no other"),
+        ({"recommended": (dataclasses.replace(MANY, workload="memory"),)}, "onnxruntime", "fp32", "recommends none"),
         # GPUs.
         ({"recommended": MEASURED, "device": "gpu"}, "onnxruntime", "fp32", "the engine for GPUs"),
         ({"device": "gpu", "precision": "fp16"}, "onnxruntime", "fp16", "the engine for GPUs"),
@@ -158,6 +168,7 @@ def test_what_is_chosen(
         ({"engine": "tensorrt"}, ConfigError, "`engine` 'tensorrt' is not known: use one of auto, onnxruntime"),
         ({"precision": "int4"}, ConfigError, "`precision` 'int4' is not known"),
         ({"device": "tpu"}, ConfigError, "`device` 'tpu' is not known"),
+        ({"workload": "single"}, ConfigError, "`workload` 'single' is not known: use one of throughput, latency"),
         (
             {"engine": "openvino", "installed": ("onnxruntime",)},
             ConfigError,
@@ -265,6 +276,10 @@ def test_a_recommendation_is_followed_and_kept(bundle: Bundle, tmp_path: Path) -
         ),
         ([{"engine": "openvino", "precision": "int8", "features": "x", "processor": ""}], "recommended[0] is not"),
         ([{"engine": "openvino", "precision": "int8", "features": [1], "processor": ""}], "recommended[0] is not"),
+        (
+            [{"engine": "openvino", "precision": "int8", "features": [], "processor": "", "workload": 1}],
+            "recommended[0] is not",
+        ),
         (
             [
                 {"engine": "openvino", "precision": "int8", "features": [], "processor": ""},
