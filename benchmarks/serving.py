@@ -6,12 +6,13 @@
 Each deployment is started on the same bundle and asked one text a request by each number of clients for --seconds,
 after a second of warming up. Clients are threads that keep their connections (HTTP, for Triton too); server and
 clients share the machine. Latency in milliseconds, of the requests in the measured time. A deployment whose
-environment was not built (FastDeploy wants Python 3.8 to 3.10), or FastDeploy where the bundle has no INT8 model, is
-left out, and a line says so.
+environment was not built (FastDeploy wants Python 3.8 to 3.10), or has not the engine, or FastDeploy where the bundle
+has no INT8 model, is left out, and a line says so.
 """
 
 import contextlib
 import http.client
+import itertools
 import json
 import subprocess
 import sys
@@ -209,39 +210,48 @@ FASTDEPLOY = "FastDeploy in process"
 ENVIRONMENTS = {"HTTP service": "simple_serving", "Triton": "triton_serving", FASTDEPLOY: "python"}
 
 
-def left_out(args: Any) -> list[str]:
-    """Deployments that something is missing for, each told in a line: before anything is measured."""
-    missing = []
-    for deployment, name in ENVIRONMENTS.items():
+def has_engine(python: Path, engine: str) -> bool:
+    """Whether an environment can open models in an engine."""
+    return subprocess.run([python, "-c", f"import {engine}"], check=False, capture_output=True).returncode == 0
+
+
+def what_runs(args: Any) -> list[tuple[str, str]]:
+    """Deployments by engine; what is missing is told in a line each, before anything is measured."""
+    found = []
+    for deployment, engine in itertools.product((*DEPLOYMENTS, FASTDEPLOY), args.engine):
         try:
-            python_of(name)
-            if deployment == FASTDEPLOY and args.engine != "onnxruntime":
-                raise ConfigError("it has engines of its own")
-            if deployment == FASTDEPLOY and args.precision_mode == "int8":
-                read_bundle(args.model_path).path("onnx_int8")  # unlike the others it does not make one itself
+            python = python_of(ENVIRONMENTS[deployment]) if deployment in ENVIRONMENTS else Path(sys.executable)
+            if deployment == FASTDEPLOY:
+                if engine != args.engine[0]:
+                    continue  # it has engines of its own, and stands in the table once
+                if args.precision_mode == "int8":
+                    read_bundle(args.model_path).path("onnx_int8")  # unlike the others it does not make one itself
+            elif not has_engine(python, engine):
+                raise ConfigError(f"{engine} is not installed: {python} -m pip install {engine}")
+            found.append((deployment, engine))
         except (BundleError, ConfigError) as error:
-            print(f"{deployment}: left out: {error}", file=sys.stderr, flush=True)
-            missing.append(deployment)
-    return missing
+            print(f"{deployment}, {engine}: left out: {error}", file=sys.stderr, flush=True)
+    return found
 
 
 def run(args: Any) -> dict[str, Any]:
     """Measure every deployment with every number of clients."""
     info = read_bundle(args.model_path).info
     texts = read_inputs(args.texts, info.text_format)[: args.max_texts]
-    missing, computing = left_out(args), Computing(args.engine, args.precision_mode)
     results: dict[str, Any] = {}
-    for name, deployment in DEPLOYMENTS.items():
-        if name in missing:
+    for name, engine in what_runs(args):
+        if name == FASTDEPLOY:
+            results[name] = fastdeploy(args)
             continue
-        with deployment(args.model_path, info, computing, args.num_threads) as make_ask:
-            results[name] = {str(clients): measure(make_ask, texts, clients, args.seconds) for clients in args.clients}
-        print(f"{name}: done", file=sys.stderr, flush=True)
-    if FASTDEPLOY not in missing:
-        results[FASTDEPLOY] = fastdeploy(args)
+        computing = Computing(engine, args.precision_mode)
+        with DEPLOYMENTS[name](args.model_path, info, computing, args.num_threads) as make_ask:
+            results[f"{name}, {engine}"] = {
+                str(clients): measure(make_ask, texts, clients, args.seconds) for clients in args.clients
+            }
+        print(f"{name}, {engine}: done", file=sys.stderr, flush=True)
     return {
         "texts": len(texts),
-        "engine": args.engine,
+        "engines": args.engine,
         "precision": args.precision_mode,
         "threads": args.num_threads,
         "deployments": results,
@@ -249,14 +259,14 @@ def run(args: Any) -> dict[str, Any]:
 
 
 def show(report: dict[str, Any]) -> str:
-    """The table; the last column is the ratio to Predictor with as many clients."""
-    base = report["deployments"]["Predictor in process"]
-    lines = [f"{'deployment':<22} {'clients':>7} {'requests/s':>11} {'p50, ms':>9} {'p99, ms':>9} {'ratio':>6}"]
+    """The table; the last column is the ratio to the first row, Predictor with as many clients."""
+    base = next(iter(report["deployments"].values()))
+    lines = [f"{'deployment':<34} {'clients':>7} {'requests/s':>11} {'p50, ms':>9} {'p99, ms':>9} {'ratio':>6}"]
     for name, by_clients in report["deployments"].items():
         for clients, item in by_clients.items():
             ratio = item["requests_per_second"] / base[clients]["requests_per_second"]
             lines.append(
-                f"{name:<22} {clients:>7} {item['requests_per_second']:>11.1f} {item['p50_ms']:>9.1f} "
+                f"{name:<34} {clients:>7} {item['requests_per_second']:>11.1f} {item['p50_ms']:>9.1f} "
                 f"{item['p99_ms']:>9.1f} {ratio:>6.2f}"
             )
     return "\n".join(lines)
@@ -274,9 +284,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision_mode", default="int8", choices=PRECISIONS, help="(default: %(default)s)")
     parser.add_argument(
         "--engine",
-        default="onnxruntime",
+        nargs="+",
+        default=["onnxruntime"],
         choices=("onnxruntime", "openvino"),
-        help="openvino has to be installed in .venvs/simple_serving and .venvs/triton_serving (default: %(default)s)",
+        help="one or both; openvino has to be installed in .venvs/simple_serving and .venvs/triton_serving "
+        "(default: onnxruntime)",
     )
     parser.add_argument("--output", type=Path, help="write the figures here as JSON, too")
     args = parser.parse_args(argv)

@@ -20,7 +20,7 @@ from ernie_toolkit.errors import BundleError
 from ernie_toolkit.files.checksums import remembered_sha256
 from ernie_toolkit.inference.engines.base import EngineOptions, Runtime, model_inputs
 from ernie_toolkit.inference.engines.compiled_cache import cache_folders, cache_key, find_compiled, keep_compiled
-from ernie_toolkit.inference.processor import check_precision, processor_features, processor_name
+from ernie_toolkit.inference.processor import available_cores, check_precision, processor_features, processor_name
 
 if TYPE_CHECKING:
     import openvino
@@ -145,6 +145,9 @@ class OpenVino(Runtime):
         """The model compiled for so many streams."""
         settings: dict[str, Any] = {
             "INFERENCE_NUM_THREADS": threads,
+            # Threads that stay on their processors are some 6% faster where they have all of them. Processes that each
+            # take a few would all take the same few, the first ones, and be half as fast.
+            "ENABLE_CPU_PINNING": threads >= available_cores(),
             "NUM_STREAMS": streams,
             "INFERENCE_PRECISION_HINT": execution_precision(self._precision),
         }

@@ -190,3 +190,14 @@ def test_what_is_left_in_floating_point(
 ) -> None:
     monkeypatch.setattr("ernie_toolkit.inference.engines.openvino.processor_features", lambda: features)
     assert execution_precision(precision) == expected
+
+
+@pytest.mark.parametrize(("threads", "callers", "pinned"), [(1, 1, False), (2, 1, True), (1, 2, True)])
+def test_threads_stay_on_their_processors_only_where_they_have_all(
+    engine_bundles: dict[str, Bundle], monkeypatch: pytest.MonkeyPatch, threads: int, callers: int, pinned: bool
+) -> None:
+    """Processes that take a few each would all take the first ones."""
+    monkeypatch.setattr("ernie_toolkit.inference.engines.openvino.available_cores", lambda: 2)
+    runtime = OpenVino.open_bundle(engine_bundles["seq_cls"], "fp32", EngineOptions(threads, callers, cache="none"))
+    request = runtime._requests.get()
+    assert request.get_compiled_model().get_property("ENABLE_CPU_PINNING") is pinned
