@@ -162,6 +162,7 @@ def _notes(report: Report) -> str:
         "Equal: share of the dev set's answers that are the FP32 model's: it shows changes that the metric does not."
         if any(item.equal_answers is not None for item in report.candidates)
         else "",
+        *(markdown_text(f"{choice.text[:1].upper()}{choice.text[1:]}.") for choice in report.depths),
         "Size: the model's file, of OpenVINO's INT8 both files; 1 MB is 10^6 bytes.",
         f"{_unit_of_flops(report)[0]}: the matrix products of one sequence of {report.flops_length} tokens, a "
         "multiply-add counted as two; INT8 does as many, in integers.",
