@@ -75,7 +75,7 @@ def pruned_sessions(
     places = {shares: _model_directory(run.request, shares) for shares in sizes}
     if not run.has(PRUNING):
         slices = model_slices(session.loaded.model, sizes, _depth_choices(session, rows, sizes, evaluator))
-        what = "widths" if all(shares.depth == 1 for shares in sizes) else "widths and depths"
+        what = "widths" if all(shares.depth == 1 for shares in sizes) else "sizes"
         evaluator.say(f"dynabert: training {what} {', '.join(shares.text for shares in sizes)} in one run")
         request, work = run.request, run.work / PRUNING
         with _own_names(PRUNING):

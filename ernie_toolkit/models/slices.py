@@ -4,6 +4,7 @@ Imports Paddle; import it inside a function.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,9 @@ import numpy as np
 from paddle import nn
 
 from ernie_toolkit.models.sizes import LayerSize
+
+# Of an encoder layer in the name of one of its weights.
+LAYER_NUMBER = re.compile(r"(?<=^ernie\.encoder\.layers\.)\d+")
 
 
 def encoder_layers(model: nn.Layer) -> list[Any]:

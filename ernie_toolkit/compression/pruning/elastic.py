@@ -4,7 +4,6 @@ Imports Paddle; import it inside a function.
 """
 
 import copy
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,9 +12,7 @@ from paddle import nn
 from paddle.nn import functional
 
 from ernie_toolkit.models.sizes import LayerSize, ModelSlice
-from ernie_toolkit.models.slices import current_size, encoder_layers, with_layers
-
-_LAYER = re.compile(r"(?<=^ernie\.encoder\.layers\.)\d+")
+from ernie_toolkit.models.slices import LAYER_NUMBER, current_size, encoder_layers, with_layers
 
 
 class ElasticLinear(nn.Linear):
@@ -112,7 +109,7 @@ def cut_out(model: nn.Layer, part: ModelSlice) -> nn.Layer:
     small = build_model(type(model), config)
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
     for name, target in small.state_dict().items():
-        source = _LAYER.sub(lambda found: str(part.layers[int(found[0])]), name)
+        source = LAYER_NUMBER.sub(lambda found: str(part.layers[int(found[0])]), name)
         target.set_value(weights[source][tuple(slice(length) for length in target.shape)])
     small.eval()
     return small
