@@ -61,7 +61,7 @@ def table_rows(depths: Sequence[str]) -> dict[str, Row]:
 def pruning_options(depths: Sequence[str]) -> CompressionOptions:
     """What the pruned models are made with, checked: depth alone, too, where there is one."""
     widths = WIDTHS if tuple(depths) == FULL_DEPTH else ("1", *WIDTHS)
-    options = CompressionOptions(PRUNING, widths, tuple(depths))
+    options = CompressionOptions(PRUNING, width_mult_list=widths, depth_mult_list=tuple(depths))
     check_compression_options(options)
     return options
 

@@ -313,8 +313,8 @@ def bundle_directory(path: str) -> str:
 def check_distillation(training: TrainingOptions, device: str) -> None:
     """Check that pruning and QAT can train as they are asked to.
 
-    Recomputing runs layers a second time in the backward pass: by then the model has another size, and ranges
-    of activations would move twice in a step.
+    Recomputing runs layers a second time in the backward pass: by then the model has another size, and ranges of
+    activations would move twice in a step.
 
     Args:
         training: How they train.

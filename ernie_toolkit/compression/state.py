@@ -158,7 +158,7 @@ def find_run(request: Request, identity: dict[str, Any]) -> RunState:
     for name in FREE:
         training.pop(name)
     asked = plain({**identity, **dataclasses.asdict(request.options), "training": training})
-    asked = {key: value for key, value in asked.items() if ADDED_OPTIONS.get(key) != value}
+    asked = {key: value for key, value in asked.items() if key not in ADDED_OPTIONS or value != ADDED_OPTIONS[key]}
     path = request.directory / WORK / RUN_FILE
     if not path.is_file() or request.overwrite:
         return RunState(request, asked, False)

@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from compression_runs import TRAINING, Halt, check_bundles, make_teacher, run
 from tiny import PAIRS
 
+from ernie_toolkit.compression.pruning.training import ElasticTrainer
 from ernie_toolkit.compression.report.comparison import comparison_table
 from ernie_toolkit.compression.report.model import read_report
 from ernie_toolkit.data import DataSet
@@ -111,6 +114,30 @@ def test_a_run_goes_on_with_the_layers_that_it_has_chosen(
     assert read_report(path).depths == (other,)
     small = load_model(str(tmp_path / "width_mult_1_depth_mult_0.5")).model
     assert small.config.num_hidden_layers == 1 and not (tmp_path / "unfinished").exists()
+
+
+def test_a_run_killed_in_distillation_learns_what_it_would_have(
+    model_dir: Path, afqmc_sample: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Layers that no size has, which no step moves, are no obstacle."""
+    values = {"width_mult_list": ("1", "1/2"), "depth_mult_list": ("1/2",)}
+    whole = run(model_dir, afqmc_sample, tmp_path / "whole", "dynabert", **values)
+    losses = count()
+
+    def student_loss(self: ElasticTrainer, *arguments: Any) -> Any:
+        if next(losses) == 3:
+            raise Halt
+        return untouched(self, *arguments)
+
+    untouched = ElasticTrainer.student_loss
+    with monkeypatch.context() as patched, pytest.raises(Halt):
+        patched.setattr(ElasticTrainer, "student_loss", student_loss)
+        run(model_dir, afqmc_sample, tmp_path / "cut", "dynabert", **values)
+    assert (tmp_path / "cut" / "unfinished" / "dynabert" / "checkpoints" / "checkpoint-2").is_dir()
+    cut = run(model_dir, afqmc_sample, tmp_path / "cut", "dynabert", resume=True, **values)
+    assert cut.depths == whole.depths and len(cut.candidates) == 2
+    for one, other in zip(whole.candidates, cut.candidates, strict=True):
+        assert one.name == other.name and one.metrics == pytest.approx(other.metrics, abs=1e-5)
 
 
 def test_a_run_without_depth_is_what_it_was(model_dir: Path, afqmc_sample: DataSet, tmp_path: Path) -> None:

@@ -158,8 +158,9 @@ def test_a_killed_run_resumes_in_the_middle_of_training(root: Path, tmp_path: Pa
     assert reports[0]["depths"] == reports[1]["depths"] and len(reports[0]["depths"]) == 1
     # A model of fewer layers is fine-tuned like any other.
     small = "cut/width_mult_0.75_depth_mult_0.5"
-    arguments = ("--dataset", "tnews", "--model_name_or_path", small, "--do_train", "--do_export")
-    on = call(root, tmp_path, "run_seq_cls.py", *arguments, "--output_dir", "on", "--export_model_dir", "on", *FEW)
+    arguments = ("--dataset", "tnews", "--data_source", "sample", "--model_name_or_path", small, *FEW)
+    places = ("--do_train", "--do_export", "--output_dir", "on", "--export_model_dir", "on")
+    on = call(root, tmp_path, "run_seq_cls.py", *arguments, *places)
     assert on.returncode == 0, on.stderr
     config = json.loads((tmp_path / "on" / "tnews" / "config.json").read_text(encoding="utf-8"))
     assert config["num_hidden_layers"] == 1 and config["pruned_num_attention_heads"] == 3

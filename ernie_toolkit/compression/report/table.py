@@ -154,7 +154,7 @@ def _notes(report: Report) -> str:
     processor = markdown_text(report.processor)
     row = 100 / max(report.dev_rows, 1)
     lines = [
-        f"**Bold**: kept, in the bundle of its width. {STAR}: best trade-off of {metric} and latency: no better model "
+        f"**Bold**: kept, in the bundle of its size. {STAR}: best trade-off of {metric} and latency: no better model "
         f"is as fast, where less than {100 * SAME_SPEED:.0f}% between two times counts as none. Of equals one has it: "
         "a kept one, else the smallest.",
         f"Quality: the {metric} on the dev set times 100; change: what it is above FP32's."
