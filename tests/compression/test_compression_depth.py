@@ -1,6 +1,7 @@
 """Pruning in depth: which layers stay, what a model with fewer layers computes, and what all sizes learn in one run."""
 
 import dataclasses
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from compression_runs import TEACHER
 from hypothesis import given
 from hypothesis import strategies as st
+from reports import make_report
 from test_compression_pruning import OPTIONS, answered, pruned
 from test_compression_structure import batches, logits
 from tiny import PAIRS, make_tiny_model
@@ -19,9 +21,10 @@ from ernie_toolkit.compression.pruning.depth import choose_layers, layer_importa
 from ernie_toolkit.compression.pruning.elastic import cut_out, make_elastic, using
 from ernie_toolkit.compression.pruning.importance import reorder, taylor_importance
 from ernie_toolkit.compression.pruning.prune import fits, size_name
-from ernie_toolkit.compression.report.model import LayerChoice
+from ernie_toolkit.compression.report.files import write_report
+from ernie_toolkit.compression.report.model import LayerChoice, read_report
 from ernie_toolkit.data import DataSet
-from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.models import Vocabulary, copy_model, load_model, save_model
 from ernie_toolkit.models.sizes import LayerSize, ModelSlice, Shares, evenly_spaced, layer_count, parse_depth
 from ernie_toolkit.models.slices import current_size, encoder_layers, parameter_count, with_layers
@@ -195,8 +198,8 @@ def test_a_useless_layer_goes(model: paddle.nn.Layer) -> None:
     assert (choice.important, choice.evenly_spaced, choice.layers) == ((0, 2, 3), (0, 1, 2), (0, 2, 3))
     assert choice.important_loss == pytest.approx(loss_with(model, range(4), data), abs=1e-3)
     assert choice.evenly_spaced_loss > choice.important_loss and choice.importance == tuple(importance)
-    assert choice.text.startswith("depth 3/4: of layers 0 to 3 stay 0 2 3, by importance (loss ")
-    assert "; not 0 1 2, evenly spaced (loss " in choice.text
+    assert choice.text.startswith("depth 3/4: layers 0 2 3 of 0 to 3 stay: by importance, loss ")
+    assert " (evenly spaced 0 1 2: loss " in choice.text
 
 
 def test_layers_that_do_better_together_stay(model: paddle.nn.Layer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +211,7 @@ def test_layers_that_do_better_together_stay(model: paddle.nn.Layer, monkeypatch
     )
     [choice] = choose_layers(model, [Fraction(1, 2)], [])
     assert (choice.important, choice.layers, choice.evenly_spaced) == ((0, 3), (0, 2), (0, 2))
-    assert choice.text.endswith("stay 0 2, evenly spaced (loss 1.4000); not 0 3, by importance (loss 1.9000)")
+    assert choice.text.endswith("stay: evenly spaced, loss 1.4000 (by importance 0 3: loss 1.9000)")
 
 
 def test_the_choice_leaves_the_model_as_it_was(model: paddle.nn.Layer) -> None:
@@ -230,6 +233,23 @@ def test_choices_that_a_file_has(model: paddle.nn.Layer) -> None:
     for layers in ((0,), (0, 4), (2, 0), (0, 0), (-1, 0)):
         assert not fits(dataclasses.replace(choice, layers=layers), model), layers
     assert not fits(dataclasses.replace(choice, num_hidden_layers=6), model)
+
+
+def test_choices_in_a_report(tmp_path: Path) -> None:
+    choice = LayerChoice("1/2", 4, (0, 2), (0, 2), 0.5, (0, 2), 0.5, (1.0, 0.5, 0.4, 0.3))
+    report = dataclasses.replace(make_report(), depths=(choice, dataclasses.replace(choice, depth="<b>|x")))
+    write_report(report, tmp_path)
+    path = tmp_path / "compress_report.json"
+    assert read_report(path) == report
+    page = (tmp_path / "compress_report.md").read_text(encoding="utf-8")
+    assert "\n- Depth 1/2: layers 0 2 of 0 to 3 stay: evenly spaced and by importance, loss 0.5000.\n" in page
+    assert "<b>" not in page
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in (("layers", "0 2"), ("important", [0, 2.5]), ("num_hidden_layers", None)):
+        spoilt = raw | {"depths": [raw["depths"][0] | {name: value}]}
+        path.write_text(json.dumps(spoilt), encoding="utf-8")
+        with pytest.raises(ModelError, match=rf"report\.depths\[0\]\.{name}.* compress the model again"):
+            read_report(path)
 
 
 def test_paddlenlp_loads_a_model_of_fewer_layers(

@@ -52,7 +52,7 @@ def test_from_a_model_to_smaller_ones_in_both_engines(
     assert f"dynabert: {choice.text}" in said
     assert "dynabert: training sizes depth 1/2, 1/2 depth 1/2 in one run" in said
     assert read_report(tmp_path / "compress_report.json") == report
-    assert f"- Depth 1/2: of layers 0 to 1 stay {choice.layers[0]}" in (tmp_path / "compress_report.md").read_text()
+    assert f"- Depth 1/2: layers {choice.layers[0]} of 0 to 1 stay" in (tmp_path / "compress_report.md").read_text()
     table = [line.split("|")[1].strip() for line in comparison_table([report]).splitlines() if line.startswith("|")]
     assert [name for name in table[2:] if "OpenVINO" not in name] == [
         "FP32",

@@ -98,13 +98,16 @@ class LayerChoice:
     @property
     def text(self) -> str:
         """As people read it: which layers stay, how they were chosen, and what the other choice was."""
-        stay = f"depth {self.depth}: of layers 0 to {self.num_hidden_layers - 1} stay {' '.join(map(str, self.layers))}"
+        kept, last = " ".join(map(str, self.layers)), self.num_hidden_layers - 1
+        stay = f"depth {self.depth}: layers {kept} of 0 to {last} stay"
         if self.evenly_spaced == self.important:
-            return f"{stay}, evenly spaced and by importance (loss {self.important_loss:.4f})"
-        even = (self.evenly_spaced, f"evenly spaced (loss {self.evenly_spaced_loss:.4f})")
-        important = (self.important, f"by importance (loss {self.important_loss:.4f})")
-        (_, how), (others, other) = (even, important) if self.layers == self.evenly_spaced else (important, even)
-        return f"{stay}, {how}; not {' '.join(map(str, others))}, {other}"
+            return f"{stay}: evenly spaced and by importance, loss {self.important_loss:.4f}"
+        even = ("evenly spaced", self.evenly_spaced, self.evenly_spaced_loss)
+        important = ("by importance", self.important, self.important_loss)
+        taken, other = (even, important) if self.layers == self.evenly_spaced else (important, even)
+        return (
+            f"{stay}: {taken[0]}, loss {taken[2]:.4f} ({other[0]} {' '.join(map(str, other[1]))}: loss {other[2]:.4f})"
+        )
 
 
 @dataclass(frozen=True)
