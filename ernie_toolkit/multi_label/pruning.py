@@ -7,6 +7,7 @@
 import dataclasses
 import shutil
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, read_bundle
@@ -27,10 +28,14 @@ from ernie_toolkit.session import Session
 DEPTH = "_depth_mult_"
 
 
-def guide_name(shares: Shares) -> str:
-    """The name of a size's directory, as the guide has it for widths: "0.6666666666666666", "0.75_depth_mult_0.5"."""
-    depth = f"{DEPTH}{float(shares.depth)!r}" if shares.depth != 1 else ""
-    return f"{float(shares.width)!r}{depth}"
+def guide_name(width: Fraction, depth: Fraction = Fraction(1)) -> str:
+    """The name of a size's directory, as the guide has it for widths: "0.6666666666666666", "0.75_depth_mult_0.5".
+
+    Args:
+        width: The share of heads and neurons that is left.
+        depth: The share of layers that is left.
+    """
+    return repr(float(width)) + (f"{DEPTH}{float(depth)!r}" if depth != 1 else "")
 
 
 def _lay_out(source: Path, target: Path) -> None:
@@ -69,7 +74,7 @@ def _new_names(report: Report, sizes: Sequence[Shares]) -> dict[str, str]:
         for directory in found:
             rest = _suffix(directory, size_name(shares))
             if rest is not None:
-                names[directory] = guide_name(shares) + rest
+                names[directory] = guide_name(shares.width, shares.depth) + rest
     return names
 
 
