@@ -12,7 +12,7 @@ in a process of its own; a run whose report is in `--reports` already is read, n
 from pathlib import Path
 from typing import Any
 
-from compression_quality import QUALITY_SETS, quality_table
+from compression_quality import FULL_DEPTH, QUALITY_SETS, pruning_options, quality_table
 from compression_speed import speed_tables
 
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
@@ -45,17 +45,21 @@ def main() -> None:
     quality.add_argument("--reports", type=Path, default=Path("benchmark_reports"), help="(default: %(default)s)")
     quality.add_argument("--datasets", nargs="+", default=list(QUALITY_SETS), choices=list(QUALITY_SETS))
     quality.add_argument("--seeds", type=int, nargs="+", default=[42])
+    quality.add_argument("--depth_mult_list", nargs="+", default=list(FULL_DEPTH), help="prune in depth too: 1 2/3")
     args = parser.parse_args()
     with exit_on_toolkit_error(parser.prog):
         if args.output:
             check_output(args.output)
         if args.data_dir is None and not args.speed_only:
             raise ConfigError("--data_dir: quality is measured on real data; give the directory of the official files")
+        pruning_options(args.depth_mult_list)
         report: dict[str, Any] = {}
         if not args.quality_only:
             report["speed"] = speed_tables(args.threads, args.lengths, args.repeats, args.data_dir, args.vocab)
         if not args.speed_only:
-            report["quality"] = quality_table(args.models, args.data_dir, args.reports, args.datasets, args.seeds)
+            report["quality"] = quality_table(
+                args.models, args.data_dir, args.reports, args.datasets, args.seeds, args.depth_mult_list
+            )
         if args.output:
             write_json(args.output, report)
 

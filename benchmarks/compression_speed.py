@@ -25,7 +25,7 @@ from ernie_toolkit.inference.engines.openvino import OpenVino
 from ernie_toolkit.inference.engines.paddle_inference import PaddleInference
 from ernie_toolkit.inference.processor import computes
 from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, new_model
-from ernie_toolkit.models.sizes import layer_size
+from ernie_toolkit.models.sizes import ModelSlice, Shares, evenly_spaced, layer_count, layer_size
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, run_share
 from ernie_toolkit.text.features import encode, pad_batch
 from ernie_toolkit.text.tokenization import build_tokenizer, read_vocab
@@ -42,7 +42,11 @@ SHAPE = {
 }
 VOCABULARY = 40_000
 REFERENCE = "FP32"
-WIDTHS = ("3/4", "2/3", "1/2")
+WIDTHS = (Fraction(3, 4), Fraction(2, 3), Fraction(1, 2))
+DEPTHS = (Shares(depth=Fraction(2, 3)), Shares(Fraction(3, 4), Fraction(2, 3)))
+SIZES = (*map(Shares, WIDTHS), *DEPTHS)
+# Those that OpenVINO gets in INT8 too.
+INT8_SIZES = (Shares(), Shares(WIDTHS[0]), *DEPTHS)
 PEER = "NNCF's own INT8 (unpruned)"
 END_TO_END = (REFERENCE, "INT8", "3/4 INT8", "OpenVINO BF16", PEER, "3/4 OpenVINO INT8 + embeddings")
 # Ids that every cut vocabulary has.
@@ -59,6 +63,13 @@ def medium_model(vocab: Path | None) -> LoadedModel:
     tokens += [f"[unused {id_}]" for id_ in range(len(tokens), VOCABULARY)]
     labels = {"num_labels": 15, "id2label": {index: str(index) for index in range(15)}}
     return new_model(Vocabulary(tuple(tokens)), {**SHAPE, **labels})
+
+
+def medium_slice(shares: Shares) -> ModelSlice:
+    """What is left of a model of the medium shape: with random weights all layers are alike."""
+    layers = SHAPE["num_hidden_layers"]
+    kept = evenly_spaced(layers, layer_count(layers, shares.depth))
+    return ModelSlice(layer_size(SHAPE["num_attention_heads"], SHAPE["intermediate_size"], shares.width), kept)
 
 
 class Model(NamedTuple):
@@ -80,7 +91,6 @@ def write_models(loaded: LoadedModel, titles: Sequence[str], directory: Path) ->
     from ernie_toolkit.compression.pruning.elastic import cut_out, make_elastic
     from ernie_toolkit.compression.pruning.vocabulary import prune_vocabulary
     from ernie_toolkit.export.graph import convert_to_onnx, save_static_graph
-    from ernie_toolkit.models.slices import current_size
 
     def exported(model: Any, name: str) -> Path:
         folder = directory / name
@@ -89,22 +99,21 @@ def write_models(loaded: LoadedModel, titles: Sequence[str], directory: Path) ->
         convert_to_onnx(*save_static_graph(model, folder), target)
         return target
 
-    full = current_size(loaded.model)
     found = {REFERENCE: Model(exported(loaded.model, "fp32"), precision="fp32")}
     elastic = copy_model(loaded.model)
     make_elastic(elastic)
     cut = {}
-    for width in WIDTHS:
-        size = layer_size(full.num_attention_heads, full.intermediate_size, Fraction(width))
-        cut[width] = cut_out(elastic, size)
-        found[width] = Model(exported(cut[width], f"width {width}".replace("/", "_")), precision="fp32")
-    for width in ("", *WIDTHS):
-        source = found[width or REFERENCE].path
-        found[f"{width} INT8".strip()] = int8 = Model(source.with_name("int8.onnx"))
+    for shares in SIZES:
+        name = shares.text
+        cut[name] = cut_out(elastic, medium_slice(shares))
+        found[name] = Model(exported(cut[name], f"width {name}".replace("/", "_")), precision="fp32")
+    for name in ("", *cut):
+        source = found[name or REFERENCE].path
+        found[f"{name} INT8".strip()] = int8 = Model(source.with_name("int8.onnx"))
         quantize_dynamic(source, int8.path)
         tables = source.with_name("tables.onnx")
         quantize_embeddings(source, tables, positions=LENGTH)
-        found[f"{width} INT8 + embeddings".strip()] = small = Model(source.with_name("int8_tables.onnx"))
+        found[f"{name} INT8 + embeddings".strip()] = small = Model(source.with_name("int8_tables.onnx"))
         quantize_dynamic(tables, small.path)
     found["INT8 static (mse)"] = Model(directory / "static.onnx")
     _quantize_static(found[REFERENCE].path, found["INT8 static (mse)"].path)
@@ -128,14 +137,14 @@ def _write_openvino(models: Mapping[str, Model], directory: Path) -> dict[str, M
         return {}
     found = {"OpenVINO FP32": Model(models[REFERENCE].path, "openvino", "fp32")}
     batches = [random_batch(1, int(length)) for length in np.linspace(8, LENGTH, 100)]
-    for width in ("", *WIDTHS):
-        source = models[width or REFERENCE].path
+    for shares in (Shares(), *SIZES):
+        source = models[shares.text or REFERENCE].path
         if computes("bf16"):
-            found[f"{width} OpenVINO BF16".strip()] = Model(source, "openvino", "bf16")
-        if width in ("", "3/4"):
+            found[f"{shares.text} OpenVINO BF16".strip()] = Model(source, "openvino", "bf16")
+        if shares in INT8_SIZES:
             target = source.with_name("openvino.xml")
             quantize_for_openvino(source.with_name("tables.onnx"), target, OpenVinoPlan(), batches)
-            found[f"{width} OpenVINO INT8 + embeddings".strip()] = Model(target, "openvino")
+            found[f"{shares.text} OpenVINO INT8 + embeddings".strip()] = Model(target, "openvino")
     for name, model in models.items():
         if "tokens" in name:
             target = model.path.with_name("openvino.xml")

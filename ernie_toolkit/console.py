@@ -49,9 +49,9 @@ _OPTIONS = """
     activation_quantize_type adam_beta1 adam_beta2 adam_epsilon algo_list allowed_hosts attention_probs_dropout_prob
     aug_path aug_percent aug_strategy aug_type backend bad_case_file batch_num_list batch_size batch_size_list bf16
     bias_correction calibration_rows config create_n data_dir data_file data_source dataloader_num_workers
-    dataset_dir dev_file device dirty_file dirty_num dirty_threshold doc_stride doccano_file early_stop_nums
-    early_stopping early_stopping_patience early_stopping_threshold encoding engine_list epochs eval_steps
-    evaluation_strategy fp16 gradient_accumulation_steps hidden_dropout_prob host input_infer_model_path
+    dataset_dir depth_mult_list dev_file device dirty_file dirty_num dirty_threshold doc_stride doccano_file
+    early_stop_nums early_stopping early_stopping_patience early_stopping_threshold encoding engine_list epochs
+    eval_steps evaluation_strategy fp16 gradient_accumulation_steps hidden_dropout_prob host input_infer_model_path
     keep_checkpoints keep_fp32 label_column label_file learning_rate load_best_model_at_end logging_steps
     logging_strategy lr_end max_answer_length max_dev_samples max_drop max_grad_norm max_seq_length max_steps
     max_test_samples max_train_samples max_vocab_size method_list metric_for_best_model model_path moving_rate

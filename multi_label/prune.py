@@ -1,4 +1,4 @@
-"""Prune a trained multi-label model to one or several widths.
+"""Prune a trained multi-label model to one or several widths and depths.
 
 python multi_label/prune.py --params_dir ./checkpoint/ --dataset_dir data --output_dir ./prune --width_mult '2/3'
 """
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
     with exit_on_toolkit_error(parser.prog):
         own = resolve_options(PruneOptions, {}, given)
         options = resolve_options(CompressionOptions, PRUNING_DEFAULTS, given)
-        options = dataclasses.replace(options, width_mult_list=own.width_mult)
+        options = dataclasses.replace(options, width_mult_list=own.width_mult, depth_mult_list=own.depth_mult)
         check_compression_options(options)
         if "dynabert" not in options.parts:
             raise ConfigError(f"--strategy {options.strategy}: pruning is dynabert, alone or with other parts")

@@ -73,7 +73,7 @@ def compress(
         resume: Whether to resume a run that was interrupted, or return the report of one that has ended.
         overwrite: Whether to delete what an interrupted run has left.
         say: Is called with a line for each part that is done.
-        criterion: The loss by which heads and neurons are important, None for the model's own (see `Session`).
+        criterion: The loss by which heads, neurons and layers are important, None for the model's own (see `Session`).
         custom_evaluate: A metric beside the task's own, which chooses between candidates (see `Session`).
 
     Returns:

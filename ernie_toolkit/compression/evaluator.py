@@ -14,13 +14,14 @@ from ernie_toolkit.compression.quantization.openvino import model_size
 from ernie_toolkit.compression.report.files import write_report
 from ernie_toolkit.compression.report.measurement import Speed, measure
 from ernie_toolkit.compression.report.metrics import change_text, megabytes_text, shown_metrics, speed_text
-from ernie_toolkit.compression.report.model import ONNX_RUNTIME, Candidate, Report
+from ernie_toolkit.compression.report.model import ONNX_RUNTIME, Candidate, LayerChoice, Report
 from ernie_toolkit.compression.report.recommendation import recommendations
 from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.compression.state import RunState, Say
 from ernie_toolkit.inference.engines.base import NO_CACHE, EngineOptions, Runtime
 from ernie_toolkit.inference.engines.onnxruntime import OnnxRuntime
 from ernie_toolkit.inference.engines.openvino import OpenVino
+from ernie_toolkit.models.sizes import Shares
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, run_rows
 
@@ -34,7 +35,7 @@ class Fp32Model:
 
     Attributes:
         name: As candidates' names begin, empty for the model as it was.
-        width: Share of heads and neurons, "1" or "3/4".
+        shares: What is left of the model that the run began with.
         directory: Holds its bundle in `export/`.
         rows: The splits in its own vocabulary.
         vocabulary: The number of its tokens.
@@ -43,7 +44,7 @@ class Fp32Model:
     """
 
     name: str
-    width: str
+    shares: Shares
     directory: Path
     rows: SplitRows
     vocabulary: int
@@ -214,7 +215,7 @@ class Evaluator:
         quality = quality or self.quality(path, model.rows.dev, form)
         return Candidate(
             name=model.candidate_name(form.name) or "FP32",
-            width=model.width,
+            width=str(model.shares.width),
             precision=form.precision,
             method=form.method,
             settings=form.settings,
@@ -231,6 +232,7 @@ class Evaluator:
             speed_spread=speed.spread,
             engine=form.engine,
             equal_answers=quality.equal_answers,
+            depth=str(model.shares.depth),
         )
 
     def record_baseline(self, model: Fp32Model) -> None:
@@ -240,6 +242,13 @@ class Evaluator:
         self.report = replace(self.report, baseline=replace(item, kept=True, file=self._relative(model.onnx)))
         write_report(self.report, self.run.directory)
         self.say(self._line(self.report.baseline))
+
+    def record_depths(self, choices: tuple[LayerChoice, ...]) -> None:
+        """Write the report with which layers stay at each depth, and say so; a run that is resumed finds it there."""
+        self.report = replace(self.report, depths=choices)
+        write_report(self.report, self.run.directory)
+        for choice in choices:
+            self.say(f"dynabert: {choice.text}")
 
     def keep(self, model: Fp32Model, candidate: Candidate, files: Mapping[str, Path] | None = None) -> None:
         """Mark a candidate as one that is deployed.

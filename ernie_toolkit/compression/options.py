@@ -13,7 +13,7 @@ from ernie_toolkit.compression.quantization.rounding import ROUND_TYPES
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT_OR_NONE, THREADS_OR_ALL, Range, whole_number
-from ernie_toolkit.models.sizes import parse_width
+from ernie_toolkit.models.sizes import Shares, parse_depth, parse_width
 from ernie_toolkit.training.options import BETA, TrainingOptions
 
 PARTS = ("dynabert", "ptq", "qat", "embeddings")
@@ -68,6 +68,7 @@ class CompressionOptions:
 
     strategy: str = option("dynabert+ptq", f"parts joined by +: {', '.join(STRATEGIES)}")
     width_mult_list: tuple[str, ...] = option(("3/4",), "dynabert: share of heads and neurons left, each a model")
+    depth_mult_list: tuple[str, ...] = option(("1",), "dynabert: share of layers left, at each width a model")
     method_list: tuple[str, ...] = option(
         PTQ_METHODS,
         "ptq: ranges of activations taken from each batch, or fixed by calibration (GPUs need these)",
@@ -143,6 +144,17 @@ class CompressionOptions:
     def widths(self) -> tuple[Fraction, ...]:
         """The widths asked for."""
         return tuple(parse_width(text) for text in self.width_mult_list)
+
+    @property
+    def depths(self) -> tuple[Fraction, ...]:
+        """The depths asked for."""
+        return tuple(parse_depth(text) for text in self.depth_mult_list)
+
+    @property
+    def sizes(self) -> tuple[Shares, ...]:
+        """Every width at every depth, but for the whole model, which is in every report."""
+        pairs = (Shares(width, depth) for depth in self.depths for width in self.widths)
+        return tuple(shares for shares in pairs if shares != Shares())
 
     @property
     def batch_numbers(self) -> tuple[int, ...]:
@@ -228,10 +240,14 @@ def check_compression_options(options: CompressionOptions) -> None:
         raise ConfigError(f"`strategy` {options.strategy}: use one of {', '.join(STRATEGIES)}")
     _check_choices(options)
     check_option_ranges(options)
-    if not options.widths or len(set(options.widths)) != len(options.widths):
-        raise ConfigError("`width_mult_list`: give one width at least, and each of them once")
-    if "dynabert" in options.parts and 1 in options.widths:
-        raise ConfigError("`width_mult_list` has 1: the full model is in every report; leave it out")
+    for name, shares in (("width", options.widths), ("depth", options.depths)):
+        if not shares or len(set(shares)) != len(shares):
+            raise ConfigError(f"`{name}_mult_list`: give one {name} at least, and each of them once")
+    if "dynabert" in options.parts and not options.sizes:
+        raise ConfigError(
+            "`width_mult_list` and `depth_mult_list` have 1 only: the full model is in every report; give a share "
+            "below 1 in one of them"
+        )
     if "openvino" in options.engine_list and "openvino" not in installed_engines():
         raise ConfigError(f"`engine_list` has openvino, which takes pip install {' '.join(OPENVINO_PACKAGES)}")
     if len(set(options.engine_list)) != len(options.engine_list):
@@ -297,8 +313,8 @@ def bundle_directory(path: str) -> str:
 def check_distillation(training: TrainingOptions, device: str) -> None:
     """Check that pruning and QAT can train as they are asked to.
 
-    Recomputing runs layers a second time in the backward pass: by then they have the size of another width, and ranges
-    of activations would move twice in a step.
+    Recomputing runs layers a second time in the backward pass: by then the model has another size, and ranges of
+    activations would move twice in a step.
 
     Args:
         training: How they train.

@@ -13,7 +13,7 @@ from ernie_toolkit.compression.candidates import AUTO, make_fp16
 from ernie_toolkit.compression.evaluator import Evaluator, Fp32Model
 from ernie_toolkit.compression.openvino_candidates import evaluate_floating
 from ernie_toolkit.compression.options import check_distillation, option_notices
-from ernie_toolkit.compression.pruning.prune import width_name, width_sizes
+from ernie_toolkit.compression.pruning.prune import check_sizes, size_name
 from ernie_toolkit.compression.pruning.vocabulary import with_less_vocabulary
 from ernie_toolkit.compression.quantization.onnx import check_nodes, onnx_parameter_count
 from ernie_toolkit.compression.report.measurement import row_tokens
@@ -48,7 +48,8 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     """Compress a fine-tuned model as the options' strategy says; the session's model is used up.
 
     Writes `compress_report.json`, `.md`, `.png` and a directory for each model into `request.directory`:
-    `width_mult_1/export` is the bundle of the model as it was, `width_mult_0.75/` a pruned model with its bundle.
+    `width_mult_1/export` is the bundle of the model as it was, `width_mult_0.75/` a pruned model with its bundle,
+    `width_mult_0.75_depth_mult_0.5/` one that has fewer layers too.
 
     Args:
         session: The model, its data and its task.
@@ -56,14 +57,15 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
         say: Gets the lines that report progress.
 
     Raises:
-        ConfigError: On training that compression cannot do, on widths that leave no head, and on an unfinished run
-            found there without `resume` or `overwrite`.
+        ConfigError: On training that compression cannot do, on widths and depths that leave no head or layer, and
+            on an unfinished run found there without `resume` or `overwrite`.
     """
     from ernie_toolkit.models.slices import weights_checksum
 
     _begin(request, session.device, say)
     options = request.options
-    sizes = width_sizes(session.loaded.model, options.widths) if "dynabert" in options.parts else {}
+    sizes = options.sizes if "dynabert" in options.parts else ()
+    check_sizes(session.loaded.model, sizes)
     request = replace(request, training=session.settled(request.training))
     rows = session_rows(session, request.training)
     identity = {**session.identity, "weights": weights_checksum(session.loaded.model), **rows.identity}
@@ -81,8 +83,8 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
         session = with_less_vocabulary(session, options, say)
         rows = session_rows(session, request.training)
     models = pruned_sessions(session, rows, sizes, evaluator) if sizes else [(FULL, session)]
-    for width, model in models:
-        finish_model(model, rows, width, evaluator, full)
+    for shares, model in models:
+        finish_model(model, rows, shares, evaluator, full)
     run.end()
     return evaluator.report
 
@@ -117,7 +119,7 @@ def compress_bundle(
         return finished
     base = _place_base(run, say, bundle)
     tokens, parameters = predictor.tokenizer.vocab_size, onnx_parameter_count(bundle.path("onnx"))
-    full = Fp32Model("", str(FULL), base, rows, tokens, parameters, None)
+    full = Fp32Model("", FULL, base, rows, tokens, parameters, None)
     evaluator = _evaluator(task, data, run, full, str(bundle.directory), say)
     if OPENVINO in request.options.engines:
         evaluate_floating(evaluator, full)
@@ -143,7 +145,7 @@ def _place_base(run: RunState, say: Say, model: Session | Bundle) -> Path:
     That is the directory of its `export/`. The run is started where it is not resumed. What an earlier run has left is
     replaced when the bundle is whole and the options' node names are known in it.
     """
-    base = run.directory / width_name(FULL)
+    base = run.directory / size_name(FULL)
     place = base / EXPORT_DIRECTORY
     if run.has(BASE) and (place / BUNDLE_FILE).is_file():
         return base
@@ -194,7 +196,7 @@ def _new_report(task: Task, data: DataSet, run: RunState, full: Fp32Model, model
     request = run.request
     blank = Candidate(
         name="FP32",
-        width=full.width,
+        width=str(full.shares.width),
         precision="fp32",
         method="",
         settings={},

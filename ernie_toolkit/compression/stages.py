@@ -5,10 +5,9 @@ Paddle is imported inside the functions.
 
 import dataclasses
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,15 @@ from ernie_toolkit.compression.candidates import make_fp16, quantize_after_train
 from ernie_toolkit.compression.evaluator import EVALUATION_BATCH, Evaluator, Form, Fp32Model, Quality
 from ernie_toolkit.compression.openvino_candidates import evaluate_floating, quantize_with_nncf
 from ernie_toolkit.compression.options import qat_settings
-from ernie_toolkit.compression.pruning.prune import prune, pruned_directory, width_name
-from ernie_toolkit.compression.report.model import ONNX_RUNTIME, OPENVINO
+from ernie_toolkit.compression.pruning.prune import (
+    depth_choices,
+    fits,
+    model_slices,
+    prune,
+    pruned_directory,
+    size_name,
+)
+from ernie_toolkit.compression.report.model import ONNX_RUNTIME, OPENVINO, LayerChoice
 from ernie_toolkit.compression.rows import SplitRows
 from ernie_toolkit.compression.state import START_ANEW, Request
 from ernie_toolkit.errors import ConfigError
@@ -27,21 +33,21 @@ from ernie_toolkit.files import write_json
 from ernie_toolkit.files.transactions import finish_transaction, transaction
 from ernie_toolkit.formats.ranges import FIGURE, check_number
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
-from ernie_toolkit.models.sizes import LayerSize
+from ernie_toolkit.models.sizes import Shares
 from ernie_toolkit.session import PARITY_ROWS, Session
 from ernie_toolkit.training.records import METRICS_FILE
 
-FULL = Fraction(1)
+FULL = Shares()
 PRUNING = "dynabert"
 
 
-def describe_model(session: Session, name: str, width: Fraction, directory: Path, rows: SplitRows) -> Fp32Model:
+def describe_model(session: Session, name: str, shares: Shares, directory: Path, rows: SplitRows) -> Fp32Model:
     """What is known of a session's model before it is measured.
 
     Args:
         session: The model and its task.
         name: As its candidates' names begin, empty for the model as it was.
-        width: Share of heads and neurons that are left.
+        shares: What is left of the model that the run began with.
         directory: Gets its bundle in `export/`.
         rows: The splits in its vocabulary.
     """
@@ -51,57 +57,71 @@ def describe_model(session: Session, name: str, width: Fraction, directory: Path
     model = session.loaded.model
     tokens = len(session.loaded.vocabulary.tokens)
     flops = model_flops(model, session.task.max_seq_length)
-    return Fp32Model(name, str(width), directory, rows, tokens, parameter_count(model), flops)
+    return Fp32Model(name, shares, directory, rows, tokens, parameter_count(model), flops)
 
 
 def pruned_sessions(
-    session: Session, rows: SplitRows, sizes: Mapping[Fraction, LayerSize], evaluator: Evaluator
-) -> list[tuple[Fraction, Session]]:
-    """A session for each width, trained now or by the part of the run that is finished.
+    session: Session, rows: SplitRows, sizes: Sequence[Shares], evaluator: Evaluator
+) -> list[tuple[Shares, Session]]:
+    """A session for each size, trained now or by the part of the run that is finished.
 
     Args:
         session: The model at its full size; it stays as it is.
         rows: The splits in its vocabulary.
-        sizes: Of `width_sizes`.
+        sizes: Checked ones (see `check_sizes`).
         evaluator: The run's.
     """
     run = evaluator.run
-    places = {width: _model_directory(run.request, width) for width in sizes}
+    places = {shares: _model_directory(run.request, shares) for shares in sizes}
     if not run.has(PRUNING):
-        evaluator.say(f"dynabert: training widths {', '.join(map(str, sizes))} in one run")
+        slices = model_slices(session.loaded.model, sizes, _depth_choices(session, rows, sizes, evaluator))
+        what = "widths" if all(shares.depth == 1 for shares in sizes) else "sizes"
+        evaluator.say(f"dynabert: training {what} {', '.join(shares.text for shares in sizes)} in one run")
         request, work = run.request, run.work / PRUNING
         with _own_names(PRUNING):
-            result = prune(_copied(session), rows, sizes, request.training, work, request.resume, request.overwrite)
-        for width, place in places.items():
-            _copy_files(pruned_directory(work, width), place)
+            result = prune(_copied(session), rows, slices, request.training, work, request.resume, request.overwrite)
+        for shares, place in places.items():
+            _copy_files(pruned_directory(work, shares), place)
         run.finish(PRUNING)
         evaluator.say(f"dynabert: {result.steps} steps in {result.seconds:.1f} s")
-    return [(width, _opened(session, place)) for width, place in places.items()]
+    return [(shares, _opened(session, place)) for shares, place in places.items()]
 
 
-def finish_model(session: Session, rows: SplitRows, width: Fraction, evaluator: Evaluator, full: Fp32Model) -> None:
+def _depth_choices(
+    session: Session, rows: SplitRows, sizes: Sequence[Shares], evaluator: Evaluator
+) -> tuple[LayerChoice, ...]:
+    """Which layers stay at each depth: as the report of the run that is resumed has it, or chosen now."""
+    known, wanted = evaluator.report.depths, dict.fromkeys(str(shares.depth) for shares in sizes if shares.depth != 1)
+    fitting = all(fits(choice, session.loaded.model) for choice in known)
+    if not fitting or [choice.depth for choice in known] != list(wanted):
+        known = depth_choices(session, rows, sizes, evaluator.run.request.training)
+        evaluator.record_depths(known)
+    return known
+
+
+def finish_model(session: Session, rows: SplitRows, shares: Shares, evaluator: Evaluator, full: Fp32Model) -> None:
     """Export one model, unless it is the one that the run began with, and make its candidates.
 
     Args:
         session: The model.
         rows: The splits in its vocabulary.
-        width: Share of heads and neurons that are left.
+        shares: What is left of the model that the run began with.
         evaluator: The run's.
         full: The model that the run began with.
     """
     options = evaluator.options
-    name = ("" if width == FULL else str(width)) + (" cut vocabulary" if options.cuts_vocabulary else "")
+    name = shares.text + (" cut vocabulary" if options.cuts_vocabulary else "")
     model = full
     if name:
-        directory = _model_directory(evaluator.run.request, width)
-        model = describe_model(session, name.strip(), width, directory, rows)
+        directory = _model_directory(evaluator.run.request, shares)
+        model = describe_model(session, name.strip(), shares, directory, rows)
         _export(session, model, evaluator)
     if OPENVINO in options.engines:
         evaluate_floating(evaluator, model)
     if options.fp16:
         make_fp16(evaluator, model)
     if "qat" in options.parts:
-        _train_int8(session, model, width, evaluator)
+        _train_int8(session, model, evaluator)
     elif "ptq" in options.parts:
         quantize(evaluator, model)
     elif "embeddings" in options.parts:
@@ -122,9 +142,9 @@ def quantize(evaluator: Evaluator, model: Fp32Model) -> None:
         quantize_with_nncf(evaluator, model)
 
 
-def _model_directory(request: Request, width: Fraction, suffix: str = "") -> Path:
+def _model_directory(request: Request, shares: Shares, suffix: str = "") -> Path:
     cut = "_vocab" if request.options.cuts_vocabulary else ""
-    return request.directory / f"{width_name(width)}{cut}{suffix}"
+    return request.directory / f"{size_name(shares)}{cut}{suffix}"
 
 
 @contextmanager
@@ -194,7 +214,8 @@ def _export(session: Session, model: Fp32Model, evaluator: Evaluator, method: st
             "data_source": report.data_source,
             "warnings": list(report.warnings),
             "model": report.model,
-            "width": model.width,
+            "width": candidate.width,
+            "depth": candidate.depth,
             "versions": report.versions,
             "settings": {"max_seq_length": task.max_seq_length, **task.limits},
         },
@@ -202,12 +223,12 @@ def _export(session: Session, model: Fp32Model, evaluator: Evaluator, method: st
     evaluator.keep(model, candidate)
 
 
-def _train_int8(session: Session, model: Fp32Model, width: Fraction, evaluator: Evaluator) -> None:
+def _train_int8(session: Session, model: Fp32Model, evaluator: Evaluator) -> None:
     """Train a model for INT8; the result has a directory of its own beside the one it was made of."""
     from ernie_toolkit.compression.qat.layers import onnx_ranges
 
     run, settings = evaluator.run, qat_settings(evaluator.options)
-    directory = _model_directory(run.request, width, "_qat")
+    directory = _model_directory(run.request, model.shares, "_qat")
     part = directory.name
     if run.has(part):
         trained, found = _opened(session, directory), run.result(part)
@@ -215,7 +236,7 @@ def _train_int8(session: Session, model: Fp32Model, width: Fraction, evaluator: 
     else:
         trained, found = _trained(session, model, directory, evaluator)
     name = model.candidate_name("QAT")
-    own = describe_model(trained, name, width, directory, model.rows)
+    own = describe_model(trained, name, model.shares, directory, model.rows)
     _export(trained, own, evaluator, "qat")
     ranges = None
     if found["ranges"] is not None:

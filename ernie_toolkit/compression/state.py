@@ -24,6 +24,8 @@ from ernie_toolkit.training.run import change
 WORK, RUN_FILE = "unfinished", "run.json"
 # Settings that change nothing in what is written.
 FREE = ("logging_steps", "disable_tqdm", "report_to", "dataloader_num_workers", "keep_checkpoints")
+# What stands for an option that a run's settings lack: runs that began before it was there are resumed.
+ADDED_OPTIONS = {"depth_mult_list": ["1"]}
 START_ANEW = "start anew with `overwrite`"
 
 Say = Callable[[str], None]
@@ -156,14 +158,16 @@ def find_run(request: Request, identity: dict[str, Any]) -> RunState:
     for name in FREE:
         training.pop(name)
     asked = plain({**identity, **dataclasses.asdict(request.options), "training": training})
+    asked = {key: value for key, value in asked.items() if key not in ADDED_OPTIONS or value != ADDED_OPTIONS[key]}
     path = request.directory / WORK / RUN_FILE
     if not path.is_file() or request.overwrite:
         return RunState(request, asked, False)
     before = read_json_object(path, ConfigError, START_ANEW)
     before.setdefault("labels", asked.get("labels"))  # not recorded by earlier versions
-    changed = [key for key in asked if before.get(key) != asked[key]]
+    before, now = {**ADDED_OPTIONS, **before}, {**asked, **ADDED_OPTIONS, **asked}
+    changed = [key for key in now if before.get(key) != now[key]]
     if changed:
-        said = change(changed[0], before.get(changed[0]), asked[changed[0]])
+        said = change(changed[0], before.get(changed[0]), now[changed[0]])
         raise ConfigError(
             f"`resume`, but this is not the run in {request.directory}: {said}: give it what it had, or {START_ANEW}"
         )

@@ -1,10 +1,12 @@
-"""Heads and feed-forward neurons of a model's layers: put in another order, cut out for real.
+"""Layers of a model, their heads and feed-forward neurons: left out, put in another order, cut out for real.
 
 Imports Paddle; import it inside a function.
 """
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,32 @@ from paddle import nn
 
 from ernie_toolkit.models.sizes import LayerSize
 
+# Of an encoder layer in the name of one of its weights.
+LAYER_NUMBER = re.compile(r"(?<=^ernie\.encoder\.layers\.)\d+")
+
 
 def encoder_layers(model: nn.Layer) -> list[Any]:
     """The encoder layers of an ERNIE model with a task head, from the embeddings up."""
     return list(model.ernie.encoder.layers)
+
+
+@contextmanager
+def with_layers(model: nn.Layer, layers: Sequence[int]) -> Iterator[None]:
+    """Let a model have some of its encoder layers only within a block; afterwards all are back.
+
+    A layer that is left out hands on what it would read, as if nothing but its residual were there.
+
+    Args:
+        model: An ERNIE model with a task head.
+        layers: Those that stay, counted from 0, in their order.
+    """
+    encoder = model.ernie.encoder
+    every = encoder.layers
+    encoder.layers = nn.LayerList([every[place] for place in layers])
+    try:
+        yield
+    finally:
+        encoder.layers = every
 
 
 def current_size(model: nn.Layer) -> LayerSize:

@@ -32,8 +32,8 @@ PRUNING_DEFAULTS = {
     "width_mult_list": WIDTHS,
     "engine_list": ("onnxruntime",),
 }
-# The first says --width_mult_list in the guide's words, the others are for bundles or for training in float16.
-NOT_FOR_PRUNING = ("width_mult_list", "input_infer_model_path", "fp16", "fp16_opt_level")
+# The first two are said in the guide's words (--width_mult), the others are for bundles or for training in float16.
+NOT_FOR_PRUNING = ("width_mult_list", "depth_mult_list", "input_infer_model_path", "fp16", "fp16_opt_level")
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,7 @@ class PruneOptions(PlaceOptions):
     params_dir: str = option("./checkpoint/", "directory of a trained model", parse=path_text)
     output_dir: str = option("./prune", "directory for the pruned models and the report", parse=path_text)
     width_mult: tuple[str, ...] = option(WIDTHS, "share of heads and neurons left, each a model: 2/3, 0.5")
+    depth_mult: tuple[str, ...] = option(("1",), "share of layers left, at each width a model: 1 2/3")
     resume: bool = option(False, "resume a run that was cut off after its last finished part")
     overwrite_output_dir: bool = option(False, "drop what a run that was cut off has left")
 

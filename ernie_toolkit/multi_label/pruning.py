@@ -1,4 +1,4 @@
-"""Width-adaptive training of a trained multi-label model, and its results laid out as the guide lists them.
+"""Width- and depth-adaptive training of a trained multi-label model, and its results laid out as the guide lists them.
 
 `prune/0.6666666666666666/` holds a pruned model (config.json, model_state.pdparams, tokenizer files), its bundle
 (bundle.json, model.onnx, ...) and float32.* in one directory: it is trained on, exported and deployed by that path.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ernie_toolkit.bundle import EXPORT_DIRECTORY, read_bundle
 from ernie_toolkit.compression.pipeline import compress_session
-from ernie_toolkit.compression.pruning.prune import width_name
+from ernie_toolkit.compression.pruning.prune import size_name
 from ernie_toolkit.compression.report.files import write_report
 from ernie_toolkit.compression.report.model import Report
 from ernie_toolkit.compression.stages import FULL
@@ -20,14 +20,22 @@ from ernie_toolkit.compression.state import Request
 from ernie_toolkit.console import say
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.files import remove_directory, replaced_directory
+from ernie_toolkit.models.sizes import Shares
 from ernie_toolkit.multi_label.exporting import add_legacy, has_legacy
 from ernie_toolkit.multi_label.trained import TrainedModel
 from ernie_toolkit.session import Session
 
+DEPTH = "_depth_mult_"
 
-def guide_name(width: Fraction) -> str:
-    """The name of a width's directory in the guide: "0.6666666666666666"."""
-    return repr(float(width))
+
+def guide_name(width: Fraction, depth: Fraction = Fraction(1)) -> str:
+    """The name of a size's directory, as the guide has it for widths: "0.6666666666666666", "0.75_depth_mult_0.5".
+
+    Args:
+        width: The share of heads and neurons that is left.
+        depth: The share of layers that is left.
+    """
+    return repr(float(width)) + (f"{DEPTH}{float(depth)!r}" if depth != 1 else "")
 
 
 def _lay_out(source: Path, target: Path) -> None:
@@ -40,9 +48,9 @@ def _lay_out(source: Path, target: Path) -> None:
 def _drop_laid_out(report: Report, request: Request) -> None:
     """Delete the directories that a report's models lay in before `_lay_out`, of a run that was cut off too."""
     known = _model_directories(report)
-    for width in request.options.widths:
-        for path in sorted(request.directory.glob(f"{width_name(width)}*")):
-            if path.name not in known and path.name.removeprefix(width_name(width))[:1] in ("", "_"):
+    for shares in request.options.sizes:
+        for path in sorted(request.directory.glob(f"{size_name(shares)}*")):
+            if path.name not in known and _suffix(path.name, size_name(shares)) is not None:
                 remove_directory(path)
 
 
@@ -51,15 +59,22 @@ def _model_directories(report: Report) -> set[str]:
     return {item.file.partition("/")[0] for item in report.candidates if item.file}
 
 
-def _new_names(report: Report, widths: Sequence[Fraction]) -> dict[str, str]:
-    """Directories of pruned models in a report to the guide's names; what follows the width (`_qat`) stays."""
+def _suffix(directory: str, name: str) -> str | None:
+    """What follows a size's name in that of a directory, such as "_qat"; None where it is another size's."""
+    rest = directory.removeprefix(name)
+    ours = directory.startswith(name) and rest[:1] in ("", "_") and not rest.startswith(DEPTH)
+    return rest if ours else None
+
+
+def _new_names(report: Report, sizes: Sequence[Shares]) -> dict[str, str]:
+    """Directories of pruned models in a report to the guide's names; what follows the size (`_qat`) stays."""
     found = sorted(_model_directories(report))
     names = {}
-    for width in widths:
-        old = width_name(width)
+    for shares in sizes:
         for directory in found:
-            if directory == old or directory.startswith(f"{old}_"):
-                names[directory] = guide_name(width) + directory.removeprefix(old)
+            rest = _suffix(directory, size_name(shares))
+            if rest is not None:
+                names[directory] = guide_name(shares.width, shares.depth) + rest
     return names
 
 
@@ -75,7 +90,7 @@ def _renamed(report: Report, names: dict[str, str]) -> Report:
 
 
 def prune_trained(trained: TrainedModel, data: DataSet, request: Request, device: str = "cpu") -> Report:
-    """Prune a model to every width of the request's options, which are trained in one run.
+    """Prune a model to every size of the request's options, which are trained in one run.
 
     With the request's `resume`, a run that has ended gives its report, and what it lacks of the guide's files is
     written.
@@ -95,7 +110,7 @@ def prune_trained(trained: TrainedModel, data: DataSet, request: Request, device
         DataError: As `compress_session`.
     """
     report = compress_session(Session(trained.loaded, data, trained.task, device), request, say)
-    names = _new_names(report, request.options.widths)
+    names = _new_names(report, request.options.sizes)
     for old, new in names.items():
         source = request.directory / old
         if not has_legacy(
@@ -108,7 +123,7 @@ def prune_trained(trained: TrainedModel, data: DataSet, request: Request, device
         report = _renamed(report, names)
         write_report(report, request.directory)
     _drop_laid_out(report, request)
-    for name in sorted(_model_directories(report) - {width_name(FULL)}):
+    for name in sorted(_model_directories(report) - {size_name(FULL)}):
         directory = request.directory / name
         if not has_legacy(directory):
             add_legacy(directory, read_bundle(directory))

@@ -25,6 +25,7 @@ def call(root: Path, where: Path, *arguments: str) -> subprocess.CompletedProces
         (("--output", "."), "cannot be written: it is a folder"),
         (("--speed_only", "--quality_only"), "not allowed with argument --speed_only"),
         (("--quality_only",), "--data_dir: quality is measured on real data"),
+        (("--data_dir", ".", "--depth_mult_list", "deep"), "depth 'deep' is neither a fraction nor a decimal"),
         ((), "--data_dir: quality is measured on real data"),
     ],
 )
@@ -73,3 +74,18 @@ def test_titles_end_to_end(
     found = compression_speed.titles_end_to_end(load_model(str(model_dir)), models, titles, 1, 1)
     assert list(found) == ["FP32, padded to 48", *(f"{name}, by length" for name in models)]
     assert min(found.values()) > 0
+
+
+def test_rows_of_quality(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Depths have rows beside those of widths, and depth alone one of its own."""
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    from compression_quality import FORMS, table_rows
+
+    def pruned(*depths: str) -> list[str]:
+        return [row for row in table_rows(depths) if row.startswith("pruned") and row.endswith(", FP32")]
+
+    assert pruned("1") == ["pruned 3/4, FP32", "pruned 1/2, FP32"]
+    assert pruned("1", "2/3") == [
+        f"pruned {size}, FP32" for size in ("3/4", "1/2", "depth 2/3", "3/4 depth 2/3", "1/2 depth 2/3")
+    ]
+    assert len(table_rows(("2/3",))) == 3 + 3 * len(FORMS)

@@ -20,6 +20,7 @@ from ernie_toolkit.compression.options import (
     qat_settings,
 )
 from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.models.sizes import Shares
 from ernie_toolkit.training.options import TrainingOptions
 
 
@@ -43,6 +44,9 @@ def test_senseless_strategies_are_refused_with_the_list(strategy: str) -> None:
     [
         ({"width_mult_list": ("3/4", "0.75")}, "each of them once"),
         ({"width_mult_list": ("1",)}, "the full model is in every report"),
+        ({"width_mult_list": ("1",), "depth_mult_list": ("1", "1.0")}, "`depth_mult_list`: give one depth at least"),
+        ({"depth_mult_list": ()}, "`depth_mult_list`: give one depth at least"),
+        ({"depth_mult_list": ("4/3",)}, "depth '4/3' must be over 0"),
         ({"width_mult_list": ("5/4",)}, "width '5/4' must be over 0"),
         ({"width_mult_list": ("wide",)}, "neither a fraction nor a decimal"),
         ({"batch_size_list": (0,)}, "`batch_size_list` has 0"),
@@ -138,6 +142,21 @@ def test_numbers_of_batches() -> None:
 def test_widths_as_the_guides_write_them() -> None:
     assert asked("--width_mult_list", "3/4", "2/3", "0.5").widths == (Fraction(3, 4), Fraction(2, 3), Fraction(1, 2))
     assert asked("--width_mult_list", "0.75").widths == asked().widths
+
+
+def test_every_width_at_every_depth_but_for_the_whole_model() -> None:
+    third = Fraction(2, 3)
+    assert asked().sizes == (Shares(Fraction(3, 4)),)
+    assert asked("--depth_mult_list", "2/3").sizes == (Shares(Fraction(3, 4), third),)
+    assert asked("--width_mult_list", "1", "--depth_mult_list", "0.67").sizes == (Shares(depth=third),)
+    assert [
+        shares.text for shares in asked("--width_mult_list", "1", "1/2", "--depth_mult_list", "1", "2/3").sizes
+    ] == [
+        "1/2",
+        "depth 2/3",
+        "1/2 depth 2/3",
+    ]
+    assert asked("--strategy", "ptq", "--width_mult_list", "1").sizes == ()
 
 
 @pytest.mark.parametrize("kind", ["abs_max", "range_abs_max", "moving_average_abs_max"])

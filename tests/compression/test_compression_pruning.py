@@ -1,4 +1,4 @@
-"""Width pruning on the sample: what is returned is what was measured, loads, exports and resumes."""
+"""Pruning on the sample: what is returned is what was measured, loads, exports and resumes."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,22 +13,31 @@ from compression_runs import TEACHER
 from tiny import PAIRS, TINY_SHAPE, make_tiny_model
 
 from ernie_toolkit.compression.distillation.losses import SOFT_LOSSES, distillation_loss, observe
-from ernie_toolkit.compression.pruning.elastic import cut_out, make_elastic, use_size
-from ernie_toolkit.compression.pruning.prune import importance_batches, prune, pruned_directory, width_name, width_sizes
+from ernie_toolkit.compression.pruning.elastic import cut_out, make_elastic, using
+from ernie_toolkit.compression.pruning.prune import (
+    check_sizes,
+    depth_choices,
+    importance_batches,
+    model_slices,
+    prune,
+    pruned_directory,
+    size_name,
+)
 from ernie_toolkit.compression.rows import session_rows
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, load_model
-from ernie_toolkit.models.sizes import LayerSize
-from ernie_toolkit.models.slices import current_size
+from ernie_toolkit.models.sizes import LayerSize, ModelSlice, Shares
+from ernie_toolkit.models.slices import current_size, encoder_layers
 from ernie_toolkit.session import Session
 from ernie_toolkit.tasks import TASKS, QuestionAnswering, TokenClassification
 from ernie_toolkit.training import TrainingResult, predict_logits
 from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.selection import best_of
 
-WIDTHS = (Fraction(3, 4), Fraction(1, 2))
+WIDTHS = (Shares(Fraction(3, 4)), Shares(Fraction(1, 2)))
+BOTH = (0, 1)
 OPTIONS = TrainingOptions(
     learning_rate=2e-3,
     max_steps=20,
@@ -60,13 +69,14 @@ def answered(session: Session, split: str) -> list[dict[str, Any]]:
 
 
 def pruned(
-    session: Session, widths: Sequence[Fraction], options: TrainingOptions, directory: Path
+    session: Session, sizes: Sequence[Shares], options: TrainingOptions, directory: Path
 ) -> tuple[list[LoadedModel], TrainingResult]:
-    """What `prune` makes of a session's model, a model of each width."""
+    """What `prune` makes of a session's model, a model of each size."""
     options = session.settled(options)
-    sizes = width_sizes(session.loaded.model, widths)
-    result = prune(session, session_rows(session, options), sizes, options, directory)
-    return [load_model(str(pruned_directory(directory, width))) for width in widths], result
+    rows = session_rows(session, options)
+    slices = model_slices(session.loaded.model, sizes, depth_choices(session, rows, sizes, options))
+    result = prune(session, rows, slices, options, directory)
+    return [load_model(str(pruned_directory(directory, shares))) for shares in sizes], result
 
 
 def task_session(vocabulary: Vocabulary, name: str) -> Session:
@@ -86,12 +96,15 @@ def test_elastic_sizes_compute_what_cut_models_compute(vocabulary: Vocabulary, s
     before = np.concatenate([item.ravel() for item in predict_logits(model, rows, 5)])
     full = make_elastic(model)
     for size in (LayerSize(3, 48), LayerSize(2, 32), full):
-        use_size(model, size)
-        elastic = np.concatenate([item.ravel() for item in predict_logits(model, rows, 5)])
-        small = cut_out(model, size)
-        cut = np.concatenate([item.ravel() for item in predict_logits(small, rows, 5)])
-        assert np.abs(elastic - cut).max() < 1e-5 and current_size(small) == size
-        assert (np.abs(elastic - before).max() < 1e-5) == (size == full)
+        for layers in (BOTH, (0,), (1,)):
+            part = ModelSlice(size, layers)
+            with using(model, part):
+                elastic = np.concatenate([item.ravel() for item in predict_logits(model, rows, 5)])
+            small = cut_out(model, part)
+            cut = np.concatenate([item.ravel() for item in predict_logits(small, rows, 5)])
+            assert np.abs(elastic - cut).max() < 1e-5 and current_size(small) == size
+            assert len(encoder_layers(small)) == small.config.num_hidden_layers == len(layers)
+            assert (np.abs(elastic - before).max() < 1e-5) == (part == ModelSlice(full, BOTH))
 
 
 def test_every_task_names_its_soft_loss() -> None:
@@ -115,7 +128,7 @@ def test_a_model_has_nothing_to_learn_from_itself(vocabulary: Vocabulary, sessio
     inputs = {name: batch[name] for name in ("input_ids", "token_type_ids")}
     longer = {name: paddle.concat([value, value[:, :3] * 0], axis=1) for name, value in inputs.items()}
     mask_longer = longer["input_ids"] != model.config.pad_token_id
-    teacher, student = copy_model(model), cut_out(model, LayerSize(2, 32))
+    teacher, student = copy_model(model), cut_out(model, ModelSlice(LayerSize(2, 32), BOTH))
     short = distillation_loss(observe(student, batch), observe(teacher, batch), mask, soft_loss)
     long = distillation_loss(observe(student, longer), observe(teacher, longer), mask_longer, soft_loss)
     assert float(short) == pytest.approx(float(long), abs=1e-4)
@@ -128,11 +141,11 @@ def test_widths_are_trained_in_one_run(session: Session, tmp_path: Path) -> None
     models, result = pruned(session, WIDTHS, OPTIONS, tmp_path)
     assert [current_size(loaded.model) for loaded in models] == [LayerSize(3, 48), LayerSize(2, 32)]
     assert result.steps == 20
-    for loaded, width in zip(models, WIDTHS, strict=True):
+    for loaded, shares in zip(models, WIDTHS, strict=True):
         assert loaded.fresh == ()
         logits = np.asarray(predict_logits(loaded.model, rows, 32))
         metrics = session.task.score(rows, logits, session.data.split("dev"))
-        prefix = f"eval_{width_name(width)}/"
+        prefix = f"eval_{size_name(shares)}/"
         seen = [entry for entry in result.history if "eval_loss" in entry]
         best = seen[best_of(seen, "accuracy", prefix)]
         # Neither width disturbed the other.
@@ -175,6 +188,13 @@ def test_importance_batches_come_from_training_rows(session: Session) -> None:
     assert TINY_SHAPE["num_attention_heads"] == 4
 
 
-def test_a_width_that_leaves_no_head(session: Session) -> None:
-    with pytest.raises(ConfigError, match="leaves 0 of 4 heads"):
-        width_sizes(session.loaded.model, (Fraction(1, 2), Fraction(1, 5)))
+def test_sizes_that_a_model_cannot_have(session: Session) -> None:
+    half = Fraction(1, 2)
+    check_sizes(session.loaded.model, (Shares(half), Shares(half, half), Shares(depth=half)))
+    for sizes, message in (
+        ((Shares(half), Shares(Fraction(1, 5))), "leaves 0 of 4 heads"),
+        ((Shares(half), Shares(half, Fraction(1, 3))), "depth 1/3 leaves none of 2 layers: use 1/2 at least"),
+        ((Shares(half, half), Shares(half, Fraction(2, 3))), "1/2 and 2/3 both leave 1 of 2 layers: give one of them"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            check_sizes(session.loaded.model, sizes)

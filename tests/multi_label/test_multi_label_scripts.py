@@ -207,6 +207,8 @@ def test_training_goes_on_from_weights(root: Path, place: Path, tmp_path: Path) 
         ("export_model.py", ("--output_path", "data"), "--output_path data is there and is no bundle"),
         ("prune.py", ("--width_mult", "0"), "width"),
         ("prune.py", ("--width_mult", "2/3", "2/3"), "each of them once"),
+        ("prune.py", ("--depth_mult", "deep"), "depth 'deep' is neither a fraction nor a decimal"),
+        ("prune.py", ("--width_mult", "1"), "the full model is in every report"),
         ("prune.py", ("--strategy", "ptq"), "pruning is dynabert"),
         ("doccano.py", ("--doccano_file", "none.jsonl", "--save_dir", "own"), "none.jsonl: no such file"),
         ("doccano.py", ("--to_doccano", "data/train.txt", "--splits", "1", "0", "0"), "--splits is for the way from"),
@@ -295,12 +297,15 @@ def test_the_guides_flags_of_doccano(root: Path, tmp_path: Path) -> None:
 
 
 def test_pruned_models_are_laid_out_as_the_guide_lists_them(root: Path, place: Path, tmp_path: Path) -> None:
-    arguments = ("--output_dir", str(tmp_path / "prune"), "--width_mult", "2/3", "1/2", "--prune_vocab", *FEW)
+    sizes = ("--width_mult", "2/3", "1/2", "--depth_mult", "1", "1/2")
+    arguments = ("--output_dir", str(tmp_path / "prune"), *sizes, "--prune_vocab", *FEW)
     done = call(root, place, "prune.py", *arguments)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "prune/compress_report.json").read_text(encoding="utf-8"))
     texts = (place / "data/data.txt").read_text(encoding="utf-8").splitlines()[:20]
-    for name, item in zip(("0.6666666666666666_vocab", "0.5_vocab"), report["candidates"], strict=True):
+    deep = [f"{width}_vocab" for width in ("0.6666666666666666", "0.5")]
+    flat = [f"{width}_depth_mult_0.5_vocab" for width in ("0.6666666666666666", "0.5")]
+    for name, item in zip((*deep, *flat), report["candidates"], strict=True):
         directory = tmp_path / "prune" / name
         assert item["file"] == f"{name}/model.onnx" and (tmp_path / "prune" / item["file"]).is_file()
         assert (directory / "float32.pdmodel").is_file() and (directory / "model_state.pdparams").is_file()
@@ -318,7 +323,7 @@ def test_pruned_models_are_laid_out_as_the_guide_lists_them(root: Path, place: P
     again = call(root, place, "prune.py", *arguments, "--resume")
     assert again.returncode == 0, again.stderr
     assert "the run has ended before" in again.stdout
-    assert again.stdout.splitlines()[-4:] == done.stdout.splitlines()[-4:]
+    assert again.stdout.splitlines()[-6:] == done.stdout.splitlines()[-6:]
     assert all(path.stat().st_mtime_ns == time for path, time in written.items() if lacking.parent != path.parent)
     assert lacking.is_file() and lacking.with_suffix(".pdmodel").is_file()
 

@@ -128,6 +128,9 @@ def test_a_killed_run_resumes_in_the_middle_of_training(root: Path, tmp_path: Pa
         "5",
         "--logging_steps",
         "5",
+        "--depth_mult_list",
+        "1",
+        "1/2",
     )
     whole = call(root, tmp_path, "compress_seq_cls.py", *common, "--output_dir", "whole")
     assert whole.returncode == 0, whole.stderr
@@ -153,6 +156,17 @@ def test_a_killed_run_resumes_in_the_middle_of_training(root: Path, tmp_path: Pa
     reports = [json.loads((tmp_path / name / "compress_report.json").read_text()) for name in ("whole", "cut")]
     for one, other in zip(*(report["candidates"] for report in reports), strict=True):
         assert one["name"] == other["name"] and one["metrics"] == pytest.approx(other["metrics"], abs=1e-3)
+    assert reports[0]["depths"] == reports[1]["depths"] and len(reports[0]["depths"]) == 1
+    # A model of fewer layers is fine-tuned like any other.
+    small = "cut/width_mult_0.75_depth_mult_0.5"
+    arguments = ("--dataset", "tnews", "--data_source", "sample", "--model_name_or_path", small, *FEW)
+    places = ("--do_train", "--do_export", "--output_dir", "on", "--export_model_dir", "on")
+    on = call(root, tmp_path, "run_seq_cls.py", *arguments, *places)
+    assert on.returncode == 0, on.stderr
+    config = json.loads((tmp_path / "on" / "tnews" / "config.json").read_text(encoding="utf-8"))
+    assert config["num_hidden_layers"] == 1 and config["pruned_num_attention_heads"] == 3
+    predictor = Predictor(tmp_path / "on" / "tnews" / "export", num_threads=1)
+    assert predictor.predict(["热点新闻"])
 
 
 def test_mistakes_in_one_line(root: Path, tmp_path: Path) -> None:
@@ -225,6 +239,7 @@ def test_help_has_every_option_of_the_guide(root: Path, tmp_path: Path) -> None:
     for flag in (
         "strategy",
         "width_mult_list",
+        "depth_mult_list",
         "algo_list",
         "batch_size_list",
         "batch_num_list",

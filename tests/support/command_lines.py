@@ -109,8 +109,8 @@ def options(script: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
             yield flag, action.dest, ("b\udcff", "b\ud800")
         elif action.type is path_text:
             yield flag, action.dest, PATHS
-        elif flag == "--width_mult_list" or flag == "--width_mult":
-            yield flag, "width", ("nan", "inf", "-1", "1e-400", "9" * 5000, "1e999999999")
+        elif flag in ("--width_mult_list", "--width_mult", "--depth_mult_list", "--depth_mult"):
+            yield flag, flag[2:7], ("nan", "inf", "-1", "1e-400", "9" * 5000, "1e999999999")
         elif any(word in flag for word in ("_dir", "_file", "_path", "config")) and action.choices is None:
             yield flag, action.dest, ("an option for paths that takes any text",)
 

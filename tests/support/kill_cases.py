@@ -78,6 +78,8 @@ SEQ_CLS = (
 )
 
 
+# The directory of the model that COMPRESS makes.
+SMALL = "width_mult_0.5_depth_mult_0.5"
 COMPRESS = (
     "--dataset",
     "afqmc",
@@ -92,6 +94,8 @@ COMPRESS = (
     "--max_dev_samples",
     "16",
     "--width_mult_list",
+    "1/2",
+    "--depth_mult_list",
     "1/2",
     "--method_list",
     "dynamic",
@@ -175,18 +179,18 @@ CASES = {
         ),
         (
             (
-                "small/width_mult_0.5/config.json",
-                "small/width_mult_0.5/model_state.pdparams",
-                "small/width_mult_0.5/model_state.safetensors",
+                f"small/{SMALL}/config.json",
+                f"small/{SMALL}/model_state.pdparams",
+                f"small/{SMALL}/model_state.safetensors",
             ),
         ),
         rerun=("--resume",),
-        may_go=("small/width_mult_1/", "small/width_mult_0.5/export/"),
+        may_go=("small/width_mult_1/", f"small/{SMALL}/export/"),
         grows=(
             "small/compress_report",
             "small/width_mult_1/export/",
-            "small/width_mult_0.5/export/",
-            "small/width_mult_0.5/metrics.json",
+            f"small/{SMALL}/export/",
+            f"small/{SMALL}/metrics.json",
         ),
     ),
     "multi_label_train": Case(

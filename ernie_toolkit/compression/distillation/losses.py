@@ -3,7 +3,7 @@
 Imports Paddle; import it inside a function.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import paddle
@@ -29,6 +29,20 @@ class Observed(NamedTuple):
     logits: tuple[paddle.Tensor, ...]
     hidden: tuple[paddle.Tensor, ...]
 
+    def beside(self, layers: Sequence[int]) -> "Observed":
+        """What this model, a teacher, says beside a student that has some of its layers only.
+
+        As in DynaBERT (Hou et al., 2020, https://arxiv.org/abs/2004.04037, section 2.2), a layer that stays is to do
+        what the stretch up to the next one that stays does in the teacher: its output is compared with what the next
+        one reads there, that of the last one with the teacher's last. So each layer goes on to read what it is used to.
+        Embeddings are compared with embeddings.
+
+        Args:
+            layers: The student's, counted from 0, in their order.
+        """
+        places = (0, *layers[1:], len(self.hidden) - 1)
+        return Observed(self.logits, tuple(self.hidden[place] for place in places))
+
 
 def observe(model: nn.Layer, batch: Batch) -> Observed:
     """Run a model with a task head on a batch; targets in the batch are not looked at.
@@ -47,11 +61,11 @@ def observe(model: nn.Layer, batch: Batch) -> Observed:
 def distillation_loss(student: Observed, teacher: Observed, mask: paddle.Tensor, soft_loss: SoftLoss) -> paddle.Tensor:
     """Cross entropy with the teacher's soft answers, and mean squared error of all hidden states.
 
-    After DynaBERT's width-adaptive stage (Hou et al., 2020, https://arxiv.org/abs/2004.04037).
+    After DynaBERT (Hou et al., 2020, https://arxiv.org/abs/2004.04037).
 
     Args:
         student: What the model that learns says about a batch.
-        teacher: What its teacher says about the same batch; as many layers of the same hidden size.
+        teacher: What its teacher says about the same batch, with as many hidden states (see `Observed.beside`).
         mask: Bool of shape (batch_size, tokens), true at tokens and false at padding, which counts in neither part:
             neither as a position that has a tag, nor as a choice of where an answer starts or ends.
         soft_loss: The task's of `SOFT_LOSSES`.

@@ -1,1 +1,1 @@
-"""Pruning in width: importance of heads and neurons, training of all sizes in one run, real slices."""
+"""Pruning in width and depth: importance of heads, neurons and layers, one training of all sizes, real slices."""

@@ -1,16 +1,18 @@
-"""One model at several widths at once: the first heads and neurons of every layer, without cutting.
+"""One model at several widths and depths at once: some layers, the first heads and neurons of each, without cutting.
 
 Imports Paddle; import it inside a function.
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import paddle
 from paddle import nn
 from paddle.nn import functional
 
-from ernie_toolkit.models.sizes import LayerSize
-from ernie_toolkit.models.slices import current_size, encoder_layers
+from ernie_toolkit.models.sizes import LayerSize, ModelSlice
+from ernie_toolkit.models.slices import LAYER_NUMBER, current_size, encoder_layers, with_layers
 
 
 class ElasticLinear(nn.Linear):
@@ -58,14 +60,28 @@ def make_elastic(model: nn.Layer) -> LayerSize:
     return current_size(model)
 
 
-def use_size(model: nn.Layer, size: LayerSize) -> None:
-    """Compute with the first heads and neurons of every layer from now on.
+@contextmanager
+def using(model: nn.Layer, part: ModelSlice) -> Iterator[None]:
+    """Compute with some layers, and with the first heads and neurons of each, within a block.
+
+    Afterwards the model is what it was, so that no size finds anything of another.
 
     Args:
-        model: An elastic model, which is changed.
-        size: How many of both are used.
+        model: An elastic model.
+        part: What is used of it.
     """
-    for layer in encoder_layers(model):
+    layers = encoder_layers(model)
+    before = LayerSize(layers[0].self_attn.num_heads, layers[0].linear1.outputs)
+    with with_layers(model, part.layers):
+        _use_size(layers, part.size)
+        try:
+            yield
+        finally:
+            _use_size(layers, before)
+
+
+def _use_size(layers: list[nn.Layer], size: LayerSize) -> None:
+    for layer in layers:
         attention = layer.self_attn
         columns = size.num_attention_heads * attention.head_dim
         for name in ("q_proj", "k_proj", "v_proj"):
@@ -75,21 +91,25 @@ def use_size(model: nn.Layer, size: LayerSize) -> None:
         layer.linear1.outputs = layer.linear2.inputs = size.intermediate_size
 
 
-def cut_out(model: nn.Layer, size: LayerSize) -> nn.Layer:
-    """A plain model with the first heads and neurons of an elastic one, in evaluation mode.
+def cut_out(model: nn.Layer, part: ModelSlice) -> nn.Layer:
+    """A plain model with some layers of an elastic one, in evaluation mode; they are numbered from 0 on.
 
     Args:
         model: The elastic model; it stays as it is.
-        size: How many heads and neurons each layer keeps.
+        part: Which layers stay, and how many heads and neurons of each.
     """
     from ernie_toolkit.models import build_model
 
-    config = copy.deepcopy(model.config)
-    config.pruned_num_attention_heads = size.num_attention_heads
-    config.pruned_intermediate_size = size.intermediate_size
+    config, size = copy.deepcopy(model.config), part.size
+    config.num_hidden_layers = len(part.layers)
+    # PaddleNLP itself can load a model that has fewer layers and nothing else.
+    if size != LayerSize(config.num_attention_heads, config.intermediate_size):
+        config.pruned_num_attention_heads = size.num_attention_heads
+        config.pruned_intermediate_size = size.intermediate_size
     small = build_model(type(model), config)
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
     for name, target in small.state_dict().items():
-        target.set_value(weights[name][tuple(slice(length) for length in target.shape)])
+        source = LAYER_NUMBER.sub(lambda found: str(part.layers[int(found[0])]), name)
+        target.set_value(weights[source][tuple(slice(length) for length in target.shape)])
     small.eval()
     return small

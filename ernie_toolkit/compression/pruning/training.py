@@ -1,4 +1,4 @@
-"""Width-adaptive training: one run teaches every width of a model, and keeps the best weights of each.
+"""Width- and depth-adaptive training: one run teaches every size of a model, and keeps the best weights of each.
 
 Imports Paddle; import it inside a function.
 """
@@ -14,10 +14,9 @@ from paddlenlp.trainer import TrainerCallback
 
 from ernie_toolkit.compression.distillation.losses import Observed
 from ernie_toolkit.compression.distillation.trainer import DistillationTrainer
-from ernie_toolkit.compression.pruning.elastic import cut_out, use_size
+from ernie_toolkit.compression.pruning.elastic import cut_out, using
 from ernie_toolkit.models import Vocabulary, save_model
-from ernie_toolkit.models.sizes import LayerSize
-from ernie_toolkit.models.slices import current_size
+from ernie_toolkit.models.sizes import ModelSlice
 from ernie_toolkit.training.selection import rank
 from ernie_toolkit.training.trainer import ToolkitTrainer
 
@@ -34,19 +33,23 @@ class EvaluateFirst(TrainerCallback):
             self.trainer.evaluate()
 
 
-class WidthTrainer(DistillationTrainer):
+class ElasticTrainer(DistillationTrainer):
     """Trains an elastic model at several sizes in each step, to answer as its teacher does.
 
-    The best weights of each width, those before the first step included, are cut out and saved as a model of its own.
-    Logged are "eval_<name>/<metric>" for each width, and their means over widths under the metrics' own names.
+    As in DynaBERT's Algorithm 1 (Hou et al., 2020, https://arxiv.org/abs/2004.04037) a step adds up what all sizes have
+    to learn, before weights move. Width and depth are trained together from the start: the fine-tuned model is the
+    teacher of all sizes, and no model of full depth is trained in between.
+
+    The best weights of each size, those before the first step included, are cut out and saved as a model of its own.
+    Logged are "eval_<name>/<metric>" for each size, and their means over sizes under the metrics' own names.
 
     Args:
         *arguments: Those of `ToolkitTrainer`.
         teacher: See `DistillationTrainer`.
         soft_loss: See `DistillationTrainer`.
-        sizes: The size of each width by its name.
+        sizes: What is used of the model at each size, by its name.
         vocabulary: Is saved with each model.
-        best_dir: Gets the models, each in a directory of its width's name.
+        best_dir: Gets the models, each in a directory of its size's name.
         metric: The dev metric that says which weights are best.
     """
 
@@ -55,38 +58,35 @@ class WidthTrainer(DistillationTrainer):
         *arguments: Any,
         teacher: nn.Layer,
         soft_loss: str,
-        sizes: Mapping[str, LayerSize],
+        sizes: Mapping[str, ModelSlice],
         vocabulary: Vocabulary,
         best_dir: Path,
         metric: str,
     ) -> None:
         super().__init__(*arguments, teacher=teacher, soft_loss=soft_loss)
         self.sizes, self.vocabulary, self.best_dir, self.metric = dict(sizes), vocabulary, best_dir, metric
-        self.full = current_size(self.model)
         self.add_callback(EvaluateFirst(self))
 
     def student_loss(self, model: nn.Layer, inputs: Any, taught: Observed, mask: paddle.Tensor) -> paddle.Tensor:
-        """The mean over widths of the distillation loss."""
+        """The mean over sizes of the distillation loss."""
         losses = []
         for size in self.sizes.values():
-            use_size(self.model, size)
-            losses.append(super().student_loss(model, inputs, taught, mask))
-        use_size(self.model, self.full)
+            with using(self.model, size):
+                losses.append(super().student_loss(model, inputs, taught.beside(size.layers), mask))
         return paddle.add_n(losses) / len(losses)
 
     def dev_metrics(self) -> dict[str, float]:
-        """Metrics of the dev set at each width; a width that is better than ever before is saved."""
+        """Metrics of the dev set at each size; a size that is better than ever before is saved."""
         found: dict[str, float] = {}
         for name, size in self.sizes.items():
-            use_size(self.model, size)
-            metrics = super().dev_metrics()
+            with using(self.model, size):
+                metrics = super().dev_metrics()
             prefix = f"eval_{name}/"
             earlier = [rank(entry, self.metric, prefix) for entry in self.state.log_history if prefix + "loss" in entry]
             own = rank(metrics, self.metric)
             if self.args.should_save and all(own >= other for other in earlier):
                 save_model(cut_out(self.model, size), self.vocabulary, self.best_dir / name)
             found |= {f"{name}/{metric}": value for metric, value in metrics.items() if "/" not in metric}
-        use_size(self.model, self.full)
         for metric in dict.fromkeys([key.rpartition("/")[2] for key in found]):
             found[metric] = float(np.mean([found[f"{name}/{metric}"] for name in self.sizes]))
         return found

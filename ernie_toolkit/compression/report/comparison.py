@@ -10,7 +10,7 @@ from ernie_toolkit.compression.report.model import OPENVINO, Candidate, Report, 
 from ernie_toolkit.compression.report.table import MISSING, markdown_table, metric_name
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.formats.escapes import markdown_text
-from ernie_toolkit.models.sizes import parse_width
+from ernie_toolkit.models.sizes import Shares, parse_depth, parse_width
 from ernie_toolkit.tasks import TASKS
 
 FORMS = (
@@ -24,7 +24,7 @@ FORMS = (
     "OpenVINO INT8",
     "OpenVINO INT8 + embeddings",
 )
-Variant = tuple[bool, Fraction, int]  # whether its vocabulary was cut, width, place in FORMS
+Variant = tuple[bool, Fraction, Fraction, int]  # whether its vocabulary was cut, width, depth, place in FORMS
 
 
 def read_reports(paths: Iterable[Path]) -> list[Report]:
@@ -48,7 +48,7 @@ def comparison_table(reports: Sequence[Report]) -> str:
     """A Markdown table: model variants by data sets, with their averages and what these lie off FP32's.
 
     Metrics are times 100, on the dev sets; averages are those of the metrics shown, and differences those of the
-    averages shown. Of the kept candidates of a width, a precision and a kind of embeddings the best by the task's own
+    averages shown. Of the kept candidates of a size, a precision and a kind of embeddings the best by the task's own
     metric counts. What QAT has trained counts in INT8, which it was trained for, and not in FP32. Reading comprehension
     shows EM/F1, and EM counts in the average. A variant that a report lacks has "-" there and no average.
 
@@ -56,13 +56,15 @@ def comparison_table(reports: Sequence[Report]) -> str:
         reports: One for each data set, a column each.
 
     Raises:
-        ConfigError: Without reports, or on a width that is none.
+        ConfigError: Without reports, or on a width or depth that is none.
         ModelError: Where a report lacks a metric.
     """
     if not reports:
         raise ConfigError("no report to compare: give one compress_report.json at least")
     models = [_variants(report) for report in reports]
-    order = sorted({variant for found in models for variant in found}, key=lambda key: (key[0], -key[1], key[2]))
+    order = sorted(
+        {variant for found in models for variant in found}, key=lambda key: (key[0], -key[2], -key[1], key[3])
+    )
     full = _average(reports, [found[_FP32] for found in models])
     rows = []
     for variant in order:
@@ -82,7 +84,7 @@ def comparison_table(reports: Sequence[Report]) -> str:
     return "\n\n".join([markdown_table(header, rows), *notes]) + "\n"
 
 
-_FP32: Variant = (False, Fraction(1), 0)
+_FP32: Variant = (False, Fraction(1), Fraction(1), 0)
 
 
 def _variants(report: Report) -> dict[Variant, Candidate]:
@@ -105,12 +107,13 @@ def _variant(item: Candidate, report: Report) -> Variant:
             form = f"{form} + embeddings" if form else "INT8 embeddings"
     if item.engine == OPENVINO:
         form = f"OpenVINO {form or item.precision.upper()}"
-    return item.vocabulary < report.baseline.vocabulary, parse_width(item.width), FORMS.index(form)
+    cut = item.vocabulary < report.baseline.vocabulary
+    return cut, parse_width(item.width), parse_depth(item.depth), FORMS.index(form)
 
 
 def _label(variant: Variant) -> str:
-    cut, width, form = variant
-    parts = [str(width) if width != 1 else "", "cut vocabulary" if cut else "", FORMS[form]]
+    cut, width, depth, form = variant
+    parts = [Shares(width, depth).text, "cut vocabulary" if cut else "", FORMS[form]]
     return " + ".join(part for part in parts if part) or "FP32"
 
 

@@ -26,7 +26,7 @@ class Candidate:
 
     Attributes:
         name: As people read it; no two of a report have the same.
-        width: Share of heads and neurons, "1" or "3/4".
+        width: Share of heads and neurons that are left, "1" or "3/4".
         precision: "fp32", "bf16", "int8" or "fp16".
         method: "", "dynamic", "static", or "qat" (in INT8, and in FP32 as training for INT8 has left it).
         settings: How it was made (algorithm, batch_size, ...).
@@ -44,6 +44,7 @@ class Candidate:
         speed_spread: How far the ratios of the turns lay apart (see `measurement.Speed`).
         engine: What computed it, "onnxruntime" or "openvino".
         equal_answers: Share of the dev set's answers that equal the FP32 model's; None: not known.
+        depth: Share of layers that are left, "1" or "2/3".
     """
 
     name: str
@@ -64,6 +65,49 @@ class Candidate:
     speed_spread: float | None = None
     engine: str = ONNX_RUNTIME
     equal_answers: float | None = None
+    depth: str = "1"
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """Which layers stay at a depth, and between what that was chosen; layers are counted from 0, as weights' names do.
+
+    Losses are those of the fine-tuned model on training batches when the other layers are left out, before it is
+    trained to do without them.
+
+    Attributes:
+        depth: Share of layers that are left, "2/3".
+        num_hidden_layers: All layers of the model.
+        layers: Those that stay.
+        evenly_spaced: Those that would stay where the others go at even distances.
+        evenly_spaced_loss: The loss with them.
+        important: Those whose loss alone costs most.
+        important_loss: The loss with them.
+        importance: Of each layer, how much the loss rises when it alone is left out.
+    """
+
+    depth: str
+    num_hidden_layers: int
+    layers: tuple[int, ...]
+    evenly_spaced: tuple[int, ...]
+    evenly_spaced_loss: float
+    important: tuple[int, ...]
+    important_loss: float
+    importance: tuple[float, ...]
+
+    @property
+    def text(self) -> str:
+        """As people read it: which layers stay, how they were chosen, and what the other choice was."""
+        kept, last = " ".join(map(str, self.layers)), self.num_hidden_layers - 1
+        stay = f"depth {self.depth}: layers {kept} of 0 to {last} stay"
+        if self.evenly_spaced == self.important:
+            return f"{stay}: evenly spaced and by importance, loss {self.important_loss:.4f}"
+        even = ("evenly spaced", self.evenly_spaced, self.evenly_spaced_loss)
+        important = ("by importance", self.important, self.important_loss)
+        taken, other = (even, important) if self.layers == self.evenly_spaced else (important, even)
+        return (
+            f"{stay}: {taken[0]}, loss {taken[2]:.4f} ({other[0]} {' '.join(map(str, other[1]))}: loss {other[2]:.4f})"
+        )
 
 
 @dataclass(frozen=True)
@@ -89,6 +133,7 @@ class Report:
         row_tokens: Tokens of the shortest, the middle and the longest row that speed was measured on; None: not known.
         processor: The name of the one that speed was measured on.
         run: Checksum of model, data and settings, by which a finished run is recognized; empty where not known.
+        depths: Which layers stay at each depth below 1.
     """
 
     dataset: str
@@ -109,6 +154,7 @@ class Report:
     row_tokens: tuple[int, int, int] | None = None
     processor: str = field(default_factory=processor_name)
     run: str = ""
+    depths: tuple[LayerChoice, ...] = ()
 
     def with_candidate(self, candidate: Candidate) -> "Report":
         """The report with a candidate in place of the one of its name, the FP32 model included, or at the end."""

@@ -154,7 +154,7 @@ def _notes(report: Report) -> str:
     processor = markdown_text(report.processor)
     row = 100 / max(report.dev_rows, 1)
     lines = [
-        f"**Bold**: kept, in the bundle of its width. {STAR}: best trade-off of {metric} and latency: no better model "
+        f"**Bold**: kept, in the bundle of its size. {STAR}: best trade-off of {metric} and latency: no better model "
         f"is as fast, where less than {100 * SAME_SPEED:.0f}% between two times counts as none. Of equals one has it: "
         "a kept one, else the smallest.",
         f"Quality: the {metric} on the dev set times 100; change: what it is above FP32's."
@@ -162,6 +162,7 @@ def _notes(report: Report) -> str:
         "Equal: share of the dev set's answers that are the FP32 model's: it shows changes that the metric does not."
         if any(item.equal_answers is not None for item in report.candidates)
         else "",
+        *(markdown_text(f"{choice.text[:1].upper()}{choice.text[1:]}.") for choice in report.depths),
         "Size: the model's file, of OpenVINO's INT8 both files; 1 MB is 10^6 bytes.",
         f"{_unit_of_flops(report)[0]}: the matrix products of one sequence of {report.flops_length} tokens, a "
         "multiply-add counted as two; INT8 does as many, in integers.",
