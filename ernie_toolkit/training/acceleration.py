@@ -16,6 +16,8 @@ from ernie_toolkit.inference.processor import available_cores
 
 # The matrices of one fine-tuning batch are too small to keep more threads busy.
 MAX_THREADS = 8
+# What the AVX-512 kernels of the MKL in Paddle's wheel need.
+_AVX512 = frozenset({"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"})
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def cpu_settings(cpu: CpuFeatures, environ: Mapping[str, str]) -> dict[str, str]
     """Environment variables that make Paddle faster on this CPU; what the user has set is left out.
 
     MKL_DEBUG_CPU_TYPE=5: the MKL inside the Paddle wheel picks its matrix kernels by the maker's name and gives other
-    makers' processors slow ones; 5 names the AVX2 kernels, right wherever AVX2 and FMA exist.
+    makers' processors slow ones; 7 names the AVX-512 kernels, 5 the AVX2 kernels, which need FMA too.
     FLAGS_use_stride_kernel=0: a transposition is done once by a fast kernel instead of later by a slow copy.
     OMP_NUM_THREADS: Paddle sets it to 1 where nobody has; the cores are shared by the processes of a launch. Only on
     x86 processors: the wheels for others carry OpenBLAS, with which Paddle allows one thread.
@@ -60,7 +62,7 @@ def cpu_settings(cpu: CpuFeatures, environ: Mapping[str, str]) -> dict[str, str]
     """
     settings: dict[str, str] = {}
     if cpu.vendor not in ("", "GenuineIntel") and {"avx2", "fma"} <= cpu.flags:
-        settings["MKL_DEBUG_CPU_TYPE"] = "5"
+        settings["MKL_DEBUG_CPU_TYPE"] = "7" if cpu.flags >= _AVX512 else "5"
     settings["FLAGS_use_stride_kernel"] = "0"
     if "avx2" in cpu.flags:
         processes = int(environ.get("PADDLE_TRAINERS_NUM", "1"))

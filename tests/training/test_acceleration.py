@@ -17,7 +17,10 @@ FLAGS = frozenset({"avx2", "fma"})
 def test_settings_follow_the_processor() -> None:
     everywhere = {"FLAGS_use_stride_kernel": "0", "OMP_NUM_THREADS": "4"}
     assert cpu_settings(CpuFeatures("AuthenticAMD", FLAGS, 4), {}) == {"MKL_DEBUG_CPU_TYPE": "5", **everywhere}
-    assert cpu_settings(CpuFeatures("GenuineIntel", FLAGS, 4), {}) == everywhere
+    avx512 = FLAGS | {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
+    assert cpu_settings(CpuFeatures("AuthenticAMD", avx512, 4), {}) == {"MKL_DEBUG_CPU_TYPE": "7", **everywhere}
+    assert cpu_settings(CpuFeatures("AuthenticAMD", FLAGS | {"avx512f"}, 4), {})["MKL_DEBUG_CPU_TYPE"] == "5"
+    assert cpu_settings(CpuFeatures("GenuineIntel", avx512, 4), {}) == everywhere
     assert cpu_settings(CpuFeatures("AuthenticAMD", frozenset({"avx2"}), 4), {}) == everywhere
     assert cpu_settings(CpuFeatures("", frozenset(), 4), {}) == {"FLAGS_use_stride_kernel": "0"}
     assert cpu_settings(CpuFeatures("GenuineIntel", FLAGS, 64), {})["OMP_NUM_THREADS"] == "8"
