@@ -1,10 +1,11 @@
 """Settings of the process that make Paddle train faster on a CPU and compute the same.
 
-They are environment variables that Paddle and the libraries in its wheel read once, when they are loaded:
+Most are environment variables that Paddle and the libraries in its wheel read once, when they are loaded:
 call `apply_cpu_settings` before Paddle is imported. `benchmarks/training_speed.py` measures what they gain.
 """
 
 import contextlib
+import ctypes
 import io
 import os
 import sys
@@ -16,6 +17,8 @@ from ernie_toolkit.inference.processor import available_cores
 
 # The matrices of one fine-tuning batch are too small to keep more threads busy.
 MAX_THREADS = 8
+# Parameters of the C library's `mallopt`, by their names in malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 # What the AVX-512 kernels of the MKL in Paddle's wheel need.
 _AVX512 = frozenset({"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"})
 
@@ -82,6 +85,22 @@ def apply_cpu_settings(environ: MutableMapping[str, str] | None = None) -> dict[
         raise RuntimeError("apply_cpu_settings must run before paddle is imported")
     target.update(settings)
     return settings
+
+
+def keep_freed_memory() -> bool:
+    """Have this process use freed memory again instead of giving it back; return whether its C library can.
+
+    The C library gives large blocks back to the system when they are freed, so that each step of training would get
+    its tensors anew from the system, page by page: the gradient of a vocabulary of 40,000 alone is 60 MB.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):  # a C library that has no such function, or a Python that is linked to none
+        return False
+    # -1 is the largest value: the heap is never made smaller.
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))
 
 
 def import_paddle() -> None:
