@@ -75,15 +75,15 @@ def make_batches(ids: list[list[int]], cls: int, sep: int, count: int, by_length
     rows = [[cls, *row[: PADDED_LENGTH - 2], sep] for row in ids]
     if by_length:
         rows.sort(key=len)
-    batches = [rows[i : i + BATCH_SIZE] for i in range(0, len(rows) - BATCH_SIZE + 1, BATCH_SIZE)]
+    batches = [rows[i : i + BATCH_SIZE] for i in range(0, max(1, len(rows) - BATCH_SIZE + 1), BATCH_SIZE)]
     chosen = [batches[i * len(batches) // count] for i in range(count)]
     random.Random(0).shuffle(chosen)
     widths = [max(map(len, batch)) if by_length else PADDED_LENGTH for batch in chosen]
     return [[row + [0] * (width - len(row)) for row in batch] for batch, width in zip(chosen, widths, strict=True)]
 
 
-def write_batches(arguments: argparse.Namespace, path: Path) -> None:
-    """Write the shape of the model and the batches of each layout, for all workers."""
+def write_batches(arguments: argparse.Namespace, path: Path) -> int:
+    """Write the shape of the model and the batches of each layout, for all workers; return the rows of a batch."""
     from ernie_toolkit.text.tokenization import build_tokenizer, read_vocab
 
     tokenizer = build_tokenizer(read_vocab(arguments.vocab))
@@ -103,6 +103,7 @@ def write_batches(arguments: argparse.Namespace, path: Path) -> None:
         "num_labels": LABELS,
     }
     path.write_text(json.dumps({"shape": shape, "batches": batches}), encoding="utf-8")
+    return len(batches[LAYOUTS[0]][0])
 
 
 def run_worker(variant: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def time_step(paddle: Any, model: Any, optimizer: Any, batch: list[list[int]]) -
     return [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(clocks)]
 
 
-def summarize(timings: list[list[tuple[float, float]]]) -> dict[str, float]:
+def summarize(timings: list[list[tuple[float, float]]], rows: int) -> dict[str, float]:
     """Totals over steps, because batches by length differ in size."""
     summary: dict[str, float] = {}
     for index, phase in enumerate(PHASES):
@@ -155,10 +156,10 @@ def summarize(timings: list[list[tuple[float, float]]]) -> dict[str, float]:
         summary[f"{phase}_cpu_ms"] = 1e3 * sum(step[index][1] for step in timings) / len(timings)
     wall = sum(summary[f"{phase}_ms"] for phase in PHASES)
     cpu = sum(summary[f"{phase}_cpu_ms"] for phase in PHASES)
-    return {**summary, "rows_per_second": 1e3 * BATCH_SIZE / wall, "rows_per_cpu_second": 1e3 * BATCH_SIZE / cpu}
+    return {**summary, "rows_per_second": 1e3 * rows / wall, "rows_per_cpu_second": 1e3 * rows / cpu}
 
 
-def start_worker(arguments: argparse.Namespace, variant: str, batches: Path) -> dict[str, Any]:
+def start_worker(arguments: argparse.Namespace, variant: str, batches: Path, rows: int) -> dict[str, Any]:
     """What a process of its own measures for one variant: settings, and a summary for each layout."""
     environment = dict(os.environ)
     if arguments.threads:
@@ -177,7 +178,8 @@ def start_worker(arguments: argparse.Namespace, variant: str, batches: Path) -> 
             sys.stderr.write(finished.stderr[-4000:])
             raise ToolkitError(f"the {variant} worker failed: its own message is above")
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return {"settings": result["settings"], **{name: summarize(steps) for name, steps in result["timings"].items()}}
+    summaries = {layout: summarize(steps, rows) for layout, steps in result["timings"].items()}
+    return {"settings": result["settings"], **summaries}
 
 
 def print_table(medians: dict[str, dict[str, dict[str, float]]]) -> None:
@@ -217,9 +219,9 @@ def main() -> None:
         variants = (*VARIANTS, *(TORCH_VARIANTS if arguments.torch_python else ()))
         with tempfile.TemporaryDirectory() as directory:
             batches = Path(directory) / "batches.json"
-            write_batches(arguments, batches)
+            rows = write_batches(arguments, batches)
             rounds = [
-                {variant: start_worker(arguments, variant, batches) for variant in variants}
+                {variant: start_worker(arguments, variant, batches, rows) for variant in variants}
                 for _ in range(arguments.rounds)
             ]
     medians: dict[str, dict[str, dict[str, float]]] = {
