@@ -1,6 +1,8 @@
 """The faster layers of training on a CPU: what they compute, what they draw, and that they leave nothing behind."""
 
 import copy
+import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,13 @@ import numpy as np
 import paddle
 import pytest
 from paddle.distributed.fleet.utils import recompute
+from paddle.utils import unique_name
+from tiny import PAIRS, make_tiny_model
+from training_runs import OPTIONS, run
 
-from ernie_toolkit.models import load_model
+from ernie_toolkit.data import DataSet
+from ernie_toolkit.models import Vocabulary, load_model
+from ernie_toolkit.session import Session
 from ernie_toolkit.training import seed_everything
 from ernie_toolkit.training.fast_layers import fast_layers
 
@@ -157,3 +164,39 @@ def test_layers_of_other_kinds_stay_as_they_are() -> None:
         assert np.array_equal(doubled(x).numpy(), expected)
         assert sixteen(x.astype("float64")).dtype == paddle.float64
     assert own(x) is x
+
+
+def test_a_resumed_run_draws_what_the_uninterrupted_one_draws(
+    vocabulary: Vocabulary, afqmc_sample: DataSet, tmp_path: Path
+) -> None:
+    options = dataclasses.replace(OPTIONS, save_total_limit=5, load_best_model_at_end=False)
+
+    def weights(seed: int, resume: bool) -> dict[str, np.ndarray]:
+        with unique_name.guard():  # parameters are counted anew, as in a new process
+            dropouts = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}
+            session = Session(make_tiny_model(vocabulary, ("0", "1"), **dropouts), afqmc_sample, PAIRS)
+            seed_everything(seed)
+            session.loaded.model.train()
+            run(session, tmp_path / "run", options, resume=resume)
+            return {name: value.numpy() for name, value in session.loaded.model.state_dict().items()}
+
+    whole = weights(1, resume=False)
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "checkpoint-12")
+    resumed = weights(2, resume=True)
+    assert all(np.array_equal(value, resumed[name]) for name, value in whole.items())
+
+
+@pytest.mark.parametrize("fast_cpu", [True, False])
+def test_a_run_uses_them_unless_told_not_to(
+    vocabulary: Vocabulary, afqmc_sample: DataSet, tmp_path: Path, fast_cpu: bool
+) -> None:
+    seen = []
+
+    def criterion(logits: Any, labels: Any) -> Any:
+        seen.append("forward" in vars(session.loaded.model.classifier))
+        return paddle.nn.functional.cross_entropy(logits, labels)
+
+    session = Session(make_tiny_model(vocabulary, ("0", "1")), afqmc_sample, PAIRS, criterion=criterion)
+    run(session, tmp_path, dataclasses.replace(OPTIONS, max_steps=2, fast_cpu=fast_cpu))
+    assert set(seen) == {fast_cpu}
+    assert "forward" not in vars(session.loaded.model.classifier)
