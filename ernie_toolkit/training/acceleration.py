@@ -1,10 +1,11 @@
 """Settings of the process that make Paddle train faster on a CPU and compute the same.
 
-They are environment variables that Paddle and the libraries in its wheel read once, when they are loaded:
+Most are environment variables that Paddle and the libraries in its wheel read once, when they are loaded:
 call `apply_cpu_settings` before Paddle is imported. `benchmarks/training_speed.py` measures what they gain.
 """
 
 import contextlib
+import ctypes
 import io
 import os
 import sys
@@ -16,6 +17,10 @@ from ernie_toolkit.inference.processor import available_cores
 
 # The matrices of one fine-tuning batch are too small to keep more threads busy.
 MAX_THREADS = 8
+# Parameters of the C library's `mallopt`, by their names in malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+# What the AVX-512 kernels of the MKL in Paddle's wheel need.
+_AVX512 = frozenset({"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"})
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def cpu_settings(cpu: CpuFeatures, environ: Mapping[str, str]) -> dict[str, str]
     """Environment variables that make Paddle faster on this CPU; what the user has set is left out.
 
     MKL_DEBUG_CPU_TYPE=5: the MKL inside the Paddle wheel picks its matrix kernels by the maker's name and gives other
-    makers' processors slow ones; 5 names the AVX2 kernels, right wherever AVX2 and FMA exist.
+    makers' processors slow ones; 7 names the AVX-512 kernels, 5 the AVX2 kernels, which need FMA too.
     FLAGS_use_stride_kernel=0: a transposition is done once by a fast kernel instead of later by a slow copy.
     OMP_NUM_THREADS: Paddle sets it to 1 where nobody has; the cores are shared by the processes of a launch. Only on
     x86 processors: the wheels for others carry OpenBLAS, with which Paddle allows one thread.
@@ -60,7 +65,7 @@ def cpu_settings(cpu: CpuFeatures, environ: Mapping[str, str]) -> dict[str, str]
     """
     settings: dict[str, str] = {}
     if cpu.vendor not in ("", "GenuineIntel") and {"avx2", "fma"} <= cpu.flags:
-        settings["MKL_DEBUG_CPU_TYPE"] = "5"
+        settings["MKL_DEBUG_CPU_TYPE"] = "7" if cpu.flags >= _AVX512 else "5"
     settings["FLAGS_use_stride_kernel"] = "0"
     if "avx2" in cpu.flags:
         processes = int(environ.get("PADDLE_TRAINERS_NUM", "1"))
@@ -80,6 +85,22 @@ def apply_cpu_settings(environ: MutableMapping[str, str] | None = None) -> dict[
         raise RuntimeError("apply_cpu_settings must run before paddle is imported")
     target.update(settings)
     return settings
+
+
+def keep_freed_memory() -> bool:
+    """Have this process use freed memory again instead of giving it back; return whether its C library can.
+
+    The C library gives large blocks back to the system when they are freed, so that each step of training would get
+    its tensors anew from the system, page by page: the gradient of a vocabulary of 40,000 alone is 60 MB.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):  # a C library that has no such function, or a Python that is linked to none
+        return False
+    # -1 is the largest value: the heap is never made smaller.
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))
 
 
 def import_paddle() -> None:

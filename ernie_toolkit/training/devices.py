@@ -7,13 +7,14 @@ from importlib.metadata import PackageNotFoundError, distribution
 from ernie_toolkit.arguments.options import split_device
 from ernie_toolkit.console import notice, say
 from ernie_toolkit.errors import DeviceError
-from ernie_toolkit.training.acceleration import apply_cpu_settings, import_paddle
+from ernie_toolkit.training.acceleration import apply_cpu_settings, import_paddle, keep_freed_memory
 
 
 def accelerate_cpu(device: str | None) -> None:
-    """Set the environment variables that make Paddle faster on this CPU, unless it will compute on a GPU.
+    """Make the settings of this process that make Paddle faster on this CPU, unless it will compute on a GPU.
 
-    They have no effect once Paddle is imported, as by a script that imports it at its top: a notice says so.
+    Those that are environment variables have no effect once Paddle is imported, as by a script that imports it at its
+    top: a notice says so.
 
     Args:
         device: "cpu", "gpu:1" and the like; None for a GPU where there is one.
@@ -24,6 +25,7 @@ def accelerate_cpu(device: str | None) -> None:
     except PackageNotFoundError:
         gpu_build = False
     if device == "cpu" or (device is None and not gpu_build):
+        keep_freed_memory()
         if "paddle" in sys.modules:
             notice(
                 "Paddle was imported before its CPU settings could be made, and may be slower: import it in functions"

@@ -6,7 +6,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -272,6 +272,7 @@ def train(
     from ernie_toolkit.models import quiet_paddlenlp
     from ernie_toolkit.models.paddle_files import safe_paddle_load
     from ernie_toolkit.training.callbacks import ProgressLine, RestoreRandomState
+    from ernie_toolkit.training.fast_layers import fast_layers
     from ernie_toolkit.training.trainer import ToolkitTrainer
 
     _check_rows(train_set, dev_set, options.max_seq_length, model.config.max_position_embeddings)
@@ -288,7 +289,8 @@ def train(
             model, arguments, train_set, dev_set, score, options.group_by_length, [progress, *_callbacks(options)]
         )
         started = time.perf_counter()
-        with safe_paddle_load(), closing(progress):
+        faster = fast_layers(model) if options.fast_cpu and device == "cpu" else nullcontext()
+        with safe_paddle_load(), closing(progress), faster:
             if checkpoint is not None and _has_ended(checkpoint, plan, options):
                 notice(f"{checkpoint} is the run's last step: nothing is left to train")
                 trainer.restore(checkpoint)
