@@ -31,6 +31,7 @@ from ernie_toolkit.models.slices import current_size, encoder_layers, parameter_
 from ernie_toolkit.session import Session
 from ernie_toolkit.text.dataset import Batch
 from ernie_toolkit.training import predict_logits
+from ernie_toolkit.training.fast_layers import fast_layers
 
 LABELS = ("0", "1", "2")
 HALF, FULL_SIZE = LayerSize(2, 32), LayerSize(4, 64)
@@ -154,6 +155,29 @@ def test_gradients_reach_what_is_used_alone(model: paddle.nn.Layer) -> None:
         used = np.abs(gradients["linear1.weight"].numpy()).sum(axis=0) > 0
         heads = np.abs(gradients["self_attn.v_proj.weight"].numpy()).sum(axis=0) > 0
         assert used[:32].any() and not used[32:].any() and heads[:16].any() and not heads[16:].any()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_gradients_are_the_same_while_it_trains_faster(model: paddle.nn.Layer, part: ModelSlice) -> None:
+    make_elastic(model)
+    model.eval()  # without dropout
+    [batch] = batches(1)
+
+    def gradients() -> dict[str, np.ndarray]:
+        with using(model, part):
+            model(**{name: paddle.to_tensor(value) for name, value in batch.items()})[0].backward()
+        found = {name: item.grad.numpy() for name, item in model.named_parameters() if item.grad is not None}
+        model.clear_gradients()
+        return found
+
+    stock = gradients()
+    with fast_layers(model):
+        assert encoder_layers(model)[0].linear1.forward == encoder_layers(model)[0].linear1.fast_forward
+        fast = gradients()
+    assert "forward" not in vars(encoder_layers(model)[0].linear1) and stock.keys() == fast.keys()
+    largest = max(np.abs(value).max() for value in stock.values())
+    for name, value in stock.items():
+        assert np.abs(value - fast[name]).max() <= 1e-5 * largest, name
 
 
 def test_a_student_is_compared_with_the_stretch_that_it_stands_for(model: paddle.nn.Layer) -> None:
