@@ -277,6 +277,8 @@ SCRIPTS: dict[str, Flags] = {
     "run_seq_cls.py": (*_RUN, *_NO_WINDOWS),
     "run_token_cls.py": (*_RUN, *_NO_WINDOWS),
     "run_qa.py": (*_RUN, *_flags(_WINDOWS)),
+    "run_multiple_choice.py": (),
+    "compress_multiple_choice.py": (),
     "compress_seq_cls.py": (*_COMPRESS, *_NO_WINDOWS),
     "compress_token_cls.py": (*_COMPRESS, *_NO_WINDOWS),
     "compress_qa.py": (*_COMPRESS, *_flags(_WINDOWS)),
