@@ -215,6 +215,11 @@ class Task(ABC):
         return ("text", "text_pair") if text_format in PAIR_FORMATS else ("text",)
 
     @classmethod
+    def request_values(cls, given: TextInput) -> list[Any]:
+        """The value of each of `text_fields` in a request for one input."""
+        return [given] if isinstance(given, str) else list(given)
+
+    @classmethod
     def examples_for(cls, text_format: str) -> list[TextInput]:
         """Built-in inputs in a text format, or in the one of the same number of texts."""
         alike = "pair" if text_format in PAIR_FORMATS else "sentence"

@@ -89,6 +89,11 @@ class MultipleChoice(Task):
         """Context, question and choices, in every format."""
         return "context", "question", "choices"
 
+    @classmethod
+    def request_values(cls, given: TextInput) -> list[Any]:
+        """Context and question, and the choices as a list."""
+        return [given[0], given[1], list(given[2:])]
+
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """One row for each choice, those of a question next to each other (see `choice_rows`)."""
         rows = choice_rows(tokenizer, as_inputs(inputs, self.text_format), self.max_seq_length, self.text_format)
