@@ -59,9 +59,7 @@ def answer_index(value: Any, choices: Sequence[str], name: str, where: str) -> i
             hint = f"an index is a number without quotation marks, {_FROM_ZERO}"
         else:
             hint = f"write one of them as it stands there, or its index, {_FROM_ZERO}"
-        raise DataError(
-            f"{where}: field '{name}' is {value!r:.60}, which is none of its {len(choices)} choices: {hint}"
-        )
+        raise DataError(f"{where}: field '{name}' is {value!r:.60}, none of its {len(choices)} choices: {hint}")
     if isinstance(value, bool) or not isinstance(value, int):
         kind = json_type(value) if not isinstance(value, float) else "number with a fraction"
         raise DataError(f"{where}: field '{name}' is a {kind}: write the right choice, or its index, {_FROM_ZERO}")
@@ -121,9 +119,7 @@ def parse_choice_row(row: dict[str, Any], text_format: str, split: Split, index:
     if row.get("answer") is not None:
         answer = answer_index(row["answer"], choices, "answer", where)
     elif split != "test":
-        raise DataError(
-            f"{where}: no answer: a row of the {split} file needs the right choice in 'answer', or its index"
-        )
+        raise DataError(f"{where}: no answer: a row of the {split} file needs the choice or its index in 'answer'")
     return {
         "id": _row_id(row, index, where),
         "context": context,

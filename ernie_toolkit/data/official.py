@@ -36,6 +36,7 @@ class OfficialSource:
         files: For each split the file's name.
         parts: For each split the loader's word for it.
         urls: For each split what is downloaded; empty where PaddleNLP does not have the set.
+        by_hand: Names of the files to put there by hand, where they are not `files`.
     """
 
     loader: tuple[str, str]
@@ -43,6 +44,7 @@ class OfficialSource:
     files: Mapping[Split, str]
     parts: Mapping[Split, str]
     urls: Mapping[Split, str]
+    by_hand: tuple[str, ...] = ()
 
 
 _PARTS: dict[Split, str] = {split: split for split in SPLITS}
@@ -76,6 +78,7 @@ _OTHER_SOURCES = {
         files={split: f"{split}/c3-d-{split}.json" for split in SPLITS},
         parts=_PARTS,
         urls={split: f"{_SERVER}/c3/c3-d-{split}.json" for split in SPLITS},
+        by_hand=tuple(f"c3-{part}-{split}.json" for split in SPLITS for part in "dm"),
     ),
     # PaddleNLP has a loader of a few hundred rows of it only, in another form: there is nothing to download.
     "chid": OfficialSource(
@@ -84,6 +87,7 @@ _OTHER_SOURCES = {
         files={split: f"{split}.json" for split in SPLITS},
         parts=_PARTS,
         urls={},
+        by_hand=("train.json", "train_answer.json", "dev.json", "dev_answer.json", "test.json"),
     ),
 }
 
@@ -154,7 +158,8 @@ def official_files(spec: DatasetSpec, splits: Sequence[Split]) -> dict[Split, Pa
 
 
 def _help(spec: DatasetSpec) -> str:
-    names = ", ".join(dict.fromkeys(official_source(spec).files.values()))
+    source = official_source(spec)
+    names = ", ".join(source.by_hand or dict.fromkeys(source.files.values()))
     return (
         f"put {names} into {cache_directory(spec)} by hand, give their folder with `data_dir`, or try the toolkit's "
         "generated sample with `data_source` sample"

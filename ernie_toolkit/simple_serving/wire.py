@@ -142,7 +142,7 @@ def _request_of_choices(data: Mapping[str, Any], settings: Settings, max_texts: 
     """
     contexts = _texts(data, "context", max_texts)
     asked = [] if data.get("question") is None else _items(data, "question", max_texts)
-    questions = [_text(item, f"data.question[{number}]", blank=True) for number, item in enumerate(asked)] or [""]
+    questions = [item and _text(item, f"data.question[{number}]") for number, item in enumerate(asked)] or [""]
     given = _items(data, "choices", max_texts)
     if all(isinstance(item, str) for item in given):
         sets = [_choices(given, "data.choices")]

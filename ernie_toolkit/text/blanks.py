@@ -28,8 +28,9 @@ def blank_of(context: str, question: str) -> str:
     shown = ", ".join(found[:5]) or "none"
     if question.strip() in found:
         raise DataError(f"the blank {question.strip()} stands in its context more than once: give each its own number")
-    asked = f"{question!r:.40} is no blank of its context" if question.strip() else "the question names no blank"
-    raise DataError(f"{asked}, which has {shown}: write blanks as #idiom1#, and the one to fill as the question")
+    asked = f"{question!r:.40} is" if question.strip() else "the question names"
+    remedy = "write blanks as #idiom1#, and the one to fill as the question"
+    raise DataError(f"{asked} no blank of its context, which has {shown}: {remedy}")
 
 
 def blanks_of(context: str) -> list[str]:
