@@ -165,9 +165,9 @@ def test_cut_rows_are_counted(vocabulary: Vocabulary) -> None:
     said: list[str] = []
     data = small("c3")
     model = make_tiny_model(vocabulary, ("0", "1"), "multiple_choice")
-    Session(model, data, MultipleChoice(24), say=said.append).evaluate()
+    Session(model, data, MultipleChoice(34), say=said.append).evaluate()
     rows = sum(len(example["choices"]) for example in data.split("dev"))
-    count = said[0].removeprefix("cut at 24 tokens: ").removesuffix(f" of {rows:,} dev rows")
+    count = said[0].removeprefix("cut at 34 tokens: ").removesuffix(f" of {rows:,} dev rows")
     assert 0 < int(count) < rows
 
 
