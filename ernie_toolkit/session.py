@@ -292,7 +292,7 @@ class Session:
     def _report_cuts(self, splits: Mapping[str, EncodedDataset]) -> None:
         """Say how many rows of each split lose tokens, where the task cuts texts at all."""
         parts = [
-            f"{rows.cut_rows:,} of {len(rows):,} {name} rows"
+            f"{rows.cut_rows:,} of {len(rows.features):,} {name} rows"
             for name, rows in splits.items()
             if rows.cut_rows is not None
         ]

@@ -4,6 +4,8 @@ python deploy/predictor/infer_cpu.py --model_path best_models/afqmc/export
 python deploy/predictor/infer_cpu.py --task_name token_cls --text 记者在枫坪村见到了教师秦昭岫。
 python deploy/predictor/infer_cpu.py --task_name qa \\
     --question 临江公司的总部在哪里？ --context 临江公司的总部设在白埠市。
+python deploy/predictor/infer_cpu.py --task_name multiple_choice \\
+    --context 男：我是一名医生。 --question 男的是做什么工作的？ --choices 司机 医生 教师
 """
 
 from __future__ import annotations

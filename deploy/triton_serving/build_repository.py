@@ -1,7 +1,8 @@
 """Build a model repository for Triton from an exported bundle, or for a bundle that is put there later.
 
 python deploy/triton_serving/build_repository.py --model_path best_models/afqmc/export --model_repository models
-python deploy/triton_serving/build_repository.py --without_bundle seq_cls token_cls qa --model_repository models
+python deploy/triton_serving/build_repository.py --without_bundle seq_cls token_cls qa multiple_choice \\
+    --model_repository models
 """
 
 from __future__ import annotations

@@ -277,9 +277,11 @@ SCRIPTS: dict[str, Flags] = {
     "run_seq_cls.py": (*_RUN, *_NO_WINDOWS),
     "run_token_cls.py": (*_RUN, *_NO_WINDOWS),
     "run_qa.py": (*_RUN, *_flags(_WINDOWS)),
+    "run_multiple_choice.py": (*_RUN, *_NO_WINDOWS),
     "compress_seq_cls.py": (*_COMPRESS, *_NO_WINDOWS),
     "compress_token_cls.py": (*_COMPRESS, *_NO_WINDOWS),
     "compress_qa.py": (*_COMPRESS, *_flags(_WINDOWS)),
+    "compress_multiple_choice.py": (*_COMPRESS, *_NO_WINDOWS),
     "multi_label/train.py": _TRAIN,
     "multi_label/doccano.py": _flags(
         "doccano_file=doccano.jsonl save_dir=data splits=0.8,0.1,0.1 task_type=multi_label separator=## "

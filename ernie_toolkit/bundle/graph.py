@@ -39,7 +39,7 @@ from ernie_toolkit.formats.onnx_wire import (
     parse_message,
 )
 from ernie_toolkit.tasks import HEADS, TASKS
-from ernie_toolkit.text.formats import PAIR_FORMATS
+from ernie_toolkit.text.formats import CHOICE_FORMATS, PAIR_FORMATS
 
 # Operators that change neither the order nor the number of a table's rows, or of its indices.
 _PASSING = ("Cast", "Identity", "DequantizeLinear")
@@ -264,7 +264,7 @@ def _output_problems(graph: Graph, info: BundleInfo) -> list[str]:
 
 def _table_problems(graph: Graph, info: BundleInfo, largest_id: int) -> list[str]:
     """Where an index that the bundle allows lies outside of its table."""
-    types = 2 if info.text_format in PAIR_FORMATS else 1
+    types = 2 if info.text_format in (*PAIR_FORMATS, *CHOICE_FORMATS) else 1
     needed = {
         "positions": (info.max_seq_length, "positions", f"max_seq_length is {info.max_seq_length}"),
         "input_ids": (largest_id + 1, "rows of tokens", f"the tokenizer's largest id is {largest_id}"),

@@ -32,7 +32,7 @@ class Command:
 
 
 def _each_task(pattern: str) -> dict[str, str]:
-    return {task: pattern.format(task) for task in ("seq_cls", "token_cls", "qa")}
+    return {task: pattern.format(task) for task in ("seq_cls", "token_cls", "qa", "multiple_choice")}
 
 
 COMMANDS = {

@@ -30,7 +30,7 @@ def quantize_after_training(evaluator: Evaluator, model: Fp32Model) -> None:
     if evaluator.has_int8(model, ONNX_RUNTIME):
         return
     work, options = evaluator.workspace(model), evaluator.options
-    quantizer = Quantizer(model.onnx, model.rows.train, options, evaluator.run.request.training.seed, work)
+    quantizer = Quantizer(model.onnx, model.rows.calibration, options, evaluator.run.request.training.seed, work)
     plans = make_plans(options)
     _report_rows(evaluator, quantizer, plans)
     exclude = () if options.keep_fp32 == AUTO else options.keep_fp32

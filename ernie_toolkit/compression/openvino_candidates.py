@@ -71,8 +71,10 @@ def quantize_with_nncf(evaluator: Evaluator, model: Fp32Model, method: str = "st
     options, work = evaluator.options, evaluator.workspace(model)
     source = model.onnx
     if options.round_type == "adaround" and method != "qat":
-        source = Quantizer(model.onnx, model.rows.train, options, evaluator.run.request.training.seed, work).prepared()
-    batches = calibration_rows(model.rows.train, options.calibration_rows)
+        source = Quantizer(
+            model.onnx, model.rows.calibration, options, evaluator.run.request.training.seed, work
+        ).prepared()
+    batches = calibration_rows(model.rows.calibration, options.calibration_rows)
     made: list[tuple[Candidate, Form, OpenVinoPlan]] = []
     for plan in make_openvino_plans(evaluator):
         path = _file(work, plan)

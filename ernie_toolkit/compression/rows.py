@@ -16,12 +16,17 @@ class SplitRows:
     """Encoded rows in one vocabulary, with targets.
 
     Attributes:
-        train: For training and calibration.
+        train: For training.
         dev: For metrics.
     """
 
     train: EncodedDataset
     dev: EncodedDataset
+
+    @property
+    def calibration(self) -> EncodedDataset:
+        """The rows for calibration, one by one: what a model reads does not depend on what is trained together."""
+        return self.train.ungrouped()
 
     @property
     def identity(self) -> dict[str, str]:

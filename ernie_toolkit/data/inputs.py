@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from ernie_toolkit.data.choice_files import read_choices
 from ernie_toolkit.data.column_names import is_known
 from ernie_toolkit.data.encodings import encoding_notice
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, Place, SkippedRow
@@ -31,6 +32,7 @@ from ernie_toolkit.data.tag_columns import tagged_file_error
 from ernie_toolkit.data.tagged import text_of_row
 from ernie_toolkit.errors import DataError
 from ernie_toolkit.text.features import TextInput, texts_of
+from ernie_toolkit.text.formats import CHOICE_FORMATS
 
 # How many texts a plain line has, and a JSON row of a custom data set.
 _COLUMNS = {"sentence": 1, "pair": 2, "characters": 1, "question_context": 2}
@@ -114,8 +116,9 @@ def read_input_rows(
 
     JSON rows have the official fields of the format (CSL's `keyword` and `abst`, say, or `question` and `context`), for
     sentences and pairs those of a custom data set, and for texts to tag `text`, `sentence` or `tokens`; other fields,
-    labels too, are not looked at. Questions are read from files in the forms of `read_squad`, too. Every line up to the
-    last that is not blank is a row. One that is blank or cannot be read has no text, and a reason, where
+    labels too, are not looked at. Questions are read from files in the forms of `read_squad`, too, and those with
+    choices in the forms of `read_choices`, each blank as a row. Every line up to the last that is not blank is a row.
+    One that is blank or cannot be read has no text, and a reason, where
     `options.on_error` is "skip".
 
     Args:
@@ -133,8 +136,11 @@ def read_input_rows(
     notice = encoding_notice(path, options.encoding)
     record.notices += [notice] if notice else []
     squad = text_format == "question_context" and is_json(path) and _is_squad(path, options)
+    choices = text_format in CHOICE_FORMATS and is_json(path)
     if squad:
         rows = _questions(path, options, record)
+    elif choices:
+        rows = _choices(path, text_format, options, record)
     elif is_json(path):
         found = ((place, where, row) for _, place, where, row in read_objects(path, "test", options, record))
         rows = list(_parsed(found, options, lambda row, where: _json_input(row, text_format, where)))
@@ -145,11 +151,11 @@ def read_input_rows(
         columns = f"{'comma' if table.separator == ',' else 'tab'}-separated column(s)"
         cells = ((place, f"{path}:{place}", row) for place, row in table.rows)
         rows = list(_parsed(cells, options, lambda row, where: _plain_input(row, text_format, columns, where, options)))
-    if not squad:
+    if not squad and not choices:
         rows += [InputRow(None, skipped.place, skipped.reason) for skipped in record.skipped]
         rows.sort(key=lambda row: cast(int, row.place))
     if not rows:
-        raise DataError(f"{path}: no {'question' if squad else 'text'} in it: write one input a line")
+        raise DataError(f"{path}: no {'question' if squad or choices else 'text'} in it: write one input a line")
     if all(row.text is None for row in rows):
         raise DataError(f"{path}: none of its {len(rows)} row(s) can be read, the first: {rows[0].reason}")
     return rows
@@ -177,6 +183,17 @@ def _questions(path: Path, options: FileOptions, record: FileRecord) -> list[Inp
     rows = [InputRow((example["question"], example["context"]), example["id"]) for example in examples]
     for skipped in record.skipped:
         rows.insert(cast(int, skipped.row), InputRow(None, skipped.place, skipped.reason))
+    return rows
+
+
+def _choices(path: Path, text_format: str, options: FileOptions, record: FileRecord) -> list[InputRow]:
+    examples = list(read_choices(path, text_format, "test", options, record))
+    rows = [InputRow(texts_of(example, text_format), example.get("line", str(example["id"]))) for example in examples]
+    skipped = [InputRow(None, item.place, item.reason) for item in record.skipped]
+    if all(isinstance(row.place, int) for row in (*rows, *skipped)):
+        return sorted([*rows, *skipped], key=lambda row: cast(int, row.place))
+    for item, row in zip(record.skipped, skipped):  # of a list of questions, each has its number
+        rows.insert(cast(int, item.row), row)
     return rows
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.data.registry import SPLITS, DatasetSpec, Split
 from ernie_toolkit.errors import DownloadError
 
@@ -34,7 +35,8 @@ class OfficialSource:
         folder: Where that keeps the files, below `data_home`.
         files: For each split the file's name.
         parts: For each split the loader's word for it.
-        urls: For each split what is downloaded.
+        urls: For each split what is downloaded; empty where PaddleNLP does not have the set.
+        by_hand: Names of the files to put there by hand, where they are not `files`.
     """
 
     loader: tuple[str, str]
@@ -42,6 +44,7 @@ class OfficialSource:
     files: Mapping[Split, str]
     parts: Mapping[Split, str]
     urls: Mapping[Split, str]
+    by_hand: tuple[str, ...] = ()
 
 
 _PARTS: dict[Split, str] = {split: split for split in SPLITS}
@@ -67,6 +70,24 @@ _OTHER_SOURCES = {
         files=_CMRC2018_FILES,
         parts={**_PARTS, "test": "trial"},
         urls={split: f"{_SERVER}/cmrc/{name}" for split, name in _CMRC2018_FILES.items()},
+    ),
+    # Each split is two files; the second, c3-m-*.json, is downloaded and read with the first.
+    "c3": OfficialSource(
+        loader=("paddlenlp.datasets.c3", "C3"),
+        folder=Path("C3"),
+        files={split: f"{split}/c3-d-{split}.json" for split in SPLITS},
+        parts=_PARTS,
+        urls={split: f"{_SERVER}/c3/c3-d-{split}.json" for split in SPLITS},
+        by_hand=tuple(f"c3-{part}-{split}.json" for split in SPLITS for part in "dm"),
+    ),
+    # PaddleNLP has a loader of a few hundred rows of it only, in another form: there is nothing to download.
+    "chid": OfficialSource(
+        loader=("", ""),
+        folder=Path("Clue", "chid_public"),
+        files={split: f"{split}.json" for split in SPLITS},
+        parts=_PARTS,
+        urls={},
+        by_hand=("train.json", "train_answer.json", "dev.json", "dev_answer.json", "test.json"),
     ),
 }
 
@@ -105,7 +126,7 @@ def cached_file(spec: DatasetSpec, split: Split) -> Path | None:
         spec: The data set.
         split: The split.
     """
-    for name in spec.files[split]:
+    for name in (official_source(spec).files[split], *spec.files[split]):
         path = cache_directory(spec) / name
         if path.is_file() and path.stat().st_size > 0:
             return path
@@ -127,6 +148,8 @@ def official_files(spec: DatasetSpec, splits: Sequence[Split]) -> dict[Split, Pa
     found = {split: cached_file(spec, split) for split in splits}
     missing = [split for split in splits if found[split] is None]
     if missing:
+        if not official_source(spec).urls:
+            raise DownloadError(f"PaddleNLP does not download data set '{spec.name}': {_help(spec)}")
         _probe(spec, official_source(spec).urls[missing[0]])
         builder = _builder(spec)
         for split in missing:
@@ -135,7 +158,8 @@ def official_files(spec: DatasetSpec, splits: Sequence[Split]) -> dict[Split, Pa
 
 
 def _help(spec: DatasetSpec) -> str:
-    names = ", ".join(dict.fromkeys(official_source(spec).files.values()))
+    source = official_source(spec)
+    names = ", ".join(source.by_hand or dict.fromkeys(source.files.values()))
     return (
         f"put {names} into {cache_directory(spec)} by hand, give their folder with `data_dir`, or try the toolkit's "
         "generated sample with `data_source` sample"
@@ -189,21 +213,23 @@ def _builder(spec: DatasetSpec) -> Any:
 def _download(builder: Any, spec: DatasetSpec, split: Split) -> Path:
     part = official_source(spec).parts[split]
     try:
-        path = Path(builder._get_data(part))
+        got = builder._get_data(part)
+        paths = [Path(path) for path in (got if isinstance(got, list) else [got])]
     except Exception as error:  # RuntimeError, OSError, zipfile's and httpx's own: no common class
         raise DownloadError(f"data set '{spec.name}' could not be downloaded ({error}): {_help(spec)}") from None
     # With several processes one of them downloads and unpacks, and the others come here before it is done.
     alone = os.environ.get("PADDLE_TRAINERS_NUM", "1") == "1"
     known = builder.BUILDER_CONFIGS[spec.name]["splits"] if hasattr(builder, "BUILDER_CONFIGS") else builder.SPLITS
-    published = known[part][1]  # the second entry of either kind of table is the file's MD5
+    files = known[part] if isinstance(got, list) else [known[part]]
     end = time.monotonic() + (0.0 if alone else UNPACK_SECONDS)
-    while not (path.is_file() and _md5(path) == published):
-        if time.monotonic() > end:
-            raise DownloadError(
-                f"data set '{spec.name}' was downloaded, but {path} is not the published file: {_help(spec)}"
-            )
-        time.sleep(0.5)
-    return path
+    for path, file in strict_zip(paths, files):
+        while not (path.is_file() and _md5(path) == file[1]):  # the second entry of every table is the file's MD5
+            if time.monotonic() > end:
+                raise DownloadError(
+                    f"data set '{spec.name}' was downloaded, but {path} is not the published file: {_help(spec)}"
+                )
+            time.sleep(0.5)
+    return paths[0]
 
 
 def _md5(path: Path) -> str:

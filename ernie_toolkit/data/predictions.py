@@ -31,7 +31,8 @@ def write_predictions(
     answer, their number from 0 as id (a question its own id), and their `reason`; they stand where their lines are, at
     the end where their place is not known. `<dataset>_predict.json` is CLUE's submission: one JSON object a line with
     id and label, for tnews and iflytek with the label's name, a row that could not be read as a line of null; for
-    questions one object, id to answer, with an empty answer where a question could not be read.
+    questions one object, id to answer, with an empty answer where a question could not be read; for c3 and chid it has
+    the name of their newest test parts (`ChoicesForm.submission`).
 
     Args:
         data: The data set.
@@ -44,12 +45,13 @@ def write_predictions(
         The paths of the files.
     """
     rows = prediction_rows(data, examples, answers)
-    results, submission = directory / PREDICTIONS, directory / f"{data.spec.name}_predict.json"
+    form = form_of(data.spec.task_name)
+    results, submission = directory / PREDICTIONS, directory / form.submission_name(data.spec)
     source = {"dataset": data.spec.name, "data_source": data.source, "warnings": list(data.warnings)}
     guide = output_format == "guide"
     with transaction(directory) as files:
         files.write_json(results, guide_results(data, examples, answers) if guide else {**source, "predictions": rows})
-        text = form_of(data.spec.task_name).submission(rows, data.spec)
+        text = form.submission(rows, data.spec)
         if text is None:
             return (results,)
         files.write_text(submission, text)

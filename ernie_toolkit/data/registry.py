@@ -250,6 +250,26 @@ _SPECS = (
             "test": ("test.json", "cmrc2018_trial.json"),
         },
     ),
+    # https://arxiv.org/abs/1904.09679; the other part of each split, c3-m-*.json, is read with it. CLUE's names follow.
+    DatasetSpec(
+        "c3",
+        "multiple_choice",
+        (),
+        "choices",
+        files={
+            "train": ("c3-d-train.json", "c3-m-train.json", "d-train.json", "m-train.json"),
+            "dev": ("c3-d-dev.json", "c3-m-dev.json", "d-dev.json", "m-dev.json"),
+            "test": ("c3-d-test.json", "c3-m-test.json", "test1.1.json", "test1.0.json"),
+        },
+    ),
+    # https://aclanthology.org/P19-1075, as CLUE has it.
+    DatasetSpec(
+        "chid",
+        "multiple_choice",
+        (),
+        "cloze",
+        files={**_JSON_FILES, "test": ("test.json", "test1.1.json", "test1.0.json")},
+    ),
 )
 DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in _SPECS}
 

@@ -1,9 +1,10 @@
-"""Logits to answers, the same in training, evaluation and every deployment: labels, label sets, entities, spans."""
+"""Logits to answers, the same everywhere from training to deployments: labels, label sets, entities, spans, choices."""
 
 from __future__ import annotations
 
 from ernie_toolkit.decoding.answers import Answer
 from ernie_toolkit.decoding.bio import EntitySpan, entity_spans
+from ernie_toolkit.decoding.choices import ChoiceAnswer, decode_choices, split_logits
 from ernie_toolkit.decoding.label_sets import LabelSetAnswer, decode_label_sets, label_sets, sigmoid
 from ernie_toolkit.decoding.labels import LabelAnswer, decode_labels, softmax
 from ernie_toolkit.decoding.spans import SpanAnswer, SpanCandidate, WindowLogits, decode_spans
@@ -11,6 +12,7 @@ from ernie_toolkit.decoding.tags import Entity, TaggedText, character_tags, deco
 
 __all__ = [
     "Answer",
+    "ChoiceAnswer",
     "Entity",
     "EntitySpan",
     "LabelAnswer",
@@ -20,6 +22,7 @@ __all__ = [
     "TaggedText",
     "WindowLogits",
     "character_tags",
+    "decode_choices",
     "decode_label_sets",
     "decode_labels",
     "decode_spans",
@@ -28,5 +31,6 @@ __all__ = [
     "label_sets",
     "sigmoid",
     "softmax",
+    "split_logits",
     "word_starts",
 ]

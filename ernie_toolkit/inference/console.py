@@ -21,8 +21,9 @@ from ernie_toolkit.files import check_output_file, write_text
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.escapes import terminal_line
 from ernie_toolkit.tasks import TASKS
-from ernie_toolkit.text.features import TextInput
-from ernie_toolkit.text.formats import PAIR_FORMATS
+from ernie_toolkit.text.blanks import blanks_of
+from ernie_toolkit.text.features import MIN_CHOICES, TextInput
+from ernie_toolkit.text.formats import CHOICE_FORMATS, PAIR_FORMATS
 
 
 def examples_of(info: BundleInfo) -> list[TextInput]:
@@ -31,11 +32,12 @@ def examples_of(info: BundleInfo) -> list[TextInput]:
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--text`, `--text_pair`, `--question`, `--context`, `--input_file`, `--output_file`, and how a file is read."""
+    """The flags of texts of every kind, `--input_file`, `--output_file`, and how a file is read."""
     parser.add_argument("--text", nargs="+", default=[], help="texts to predict")
     parser.add_argument("--text_pair", nargs="+", default=[], help="second texts, where the model reads pairs")
     parser.add_argument("--question", nargs="+", default=[], help="questions, for a model that answers them")
     parser.add_argument("--context", nargs="+", default=[], help="one context for all questions, or one for each")
+    parser.add_argument("--choices", nargs="+", default=[], help="choices for all questions, for a model that chooses")
     parser.add_argument(
         "--input_file",
         type=path_text,
@@ -78,6 +80,8 @@ def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[InputRow]:
     if args.output_file:
         check_output_file(Path(args.output_file))
     given = [name for name in ("input_file", "text", "question") if getattr(args, name)]
+    if args.input_file and args.choices:
+        given.append("choices")
     if len(given) > 1:
         raise ConfigError(f"--{given[0]} and --{given[1]} exclude each other: give one of them")
     if args.input_file:
@@ -86,7 +90,7 @@ def inputs_of(args: argparse.Namespace, info: BundleInfo) -> list[InputRow]:
         for message in record.notices:
             notice(message)
         return rows
-    for name in ("text", "text_pair", "question", "context"):
+    for name in ("text", "text_pair", "question", "context", "choices"):
         setattr(args, name, [_as_typed(text) for text in getattr(args, name)])
         for number, text in enumerate(getattr(args, name), 1):
             try:
@@ -111,6 +115,10 @@ def _as_typed(text: str) -> str:
 
 def _texts(args: argparse.Namespace, info: BundleInfo) -> Sequence[TextInput]:
     """The texts of the command line, or built-in ones."""
+    if info.text_format in CHOICE_FORMATS:
+        return _choices(args, info)
+    if args.choices:
+        raise ConfigError("this model reads no choices: leave --choices out")
     if "question" in TASKS[info.task].text_fields(info.text_format):
         return _questions(args, info)
     if args.question or args.context:
@@ -141,6 +149,47 @@ def _questions(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
             "give one context for all questions, or one for each"
         )
     return list(strict_zip(args.question, contexts))
+
+
+def _choices(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
+    if args.text or args.text_pair:
+        raise ConfigError("this model chooses: give --context, --question and --choices in place of --text")
+    if not args.question and not args.context and not args.choices:
+        return examples_of(info)
+    return choice_inputs(args.context, args.question, args.choices, info.text_format == "cloze")
+
+
+def choice_inputs(
+    contexts: Sequence[str], questions: Sequence[str], choices: Sequence[str], cloze: bool
+) -> list[TextInput]:
+    """Inputs of a model that chooses, from the texts of a command line.
+
+    Args:
+        contexts: One for all questions, or one for each.
+        questions: None where the choices belong to the context alone; for a cloze: every blank.
+        choices: Those of every question.
+        cloze: Whether questions are blanks.
+
+    Raises:
+        ConfigError: Where they do not fit each other.
+    """
+    if not contexts or len(choices) < MIN_CHOICES:
+        raise ConfigError(
+            f"{len(contexts)} --context and {len(choices)} --choices: give a context and {MIN_CHOICES} choices at least"
+        )
+    if not questions:
+        pairs = [(context, blank) for context in contexts for blank in (blanks_of(context) if cloze else [""])]
+        if not pairs:
+            raise ConfigError("--context has no blank: write it as #idiom1#")
+    else:
+        shared = list(contexts) * len(questions) if len(contexts) == 1 else contexts
+        if len(shared) != len(questions):
+            raise ConfigError(
+                f"{len(questions)} --question and {len(contexts)} --context do not fit: "
+                "give one context for all questions, or one for each"
+            )
+        pairs = list(strict_zip(shared, questions))
+    return [(context, question, *choices) for context, question in pairs]
 
 
 def fields_of(row: InputRow, answer: Answer | None, task: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ ARCHITECTURES = {
     "sequence": "ErnieForSequenceClassification",
     "token": "ErnieForTokenClassification",
     "span": "ErnieForQuestionAnswering",
+    "choice": "ErnieForMultipleChoice",
 }
 SIZE, LAYERS = Range(1, 10**8), Range(1, 1000)
 # Whole numbers that a configuration may have; a model's own defaults stand for those that are missing.

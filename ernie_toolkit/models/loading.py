@@ -35,7 +35,7 @@ from ernie_toolkit.models.config import (
 )
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
 from ernie_toolkit.models.vocabulary import Vocabulary, read_vocabulary
-from ernie_toolkit.tasks import TASKS, SequenceClassification, Task, task_named
+from ernie_toolkit.tasks import HEADS, TASKS, SequenceClassification, Task, task_named
 from ernie_toolkit.text.tokenization import (
     VOCAB_FILE,
 )
@@ -137,6 +137,10 @@ def _label_settings(labels: Sequence[str] | None, task: str) -> dict[str, Any]:
 def _model_class(task: str) -> "type[PretrainedModel]":
     import paddlenlp.transformers
 
+    if HEADS[task_named(task).head].choices:
+        from ernie_toolkit.models.choices import ErnieForMultipleChoice
+
+        return ErnieForMultipleChoice
     found: type[PretrainedModel] = getattr(paddlenlp.transformers, ARCHITECTURES[task_named(task).head])
     return found
 

@@ -205,7 +205,7 @@ def data_of(task: str, args: argparse.Namespace) -> dict[str, Any]:
         return given
     else:
         inputs = kind.examples_for(kind.default_text_format)
-    columns = [[item] if isinstance(item, str) else list(item) for item in inputs]
+    columns = [kind.request_values(item) for item in inputs]
     return {name: list(column) for name, column in zip(names, zip(*columns, strict=True), strict=False)}
 
 

@@ -174,7 +174,7 @@ class Service:
             "precision": self.choice.precision,
             "sample": info.data_source == "sample",
             "warnings": list(info.warnings),
-            "examples": [[item] if isinstance(item, str) else list(item) for item in examples_of(info)],
+            "examples": [kind.request_values(item) for item in examples_of(info)],
         }
 
     async def _in_pool(self, work: Callable[[], T]) -> T:

@@ -10,15 +10,17 @@ lists the fields. Parameters that are not known are ignored, as there; further f
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ernie_toolkit.data.tagged import join_tokens
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.files.parsing import JsonError, decode_json
 from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.tasks.base import RequestParameter
-from ernie_toolkit.text.features import MIN_SEQ_LENGTH, TextInput
+from ernie_toolkit.text.features import MIN_CHOICES, MIN_SEQ_LENGTH, TextInput
+from ernie_toolkit.text.formats import CHOICE_FORMATS
 
+_Item = TypeVar("_Item")
 SHOWN = 60  # characters of a value that an error message repeats
 
 
@@ -79,6 +81,8 @@ def parse_request(body: bytes, task: str, text_format: str, max_texts: int) -> W
     parameters = _object({} if given is None else given, "parameters")
     settings = _settings(parameters, TASKS[task].request_parameters)
     _count(parameters, "batch_size", 1)
+    if text_format in CHOICE_FORMATS:
+        return _request_of_choices(data, settings, max_texts)
     first, *others = TASKS[task].text_fields(text_format)
     if not others and data.get("text_pair") is not None:
         raise RequestError("data.text_pair: this model reads single texts, leave it out")
@@ -128,6 +132,45 @@ def _request_of_words(
         texts.append(_text(join_tokens(parts), where))
         words.append(tuple(parts))
     return WireRequest(tuple(texts), settings, tuple(words))
+
+
+def _request_of_choices(data: Mapping[str, Any], settings: Settings, max_texts: int) -> WireRequest:
+    """Contexts, questions (or none) and choices; a single context or list of choices is for all questions.
+
+    Raises:
+        RequestError: Where their numbers do not fit, and on fewer than two choices.
+    """
+    contexts = _texts(data, "context", max_texts)
+    asked = [] if data.get("question") is None else _items(data, "question", max_texts)
+    questions = [item and _text(item, f"data.question[{number}]") for number, item in enumerate(asked)] or [""]
+    given = _items(data, "choices", max_texts)
+    if all(isinstance(item, str) for item in given):
+        sets = [_choices(given, "data.choices")]
+    else:
+        sets = [_choices(item, f"data.choices[{number}]") for number, item in enumerate(given)]
+    count = max(len(contexts), len(questions), len(sets))
+    rows = zip(
+        _for_each(contexts, count, "context"),
+        _for_each(questions, count, "question"),
+        _for_each(sets, count, "choices"),
+        strict=True,
+    )
+    return WireRequest(tuple((context, question, *choices) for context, question, choices in rows), settings)
+
+
+def _for_each(column: list[_Item], count: int, name: str) -> list[_Item]:
+    """One entry for each of so many questions."""
+    if len(column) not in (1, count):
+        raise RequestError(f"data.{name} has {len(column)} entries, and {count} are asked: give one, or one for each")
+    return column * count if len(column) == 1 else column
+
+
+def _choices(items: Any, where: str) -> list[str]:
+    if not isinstance(items, list):
+        raise RequestError(f"{where} is {_shown(items)}: it must be a list of texts")
+    if len(items) < MIN_CHOICES:
+        raise RequestError(f"{where} has {len(items)} choice(s): a question needs {MIN_CHOICES} at least")
+    return [_text(item, f"{where}[{number}]") for number, item in enumerate(items)]
 
 
 def _json(body: bytes) -> Any:

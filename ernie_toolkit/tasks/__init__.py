@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ernie_toolkit.tasks.base import HEADS, Task, TaskSettings
 from ernie_toolkit.tasks.multi_label_classification import MultiLabelClassification
+from ernie_toolkit.tasks.multiple_choice import MultipleChoice
 from ernie_toolkit.tasks.question_answering import QuestionAnswering
 from ernie_toolkit.tasks.registry import TASKS, make_task, register, task_named
 from ernie_toolkit.tasks.sequence_classification import SequenceClassification
@@ -16,6 +17,7 @@ __all__ = [
     "HEADS",
     "TASKS",
     "MultiLabelClassification",
+    "MultipleChoice",
     "QuestionAnswering",
     "SequenceClassification",
     "Task",
@@ -30,3 +32,4 @@ register(SequenceClassification)
 register(TokenClassification)
 register(QuestionAnswering)
 register(MultiLabelClassification)
+register(MultipleChoice)

@@ -30,13 +30,25 @@ class HeadShape:
     Attributes:
         outputs: How many tensors the model gives.
         tokens: Whether these have logits for each token, so that a text may be read in several windows.
+        choices: Whether each choice of an input is a row.
     """
 
     outputs: int
     tokens: bool
+    choices: bool = False
+
+    @property
+    def several_rows(self) -> bool:
+        """Whether an input may take several rows, so that who decodes has to see the inputs again."""
+        return self.tokens or self.choices
 
 
-HEADS = {"sequence": HeadShape(1, False), "token": HeadShape(1, True), "span": HeadShape(2, True)}
+HEADS = {
+    "sequence": HeadShape(1, False),
+    "token": HeadShape(1, True),
+    "span": HeadShape(2, True),
+    "choice": HeadShape(1, False, True),
+}
 """Heads by name; `models.config.ARCHITECTURES` has the Paddle class of each."""
 
 
@@ -201,6 +213,11 @@ class Task(ABC):
     def text_fields(cls, text_format: str) -> tuple[str, ...]:
         """The names of an input's texts in a request: one, or two for a pair."""
         return ("text", "text_pair") if text_format in PAIR_FORMATS else ("text",)
+
+    @classmethod
+    def request_values(cls, given: TextInput) -> list[Any]:
+        """The value of each of `text_fields` in a request for one input."""
+        return [given] if isinstance(given, str) else list(given)
 
     @classmethod
     def examples_for(cls, text_format: str) -> list[TextInput]:

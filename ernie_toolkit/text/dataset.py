@@ -52,6 +52,10 @@ class EncodedDataset:
         """Tokens of each row."""
         return [len(item) for item in self.features]
 
+    def ungrouped(self) -> EncodedDataset:
+        """The rows one by one, whatever is drawn together (see `GroupedDataset`)."""
+        return self
+
     def subset(self, rows: Sequence[int]) -> EncodedDataset:
         """Some of the rows, with their targets."""
         targets = {
@@ -73,6 +77,45 @@ class EncodedDataset:
             for place, row in enumerate(rows):
                 batch[name][place, : len(values[row])] = values[row]
         return batch
+
+
+@dataclass(frozen=True)
+class GroupedDataset(EncodedDataset):
+    """Rows to train on that belong together: what is counted, shuffled and drawn is a group, never a part of one.
+
+    Attributes:
+        groups: The numbers of each group's rows.
+    """
+
+    groups: Sequence[Sequence[int]] = ()
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def lengths(self) -> list[int]:
+        """Tokens of the longest row of each group."""
+        lengths = super().lengths()
+        return [max(lengths[row] for row in group) for group in self.groups]
+
+    def subset(self, rows: Sequence[int]) -> EncodedDataset:
+        """Some of the groups, with their targets."""
+        groups, place = [], 0
+        for group in rows:
+            groups.append(range(place, place + len(self.groups[group])))
+            place += len(self.groups[group])
+        part = super().subset(self._rows(rows))
+        return GroupedDataset(part.features, part.pad_id, part.targets, groups=groups)
+
+    def collate(self, rows: Sequence[int]) -> Batch:
+        """The batch of all rows of these groups."""
+        return super().collate(self._rows(rows))
+
+    def ungrouped(self) -> EncodedDataset:
+        """The same rows, each by itself."""
+        return EncodedDataset(self.features, self.pad_id, self.targets, self.cut_rows)
+
+    def _rows(self, groups: Sequence[int]) -> list[int]:
+        return [row for group in groups for row in self.groups[group]]
 
 
 def row_logits(outputs: Sequence[np.ndarray], lengths: Sequence[int]) -> list[np.ndarray]:

@@ -10,16 +10,17 @@ import numpy as np
 
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ConfigError, DataError
-from ernie_toolkit.text.formats import PAIR_FORMATS, TEXT_FORMATS
+from ernie_toolkit.text.formats import CHOICE_FORMATS, PAIR_FORMATS, TEXT_FORMATS
 from ernie_toolkit.text.tokenization import WordPieceTokenizer
 
-TextInput = Union[str, Tuple[str, str]]
-"""What a model reads for one answer: a text, or a pair of texts."""
+TextInput = Union[str, Tuple[str, ...]]
+"""What a model reads for one answer: a text, a pair of texts, or a context, a question and the choices behind it."""
 Texts = Union[TextInput, "Iterable[TextInput]"]
 """What a caller gives: one input, or several of them (see `as_inputs`)."""
 
 # A pair needs room for [CLS] a [SEP] b [SEP] and one token of each text.
 MIN_SEQ_LENGTH = 5
+MIN_CHOICES = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def texts_of(example: Mapping[str, Any], text_format: str) -> TextInput:
 
     `sentence`: the field `sentence`. `pair`: `sentence1` and `sentence2`. `keywords` (CSL): the keywords joined by
     spaces, and `abst`. `coreference` (CLUEWSC2020): `text` with both target spans marked. `characters`: `text`, of
-    which every character gets a tag. `question_context`: `question` and `context`.
+    which every character gets a tag. `question_context`: `question` and `context`. `choices` and `cloze`: `context`,
+    `question` and each of `choices`.
 
     Args:
         example: The example's fields.
@@ -78,6 +80,8 @@ def texts_of(example: Mapping[str, Any], text_format: str) -> TextInput:
         return str(example["text"])
     if text_format == "question_context":
         return str(example["question"]), str(example["context"])
+    if text_format in CHOICE_FORMATS:
+        return (str(example["context"]), str(example["question"]), *map(str, example["choices"]))
     if text_format == "coreference":
         target = example["target"]
         first, second = (
@@ -115,8 +119,9 @@ def as_inputs(texts: Texts, text_format: str) -> list[TextInput]:
 
     A text is one input. A tuple of texts is one input too, (text, text_pair), and never a row of single texts. Anything
     else that can be iterated, a generator or a numpy array too, holds one input after the other, and a pair in it may
-    be a tuple, a list or a row of an array. A model of pairs (`PAIR_FORMATS`) takes pairs alone, any other single texts
-    alone.
+    be a tuple, a list or a row of an array. A model of pairs (`PAIR_FORMATS`) takes pairs alone, one of choices
+    (`CHOICE_FORMATS`) a context, a question, which may be empty, and two choices at least, (context, question, choice,
+    choice) or (context, question, [choice, choice]); any other takes single texts alone.
 
     Args:
         texts: One input, or several.
@@ -126,7 +131,7 @@ def as_inputs(texts: Texts, text_format: str) -> list[TextInput]:
         DataError: On the first input that is empty or not what the model reads, and on what holds no inputs in an
             order: a mapping, a set, a table, bytes, None, a number.
     """
-    if isinstance(texts, str) or (isinstance(texts, tuple) and texts and all(isinstance(part, str) for part in texts)):
+    if isinstance(texts, str) or (isinstance(texts, tuple) and _is_one(texts, text_format)):
         return [_as_input(texts, 1, text_format)]
     given = texts.tolist() if isinstance(texts, np.ndarray) else texts
     if isinstance(given, str):  # an array without dimensions
@@ -137,15 +142,24 @@ def as_inputs(texts: Texts, text_format: str) -> list[TextInput]:
     return [_as_input(item, number, text_format) for number, item in enumerate(given, 1)]
 
 
+def _is_one(texts: tuple[Any, ...], text_format: str) -> bool:
+    """Whether a tuple is one input, and not several."""
+    if text_format in CHOICE_FORMATS:
+        texts = texts[:1]  # the choices may come as a list
+    return bool(texts) and all(isinstance(part, str) for part in texts)
+
+
 def _as_input(item: object, number: int, text_format: str) -> TextInput:
-    """One input in its plain form: str, or a tuple of two."""
+    """One input in its plain form: str, or a tuple of texts."""
     parts = (item,) if isinstance(item, str) else item.tolist() if isinstance(item, np.ndarray) else item
     if not isinstance(parts, (tuple, list)):
         raise DataError(f"input {number} is {_shown(item)}: this model reads {_wanted(text_format)}")
+    if text_format in CHOICE_FORMATS and len(parts) == 3 and isinstance(parts[2], (tuple, list, np.ndarray)):
+        parts = (*parts[:2], *parts[2])
     for place, part in enumerate(parts, 1):
         if not isinstance(part, str):
             raise DataError(f"input {number}: its part {place} is {_shown(part)}, where a text must be: {item!r:.60}")
-    if text_format not in PAIR_FORMATS and not isinstance(item, str):
+    if text_format not in (*PAIR_FORMATS, *CHOICE_FORMATS) and not isinstance(item, str):
         raise DataError(
             f"input {number} is {len(parts)} text(s) in one ({item!r:.60}): this model reads single texts: "
             "give a text, or several in a list"
@@ -153,11 +167,17 @@ def _as_input(item: object, number: int, text_format: str) -> TextInput:
     if text_format in PAIR_FORMATS and (isinstance(item, str) or len(parts) != 2):
         what = "one text" if isinstance(item, str) else f"{len(parts)} text(s) in one"
         raise DataError(f"input {number} is {what} ({item!r:.60}): this model reads pairs: give {_wanted(text_format)}")
-    if not all(part.strip() for part in parts):
+    if text_format in CHOICE_FORMATS and (isinstance(item, str) or len(parts) < 2 + MIN_CHOICES):
+        raise DataError(
+            f"input {number} is {len(parts)} text(s) ({item!r:.60}): this model reads {_wanted(text_format)}"
+        )
+    # A context with its choices needs no question.
+    needed = (parts[0], *parts[2:]) if text_format in CHOICE_FORMATS else parts
+    if not all(part.strip() for part in needed):
         raise DataError(f"input {number} is an empty text: leave it out or fill it")
     if not all(map(_is_whole, parts)):
         raise DataError(f"input {number} holds half of a surrogate pair ({item!r:.60}): write the character itself")
-    return str(parts[0]) if len(parts) == 1 else (str(parts[0]), str(parts[1]))
+    return str(parts[0]) if len(parts) == 1 else tuple(map(str, parts))
 
 
 def _is_whole(text: str) -> bool:
@@ -170,6 +190,8 @@ def _is_whole(text: str) -> bool:
 
 
 def _wanted(text_format: str) -> str:
+    if text_format in CHOICE_FORMATS:
+        return f"a tuple (context, question, [choice, choice, ...]) with {MIN_CHOICES} choices at least"
     if text_format not in PAIR_FORMATS:
         return "a text"
     return "a tuple (question, context)" if text_format == "question_context" else "a tuple (text, text_pair)"

@@ -11,10 +11,12 @@ from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.files.paths import utf8_text
 from ernie_toolkit.formats.ranges import INSTANCES, QUEUE_DELAY, THREADS_OR_ALL, TRITON_BATCH, in_range
+from ernie_toolkit.inference.console import choice_inputs
 from ernie_toolkit.inference.engines.base import AUTO, DEVICES, ENGINES, PRECISIONS
 from ernie_toolkit.tasks import TASKS
+from ernie_toolkit.text.blanks import blanks_of
 from ernie_toolkit.text.features import TextInput
-from ernie_toolkit.text.formats import PAIR_FORMATS
+from ernie_toolkit.text.formats import CHOICE_FORMATS, PAIR_FORMATS
 from ernie_toolkit.triton.client import ask, connect
 from ernie_toolkit.triton.interface import interface_of
 from ernie_toolkit.triton.repository import BACKENDS, RepositoryOptions
@@ -97,10 +99,42 @@ def run_client(prog: str, description: str | None, task: str, argv: Sequence[str
         task: Its ensemble is asked, for the task's own examples where the command line gives no text.
         argv: The arguments; None: those of the command line.
     """
-    kind = TASKS[task]
-    only_pairs, only_singles = len(kind.text_fields("sentence")) == 2, kind.default_text_format not in PAIR_FORMATS
     parser = OneLineParser(prog=prog, description=description)
     parser.add_argument("--url", type=utf8_text, default="localhost:8001", help="gRPC address (default: %(default)s)")
+    chooses = TASKS[task].default_text_format in CHOICE_FORMATS
+    url, texts = (_choices_of if chooses else _texts_of)(parser, task, argv)
+    with exit_on_toolkit_error(prog):
+        interface = interface_of(task, not isinstance(texts[0], str))
+        client = connect(url, interface)
+        started = time.perf_counter()
+        answers = ask(client, interface, texts)
+        seconds = time.perf_counter() - started
+    for text, answer in strict_zip(texts, answers):
+        print_line(f"input: {text if isinstance(text, str) else ' | '.join(text)}")
+        print_line(f"answer: {json.dumps(answer, ensure_ascii=False)}")
+        print_line("")
+    print(f"{len(texts)} answer(s) in {1000 * seconds:.1f} ms")
+
+
+def _choices_of(parser: argparse.ArgumentParser, task: str, argv: Sequence[str] | None) -> tuple[str, list[TextInput]]:
+    """The server's address, and contexts with questions and choices."""
+    parser.add_argument(
+        "--context", nargs="+", default=[], metavar="TEXT", help="one for all questions, or one for each"
+    )
+    parser.add_argument("--question", nargs="+", default=[], metavar="TEXT", help="none: the blanks of the context")
+    parser.add_argument("--choices", nargs="+", default=[], metavar="TEXT", help="those of every question")
+    args = parser.parse_args(argv)
+    if not args.context and not args.question and not args.choices:
+        return args.url, TASKS[task].examples_for(TASKS[task].default_text_format)
+    with exit_on_toolkit_error(parser.prog):
+        cloze = any(map(blanks_of, args.context))
+        return args.url, choice_inputs(args.context, args.question, args.choices, cloze)
+
+
+def _texts_of(parser: argparse.ArgumentParser, task: str, argv: Sequence[str] | None) -> tuple[str, list[TextInput]]:
+    """The server's address, and texts or pairs."""
+    kind = TASKS[task]
+    only_pairs, only_singles = len(kind.text_fields("sentence")) == 2, kind.default_text_format not in PAIR_FORMATS
     first, second = (f"--{name}" for name in kind.text_fields("pair"))
     parser.add_argument(first, dest="first", nargs="+", default=[], metavar="TEXT", help="what to ask about")
     parser.add_argument(second, dest="second", nargs="+", default=[], metavar="TEXT", help="the other text of each")
@@ -110,18 +144,7 @@ def run_client(prog: str, description: str | None, task: str, argv: Sequence[str
         parser.error(f"{second}: this model reads single texts: leave it out")
     if (args.second or (only_pairs and args.first)) and len(args.first) != len(args.second):
         parser.error(f"{len(args.first)} {first} and {len(args.second)} {second}: they do not make pairs")
-    texts: list[TextInput] = list(strict_zip(args.first, args.second)) if args.second else list(args.first)
-    if not texts:
-        examples = kind.examples_for(kind.default_text_format)
-        texts = [text[0] if args.single and not isinstance(text, str) else text for text in examples]
-    with exit_on_toolkit_error(prog):
-        interface = interface_of(task, not isinstance(texts[0], str))
-        client = connect(args.url, interface)
-        started = time.perf_counter()
-        answers = ask(client, interface, texts)
-        seconds = time.perf_counter() - started
-    for text, answer in strict_zip(texts, answers):
-        print_line(f"input: {text if isinstance(text, str) else ' | '.join(text)}")
-        print_line(f"answer: {json.dumps(answer, ensure_ascii=False)}")
-        print_line("")
-    print(f"{len(texts)} answer(s) in {1000 * seconds:.1f} ms")
+    if args.first:
+        return args.url, list(strict_zip(args.first, args.second)) if args.second else list(args.first)
+    examples = kind.examples_for(kind.default_text_format)
+    return args.url, [text[0] if args.single and not isinstance(text, str) else text for text in examples]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.inference.packages import packages_of
 from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.text.features import Texts, as_inputs
-from ernie_toolkit.triton.interface import Interface
+from ernie_toolkit.triton.interface import Interface, text_arrays
 
 if TYPE_CHECKING:
     from tritonclient.grpc import InferenceServerClient
@@ -60,15 +58,14 @@ def ask(client: InferenceServerClient, interface: Interface, texts: Texts, timeo
         DataError: On inputs that the ensemble does not read.
         ServerError: With the server's reason.
     """
-    rows = [(text,) if isinstance(text, str) else text for text in as_inputs(texts, interface.text_format)]
+    rows = as_inputs(texts, interface.text_format)
     if not rows:
         return []
     from tritonclient.grpc import InferInput
     from tritonclient.utils import InferenceServerException
 
     inputs = []
-    for place, item in enumerate(interface.texts):
-        data = np.array([[row[place].encode("utf-8")] for row in rows], dtype=np.object_)
+    for item, data in strict_zip(interface.texts, text_arrays(rows, interface)):
         tensor = InferInput(item.name, list(data.shape), "BYTES")
         tensor.set_data_from_numpy(data)
         inputs.append(tensor)

@@ -29,7 +29,7 @@ from ernie_toolkit.text.features import TextInput, pad_batch
 from ernie_toolkit.text.formats import PAIR_FORMATS
 from ernie_toolkit.text.tokenization import load_tokenizer
 from ernie_toolkit.text.windows import Window
-from ernie_toolkit.triton.interface import Interface, interface_of, join_texts
+from ernie_toolkit.triton.interface import Interface, interface_of, join_choices, join_texts
 
 
 class Step:
@@ -54,6 +54,7 @@ class Step:
         self.task = bundle_task(info, self.bundle.directory)
         self.interface: Interface = interface_of(info.task, info.text_format in PAIR_FORMATS)
         self.tokenizer = load_tokenizer(self.bundle.path("tokenizer"))
+        self.no_rows = EncodedDataset([], self.tokenizer.special.pad)
 
     def count(self, name: str, allowed: Range) -> int:
         """A parameter that is a whole number.
@@ -81,7 +82,10 @@ class Step:
 
     def texts(self, request: Any) -> list[TextInput]:
         """The inputs of a request, as the task reads them."""
-        return decoded([tensor(request, item.name).reshape(-1) for item in self.interface.texts])
+        columns = [tensor(request, item.name) for item in self.interface.texts]
+        if self.interface.choices:
+            return decoded_choices(columns[0].reshape(-1), columns[1].reshape(-1), columns[2])
+        return decoded([column.reshape(-1) for column in columns])
 
 
 def tensor(request: Any, name: str) -> np.ndarray:
@@ -119,8 +123,27 @@ def decoded(columns: Sequence[np.ndarray]) -> list[TextInput]:
     Raises:
         ToolkitError: Where they are not UTF-8.
     """
+    return join_texts([list(map(_text, column.tolist())) for column in columns])
+
+
+def decoded_choices(contexts: np.ndarray, questions: np.ndarray, choices: np.ndarray) -> list[TextInput]:
+    """Inputs with choices from the bytes of each input tensor (see `join_choices`).
+
+    Args:
+        contexts: Bytes of shape (inputs,).
+        questions: Bytes of shape (inputs,).
+        choices: Bytes of shape (inputs, choices).
+
+    Raises:
+        ToolkitError: Where they are not UTF-8.
+    """
+    first, second = (list(map(_text, column.tolist())) for column in (contexts, questions))
+    return join_choices(first, second, [list(map(_text, row)) for row in choices.tolist()])
+
+
+def _text(value: bytes) -> str:
     try:
-        return join_texts([[text.decode("utf-8") for text in column.tolist()] for column in columns])
+        return value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ToolkitError(f"a text is not UTF-8 ({error.reason} at byte {error.start})") from None
 
@@ -153,6 +176,14 @@ class TokenizerModel(Step):
 
     def _passed(self, rows: EncodedDataset, inputs: Sequence[TextInput]) -> np.ndarray:
         texts = np.full((len(rows), len(self.interface.texts)), b"", dtype=np.object_)
+        if self.interface.choices:
+            begin = 0
+            for context, question, *choices in map(self.task.request_values, inputs):
+                texts[begin, :2] = context.encode("utf-8"), question.encode("utf-8")
+                end = begin + len(choices[0])
+                texts[begin:end, 2] = [choice.encode("utf-8") for choice in choices[0]]
+                begin = end
+            return texts
         sources = [window.source for window in cast("Sequence[Window]", rows.features)]
         for number, given in enumerate(inputs):
             for place, text in enumerate([given] if isinstance(given, str) else given):
@@ -248,9 +279,14 @@ class PostprocessModel(Step):
         if self.interface.windows:
             texts = tensor(request, self.interface.passed[0].name)
             first = texts[:, 0] != b""
+            if self.interface.choices:
+                parts = np.split(texts[:, 2], np.flatnonzero(first)[1:])
+                contexts, questions = (list(map(_text, texts[first, place])) for place in (0, 1))
+                inputs = join_choices(contexts, questions, [list(map(_text, part)) for part in parts])
+                return self.task.answer_arrays(self.task.decode(self.no_rows, list(logits[0]), inputs))
             inputs = decoded([texts[first, place] for place in range(texts.shape[1])])
             rows = self.task.encode(self.tokenizer, inputs)
             found = self.task.decode(rows, row_logits(logits, rows.lengths()), inputs)
         else:
-            found = self.task.decode(EncodedDataset([], self.tokenizer.special.pad), list(logits[0]), [])
+            found = self.task.decode(self.no_rows, list(logits[0]), [])
         return self.task.answer_arrays(found)

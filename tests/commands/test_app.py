@@ -42,6 +42,8 @@ def test_every_script_is_there() -> None:
         (["train", "--dataset", "msra_ner", "--max_steps", "3"], "run_token_cls.py"),
         (["train", "--dataset", "CMRC2018"], "run_qa.py"),
         (["compress", "--dataset=msra_ner"], "compress_token_cls.py"),
+        (["train", "--dataset", "chid"], "run_multiple_choice.py"),
+        (["compress", "--dataset", "C3"], "compress_multiple_choice.py"),
         (["train", "--dataset", "custom", "--task", "qa"], "run_qa.py"),
         (["serve", "--task", "multi_label", "--port", "0"], "multi_label/deploy/simple_serving/server.py"),
     ],

@@ -214,6 +214,7 @@ def test_operations_of_pruned_models_and_other_heads(vocabulary: Vocabulary) -> 
         ("seq_cls", 32 * 32 + 32 * 2),
         ("token_cls", 30 * 32 * 2 + 32 * 32),
         ("qa", 30 * 32 * 2 + 32 * 32),
+        ("multiple_choice", 32 * 32 + 32),
     ):
         model = make_tiny_model(vocabulary, ("0", "1"), task).model
         assert model_flops(model, 30) == by_hand(30, LayerSize(4, 64), head), task

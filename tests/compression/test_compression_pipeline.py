@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from compression_runs import OPTIONS, TRAINING, Halt, check_bundles, make_teacher, run
+from task_bundles import SETS
 from tiny import PAIRS
 
 from ernie_toolkit.bundle import Bundle, read_bundle
@@ -26,7 +27,7 @@ from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import LoadedModel, Vocabulary, load_model
 from ernie_toolkit.session import PARITY_ROWS, Session
-from ernie_toolkit.tasks import QuestionAnswering, SequenceClassification, TokenClassification
+from ernie_toolkit.tasks import MultipleChoice, QuestionAnswering, SequenceClassification, Task, TokenClassification
 from ernie_toolkit.text.dataset import EncodedDataset
 from ernie_toolkit.text.features import TextInput
 from ernie_toolkit.text.tokenization import WordPieceTokenizer
@@ -126,16 +127,17 @@ def test_splits_are_encoded_once_for_each_vocabulary(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["token_cls", "qa"])
+@pytest.mark.parametrize("name", ["token_cls", "qa", "multiple_choice"])
 def test_the_other_tasks(vocabulary: Vocabulary, tmp_path: Path, name: str) -> None:
     limits = {"train": 40, "dev": 20}
-    data = load_dataset("msra_ner" if name == "token_cls" else "cmrc2018", data_source="sample", limits=limits)
-    task = QuestionAnswering(56, 16) if name == "qa" else TokenClassification(data.spec.labels, 48)
+    data = load_dataset(SETS[name], data_source="sample", limits=limits)
+    task: Task = QuestionAnswering(56, 16) if name == "qa" else TokenClassification(data.spec.labels, 48)
+    task = MultipleChoice(48) if name == "multiple_choice" else task
     for strategy in ("dynabert+ptq+embeddings", "qat"):
         directory = tmp_path / strategy
         loaded = make_teacher(vocabulary, data.spec.labels or ("0", "1"), name)
         report = run(loaded, data, directory, strategy, task, width_mult_list=("1/2",))
-        assert report.metric == "f1" and len(report.candidates) == (4 if "ptq" in strategy else 2)
+        assert report.metric == task.metrics[0] and len(report.candidates) == (4 if "ptq" in strategy else 2)
         check_bundles(report, data, directory)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 import pytest
 from compression_runs import TEACHER
+from task_bundles import SETS
 from tiny import PAIRS, TINY_SHAPE, make_tiny_model
 
 from ernie_toolkit.compression.distillation.losses import SOFT_LOSSES, distillation_loss, observe
@@ -31,7 +32,7 @@ from ernie_toolkit.models import LoadedModel, Vocabulary, copy_model, load_model
 from ernie_toolkit.models.sizes import LayerSize, ModelSlice, Shares
 from ernie_toolkit.models.slices import current_size, encoder_layers
 from ernie_toolkit.session import Session
-from ernie_toolkit.tasks import TASKS, QuestionAnswering, TokenClassification
+from ernie_toolkit.tasks import TASKS, MultipleChoice, QuestionAnswering, Task, TokenClassification
 from ernie_toolkit.training import TrainingResult, predict_logits
 from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.selection import best_of
@@ -80,15 +81,16 @@ def pruned(
 
 
 def task_session(vocabulary: Vocabulary, name: str) -> Session:
-    """The same for the two other tasks."""
+    """The same for the other tasks."""
     limits = {"train": 40, "dev": 20}
-    data = load_dataset("msra_ner" if name == "token_cls" else "cmrc2018", data_source="sample", limits=limits)
-    task = QuestionAnswering(56, 16) if name == "qa" else TokenClassification(data.spec.labels, 48)
+    data = load_dataset(SETS[name], data_source="sample", limits=limits)
+    task: Task = QuestionAnswering(56, 16) if name == "qa" else TokenClassification(data.spec.labels, 48)
+    task = MultipleChoice(48) if name == "multiple_choice" else task
     model = make_tiny_model(vocabulary, data.spec.labels or ("0", "1"), name, **TEACHER)
     return Session(model, data, task)
 
 
-@pytest.mark.parametrize("task", ["seq_cls", "token_cls", "qa"])
+@pytest.mark.parametrize("task", SETS)
 def test_elastic_sizes_compute_what_cut_models_compute(vocabulary: Vocabulary, session: Session, task: str) -> None:
     used = session if task == "seq_cls" else task_session(vocabulary, task)
     rows = used.encoded(used.data.split("dev")[:10])
@@ -111,7 +113,7 @@ def test_every_task_names_its_soft_loss() -> None:
     assert {task.soft_loss for task in TASKS.values()} == set(SOFT_LOSSES)
 
 
-@pytest.mark.parametrize("task", ["seq_cls", "token_cls", "qa"])
+@pytest.mark.parametrize("task", SETS)
 def test_a_model_has_nothing_to_learn_from_itself(vocabulary: Vocabulary, session: Session, task: str) -> None:
     used = session if task == "seq_cls" else task_session(vocabulary, task)
     rows = used.encoded(used.data.split("dev")[:6])

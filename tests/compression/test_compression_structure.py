@@ -16,7 +16,7 @@ from ernie_toolkit.models.slices import current_size, encoder_layers, parameter_
 from ernie_toolkit.text.dataset import Batch
 
 LABELS = ("0", "1", "2")
-TASKS = ("seq_cls", "token_cls", "qa")
+TASKS = ("seq_cls", "token_cls", "qa", "multiple_choice")
 
 
 @pytest.fixture
@@ -33,6 +33,8 @@ def batches(count: int, task: str = "seq_cls", seed: int = 3) -> list[Batch]:
         batch = {"input_ids": ids, "token_type_ids": np.zeros_like(ids)}
         if task == "qa":
             batch |= {name: generator.integers(0, 12, 8) for name in ("start_positions", "end_positions")}
+        elif task == "multiple_choice":  # four questions of two choices
+            batch["labels"] = np.stack([np.repeat(np.arange(4), 2), np.tile([1, 0], 4)], axis=1)
         else:
             batch["labels"] = generator.integers(0, len(LABELS), 8 if task == "seq_cls" else (8, 12))
         made.append(batch)

@@ -20,6 +20,10 @@ def test_labels_and_form_are_those_of_the_examples() -> None:
     assert make_dataset(train=tags, task="token_cls").spec.labels == ("B-X", "O")
     question = {"question": "谁？", "context": "甲", "answers": ["甲"], "span": (0, 1)}
     assert make_dataset(train=[question], task="qa").spec.labels == ()
+    choosing = {"context": "甲", "question": "", "choices": ["甲", "乙"], "answer": 0}
+    assert make_dataset(train=[choosing], task="multiple_choice").spec.text_format == "choices"
+    blank = {**choosing, "context": "#idiom1#", "question": "#idiom1#"}
+    assert make_dataset(train=[blank], task="multiple_choice").spec.text_format == "cloze"
     assert make_dataset(dev=rows[:1], labels=("b", "c")).spec.labels == ("b", "c")
 
 

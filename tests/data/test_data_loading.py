@@ -1,12 +1,13 @@
 """Where a data set comes from: the user's directory, PaddleNLP's cache and download, the sample."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -196,6 +197,49 @@ def test_specifications_agree_with_paddlenlp(clue: Any) -> None:
         assert tuple(published["labels"]) == get_spec(name).labels
         for split, names in spec.files.items():
             assert published["splits"][split][0] == f"{name}_public/{names[0]}"
+
+
+def test_the_source_of_c3_agrees_with_paddlenlp() -> None:
+    published = pytest.importorskip("paddlenlp.datasets.c3").C3
+    source = official.official_source(get_spec("c3"))
+    assert (source.loader, source.folder) == ((published.__module__, "C3"), Path("C3"))
+    for split in SPLITS:
+        first, second = published.SPLITS[split]
+        assert (first.file, second.file) == get_spec("c3").files[split][:2]
+        assert (source.files[split], source.urls[split]) == (f"{split}/{first.file}", first.URL)
+
+
+def test_both_parts_of_c3_are_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("PPNLP_HOME", str(home))
+    write_sample("c3", tmp_path / "files")
+    names = {split: [f"c3-{part}-{split}.json" for part in "dm"] for split in ("train", "dev")}
+
+    class Builder:
+        SPLITS: ClassVar[dict[str, list[tuple[str, str]]]] = {
+            split: [(name, official._md5(tmp_path / "files" / name)) for name in names[split]] for split in names
+        }
+
+        def _get_data(self, mode: str) -> list[str]:
+            folder = home / "datasets" / "C3" / mode
+            folder.mkdir(parents=True)
+            return [str(shutil.copy(tmp_path / "files" / name, folder)) for name in names[mode]]
+
+    monkeypatch.setattr(official, "_probe", lambda spec, url: None)
+    monkeypatch.setattr(official, "_builder", lambda spec: Builder())
+    first = load_dataset("c3")
+    monkeypatch.setattr(official, "_probe", None)  # what is there is not looked for again
+    again = load_dataset("c3")
+    assert first.source == again.source == "official" and first.train == again.train
+    assert first.split("dev") == load_dataset("c3", data_source="sample").split("dev")
+
+
+def test_what_paddlenlp_does_not_have_is_said_without_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PPNLP_HOME", str(tmp_path))
+    with pytest.raises(DownloadError, match=r"does not download data set 'chid': put train\.json, .*data_dir"):
+        load_dataset("chid")
+    data = load_dataset("chid", sample_allowed=True)
+    assert data.source == "sample" and data.notices[0].endswith("using the sample instead")
 
 
 @pytest.mark.parametrize(

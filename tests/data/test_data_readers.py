@@ -166,7 +166,7 @@ def test_rows_without_gold_label_are_left_out_and_counted(tmp_path: Path) -> Non
 
 def test_specifications() -> None:
     sizes = {name: len(spec.labels) for name, spec in DATASETS.items()}
-    assert tuple(sizes.values()) == (2, 15, 119, 3, 3, 2, 2, 7, 0)
+    assert tuple(sizes.values()) == (2, 15, 119, 3, 3, 2, 2, 7, 0, 0, 0)
     for spec in DATASETS.values():
         assert len(set(spec.labels)) == len(spec.labels)
         assert spec.label_names is None or len(set(spec.label_names)) == len(spec.labels)

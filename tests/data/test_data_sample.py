@@ -29,6 +29,8 @@ from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 SEQ_CLS = sorted(name for name, spec in DATASETS.items() if spec.task_name == "seq_cls")
 TEXT_FIELDS = ("sentence", "sentence1", "sentence2", "abst", "keyword", "text", "target")
 DIGESTS: dict[str, str] = {
+    "chid": "f56af3da107f6859f57f9702823a4d683ea68daea2399b3402dbf3c174006c5e",
+    "c3": "c2ee2499cad9fd9808d10729953d8044743eac445c541ef78da459cbc694d47f",
     "afqmc": "b8c713439a531fb9b239d0a3c93d01abead4acf5d37fd820d41e81c75198f3af",
     "cluewsc2020": "d582920f9308666029bd1000856bfda4db50734a14504f5070562208f2531ec9",
     "cmrc2018": "5b7e262420ff6d2a33b6deadb70117612588395a0ac16a01dde7ee5e36c59c5c",
@@ -303,3 +305,63 @@ def test_question_files(tmp_path: Path, questions: Rows) -> None:
             assert example["span"] == (spans[0] if spans else None)
     assert digest_of(paths) == DIGESTS["cmrc2018"]
     assert generate("cmrc2018", 1)["dev"] != questions["dev"]
+
+
+def test_choices() -> None:
+    splits = generate("c3")
+    sizes = {split: len(rows) for split, rows in splits.items()}
+    assert sizes["train"] > 2000 and sizes["dev"] > 250 and sizes["test"] > 120
+    contexts = [{tuple(row["context"]) for row in rows} for rows in splits.values()]
+    assert sum(map(len, contexts)) == len(set.union(*contexts))
+    everything = [row for rows in splits.values() for row in rows]
+    texts_of_rows = "".join("".join([*row["context"], row["question"], *row["choice"]]) for row in everything)
+    assert set(texts_of_rows) <= set(sample_vocab())
+    assert {row["part"] for row in everything} == {"d", "m"}
+    assert set(Counter(len(row["choice"]) for row in everything)) == {2, 3, 4}
+    places: Counter[int] = Counter()
+    for row in splits["train"] + splits["dev"]:
+        assert row["answer"] in row["choice"] and len(set(row["choice"])) == len(row["choice"])
+        places[row["choice"].index(row["answer"])] += 1
+        if len(row["choice"]) > 2:
+            assert any(row["answer"] in text for text in row["context"])
+    assert min(places[place] for place in range(3)) > 0.2 * sum(places.values())
+    # Without the context the choices tell nothing: the most frequent answer among them is seldom right.
+    votes = Counter(row["answer"] for row in splits["train"])
+    dev = [row for row in splits["dev"] if len(row["choice"]) > 2]
+    right = sum(max(row["choice"], key=lambda choice: votes[choice]) == row["answer"] for row in dev)
+    assert right / len(dev) < 0.5
+
+
+def test_blanks() -> None:
+    splits = generate("chid")
+    everything = [row for rows in splits.values() for row in rows]
+    assert len({row["blank"] for row in everything}) == len(everything) > 1500
+    assert all("answer" not in row for row in splits["test"])
+    for row in splits["train"] + splits["dev"]:
+        assert len(set(row["candidates"])) == len(row["candidates"]) == 10 and 0 <= row["answer"] < 10
+        assert sum(row["blank"] in text for text in row["content"]) == 1
+    assert set("".join("".join(row["content"] + row["candidates"]) for row in everything)) <= set(sample_vocab())
+    used: dict[str, list[str]] = {}
+    for row in splits["train"]:
+        used.setdefault("".join(row["content"]), []).append(row["candidates"][row["answer"]])
+    assert all(len(set(idioms)) == len(idioms) for idioms in used.values())
+    assert set(map(len, used.values())) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("c3", [f"c3-{part}-{split}.json" for part in "dm" for split in sorted(SPLITS)]),
+        ("chid", ["dev.json", "dev_answer.json", "test.json", "train.json", "train_answer.json"]),
+    ],
+)
+def test_files_of_choices(tmp_path: Path, name: str, files: list[str]) -> None:
+    paths = write_sample(name, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
+    for split in SPLITS:
+        read = load_dataset(name, data_dir=tmp_path, splits=(split,)).split(split)
+        generated = load_dataset(name, data_source="sample", splits=(split,)).split(split)
+        assert [{key: value for key, value in row.items() if key != "line"} for row in read] == generated
+    every = {path.name: path for path in sorted(tmp_path.iterdir())}
+    assert hashlib.sha256("".join(map(sha256_of, every.values())).encode()).hexdigest() == DIGESTS[name]
+    assert digest_of(paths) and generate(name, 1)["dev"] != generate(name)["dev"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from answers import INPUTS, assert_same_answers, expected_answers
+from answers import INPUTS, assert_same_answers, expected_answers, json_row
 from task_bundles import with_openvino_int8
 from tiny import ROOT
 
@@ -14,7 +14,6 @@ from ernie_toolkit.bundle import read_bundle
 from ernie_toolkit.inference import Predictor
 
 SCRIPT = ROOT / "deploy/predictor/infer_cpu.py"
-FIELDS = {"seq_cls": ("sentence1", "sentence2"), "token_cls": ("text",), "qa": ("question", "context")}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def predict(
     python: Path, bundle: Path, task: str, folder: Path, *arguments: str
 ) -> tuple[list[dict[str, object]], str]:
     """The answers to the tests' inputs, and what was printed."""
-    rows = [dict(zip(FIELDS[task], (item,) if isinstance(item, str) else item, strict=True)) for item in INPUTS[task]]
+    rows = [json_row(task, item) for item in INPUTS[task]]
     source, target = folder / "in.jsonl", folder / "out.jsonl"
     source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     command = [python, SCRIPT, "--model_path", bundle, "--input_file", source, "--output_file", target, *arguments]

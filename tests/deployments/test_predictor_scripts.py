@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from answers import INPUTS, assert_same_answers, expected_answers
+from answers import INPUTS, assert_same_answers, expected_answers, json_row
 from light_imports import check_imports_no_paddle
 from tiny import ROOT
 
@@ -35,8 +35,7 @@ def test_packages_of_deployments_load_on_an_old_python(python: Path, name: str) 
 def test_infer_cpu_gives_the_predictors_answers(
     bundles: dict[str, Path], python: Path, tmp_path: Path, task: str, precision: str
 ) -> None:
-    names = {"seq_cls": ("sentence1", "sentence2"), "token_cls": ("text",), "qa": ("question", "context")}[task]
-    rows = [dict(zip(names, (text,) if isinstance(text, str) else text, strict=True)) for text in INPUTS[task]]
+    rows = [json_row(task, item) for item in INPUTS[task]]
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     command = [

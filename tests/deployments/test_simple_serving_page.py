@@ -111,6 +111,25 @@ def test_the_answer_is_highlighted_in_its_context(
     assert before == context[: answer.start]
 
 
+def test_the_chosen_answer_stands_among_its_choices(
+    page: Any, servers: dict[str, HttpServer], bundles: dict[str, Path]
+) -> None:
+    from ernie_toolkit.inference import Predictor
+
+    given = ("男：我是一名医生。", "", "司机", "医生", "教师")
+    page.goto(servers["multiple_choice"].url)
+    page.locator("#send:enabled").wait_for()
+    for place, text in zip(("first", "second", "third"), (*given[:2], "\n".join(given[2:])), strict=True):
+        page.fill(f"#{place}", text)
+    page.locator("#third").press("Control+Enter")
+    page.locator("#result:visible, #error:visible").first.wait_for()
+    [answer] = Predictor(bundles["multiple_choice"], num_threads=1).predict([given])
+    assert answer.choice in page.locator("#answer .answer-text").inner_text()
+    items = page.locator("#answer li")
+    assert [answer.choice in text for text in items.all_inner_texts()].index(True) == answer.index
+    assert items.count() == 3 and page.locator("#answer li.top").count() == 1
+
+
 def test_an_answer_deep_in_a_long_context_is_in_sight(
     page: Any, servers: dict[str, HttpServer], bundles: dict[str, Path]
 ) -> None:

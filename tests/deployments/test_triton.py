@@ -13,8 +13,14 @@ from answers import INPUTS, assert_same_answers, expected_answers
 from tiny import ROOT
 from triton_server import DEPLOY, Triton, build, triton
 
-ENSEMBLES = {"seq_cls": "ernie_seqcls", "token_cls": "ernie_tokencls", "qa": "ernie_qa"}
-COLUMNS = {"seq_cls": ("INPUT", "INPUT_PAIR"), "token_cls": ("INPUT",), "qa": ("QUESTION", "CONTEXT")}
+from ernie_toolkit.triton.interface import interface_of, text_arrays
+
+ENSEMBLES = {
+    "seq_cls": "ernie_seqcls",
+    "token_cls": "ernie_tokencls",
+    "qa": "ernie_qa",
+    "multiple_choice": "ernie_multiple_choice",
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +70,16 @@ def test_grpc_gives_the_predictors_answers(serving: tuple[str, Triton], bundles:
 @pytest.mark.parametrize("task", list(INPUTS))
 def test_http_gives_what_grpc_gives(serving: tuple[str, Triton], task: str) -> None:
     _, server = serving
-    rows = [(text,) if isinstance(text, str) else text for text in INPUTS[task]]
+    interface = interface_of(task, task == "seq_cls")
+    columns = zip(interface.texts, text_arrays(INPUTS[task], interface), strict=True)
     inputs = [
-        {"name": name, "datatype": "BYTES", "shape": [len(rows), 1], "data": [row[place] for row in rows]}
-        for place, name in enumerate(COLUMNS[task])
+        {
+            "name": item.name,
+            "datatype": "BYTES",
+            "shape": list(array.shape),
+            "data": [text.decode() for text in array.ravel().tolist()],
+        }
+        for item, array in columns
     ]
     status, body = server.post(f"/v2/models/{ENSEMBLES[task]}/infer", {"inputs": inputs})
     assert status == 200, body
@@ -77,7 +89,7 @@ def test_http_gives_what_grpc_gives(serving: tuple[str, Triton], task: str) -> N
         found = [[entity["entity"] for entity in json.loads(text)] for text in outputs["OUTPUT"]]
         assert found == [[entity["text"] for entity in answer["entities"]] for answer in answers]
     else:
-        name = "label" if task == "seq_cls" else "answer"
+        name = {"seq_cls": "label", "multiple_choice": "choice"}.get(task, "answer")
         assert outputs[name] == [answer[name] for answer in answers]
 
 
@@ -195,7 +207,7 @@ def test_the_committed_repository_serves_a_bundle_that_is_put_there(
     bundles: dict[str, Path], python: Path, tmp_path: Path
 ) -> None:
     repository = Path(shutil.copytree(DEPLOY / "models", tmp_path / "models"))
-    for task in ("seq_cls", "token_cls"):
+    for task in ("seq_cls", "token_cls", "multiple_choice"):
         shutil.copytree(bundles[task], repository / f"{ENSEMBLES[task]}_model" / "1", dirs_exist_ok=True)
     for step in ("tokenizer", "model", "postprocess"):  # this one stays where it is
         config = repository / f"ernie_qa_{step}" / "config.pbtxt"

@@ -256,6 +256,8 @@ EXAMPLES = {
     "id": ("qa", {**ANSWER, "id": "\ud800"}),
     "answer": ("qa", {**ANSWER, "answers": {"text": ["甲\ud800"], "answer_start": [0]}}),
     "title": ("qa", {**ANSWER, "title": "\ud800"}),
+    "choice": ("multiple_choice", {"context": "甲", "choices": ["甲", "乙\ud800"], "answer": 0}),
+    "context": ("multiple_choice", {"context": "甲\ud800", "choices": ["甲", "乙"], "answer": 0}),
 }
 
 

@@ -25,7 +25,7 @@ FEW = (
     "--report_to",
     "none",
 )
-SETS = {"seq_cls": "afqmc", "token_cls": "msra_ner", "qa": "cmrc2018"}
+SETS = {"seq_cls": "afqmc", "token_cls": "msra_ner", "qa": "cmrc2018", "multiple_choice": "c3"}
 
 
 def call(root: Path, where: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,7 @@ import sys
 import time
 import venv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,9 @@ def test_each_data_set_makes_the_whole_journey(root: Path, tmp_path: Path, datas
             assert len(row["tags"]) == len(row["text"]) and set(row["tags"]) <= set(spec.labels)
             assert all(row["text"][item["start"] : item["end"]] == item["text"] for item in row["entities"])
         return
+    if spec.task_name == "multiple_choice":
+        check_choices(directory, dataset, rows)
+        return
     submission = (directory / f"{dataset}_predict.json").read_text("utf-8")
     if spec.task_name == "qa":
         assert json.loads(submission) == {row["id"]: row["answer"] for row in rows}
@@ -77,7 +81,20 @@ def test_each_data_set_makes_the_whole_journey(root: Path, tmp_path: Path, datas
     assert [json.loads(line)["id"] for line in submission.splitlines()] == [row["id"] for row in rows]
 
 
-@pytest.mark.parametrize(("dataset", "metric"), [("afqmc", "accuracy"), ("msra_ner", "f1"), ("cmrc2018", "f1")])
+def check_choices(directory: Path, dataset: str, rows: list[dict[str, Any]]) -> None:
+    """Each answer is a choice, and CLUE's file has its place among them."""
+    submission = (directory / f"{dataset}11_predict.json").read_text("utf-8")
+    assert all(row["confidence"] == row["probabilities"][row["index"]] for row in rows)
+    if dataset == "chid":
+        assert json.loads(submission) == {row["id"]: row["index"] for row in rows}
+    else:
+        found = [json.loads(line) for line in submission.splitlines()]
+        assert found == [{"id": row["id"], "label": row["index"]} for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "metric"), [("afqmc", "accuracy"), ("msra_ner", "f1"), ("cmrc2018", "f1"), ("c3", "accuracy")]
+)
 def test_a_killed_run_resumes_to_the_same_end(root: Path, tmp_path: Path, dataset: str, metric: str) -> None:
     """kill -9 in mid-run; the resumed run's evaluations and metrics are those of a run left alone."""
     settings = (

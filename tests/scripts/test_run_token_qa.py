@@ -76,7 +76,12 @@ def test_help_needs_no_paddle_and_names_the_data(root: Path, script: str) -> Non
 
 @pytest.mark.parametrize(
     ("task", "dataset", "published"),
-    [("token_cls", "msra_ner", (1, 5e-5, 8, 16, 128)), ("qa", "cmrc2018", (1, 5e-5, 12, 12, 512))],
+    [
+        ("token_cls", "msra_ner", (1, 5e-5, 8, 16, 128)),
+        ("qa", "cmrc2018", (1, 5e-5, 12, 12, 512)),
+        ("multiple_choice", "c3", (8, 2e-5, 24, 24, 512)),
+        ("multiple_choice", "chid", (3, 3e-5, 24, 24, 64)),
+    ],
 )
 def test_published_starting_points(root: Path, task: str, dataset: str, published: tuple[float, ...]) -> None:
     config = read_config(root / "configs" / "default.yml", task, dataset, OPTIONS)

@@ -19,9 +19,22 @@ CONTEXT = "临江公司成立于1998年5月。临江公司生产全棉毛巾。�
 INPUTS: dict[str, list[TextInput]] = {
     "seq_cls": [(text, HARD[-1 - number]) for number, text in enumerate(HARD)],
     "token_cls": list(HARD),
+    "multiple_choice": [
+        ("男：我是一名医生。😀\n女：我最爱吃饺子。", "男的是做什么工作的？", "司机", "医生"),
+        (CONTEXT, 'What is "it"?', "临江公司", "A股", HARD[3], HARD[4], "毛巾"),
+        (HARD[5], "", HARD[0], "枫坪村", "é"),
+    ],
     "qa": [("临江公司成立于哪一年？", CONTEXT), ("总部在哪里😀？", CONTEXT[:40]), ('What is "it"?', HARD[1])],
 }
 BATCH_SIZE = 32
+
+
+def json_row(task: str, item: TextInput) -> dict[str, Any]:
+    """An input as a row of a JSON file to predict."""
+    if task == "multiple_choice":
+        return {"context": item[0], "question": item[1], "choices": list(item[2:])}
+    names = {"seq_cls": ("sentence1", "sentence2"), "token_cls": ("text",), "qa": ("question", "context")}[task]
+    return dict(zip(names, (item,) if isinstance(item, str) else item, strict=True))
 
 
 def expected_answers(bundle: Path, task: str, precision: str = "fp32") -> list[dict[str, Any]]:
@@ -35,8 +48,8 @@ def assert_same_answers(
 ) -> None:
     """Same labels, entities or spans, and the same confidence up to rounding.
 
-    `got` has the fields of `Answer.fields`, of which a deployment may leave out `label_name`, `tags` and
-    `n_best`.
+    `got` has the fields of `Answer.fields`, of which a deployment may leave out `label_name`, `tags`, `n_best` and
+    `probabilities`.
     """
     assert len(got) == len(expected)
     for number, (one, other) in enumerate(zip(got, expected, strict=True)):
@@ -47,6 +60,6 @@ def assert_same_answers(
                 assert all(entity[name] == wanted[name] for name in ("text", "type", "start", "end")), where
                 assert abs(entity["confidence"] - wanted["confidence"]) <= tolerance, where
             continue
-        names = ("label",) if task == "seq_cls" else ("answer", "start", "end")
+        names = {"seq_cls": ("label",), "multiple_choice": ("choice", "index")}.get(task, ("answer", "start", "end"))
         assert all(one[name] == other[name] for name in names), where
         assert abs(one["confidence"] - other["confidence"]) <= tolerance, where

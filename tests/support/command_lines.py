@@ -25,19 +25,19 @@ from ernie_toolkit.console import OneLineParser  # noqa: E402
 from ernie_toolkit.files.paths import path_text, utf8_text  # noqa: E402
 
 SCRIPTS = (
-    *("run_seq_cls.py", "run_token_cls.py", "run_qa.py"),
-    *("compress_seq_cls.py", "compress_token_cls.py", "compress_qa.py"),
+    *("run_seq_cls.py", "run_token_cls.py", "run_qa.py", "run_multiple_choice.py"),
+    *("compress_seq_cls.py", "compress_token_cls.py", "compress_qa.py", "compress_multiple_choice.py"),
     *(f"multi_label/{name}.py" for name in ("train", "prune", "predict", "export_model", "doccano")),
     *(f"multi_label/analysis/{name}.py" for name in ("evaluate", "sparse", "dirty", "aug")),
     *(f"deploy/predictor/{name}.py" for name in ("infer", "infer_cpu", "infer_gpu")),
     *(f"deploy/python/{name}_infer.py" for name in ("seq_cls", "token_cls", "qa")),
-    *(f"deploy/simple_serving/server_{name}.py" for name in ("seq_cls", "token_cls", "qa")),
-    *(f"deploy/simple_serving/client_{name}.py" for name in ("seq_cls", "token_cls", "qa")),
+    *(f"deploy/simple_serving/server_{name}.py" for name in ("seq_cls", "token_cls", "qa", "multiple_choice")),
+    *(f"deploy/simple_serving/client_{name}.py" for name in ("seq_cls", "token_cls", "qa", "multiple_choice")),
     *(f"deploy/triton_serving/{name}.py" for name in ("build_repository", "start_server")),
     *(f"multi_label/deploy/simple_serving/{name}.py" for name in ("server", "client")),
     *(f"multi_label/deploy/paddle_serving/{name}.py" for name in ("service", "http_client", "rpc_client")),
-    *(f"deploy/triton_serving/{name}_grpc_client.py" for name in ("seq_cls", "token_cls", "qa")),
-    *(f"deploy/serving/{name}_rpc_client.py" for name in ("seq_cls", "token_cls", "qa")),
+    *(f"deploy/triton_serving/{name}_grpc_client.py" for name in ("seq_cls", "token_cls", "qa", "multiple_choice")),
+    *(f"deploy/serving/{name}_rpc_client.py" for name in ("seq_cls", "token_cls", "qa", "multiple_choice")),
     "multi_label/deploy/triton_serving/seqcls_grpc_client.py",
     *("multi_label/deploy/predictor/infer.py", "ernie_toolkit/export/__main__.py", "scripts/compare_reports.py"),
 )

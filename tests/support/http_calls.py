@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from answers import INPUTS
+from answers import INPUTS, json_row
 from servers import Server, free_ports, running_server
 from tiny import ROOT
 
@@ -16,6 +16,7 @@ NAMES = {
     "seq_cls": "/models/ernie_cls",
     "token_cls": "/models/ernie_ner",
     "qa": "/models/ernie_qa",
+    "multiple_choice": "/models/ernie_multiple_choice",
     "multi_label": "/models/cls_multi_label",
 }
 SCRIPTS = {
@@ -138,6 +139,9 @@ def serving(
 def data_of(task: str, inputs: Sequence[Any] | None = None) -> dict[str, Any]:
     """The `data` of a request for some inputs, the shared ones where None."""
     inputs = INPUTS[task] if inputs is None else inputs
+    if task == "multiple_choice":
+        rows = [json_row(task, item) for item in inputs]
+        return {name: [row[name] for row in rows] for name in ("context", "question", "choices")}
     names = {"seq_cls": ("text", "text_pair"), "token_cls": ("text",), "qa": ("question", "context")}[task]
     columns = [[item] if isinstance(item, str) else list(item) for item in inputs]
     return {name: [row[index] for row in columns] for index, name in enumerate(names)}
@@ -150,8 +154,8 @@ def answers_of(task: str, result: Mapping[str, Any]) -> list[dict[str, Any]]:
             {"label": label, "confidence": confidence}
             for label, confidence in zip(result["label_id"], result["confidence"], strict=True)
         ]
-    if task == "qa":
-        names = ("answer", "start", "end", "confidence")
+    if task in ("qa", "multiple_choice"):
+        names = ("answer", "start", "end", "confidence") if task == "qa" else ("choice", "index", "confidence")
         return [dict(zip(names, row, strict=True)) for row in zip(*(result[name] for name in names), strict=True)]
     return [
         {

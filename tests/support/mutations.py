@@ -154,7 +154,7 @@ def data_targets(directory: Path) -> list[Target]:
     from ernie_toolkit.data.sample import write_sample
 
     targets = []
-    for name in ("afqmc", "tnews", "csl", "cluewsc2020", "msra_ner", "cmrc2018"):
+    for name in ("afqmc", "tnews", "csl", "cluewsc2020", "msra_ner", "cmrc2018", "c3", "chid"):
         place = directory / name
         file = write_sample(name, place)["train"]
         _shorten(file)
@@ -192,6 +192,10 @@ def data_targets(directory: Path) -> list[Target]:
                 },
                 indent=1,
             ),
+        ),
+        "choices.jsonl": (
+            "multiple_choice",
+            '{"context": "男：我是医生。", "question": "男的做什么？", "choices": ["医生", "司机"], "answer": 0}\n' * 3,
         ),
         "rows.jsonl": (
             "qa",
@@ -262,7 +266,8 @@ def _shorten(file: Path, rows: int = 12) -> None:
         tokens = not text.startswith("{") and " " in text[:6]
         text = "\n".join(text.split("\n")[: rows * (8 if tokens else 1)]) + "\n"
     else:
-        text = json.dumps({**content, "data": content["data"][:2]}, ensure_ascii=False, indent=1)
+        content = content[:2] if isinstance(content, list) else {**content, "data": content["data"][:2]}
+        text = json.dumps(content, ensure_ascii=False, indent=1)
     file.write_text(text, encoding="utf-8")
 
 
@@ -300,6 +305,8 @@ def run_targets(directory: Path) -> list[Target]:
     shutil.copyfile(ROOT / "configs/default.yml", config)
     shutil.copyfile(ROOT / "multi_label/deploy/paddle_serving/config.yml", service)
     body, texts = directory / "body.json", directory / "texts.json"
+    asked = directory / "choices.json"
+    asked.write_text('{"data": {"context": ["a"], "question": ["b", "c"], "choices": [["d", "e"], ["f", "g"]]}}')
     body.write_text(
         '{"data": {"text": ["a", "b"], "text_pair": ["c", "d"]}, "parameters": {"max_seq_len": 64, "batch_size": 2}}'
     )
@@ -327,6 +334,12 @@ def run_targets(directory: Path) -> list[Target]:
         Target("config.yml", config, YAML, settings),
         Target("Paddle Serving's config.yml", service, YAML, lambda: read_service(service) and None),
         Target("HTTP body", body, JSON, lambda: parse_request(body.read_bytes(), "seq_cls", "pair", 8) and None),
+        Target(
+            "HTTP body of choices",
+            asked,
+            JSON,
+            lambda: parse_request(asked.read_bytes(), "multiple_choice", "choices", 8) and None,
+        ),
         Target("Paddle Serving's texts", texts, JSON, columns),
         Target("Paddle Serving's prob_limit", share, ANY, limit),
         Target("shape profile", shapes, ANY, lambda: read_profile(shapes) and None),

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
-TASKS = {"seq_cls": "afqmc", "token_cls": "msra_ner", "qa": "cmrc2018"}
+TASKS = {"seq_cls": "afqmc", "token_cls": "msra_ner", "qa": "cmrc2018", "multiple_choice": "c3"}
 
 
 @contextmanager

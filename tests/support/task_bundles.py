@@ -15,19 +15,22 @@ from ernie_toolkit.decoding import sigmoid
 from ernie_toolkit.models import Vocabulary, save_model
 from ernie_toolkit.tasks import (
     MultiLabelClassification,
+    MultipleChoice,
     QuestionAnswering,
     SequenceClassification,
     Task,
     TokenClassification,
 )
 
-SETS = {"seq_cls": "afqmc", "token_cls": "msra_ner", "qa": "cmrc2018"}
+SETS = {"seq_cls": "afqmc", "token_cls": "msra_ner", "qa": "cmrc2018", "multiple_choice": "c3"}
 
 
 def make_task(name: str, labels: tuple[str, ...]) -> Task:
     """The task of `SETS` by name, set up for short texts."""
     if name == "seq_cls":
         return SequenceClassification(labels, 48, ("different", "same"), "pair")
+    if name == "multiple_choice":
+        return MultipleChoice(48)
     # Shorter than some inputs, so that windows are joined.
     return QuestionAnswering(64, doc_stride=16) if name == "qa" else TokenClassification(labels, 32, window_overlap=6)
 

@@ -14,7 +14,8 @@ from ernie_toolkit.errors import DataError
 from ernie_toolkit.models import Vocabulary
 from ernie_toolkit.paddle_serving.wire import parse_texts, request_columns
 from ernie_toolkit.tasks import Task, make_task
-from ernie_toolkit.text.features import PAIR_FORMATS, TEXT_FORMATS, Texts, as_inputs
+from ernie_toolkit.text.features import Texts, as_inputs
+from ernie_toolkit.text.formats import CHOICE_FORMATS, PAIR_FORMATS, TEXT_FORMATS
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.triton.client import ask
 from ernie_toolkit.triton.interface import interface_of, join_texts
@@ -22,7 +23,7 @@ from ernie_toolkit.triton.interface import interface_of, join_texts
 # Without "\\0", which numpy drops from the end of its own texts.
 CHARACTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
 TEXT = st.text(CHARACTERS, min_size=1, max_size=12).filter(lambda text: text.strip())
-SINGLE = [name for name in TEXT_FORMATS if name not in PAIR_FORMATS]
+SINGLE = [name for name in TEXT_FORMATS if name not in (*PAIR_FORMATS, *CHOICE_FORMATS)]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def tokenizer(vocabulary: Vocabulary) -> WordPieceTokenizer:
     return build_tokenizer(vocabulary.tokens)
 
 
-@given(TEXT, st.sampled_from(TEXT_FORMATS))
+@given(TEXT, st.sampled_from((*SINGLE, *PAIR_FORMATS)))
 def test_a_text_alone_is_one_input(text: str, text_format: str) -> None:
     for given_text in (text, np.str_(text), np.array(text, dtype=object)):
         if text_format not in PAIR_FORMATS:
@@ -78,6 +79,35 @@ def test_texts_never_become_pairs(texts: list[str], text_format: str) -> None:
     elif texts:
         with pytest.raises(DataError, match=rf"input 1 is {len(texts)} text\(s\) in one"):
             as_inputs(tuple(texts), text_format)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.tuples(TEXT, st.just("") | TEXT, st.lists(TEXT, min_size=2, max_size=4)), min_size=1, max_size=3))
+def test_choices_in_any_container(given_inputs: list[tuple[str, str, list[str]]]) -> None:
+    flat = [(context, question, *choices) for context, question, choices in given_inputs]
+    lists = [list(item) for item in given_inputs]
+    for container in (given_inputs, flat, tuple(flat), iter(flat), lists, [list(item) for item in flat]):
+        assert as_inputs(container, "choices") == flat  # type: ignore[arg-type]
+    assert as_inputs(flat[0], "cloze") == as_inputs(given_inputs[0], "cloze") == [flat[0]]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("甲", r"input 1 is 1 text\(s\) .*\(context, question, \[choice, choice, ...\]\) with 2 choices at least"),
+        (("甲", "乙"), r"input 1 is 2 text\(s\)"),
+        (("甲", "乙", "丙"), r"input 1 is 3 text\(s\)"),
+        (("甲", "乙", ["丙"]), r"input 1 is 3 text\(s\)"),
+        (("甲", "乙", []), r"input 1 is 2 text\(s\)"),
+        (("甲", "乙", ["丙", ""]), "input 1 is an empty text"),
+        (("", "乙", ["丙", "丁"]), "input 1 is an empty text"),
+        (("甲", "乙", ["丙", 3]), "input 1: its part 4 is of type int"),
+        (("甲", None, ["丙", "丁"]), "input 1: its part 2 is None"),
+        (("甲", "乙\ud83d", ["丙", "丁"]), "input 1 holds half of a surrogate pair"),
+    ],
+)
+def test_what_is_no_question_with_choices(item: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        as_inputs([item], "choices")  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("text_format", TEXT_FORMATS)

@@ -13,7 +13,7 @@ from ernie_toolkit.triton.repository import RepositoryOptions, build_generic, bu
 
 BUILDER = ROOT / "deploy/triton_serving/build_repository.py"
 COMMITTED = {
-    "deploy/triton_serving/models": ("seq_cls", "token_cls", "qa"),
+    "deploy/triton_serving/models": ("seq_cls", "token_cls", "qa", "multiple_choice"),
     "multi_label/deploy/triton_serving/models": ("multi_label",),
 }
 

@@ -4,12 +4,14 @@ Imports Paddle; import it inside a function.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import paddle
 from paddle import nn
 from paddle.nn import functional
 
+from ernie_toolkit.models.choices import choice_log_probabilities
 from ernie_toolkit.text.dataset import Batch
 
 # How much the hidden states' error counts beside that of the answers.
@@ -98,9 +100,35 @@ def _of_sets(student: paddle.Tensor, teacher: paddle.Tensor, mask: paddle.Tensor
     return functional.binary_cross_entropy_with_logits(student, functional.sigmoid(teacher))
 
 
-SOFT_LOSSES: Mapping[str, SoftLoss] = {"classes": _of_classes, "positions": _of_positions, "sets": _of_sets}
+def _of_choices(
+    student: paddle.Tensor, teacher: paddle.Tensor, mask: paddle.Tensor, labels: paddle.Tensor | None = None
+) -> paddle.Tensor:
+    """Labels are those of `MultipleChoice.with_targets`; None: all rows are choices of one question."""
+    questions = paddle.zeros([student.shape[0]], "int64") if labels is None else labels[:, 0]
+    soft = choice_log_probabilities(teacher, questions).exp()
+    # The probabilities of each question's choices sum to 1.
+    return -(soft * choice_log_probabilities(student, questions)).sum() / soft.sum()
+
+
+SOFT_LOSSES: Mapping[str, SoftLoss] = {
+    "classes": _of_classes,
+    "positions": _of_positions,
+    "sets": _of_sets,
+    "choices": _of_choices,
+}
 """By `Task.soft_loss`.
 
 Of logits of shape (batch_size, labels) or (batch_size, tokens, labels), one label is right ("classes"), or each for
-itself ("sets"); of shape (batch_size, tokens), one token ("positions").
+itself ("sets"); of shape (batch_size, tokens), one token ("positions"); of shape (batch_size, 1), one row of those that
+belong to a question ("choices").
 """
+
+
+def soft_loss_on(name: str, batch: Batch) -> SoftLoss:
+    """The loss of logits of a batch, whose targets say no more than which rows are choices of one question.
+
+    Args:
+        name: One of `SOFT_LOSSES`.
+        batch: Model inputs with targets.
+    """
+    return partial(_of_choices, labels=batch["labels"]) if name == "choices" else SOFT_LOSSES[name]

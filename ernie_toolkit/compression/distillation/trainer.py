@@ -8,7 +8,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from ernie_toolkit.compression.distillation.losses import SOFT_LOSSES, Observed, distillation_loss, observe
+from ernie_toolkit.compression.distillation.losses import Observed, distillation_loss, observe, soft_loss_on
 from ernie_toolkit.training.trainer import ToolkitTrainer
 
 
@@ -23,7 +23,7 @@ class DistillationTrainer(ToolkitTrainer):
 
     def __init__(self, *arguments: Any, teacher: nn.Layer, soft_loss: str) -> None:
         super().__init__(*arguments)
-        self.teacher, self.soft_loss = teacher, SOFT_LOSSES[soft_loss]
+        self.teacher, self.soft_loss = teacher, soft_loss
 
     def compute_loss(self, model: nn.Layer, inputs: Any, return_outputs: bool = False) -> Any:
         """The student's loss, as the Trainer asks for it."""
@@ -42,4 +42,4 @@ class DistillationTrainer(ToolkitTrainer):
             taught: What the teacher says about it.
             mask: Bool of shape (batch_size, tokens), false at padding.
         """
-        return distillation_loss(observe(model, inputs), taught, mask, self.soft_loss)
+        return distillation_loss(observe(model, inputs), taught, mask, soft_loss_on(self.soft_loss, inputs))

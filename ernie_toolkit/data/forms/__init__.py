@@ -6,19 +6,21 @@ A task whose files look as those of another names that one's form; else a new fo
 from __future__ import annotations
 
 from ernie_toolkit.data.forms.base import DataForm, PredictedRow
+from ernie_toolkit.data.forms.choices import ChoicesForm
 from ernie_toolkit.data.forms.columns import ColumnsForm
 from ernie_toolkit.data.forms.label_sets import LabelSetsForm
 from ernie_toolkit.data.forms.questions import QuestionsForm
 from ernie_toolkit.data.forms.tags import TagsForm
 from ernie_toolkit.errors import ConfigError
 
-__all__ = ["FORMS", "ColumnsForm", "DataForm", "PredictedRow", "form_of", "register_form"]
+__all__ = ["FORMS", "ChoicesForm", "ColumnsForm", "DataForm", "PredictedRow", "form_of", "register_form"]
 
 FORMS: dict[str, DataForm] = {
     "columns": ColumnsForm(),
     "tags": TagsForm(),
     "questions": QuestionsForm(),
     "label_sets": LabelSetsForm(),
+    "choices": ChoicesForm(),
 }
 
 

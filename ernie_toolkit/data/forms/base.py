@@ -185,6 +185,10 @@ class DataForm(ABC):
         """
         return None
 
+    def submission_name(self, spec: DatasetSpec) -> str:
+        """The name of that file."""
+        return f"{spec.name}_predict.json"
+
     @abstractmethod
     def hidden(self, row: dict[str, Any], index: int) -> dict[str, Any]:
         """A generated row as an official test file has it, without what is to be predicted.
@@ -197,6 +201,15 @@ class DataForm(ABC):
     @abstractmethod
     def file_text(self, rows: Sequence[dict[str, Any]]) -> str:
         """Generated rows as the text of an official file."""
+
+    def companions(self, path: Path, rows: Sequence[dict[str, Any]]) -> dict[Path, str]:
+        """Paths and texts of the files that stand beside the one of `file_text` in an official set.
+
+        Args:
+            path: The path of that file.
+            rows: The rows in it.
+        """
+        return {}
 
 
 def number(count: int, noun: str) -> str:

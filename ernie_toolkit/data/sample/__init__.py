@@ -31,6 +31,8 @@ _GRAMMARS = {
     "csl": ("abstracts", "generate"),
     "msra_ner": ("entities", "generate"),
     "cmrc2018": ("readings", "generate"),
+    "c3": ("dialogues", "generate"),
+    "chid": ("idioms", "generate"),
 }
 
 
@@ -54,10 +56,11 @@ def generate(name: str, seed: int = SAMPLE_SEED) -> dict[str, list[Row]]:
 
 
 def write_sample(name: str, directory: Path, seed: int = SAMPLE_SEED) -> dict[str, Path]:
-    """Write the sample of a set as files with the official names; return their paths.
+    """Write the sample of a set as files with the official names; return the path of each split's first file.
 
     msra_ner has a character and its tag a line (in `test` the character alone) and a blank line after each sentence,
-    cmrc2018 is SQuAD's JSON, the others have a JSON object a line. Each file is written whole or not at all.
+    cmrc2018 is SQuAD's JSON, c3 two files of nested lists, the others have a JSON object a line, chid with the answers
+    in a second file. Each file is written whole or not at all.
 
     Args:
         name: The data set, as in `DATASETS`.
@@ -73,4 +76,6 @@ def write_sample(name: str, directory: Path, seed: int = SAMPLE_SEED) -> dict[st
     for split, rows in generate(name, seed).items():
         paths[split] = directory / spec.files[split][0]
         write_text(paths[split], form.file_text(rows))
+        for path, text in form.companions(paths[split], rows).items():
+            write_text(path, text)
     return paths

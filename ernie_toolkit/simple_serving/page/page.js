@@ -6,25 +6,34 @@ const FIELDS = {
   text: ["文本", "text", 3],
   question: ["问题", "question", 1],
   context: ["原文", "context", 5],
+  choices: ["选项（每行一个）", "choices, one a line", 4],
 };
 const PAIR = [["文本一", "first text", 2], ["文本二", "second text", 2]];
+
+const PLACES = ["first", "second", "third"];
 
 const at = (id) => document.getElementById(id);
 let about = null;
 
 function inputs() {
-  return about.pairs ? [at("first"), at("second")] : [at("first")];
+  return about.fields.map((_, index) => at(PLACES[index]));
 }
 
 function fail(reason) {
   at("error").textContent = reason;
   at("error").hidden = !reason;
-  for (const field of [at("first"), at("second")]) field.setAttribute("aria-invalid", String(Boolean(reason)));
+  for (const place of PLACES) at(place).setAttribute("aria-invalid", String(Boolean(reason)));
 }
 
+const lines = (text) => text.split("\n").filter((line) => line.trim());
+
 function dataOf(texts) {
-  return Object.fromEntries(about.fields.map((name, index) => [name, [texts[index]]]));
+  const value = (name, text) => (name === "choices" ? lines(text) : text);
+  return Object.fromEntries(about.fields.map((name, index) => [name, [value(name, texts[index])]]));
 }
+
+// A question may be left out where there are choices.
+const needed = (name) => name !== "question" || !about.fields.includes("choices");
 
 async function ask(texts) {
   const response = await fetch(about.path, {
@@ -40,7 +49,7 @@ async function ask(texts) {
 async function predict() {
   if (at("send").disabled) return;
   const fields = inputs();
-  const empty = fields.find((field) => !field.value.trim());
+  const empty = fields.find((field, index) => needed(about.fields[index]) && !field.value.trim());
   if (empty) {
     fail("请先输入文本。Please type a text first.");
     empty.focus();
@@ -72,9 +81,9 @@ function addExamples() {
   for (const texts of about.examples) {
     const button = element("button", "", texts[0]);
     button.type = "button";
-    button.title = texts.join(" | ");
+    button.title = texts.flat().join(" | ");
     button.addEventListener("click", () => {
-      inputs().forEach((field, index) => { field.value = texts[index]; });
+      inputs().forEach((field, index) => { field.value = [texts[index]].flat().join("\n"); });
       predict();
     });
     at("examples").append(button);
@@ -97,7 +106,7 @@ function setUp() {
     at("warnings").hidden = false;
   }
   const labels = about.fields.includes("text_pair") ? PAIR : about.fields.map((name) => FIELDS[name]);
-  ["first", "second"].forEach((name, index) => {
+  PLACES.forEach((name, index) => {
     at(`${name}-field`).hidden = index >= labels.length;
     if (index >= labels.length) return;
     const [label, hint, rows] = labels[index];

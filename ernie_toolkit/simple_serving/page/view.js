@@ -118,6 +118,14 @@ function answering(result, [, context]) {
   return parts;
 }
 
+function choosing(result) {
+  const [chosen, probabilities] = [result.index[0], result.probabilities[0]];
+  const best = element("p", "answer-text", result.choice[0]);
+  best.append(element("span", "hint", percent(result.confidence[0])));
+  const rows = result.choices[0].map((name, index) => ({ name, value: probabilities[index], top: index === chosen }));
+  return [best, element("p", "sub", "各选项的概率（choices）"), bars(rows)];
+}
+
 // A long context is a box that scrolls: bring the answer to its middle. What is shown must stand in the page already.
 export function reveal(shown) {
   const box = shown.querySelector(".context");
@@ -133,5 +141,6 @@ function plain(result) {
 }
 
 export const VIEWS = {
-  seq_cls: classification, token_cls: tagging, qa: answering, multi_label: labelSets, other: plain,
+  seq_cls: classification, token_cls: tagging, qa: answering, multi_label: labelSets,
+  multiple_choice: choosing, other: plain,
 };

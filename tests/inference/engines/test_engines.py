@@ -13,7 +13,7 @@ from ernie_toolkit.inference.engines.selection import engine_class
 from ernie_toolkit.inference.processor import BF16_FEATURES, processor_features
 from ernie_toolkit.text.features import TextInput
 
-TASKS = ("seq_cls", "token_cls", "qa", "multi_label")
+TASKS = ("seq_cls", "token_cls", "qa", "multi_label", "multiple_choice")
 OTHERS = tuple(name for name in ENGINES if name != "onnxruntime")
 needs_bf16 = pytest.mark.skipif(
     not set(BF16_FEATURES) & set(processor_features()), reason=f"needs a processor with {' or '.join(BF16_FEATURES)}"
@@ -58,7 +58,7 @@ def test_fp32_answers_are_the_same(
         assert np.abs(flat(found) - flat(expected)).max() < 1e-4
     for one, other in zip(predictor.predict(asked[task]), reference[task].predict(asked[task]), strict=True):
         assert one.fields().keys() == other.fields().keys()
-        for name in ("label", "labels", "answer", "start", "end", "tags"):
+        for name in ("label", "labels", "answer", "start", "end", "tags", "choice"):
             assert one.fields().get(name) == other.fields().get(name)
 
 

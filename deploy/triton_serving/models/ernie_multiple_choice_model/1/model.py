@@ -1,0 +1,5 @@
+"""Run by Triton; the toolkit must be installed for the Python that Triton starts."""
+
+from ernie_toolkit.triton.models import OnnxModel
+
+TritonPythonModel = OnnxModel

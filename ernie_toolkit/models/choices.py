@@ -1,0 +1,73 @@
+"""The model that reads one choice in a row, and its loss over the choices of each question.
+
+Imports Paddle; import it inside a function.
+"""
+
+from typing import Any
+
+import paddle
+from paddlenlp.transformers import ErnieForMultipleChoice as PaddleErnieForMultipleChoice
+from paddlenlp.transformers.model_outputs import MultipleChoiceModelOutput
+
+
+def choice_log_probabilities(logits: paddle.Tensor, questions: paddle.Tensor) -> paddle.Tensor:
+    """The logarithm of each choice's probability among those of its own question, float of shape (rows,).
+
+    Args:
+        logits: Float of shape (rows,) or (rows, 1), a row for each choice.
+        questions: Int64 of shape (rows,), equal for the choices of one question.
+    """
+    logits = logits.reshape([-1])
+    same = questions.unsqueeze(1) == questions.unsqueeze(0)
+    # The lowest number that is one in float16 too.
+    others = paddle.where(same, logits.unsqueeze(0).expand_as(same), paddle.full([1], -65504.0, logits.dtype))
+    return logits - paddle.logsumexp(others, axis=1)
+
+
+class ErnieForMultipleChoice(PaddleErnieForMultipleChoice):
+    """PaddleNLP's model of the same name and weights, for questions that have different numbers of choices.
+
+    PaddleNLP's reads (questions, choices, tokens), with as many choices for each question; here a row is one choice, as
+    in the graphs that deployments read, and the labels say which rows belong together.
+    """
+
+    def forward(
+        self,
+        input_ids: Any = None,
+        token_type_ids: Any = None,
+        position_ids: Any = None,
+        attention_mask: Any = None,
+        labels: Any = None,
+        output_hidden_states: Any = None,
+        return_dict: Any = None,
+    ) -> Any:
+        """Logits of each row, and the loss where there are labels.
+
+        Args:
+            input_ids: Int64 of shape (rows, tokens).
+            token_type_ids: Int64 of shape (rows, tokens).
+            position_ids: None: counted from 0.
+            attention_mask: None: what is no padding.
+            labels: Int64 of shape (rows, 2): the question's number, and 1 for its right choice, else 0.
+            output_hidden_states: Whether the hidden states of all layers are given.
+            return_dict: Whether the answer is PaddleNLP's `MultipleChoiceModelOutput`, and not a tuple.
+
+        Returns:
+            Logits of shape (rows, 1); before them the loss, where there are labels.
+        """
+        outputs = self.ernie(
+            input_ids,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            attention_mask=attention_mask,
+            output_hidden_states=output_hidden_states,
+            return_dict=return_dict,
+        )
+        logits = self.classifier(self.dropout(outputs[1]))
+        loss = None
+        if labels is not None:
+            right = labels[:, 1].astype(logits.dtype)
+            loss = -(choice_log_probabilities(logits, labels[:, 0]) * right).sum() / right.sum()
+        if return_dict:
+            return MultipleChoiceModelOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+        return logits if loss is None else (loss, logits)
