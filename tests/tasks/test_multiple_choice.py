@@ -1,5 +1,6 @@
 """Multiple choice from examples to answers: the loss, batches of whole questions, deployments, scripts, refusals."""
 
+import argparse
 import asyncio
 import json
 import subprocess
@@ -23,6 +24,7 @@ from ernie_toolkit.data.sample import sample_vocab
 from ernie_toolkit.decoding import ChoiceAnswer, softmax
 from ernie_toolkit.errors import ConfigError, DataError, ModelError
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.console import choice_inputs
 from ernie_toolkit.models import Vocabulary, load_model, save_model
 from ernie_toolkit.models.checks import require_trained_head
 from ernie_toolkit.models.choices import choice_log_probabilities
@@ -367,17 +369,16 @@ def test_custom_rows_from_a_file_to_answers_on_the_console(root: Path, tmp_path:
         assert done.returncode == 2 and message in done.stderr, done.stderr
 
 
-def test_blanks_on_the_console(vocabulary: Vocabulary) -> None:
-    from ernie_toolkit.inference.console import choice_inputs
+def test_blanks_on_the_console() -> None:
+    def inputs(context: str, *question: str) -> list[Any]:
+        args = argparse.Namespace(context=[context], question=list(question), choices=["甲", "乙"])
+        return choice_inputs(args, cloze=True)
 
     context = "他#idiom1#地写，#idiom2#地笑。"
-    assert choice_inputs([context], [], ["甲", "乙"], True) == [
-        (context, "#idiom1#", "甲", "乙"),
-        (context, "#idiom2#", "甲", "乙"),
-    ]
-    assert choice_inputs([context], ["#idiom2#"], ["甲", "乙"], True) == [(context, "#idiom2#", "甲", "乙")]
+    assert inputs(context) == [(context, "#idiom1#", "甲", "乙"), (context, "#idiom2#", "甲", "乙")]
+    assert inputs(context, "#idiom2#") == [(context, "#idiom2#", "甲", "乙")]
     with pytest.raises(ConfigError, match="--context has no blank: write it as #idiom1#"):
-        choice_inputs(["他笑。"], [], ["甲", "乙"], True)
+        inputs("他笑。")
 
 
 def test_without_scipy_several_blanks_are_refused_in_one_line(
