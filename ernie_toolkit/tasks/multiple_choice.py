@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from ernie_toolkit.decoding import Answer, ChoiceAnswer, decode_choices, split_logits
+from ernie_toolkit.errors import DataError
 from ernie_toolkit.tasks.base import (
     Ensemble,
     Example,
@@ -53,7 +54,7 @@ class MultipleChoice(Task):
     title: ClassVar[tuple[str, str]] = ("多项选择", "multiple choice")
     script: ClassVar[str] = "run_multiple_choice.py"
     config_section: ClassVar[str | None] = "MultipleChoice"
-    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "loss", "argmax_accuracy")
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
     answer: ClassVar[type[Answer]] = ChoiceAnswer
     head: ClassVar[str] = "choice"
     soft_loss: ClassVar[str] = "choices"
@@ -102,13 +103,20 @@ class MultipleChoice(Task):
         return EncodedDataset(rows, tokenizer.special.pad, cut_rows=cuts)
 
     def with_targets(self, rows: EncodedDataset, examples: Sequence[Example]) -> EncodedDataset:
-        """`labels`: int64 of shape (rows, 2), the question's number and 1 for its right choice, else 0."""
+        """`labels`: int64 of shape (rows, 2), the question's number and 1 for its right choice, else 0.
+
+        Raises:
+            DataError: Where an example's `answer` is the index of none of its choices.
+        """
         sources = np.array([row.source for row in _choice_rows(rows)], dtype=np.int64)
         right = np.zeros(len(sources), dtype=np.int64)
         begin = 0
-        for example in examples:
-            right[begin + example["answer"]] = 1
-            begin += len(example["choices"])
+        for number, example in enumerate(examples):
+            answer, count = example.get("answer"), len(example["choices"])
+            if not isinstance(answer, int) or not 0 <= answer < count:
+                raise DataError(f"example {number}: its answer is {answer!r:.40}: it must be the index of a choice")
+            right[begin + answer] = 1
+            begin += count
         return replace(rows, targets={"labels": np.stack([sources, right], axis=1)})
 
     def training_rows(self, rows: EncodedDataset, options: RowSelection) -> EncodedDataset:
