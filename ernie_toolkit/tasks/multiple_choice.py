@@ -28,7 +28,6 @@ from ernie_toolkit.text.features import TextInput, Texts, as_inputs
 from ernie_toolkit.text.tokenization import WordPieceTokenizer
 
 TALK = "男：我是一名医生。\n女：周末我想去爬山。"
-PASSAGE = "小王写论文#idiom1#，每个数字都要核对三遍。\n听到获奖的消息，姐姐#idiom2#。"
 IDIOMS = ("一丝不苟", "喜出望外", "半途而废", "车水马龙")
 
 
@@ -72,7 +71,11 @@ class MultipleChoice(Task):
             (TALK, "女的周末打算做什么？", "看书", "爬山", "游泳"),
             (TALK, "男的是做什么工作的？", "医生", "司机", "教师"),
         ],
-        "cloze": [(PASSAGE, "#idiom1#", *IDIOMS), (PASSAGE, "#idiom2#", *IDIOMS)],
+        # Of two passages: a server answers them when it starts, and needs scipy for several blanks of one only.
+        "cloze": [
+            ("小王写论文#idiom1#，每个数字都要核对三遍。", "#idiom1#", *IDIOMS),
+            ("听到获奖的消息，姐姐#idiom1#。", "#idiom1#", *IDIOMS),
+        ],
     }
 
     @classmethod
