@@ -56,7 +56,7 @@ def compress(
     Of a data set of `load_dataset`, `train_dataset` and `dev_dataset` each take their split, so that the report and the
     bundles have the data's name, source and warnings. Examples are as the data sets' readers give them: text fields and
     "label" (seq_cls), "text" and "labels" with a tag for each character (token_cls), "id", "question", "context",
-    "answers" and "span" (qa).
+    "answers" and "span" (qa), "context", "question", "choices" and "answer" (multiple_choice).
 
     Args:
         model: A directory, what `load_model` returns, or a model of PaddleNLP, which is changed; or a bundle, of

@@ -129,6 +129,7 @@ def _read_c3(path: Path, split: Split, options: FileOptions, record: FileRecord)
         record.notices.append(f"{path}: one of the two parts of C3: {other.name} is not beside it, and is not read")
     record.format = f"{C3} ({', '.join(each.name for each in paths)})" if len(paths) > 1 else C3
     number = repeated = 0
+    notices = tuple(record.notices)
     for each in paths:
         for where, document, row in _c3_questions(each, options.encoding):
             try:
@@ -136,11 +137,15 @@ def _read_c3(path: Path, split: Split, options: FileOptions, record: FileRecord)
             except DataError as error:
                 record.skip(error, str(number), options, split, number)
             else:
-                repeated += len(set(example["choices"])) < len(example["choices"])
+                if len(set(example["choices"])) < len(example["choices"]):
+                    repeated += 1
+                    # Up to date with each question, since a reader may be left before the file's end.
+                    record.notices[:] = (
+                        *notices,
+                        f"{path}: {repeated} question(s) have a choice twice: the first of the two counts",
+                    )
                 yield example
             number += 1
-    if repeated:
-        record.notices.append(f"{path}: {repeated} question(s) have a choice twice: the first of the two counts")
 
 
 def _c3_questions(path: Path, encoding: str) -> Iterator[tuple[str, Any, Any]]:
@@ -204,6 +209,7 @@ def answers_path(path: Path) -> Path:
 def _read_chid(path: Path, split: Split, options: FileOptions, record: FileRecord) -> Iterator[Example]:
     beside = answers_path(path)
     answers = read_json_object(beside, DataError, "write {blank: index}") if beside.is_file() else None
+    form = CHID + (f" ({path.name}, {beside.name})" if answers is not None else "")
     seen: set[str] = set()
     for index, number, where, row in read_objects(path, split, options, record):
         try:
@@ -215,9 +221,9 @@ def _read_chid(path: Path, split: Split, options: FileOptions, record: FileRecor
         except DataError as error:
             record.skip(error, number, options, split, index)
             continue
+        record.format = form
         for example in examples:
             yield {**example, "line": number} if split == "test" else example
-    record.format = CHID + (f" ({path.name}, {beside.name})" if answers is not None else "")
 
 
 def _chid_examples(

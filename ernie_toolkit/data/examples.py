@@ -29,7 +29,8 @@ def make_dataset(
         data = make_dataset(train=[{"sentence": "物流很快", "label": "good"}, ...], dev=[...])
 
     Examples have "sentence", or "sentence1" and "sentence2", and "label" (seq_cls); "text", and "labels" with a tag for
-    each character (token_cls); "sentence" and "labels" (multi_label); "question", "context", "answers" and "span" (qa).
+    each character (token_cls); "sentence" and "labels" (multi_label); "question", "context", "answers" and "span" (qa);
+    "context", "question", "choices" and "answer", an index (multiple_choice).
     One without "id" gets its number from 0.
 
     Args:

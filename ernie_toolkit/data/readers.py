@@ -18,6 +18,8 @@ seq_cls: a row in its official field names, plus `label` (str, or None where the
 token_cls: `id` (int), `text`, `labels` (a BIO tag for every character, or None where there are none).
 qa: `id` (str), `title`, `question`, `context`, `answers` (gold texts), `span` (characters [start, end) of the
 context where the answer to learn stands, or None), and `is_impossible` (true) for an unanswerable one that is scored.
+multiple_choice: `id` (int or str), `context`, `question` (for a blank, the blank), `choices`, and `answer`, the index
+of the right one (None in `test` where it is not known).
 multi_label: `id` (int), `sentence`, `labels` (identifiers in the model's order).
 """
 

@@ -156,23 +156,21 @@ def _choices(args: argparse.Namespace, info: BundleInfo) -> list[TextInput]:
         raise ConfigError("this model chooses: give --context, --question and --choices in place of --text")
     if not args.question and not args.context and not args.choices:
         return examples_of(info)
-    return choice_inputs(args.context, args.question, args.choices, info.text_format == "cloze")
+    return choice_inputs(args, info.text_format == "cloze")
 
 
-def choice_inputs(
-    contexts: Sequence[str], questions: Sequence[str], choices: Sequence[str], cloze: bool
-) -> list[TextInput]:
-    """Inputs of a model that chooses, from the texts of a command line.
+def choice_inputs(args: argparse.Namespace, cloze: bool) -> list[TextInput]:
+    """Inputs of a model that chooses, from `--context`, `--question` and `--choices`.
 
     Args:
-        contexts: One for all questions, or one for each.
-        questions: None where the choices belong to the context alone; for a cloze: every blank.
-        choices: Those of every question.
+        args: Has a context for all questions, or one for each; questions, of which there may be none where the choices
+            belong to the context alone (of a cloze: every blank); and the choices of every question.
         cloze: Whether questions are blanks.
 
     Raises:
         ConfigError: Where they do not fit each other.
     """
+    contexts, questions, choices = args.context, args.question, args.choices
     if not contexts or len(choices) < MIN_CHOICES:
         raise ConfigError(
             f"{len(contexts)} --context and {len(choices)} --choices: give a context and {MIN_CHOICES} choices at least"

@@ -173,8 +173,9 @@ class BundlePredictor:
             batch_size: Rows that are computed at once.
 
         Returns:
-            A `LabelAnswer` or a `LabelSetAnswer` for each text or pair, a `TaggedText` for each text, or a `SpanAnswer`
-            for each (question, context), as the bundle's task is.
+            As the bundle's task is: a `LabelAnswer` or a `LabelSetAnswer` for each text or pair, a `TaggedText` for
+            each text, a `SpanAnswer` for each (question, context), or a `ChoiceAnswer` for each (context, question,
+            choices).
 
         Raises:
             DataError: Where an input is empty, or not of the kind that the model reads.

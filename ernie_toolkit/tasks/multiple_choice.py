@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from ernie_toolkit.decoding import Answer, ChoiceAnswer, decode_choices, split_logits
+from ernie_toolkit.errors import DataError
 from ernie_toolkit.tasks.base import (
     Ensemble,
     Example,
@@ -27,7 +28,6 @@ from ernie_toolkit.text.features import TextInput, Texts, as_inputs
 from ernie_toolkit.text.tokenization import WordPieceTokenizer
 
 TALK = "男：我是一名医生。\n女：周末我想去爬山。"
-PASSAGE = "小王写论文#idiom1#，每个数字都要核对三遍。\n听到获奖的消息，姐姐#idiom2#。"
 IDIOMS = ("一丝不苟", "喜出望外", "半途而废", "车水马龙")
 
 
@@ -53,7 +53,7 @@ class MultipleChoice(Task):
     title: ClassVar[tuple[str, str]] = ("多项选择", "multiple choice")
     script: ClassVar[str] = "run_multiple_choice.py"
     config_section: ClassVar[str | None] = "MultipleChoice"
-    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "loss", "argmax_accuracy")
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
     answer: ClassVar[type[Answer]] = ChoiceAnswer
     head: ClassVar[str] = "choice"
     soft_loss: ClassVar[str] = "choices"
@@ -71,7 +71,11 @@ class MultipleChoice(Task):
             (TALK, "女的周末打算做什么？", "看书", "爬山", "游泳"),
             (TALK, "男的是做什么工作的？", "医生", "司机", "教师"),
         ],
-        "cloze": [(PASSAGE, "#idiom1#", *IDIOMS), (PASSAGE, "#idiom2#", *IDIOMS)],
+        # Of two passages: a server answers them when it starts, and needs scipy for several blanks of one only.
+        "cloze": [
+            ("小王写论文#idiom1#，每个数字都要核对三遍。", "#idiom1#", *IDIOMS),
+            ("听到获奖的消息，姐姐#idiom1#。", "#idiom1#", *IDIOMS),
+        ],
     }
 
     @classmethod
@@ -102,13 +106,20 @@ class MultipleChoice(Task):
         return EncodedDataset(rows, tokenizer.special.pad, cut_rows=cuts)
 
     def with_targets(self, rows: EncodedDataset, examples: Sequence[Example]) -> EncodedDataset:
-        """`labels`: int64 of shape (rows, 2), the question's number and 1 for its right choice, else 0."""
+        """`labels`: int64 of shape (rows, 2), the question's number and 1 for its right choice, else 0.
+
+        Raises:
+            DataError: Where an example's `answer` is the index of none of its choices.
+        """
         sources = np.array([row.source for row in _choice_rows(rows)], dtype=np.int64)
         right = np.zeros(len(sources), dtype=np.int64)
         begin = 0
-        for example in examples:
-            right[begin + example["answer"]] = 1
-            begin += len(example["choices"])
+        for number, example in enumerate(examples):
+            answer, count = example.get("answer"), len(example["choices"])
+            if not isinstance(answer, int) or not 0 <= answer < count:
+                raise DataError(f"example {number}: its answer is {answer!r:.40}: it must be the index of a choice")
+            right[begin + answer] = 1
+            begin += count
         return replace(rows, targets={"labels": np.stack([sources, right], axis=1)})
 
     def training_rows(self, rows: EncodedDataset, options: RowSelection) -> EncodedDataset:

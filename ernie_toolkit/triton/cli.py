@@ -127,8 +127,7 @@ def _choices_of(parser: argparse.ArgumentParser, task: str, argv: Sequence[str] 
     if not args.context and not args.question and not args.choices:
         return args.url, TASKS[task].examples_for(TASKS[task].default_text_format)
     with exit_on_toolkit_error(parser.prog):
-        cloze = any(map(blanks_of, args.context))
-        return args.url, choice_inputs(args.context, args.question, args.choices, cloze)
+        return args.url, choice_inputs(args, cloze=any(map(blanks_of, args.context)))
 
 
 def _texts_of(parser: argparse.ArgumentParser, task: str, argv: Sequence[str] | None) -> tuple[str, list[TextInput]]:

@@ -169,6 +169,9 @@ def test_c3_of_a_test_part_and_clues_file(tmp_path: Path) -> None:
     data = load_dataset("c3", data_dir=tmp_path, splits=("test",), options=SKIP)
     assert [row["id"] for row in data.split("test")] == [0, 3]
     assert "1 question(s) have a choice twice: the first of the two counts" in data.notices[0]
+    (tmp_path / "c3-d-dev.json").write_text(json.dumps([c3(0, choice=["乙", "乙"]), c3(1)]), encoding="utf-8")
+    part = load_dataset("c3", data_dir=tmp_path, splits=("dev",), limits={"dev": 1})
+    assert "c3-m-dev.json is not beside it" in part.notices[0] and "1 question(s) have a choice" in part.notices[1]
     answers = [ChoiceAnswer(1, "乙", 0.5, (0.2, 0.5, 0.3)), ChoiceAnswer(0, "甲", 0.5, (0.5, 0.5))]
     _, submission = write_predictions(data, data.split("test"), answers, tmp_path)
     assert submission.name == "c311_predict.json"
@@ -212,6 +215,8 @@ def test_every_blank_of_chid_is_a_question(tmp_path: Path) -> None:
     ]
     assert rows[0]["context"] == rows[1]["context"] == "他#idiom000001#地走了。\n他#idiom000002#地走了。"
     assert "ChID's form (train.json, train_answer.json): 3 questions; choices: 3 (3)" in data.summary[0]
+    part = load_dataset("chid", data_dir=tmp_path, splits=("train",), limits={"train": 1})
+    assert "ChID's form (train.json, train_answer.json): 1 question (no more than 1 asked for)" in part.summary[0]
     assert data.spec.task(64).inputs(rows)[0] == (rows[0]["context"], "#idiom000001#", *rows[0]["choices"])
 
 

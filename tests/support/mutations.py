@@ -22,6 +22,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 
 from mutators import ANY, BINARY, JSON, YAML, Mutator, mutated  # noqa: E402
+from user_files import USER_FILES  # noqa: E402
 
 from ernie_toolkit.bundle import BUNDLE_FILE, read_bundle  # noqa: E402
 from ernie_toolkit.errors import ToolkitError  # noqa: E402
@@ -166,47 +167,7 @@ def data_targets(directory: Path) -> list[Target]:
                 lambda name=name, place=place: load_dataset(name, data_dir=place, splits=("train",)) and None,
             )
         )
-    forms = {
-        "custom.tsv": ("seq_cls", "text\tlabel\n怎么还款\t好\n卡丢了\t坏\n查余额\t好\n额度多少\t坏\n"),
-        "custom.csv": ("seq_cls", 'text,label\n"怎么,还款",1\n卡丢了,2\n查余额,1\n'),
-        "custom.jsonl": ("seq_cls", '{"text": "还款", "label": 1}\n{"text": "卡", "label": 2}\n' * 3),
-        "list.json": ("seq_cls", json.dumps([{"text": "还款", "label": "好"}, {"text": "卡", "label": "坏"}])),
-        "tags.txt": ("token_cls", "张 B-PER\n三 I-PER\n在 O\n\n京 B-LOC\n城 I-LOC\n"),
-        "spans.jsonl": ("token_cls", '{"text": "张三在京城", "label": [[0, 2, "PER"], [3, 5, "LOC"]]}\n' * 3),
-        "squad.json": (
-            "qa",
-            json.dumps(
-                {
-                    "data": [
-                        {
-                            "paragraphs": [
-                                {
-                                    "context": "张三在京城。",
-                                    "qas": [
-                                        {"id": "1", "question": "谁", "answers": [{"text": "张三", "answer_start": 0}]}
-                                    ],
-                                }
-                            ]
-                        }
-                    ]
-                },
-                indent=1,
-            ),
-        ),
-        "choices.jsonl": (
-            "multiple_choice",
-            '{"context": "男：我是医生。", "question": "男的做什么？", "choices": ["医生", "司机"], "answer": 0}\n' * 3,
-        ),
-        "rows.jsonl": (
-            "qa",
-            "".join(
-                f'{{"id": "{n}", "context": "张三在京城。", "question": "谁", '
-                '"answers": {"text": ["张三"], "answer_start": [0]}}\n'
-                for n in range(3)
-            ),
-        ),
-    }
-    for name, (task, text) in forms.items():
+    for name, (task, text) in USER_FILES.items():
         file = directory / name
         file.write_text(text, encoding="utf-8")
         targets.append(

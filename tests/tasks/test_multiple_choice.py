@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from tiny import make_tiny_model
 
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.compression.distillation.losses import SOFT_LOSSES, soft_loss_on
-from ernie_toolkit.data import DataSet, load_dataset
+from ernie_toolkit.data import DataSet, load_dataset, make_dataset
 from ernie_toolkit.data.sample import sample_vocab
 from ernie_toolkit.decoding import ChoiceAnswer, softmax
 from ernie_toolkit.errors import ConfigError, DataError, ModelError
@@ -159,6 +158,15 @@ def test_blanks_of_a_passage_get_different_idioms(vocabulary: Vocabulary) -> Non
         used.setdefault(example["context"], []).append(answer.content)
     assert any(len(own) > 1 for own in used.values())
     assert all(len(set(own)) == len(own) for own in used.values())
+
+
+@pytest.mark.parametrize("answer", [2, -1, None, "甲"])
+def test_an_example_without_a_right_choice_is_named(vocabulary: Vocabulary, answer: Any) -> None:
+    good = {"context": "甲", "question": "", "choices": ["甲", "乙"], "answer": 0}
+    data = make_dataset(train=[good], dev=[good, {**good, "answer": answer}], task="multiple_choice")
+    session = Session(make_tiny_model(vocabulary, ("0", "1"), "multiple_choice"), data, data.spec.task(16))
+    with pytest.raises(DataError, match=r"example 1: its answer is .*: it must be the index of a choice"):
+        session.evaluate()
 
 
 def test_cut_rows_are_counted(vocabulary: Vocabulary) -> None:
@@ -309,84 +317,15 @@ class TestTriton:
             join_choices(["甲", "乙"], ["问"], [["一", "二"]])
 
 
-SMALL = ("--model_name_or_path", "ernie-sample-nano", "--device", "cpu", "--disable_tqdm", "--report_to", "none")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--dataset", "tnews"), "use run_seq_cls.py for it"),
-        (("--dataset", "chid", "--data_source", "official"), "does not download data set 'chid': put train.json"),
-        (("--metric_for_best_model", "f1"), "measured by accuracy, loss, argmax_accuracy"),
-        (("--dataset", "custom"), "needs --train_file"),
-        (("--n_best", "3"), "unrecognized arguments: --n_best 3"),
-    ],
-)
-def test_what_run_multiple_choice_refuses(root: Path, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    done = subprocess.run(
-        [sys.executable, str(root / "run_multiple_choice.py"), "--output_dir", str(tmp_path), *SMALL, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2 and message in done.stderr.splitlines()[-1], done.stderr
-
-
-def test_custom_rows_from_a_file_to_answers_on_the_console(root: Path, tmp_path: Path) -> None:
-    def call(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(root / script), *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    rows = [
-        {"context": f"我喜欢{fruit}。", "choices": ["苹果", "香蕉", "梨"][: 2 + number % 2], "answer": fruit}
-        for number, fruit in enumerate(("苹果", "香蕉") * 8)
-    ]
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    for split in ("train", "dev", "test"):
-        (tmp_path / f"{split}.jsonl").write_text(text, encoding="utf-8")
-    files = [part for split in ("train", "dev", "test") for part in (f"--{split}_file", f"{split}.jsonl")]
-    small = ("--max_seq_length", "24", "--max_steps", "4", "--per_device_train_batch_size", "4", *SMALL)
-    stages = ("--do_train", "--do_predict", "--do_export")
-    done = call("run_multiple_choice.py", "--dataset", "custom", *files, *small, *stages)
-    assert done.returncode == 0, done.stderr
-    assert "16 questions; choices: 3 (8), 2 (8)" in done.stdout
-    model = tmp_path / "best_models" / "custom"
-    predictions = json.loads((model / "test_results.json").read_text(encoding="utf-8"))["predictions"]
-    assert [row["line"] for row in predictions] == list(range(1, 17)) and not list(model.glob("*_predict.json"))
-    arguments = ("--model_path", str(model / "export"), "--task_name", "multiple_choice")
-    done = call("deploy/predictor/infer_cpu.py", *arguments, "--context", "我喜欢梨。", "--choices", "苹果", "梨")
-    assert done.returncode == 0 and "input: 我喜欢梨。 |  | 苹果 | 梨\nchoice: " in done.stdout, done.stderr
-    for wrong, message in (
-        (("--choices", "苹果", "梨"), "0 --context and 2 --choices: give a context and 2 choices at least"),
-        (("--context", "甲", "--choices", "梨"), "1 --context and 1 --choices"),
-        (("--context", "甲", "乙", "--question", "问", "--choices", "梨", "桃"), "1 --question and 2 --context do"),
-        (("--text", "甲"), "this model chooses: give --context, --question and --choices in place of --text"),
-        (("--input_file", "test.jsonl", "--choices", "梨", "桃"), "exclude each other"),
-    ):
-        done = call("deploy/predictor/infer_cpu.py", *arguments, *wrong)
-        assert done.returncode == 2 and message in done.stderr, done.stderr
-
-
-def test_blanks_on_the_console(vocabulary: Vocabulary) -> None:
-    from ernie_toolkit.inference.console import choice_inputs
-
-    context = "他#idiom1#地写，#idiom2#地笑。"
-    assert choice_inputs([context], [], ["甲", "乙"], True) == [
-        (context, "#idiom1#", "甲", "乙"),
-        (context, "#idiom2#", "甲", "乙"),
-    ]
-    assert choice_inputs([context], ["#idiom2#"], ["甲", "乙"], True) == [(context, "#idiom2#", "甲", "乙")]
-    with pytest.raises(ConfigError, match="--context has no blank: write it as #idiom1#"):
-        choice_inputs(["他笑。"], [], ["甲", "乙"], True)
-
-
-def test_without_scipy_several_blanks_are_refused_in_one_line(
+def test_without_scipy_only_several_blanks_of_a_passage_are_refused(
     session: Session, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A service answers the built-in examples when it starts, so that these need none."""
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     predictor = Predictor(bundle, num_threads=1)
     examples = MultipleChoice.examples_for(session.task.text_format)
-    assert len(predictor.predict(examples[:1])) == 1
+    assert len(predictor.predict(examples)) == len(examples) == 2
     if session.task.text_format == "cloze":
+        context = "他#idiom1#地写，#idiom2#地笑。"
         with pytest.raises(ConfigError, match=r"several blanks of one passage .* pip install"):
-            predictor.predict(examples)
+            predictor.predict([(context, blank, "一丝不苟", "喜出望外") for blank in ("#idiom1#", "#idiom2#")])

@@ -13,7 +13,7 @@ from ernie_toolkit.training.trainer import ToolkitTrainer
 
 
 class DistillationTrainer(ToolkitTrainer):
-    """Trains a model to answer as its teacher does; targets in the batches are not looked at.
+    """Trains a model to answer as its teacher does; targets say no more than which rows are choices of one question.
 
     Args:
         *arguments: Those of `ToolkitTrainer`.
