@@ -48,7 +48,15 @@ SIZES = (*map(Shares, WIDTHS), *DEPTHS)
 # Those that OpenVINO gets in INT8 too.
 INT8_SIZES = (Shares(), Shares(WIDTHS[0]), *DEPTHS)
 PEER = "NNCF's own INT8 (unpruned)"
-END_TO_END = (REFERENCE, "INT8", "3/4 INT8", "OpenVINO BF16", PEER, "3/4 OpenVINO INT8 + embeddings")
+END_TO_END = (
+    REFERENCE,
+    "INT8",
+    "3/4 INT8",
+    "OpenVINO BF16",
+    PEER,
+    "3/4 OpenVINO INT8 + embeddings",
+    "3/4 depth 2/3 OpenVINO INT8 + embeddings",
+)
 # Ids that every cut vocabulary has.
 SMALL_VOCABULARY = 1000
 BATCH, LENGTH, TITLES = 32, 128, 512

@@ -110,8 +110,6 @@ def run_worker(variant: str, given: dict[str, Any]) -> dict[str, Any]:
     """(wall, CPU) seconds of the phases of each step, by layout; and the settings of the environment."""
     fast = variant == "accelerated"
     settings = acceleration.apply_cpu_settings() if fast else {}
-    if fast:
-        acceleration.keep_freed_memory()
     import paddle
     from paddlenlp.transformers import ErnieConfig, ErnieForSequenceClassification
 
@@ -124,7 +122,10 @@ def run_worker(variant: str, given: dict[str, Any]) -> dict[str, Any]:
     optimizer = paddle.optimizer.AdamW(
         1e-5, parameters=model.parameters(), grad_clip=paddle.nn.ClipGradByGlobalNorm(1.0)
     )
-    with fast_layers(model) if fast else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        if fast:
+            stack.enter_context(acceleration.freed_memory_kept())
+            stack.enter_context(fast_layers(model))
         timings = {
             layout: [time_step(paddle, model, optimizer, batch) for batch in [batches[0], *batches]][1:]
             for layout, batches in given["batches"].items()

@@ -1,4 +1,4 @@
-"""What happens around training steps: the progress bar, the log lines, the last evaluation, stopping early.
+"""What happens around training steps: progress bar, log lines, last evaluation, stopping early, memory.
 
 Imports Paddle; import it inside a function.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from tqdm import tqdm
 
+from ernie_toolkit.training.acceleration import give_back_memory
 from ernie_toolkit.training.options import TrainingOptions
 
 
@@ -124,6 +125,14 @@ class StopEarly(TrainerCallback):
         """Count evaluations since the last gain over the threshold."""
         if has_stalled(state.log_history, self.options):
             control.should_training_stop = control.should_save = True
+
+
+class GiveBackMemory(TrainerCallback):
+    """Give back what is free after each evaluation: its batches are of other sizes than those of training."""
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Do so."""
+        give_back_memory()
 
 
 class RestoreRandomState(TrainerCallback):

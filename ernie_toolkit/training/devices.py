@@ -7,14 +7,13 @@ from importlib.metadata import PackageNotFoundError, distribution
 from ernie_toolkit.arguments.options import split_device
 from ernie_toolkit.console import notice, say
 from ernie_toolkit.errors import DeviceError
-from ernie_toolkit.training.acceleration import apply_cpu_settings, import_paddle, keep_freed_memory
+from ernie_toolkit.training.acceleration import apply_cpu_settings, import_paddle
 
 
 def accelerate_cpu(device: str | None) -> None:
-    """Make the settings of this process that make Paddle faster on this CPU, unless it will compute on a GPU.
+    """Set the environment variables that make Paddle faster on this CPU, unless it will compute on a GPU.
 
-    Those that are environment variables have no effect once Paddle is imported, as by a script that imports it at its
-    top: a notice says so.
+    They have no effect once Paddle is imported, as by a script that imports it at its top: a notice says so.
 
     Args:
         device: "cpu", "gpu:1" and the like; None for a GPU where there is one.
@@ -25,7 +24,6 @@ def accelerate_cpu(device: str | None) -> None:
     except PackageNotFoundError:
         gpu_build = False
     if device == "cpu" or (device is None and not gpu_build):
-        keep_freed_memory()
         if "paddle" in sys.modules:
             notice(
                 "Paddle was imported before its CPU settings could be made, and may be slower: import it in functions"
