@@ -59,6 +59,8 @@ SAMPLE_SHAPE: dict[str, Any] = {
     "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,
 }
+# What else a configuration may ask a model to give by default: whoever wants more than logits asks for it.
+_EXTRA_OUTPUTS = ("use_cache", "output_hidden_states", "output_attentions", "return_dict")
 _HEADS = ("classifier.", "cls.", "qa_outputs.")
 
 
@@ -182,7 +184,7 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels
     vocabulary = read_vocabulary(directory)
     family = model_family(directory / CONFIG_FILE, read_model_config(directory / CONFIG_FILE))
     config = _config(family.config_class(), directory)
-    for name, value in settings.items():
+    for name, value in (*settings.items(), *((key, False) for key in _EXTRA_OUTPUTS if getattr(config, key, False))):
         setattr(config, name, value)
     # The published ERNIE 3.0 models have more rows in their table (40,000) than tokens in their vocabulary.
     if config.vocab_size < len(vocabulary.tokens):

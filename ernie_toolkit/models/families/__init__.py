@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ernie_toolkit.models.families.base import EncoderFamily
+from ernie_toolkit.models.families.bert import BERT
 from ernie_toolkit.models.families.ernie import ERNIE
+from ernie_toolkit.models.families.ernie_gram import ERNIE_GRAM
+from ernie_toolkit.models.families.roformerv2 import ROFORMERV2
+from ernie_toolkit.models.families.tinybert import TINYBERT
 
 if TYPE_CHECKING:
     from paddle import nn
 
 __all__ = ["FAMILIES", "EncoderFamily", "family_named", "family_of_config", "family_of_model", "published_family"]
 
-FAMILIES: dict[str, EncoderFamily] = {family.name: family for family in (ERNIE,)}
+FAMILIES: dict[str, EncoderFamily] = {family.name: family for family in (ERNIE, BERT, TINYBERT, ERNIE_GRAM, ROFORMERV2)}
 """By `model_type` of `config.json`; the first is meant where nothing says another."""
 
 
