@@ -1,6 +1,8 @@
 """Encoder families: each loads, trains, is pruned, quantized, exported and served as ERNIE is."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +278,42 @@ def test_families_by_configuration_and_by_published_name() -> None:
         "no-such-model": "ernie",
     }
     assert {name: published_family(name).name for name in names} == names
+
+
+def call(root: Path, script: str, *arguments: str) -> str:
+    """What a script prints, which has to end well."""
+    few = ("--dataset", "afqmc", "--data_source", "sample", "--max_steps", "4", "--save_steps", "2", "--device", "cpu")
+    command = [sys.executable, script, *few, "--max_seq_length", "48", "--disable_tqdm", "--report_to", "none"]
+    done = subprocess.run([*command, *arguments], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_script_fine_tunes_and_exports_bert(root: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    save_model(make(vocabulary, "bert").model, vocabulary, tmp_path / "bert")
+    places = ("--output_dir", str(tmp_path / "out"), "--export_model_dir", str(tmp_path / "out"))
+    call(root, "run_seq_cls.py", "--model_name_or_path", str(tmp_path / "bert"), *places)
+    config = json.loads((tmp_path / "out" / "afqmc" / "config.json").read_text(encoding="utf-8"))
+    assert (config["model_type"], config["architectures"]) == ("bert", ["BertForSequenceClassification"])
+    answers = Predictor(tmp_path / "out" / "afqmc" / "export", num_threads=1).predict([("花呗怎么还款", "怎么还花呗")])
+    assert len(answers) == 1
+
+
+@pytest.mark.slow
+def test_a_script_prunes_and_quantizes_roformerv2(root: Path, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    save_model(make(vocabulary, "roformerv2").model, vocabulary, tmp_path / "model")
+    sizes = ("--width_mult_list", "3/4", "--depth_mult_list", "1/2", "--prune_embeddings", "true")
+    places = ("--model_name_or_path", str(tmp_path / "model"), "--output_dir", str(tmp_path / "out"))
+    printed = call(root, "compress_seq_cls.py", "--strategy", "dynabert+ptq", *sizes, *places)
+    assert "its positions have no table that could be cut" in printed
+    pruned = tmp_path / "out" / "width_mult_0.75_depth_mult_0.5_vocab"
+    config = json.loads((pruned / "config.json").read_text(encoding="utf-8"))
+    assert (config["model_type"], config["num_hidden_layers"], config["pruned_num_attention_heads"]) == (
+        "roformerv2",
+        1,
+        3,
+    )
+    for engine in ("onnxruntime", "openvino"):
+        predictor = Predictor(pruned / "export", engine=engine, precision="int8", num_threads=1)
+        assert len(predictor.predict([("花呗怎么还款", "怎么还花呗")])) == 1
