@@ -3,10 +3,10 @@
 Imports Paddle; import it inside a function.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import paddle
-from paddlenlp.transformers import ErnieForMultipleChoice as PaddleErnieForMultipleChoice
 from paddlenlp.transformers.model_outputs import MultipleChoiceModelOutput
 
 
@@ -24,12 +24,27 @@ def choice_log_probabilities(logits: paddle.Tensor, questions: paddle.Tensor) ->
     return logits - paddle.logsumexp(others, axis=1)
 
 
-class ErnieForMultipleChoice(PaddleErnieForMultipleChoice):
-    """PaddleNLP's model of the same name and weights, for questions that have different numbers of choices.
+def choice_loss(logits: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+    """The mean over questions of how improbable each right choice is, in nats.
+
+    Args:
+        logits: Float of shape (rows, 1), a row for each choice.
+        labels: Int64 of shape (rows, 2): the question's number, and 1 for its right choice, else 0.
+    """
+    right = labels[:, 1].astype(logits.dtype)
+    return -(choice_log_probabilities(logits, labels[:, 0]) * right).sum() / right.sum()
+
+
+class ChoiceRows:
+    """The forward pass of a model for multiple choice whose questions have different numbers of choices.
 
     PaddleNLP's reads (questions, choices, tokens), with as many choices for each question; here a row is one choice, as
     in the graphs that deployments read, and the labels say which rows belong together.
     """
+
+    base_model_prefix: str
+    dropout: Any
+    classifier: Any
 
     def forward(
         self,
@@ -55,7 +70,8 @@ class ErnieForMultipleChoice(PaddleErnieForMultipleChoice):
         Returns:
             Logits of shape (rows, 1); before them the loss, where there are labels.
         """
-        outputs = self.ernie(
+        encoder = getattr(self, self.base_model_prefix)
+        outputs = encoder(
             input_ids,
             token_type_ids=token_type_ids,
             position_ids=position_ids,
@@ -66,8 +82,17 @@ class ErnieForMultipleChoice(PaddleErnieForMultipleChoice):
         logits = self.classifier(self.dropout(outputs[1]))
         loss = None
         if labels is not None:
-            right = labels[:, 1].astype(logits.dtype)
-            loss = -(choice_log_probabilities(logits, labels[:, 0]) * right).sum() / right.sum()
+            loss = choice_loss(logits, labels)
         if return_dict:
             return MultipleChoiceModelOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
         return logits if loss is None else (loss, logits)
+
+
+@lru_cache(maxsize=None)
+def with_choice_rows(model_class: Any) -> Any:
+    """A subclass, of the same name, weights and meaning, that reads one choice in a row.
+
+    Args:
+        model_class: PaddleNLP's class of a model for multiple choice.
+    """
+    return type(model_class)(model_class.__name__, (ChoiceRows, model_class), {"__module__": __name__})

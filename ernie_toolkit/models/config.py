@@ -7,17 +7,12 @@ from typing import Any
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.files.parsing import read_json_object
 from ernie_toolkit.formats.ranges import SHARE, Range, check_number
+from ernie_toolkit.models.families import FAMILIES, EncoderFamily, family_of_config
+from ernie_toolkit.models.families.ernie import ERNIE
 from ernie_toolkit.tasks import TASKS
 
 CONFIG_FILE = "config.json"
 REMEDY = "write or copy it again"
-# The class of PaddleNLP for each head (see `tasks.HEADS`); `config.json` names it under "architectures".
-ARCHITECTURES = {
-    "sequence": "ErnieForSequenceClassification",
-    "token": "ErnieForTokenClassification",
-    "span": "ErnieForQuestionAnswering",
-    "choice": "ErnieForMultipleChoice",
-}
 SIZE, LAYERS = Range(1, 10**8), Range(1, 1000)
 # Whole numbers that a configuration may have; a model's own defaults stand for those that are missing.
 COUNTS = {
@@ -44,16 +39,6 @@ FRACTIONS = {
     "layer_norm_eps": Range(0, 1),
     "layer_norm_epsilon": Range(0, 1),
 }
-# What PaddleNLP's ErnieConfig has where a file says nothing.
-DEFAULT_SIZES = {
-    "vocab_size": 30522,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
-    "max_position_embeddings": 512,
-    "type_vocab_size": 16,
-}
 TEXTS = ("model_type", "hidden_act", "pool_act", "problem_type", "dtype")
 SWITCHES = ("use_task_id", "fuse", "enable_recompute", "use_cache")
 # What stands for "not said" where a value is null.
@@ -71,15 +56,18 @@ def read_model_config(path: Path) -> dict[str, Any]:
         ModelError: On a value of another kind; it names file and key.
     """
     config = read_json_object(path, ModelError, REMEDY)
+    family = _family_or_ernie(config)
+    counts, fractions = {**COUNTS, **family.counts}, {**FRACTIONS, **family.fractions}
+    may_be_null = (*MAY_BE_NULL, *family.may_be_null)
 
     def wrong(key: str, what: str) -> ModelError:
         return ModelError(f"{path}: {key} {what}: {REMEDY}")
 
-    for key in (key for key in (*COUNTS, *FRACTIONS) if key in config):
-        if config[key] is not None or key not in MAY_BE_NULL:
-            kind, allowed = (int, COUNTS[key]) if key in COUNTS else (float, FRACTIONS[key])
+    for key in (key for key in (*counts, *fractions) if key in config):
+        if config[key] is not None or key not in may_be_null:
+            kind, allowed = (int, counts[key]) if key in counts else (float, fractions[key])
             check_number(config[key], kind, allowed, f"{path}: {key}", ModelError, REMEDY)
-    for key in (*TEXTS, *SWITCHES):
+    for key in (*TEXTS, *SWITCHES, *family.switches):
         value = config.get(key)
         if value is not None and type(value) is not (str if key in TEXTS else bool):
             raise wrong(key, f"is {value!r:.40}: it must be {'a text' if key in TEXTS else 'true or false'}")
@@ -87,10 +75,35 @@ def read_model_config(path: Path) -> dict[str, Any]:
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise wrong("architectures", f"is {names!r:.40}: it must be a list of texts")
     _check_labels(config, wrong)
-    heads, hidden = (config.get(key, DEFAULT_SIZES[key]) for key in ("num_attention_heads", "hidden_size"))
+    sizes = {**family.default_sizes, **config}
+    heads, hidden = (sizes[key] for key in ("num_attention_heads", "hidden_size"))
     if hidden % heads:
         raise wrong("hidden_size", f"is {hidden}: it must be a multiple of num_attention_heads, {heads}")
+    if problem := family.problem(sizes):
+        raise ModelError(f"{path}: {problem}: {REMEDY}")
     return config
+
+
+def _family_or_ernie(config: Mapping[str, Any]) -> EncoderFamily:
+    """The family of a configuration; ERNIE, whose ranges are every family's, where none is called so."""
+    return family_of_config(config) or ERNIE
+
+
+def model_family(path: Path, config: Mapping[str, Any]) -> EncoderFamily:
+    """The family of a model.
+
+    Args:
+        path: Its `config.json`, for messages.
+        config: The values of that file, of `read_model_config`.
+
+    Raises:
+        ModelError: Where it is none that is loaded.
+    """
+    family = family_of_config(config)
+    if family is None:
+        titles = ", ".join(f"{name} ({family.title})" for name, family in FAMILIES.items())
+        raise ModelError(f"{path}: model_type is {config['model_type']!r:.40}: this toolkit loads {titles}")
+    return family
 
 
 def _check_labels(config: Mapping[str, Any], wrong: Any) -> None:
@@ -128,9 +141,12 @@ def check_weights_size(config: Mapping[str, Any], weights: Path) -> None:
     Raises:
         ModelError: Where it is too small.
     """
-    config = {**DEFAULT_SIZES, **config}
+    family = _family_or_ernie(config)
+    config = {**family.default_sizes, **config}
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
-    tables = sum(config.get(key) or 0 for key in ("vocab_size", "max_position_embeddings", "type_vocab_size"))
+    # Positions that have no table have sines of as many rows.
+    sizes = ("vocab_size", "max_position_embeddings", "type_vocab_size", *family.tables)
+    tables = sum(config.get(key) or 0 for key in sizes)
     count = hidden * (tables + layers * (4 * hidden + 2 * config["intermediate_size"]))
     size = weights.stat().st_size
     pruned = config.get("pruned_num_attention_heads") or config.get("pruned_intermediate_size")
@@ -146,7 +162,8 @@ def model_task(directory: Path) -> str | None:
     """The task that the head of a model directory was made for; None where it names no such head."""
     config = read_model_config(directory / CONFIG_FILE)
     named = config.get("architectures") or []
-    fitting = [task for task in TASKS.values() if ARCHITECTURES[task.head] in named]
+    family = _family_or_ernie(config)
+    fitting = [task for task in TASKS.values() if family.architecture(task.head) in named]
     # Tasks with the same head are distinguished by the kind of problem; PaddleNLP writes none where it was not trained.
     exact = [task for task in fitting if task.problem_type == config.get("problem_type")]
     return next((task.name for task in (*exact, *fitting)), None)

@@ -1,4 +1,4 @@
-"""Load ERNIE encoders with a task head.
+"""Load encoders with a task head.
 
 Paddle is imported inside the functions: the module itself loads at once.
 """
@@ -26,16 +26,18 @@ from ernie_toolkit.formats.weights import (
     weights_file,
 )
 from ernie_toolkit.models.config import (
-    ARCHITECTURES,
     CONFIG_FILE,
     check_weights_size,
+    model_family,
     model_labels,
     model_task,
     read_model_config,
 )
+from ernie_toolkit.models.families import EncoderFamily, family_of_model, published_family
+from ernie_toolkit.models.families.ernie import ERNIE
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
 from ernie_toolkit.models.vocabulary import Vocabulary, read_vocabulary
-from ernie_toolkit.tasks import HEADS, TASKS, SequenceClassification, Task, task_named
+from ernie_toolkit.tasks import TASKS, SequenceClassification, Task, task_named
 from ernie_toolkit.text.tokenization import (
     VOCAB_FILE,
 )
@@ -57,6 +59,8 @@ SAMPLE_SHAPE: dict[str, Any] = {
     "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,
 }
+# What else a configuration may ask a model to give by default: whoever wants more than logits asks for it.
+_EXTRA_OUTPUTS = ("use_cache", "output_hidden_states", "output_attentions", "return_dict")
 _HEADS = ("classifier.", "cls.", "qa_outputs.")
 
 
@@ -106,9 +110,7 @@ def check_model_directory(directory: Path) -> None:
             wanted = f"{CONFIG_FILE}, {SAFETENSORS_FILE} or {WEIGHTS_FILE}, and {VOCAB_FILE}"
             raise ModelError(f"{path}: not found: a model directory holds {wanted}")
     config = read_model_config(directory / CONFIG_FILE)
-    kind = config.get("model_type", "ernie")
-    if kind != "ernie":
-        raise ModelError(f"{directory / CONFIG_FILE}: model_type is '{kind:.40}': this toolkit loads ERNIE models")
+    model_family(directory / CONFIG_FILE, config)
     check_weights_size(config, weights)
 
 
@@ -134,15 +136,8 @@ def _label_settings(labels: Sequence[str] | None, task: str) -> dict[str, Any]:
     return {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids, **kind}
 
 
-def _model_class(task: str) -> "type[PretrainedModel]":
-    import paddlenlp.transformers
-
-    if HEADS[task_named(task).head].choices:
-        from ernie_toolkit.models.choices import ErnieForMultipleChoice
-
-        return ErnieForMultipleChoice
-    found: type[PretrainedModel] = getattr(paddlenlp.transformers, ARCHITECTURES[task_named(task).head])
-    return found
+def _model_class(family: EncoderFamily, task: str) -> "type[PretrainedModel]":
+    return family.head_class(task_named(task).head)
 
 
 def build_model(model_class: "type[PretrainedModel]", config: "PretrainedConfig") -> "PretrainedModel":
@@ -155,6 +150,7 @@ def build_model(model_class: "type[PretrainedModel]", config: "PretrainedConfig"
     from ernie_toolkit.models.sizes import model_size
 
     model = model_class(config)
+    family_of_model(model).prepare(model)
     if getattr(config, "pruned_num_attention_heads", None):
         from ernie_toolkit.models.slices import resize
 
@@ -184,12 +180,11 @@ def _config(config_class: "type[PretrainedConfig]", directory: Path) -> "Pretrai
 
 
 def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels: Sequence[str] | None) -> LoadedModel:
-    from paddlenlp.transformers import ErnieConfig
-
     check_model_directory(directory)
     vocabulary = read_vocabulary(directory)
-    config = _config(ErnieConfig, directory)
-    for name, value in settings.items():
+    family = model_family(directory / CONFIG_FILE, read_model_config(directory / CONFIG_FILE))
+    config = _config(family.config_class(), directory)
+    for name, value in (*settings.items(), *((key, False) for key in _EXTRA_OUTPUTS if getattr(config, key, False))):
         setattr(config, name, value)
     # The published ERNIE 3.0 models have more rows in their table (40,000) than tokens in their vocabulary.
     if config.vocab_size < len(vocabulary.tokens):
@@ -197,11 +192,12 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels
             f"{directory / VOCAB_FILE}: {len(vocabulary.tokens):,} tokens, {CONFIG_FILE} has room for "
             f"{config.vocab_size:,}: the two files belong to different models"
         )
+    model_class = _model_class(family, task)
     weights = read_model_weights(directory)
     if weights.notice:
         notice(weights.notice)
     try:
-        model = build_model(_model_class(task), config)
+        model = build_model(model_class, config)
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
@@ -256,7 +252,8 @@ def fill_model(model: "PretrainedModel", state: dict[str, np.ndarray], path: Pat
     Raises:
         ModelError: Where a weight of the encoder is missing or does not fit.
     """
-    prefix = "" if any(key.startswith("ernie.") for key in state) else "ernie."
+    family = f"{family_of_model(model).prefix}."
+    prefix = "" if any(key.startswith(family) for key in state) else family
     given = {prefix + key if not key.startswith(_HEADS) else key: value for key, value in state.items()}
     own = model.state_dict()
     fresh = []
@@ -278,16 +275,15 @@ def fill_model(model: "PretrainedModel", state: dict[str, np.ndarray], path: Pat
 
 def _load_published(name: str, task: str, settings: dict[str, Any]) -> LoadedModel:
     """A published model by PaddleNLP's own download and cache."""
-    from paddlenlp.transformers import ErnieTokenizer
-
     from ernie_toolkit.models.paddle_files import safe_paddle_load
 
-    model_class = _model_class(task)
+    family = published_family(name)
+    model_class = _model_class(family, task)
     try:
         with quiet_paddlenlp(), safe_paddle_load():
             # PyTorch's files are pickles that PaddleNLP would run.
             model = model_class.from_pretrained(name, convert_from_torch=False, **settings)
-            tokenizer = ErnieTokenizer.from_pretrained(name)
+            tokenizer = family.paddle_class(family.tokenizer_class).from_pretrained(name)
     except ModelError:
         raise
     except Exception as error:  # PaddleNLP raises OSError, RuntimeError and others for the one cause
@@ -296,27 +292,33 @@ def _load_published(name: str, task: str, settings: dict[str, Any]) -> LoadedMod
             f"model '{name}' can neither be found in PaddleNLP's cache nor downloaded ({reason}): "
             f"give the path of a model directory, or '{SAMPLE_MODEL}' to train a small one from scratch"
         ) from None
+    family.prepare(model)
     with tempfile.TemporaryDirectory() as directory, quiet_paddlenlp():
         # The vocabulary file itself, not the tokenizer's own mapping: that holds a token listed twice once.
         tokenizer.save_pretrained(directory)
         vocabulary = read_vocabulary(Path(directory))
-    return LoadedModel(model, vocabulary, name, ("classifier.weight", "classifier.bias"))
+    return LoadedModel(model, vocabulary, name, tuple(key for key in (WEIGHT, BIAS) if key in model.state_dict()))
 
 
-def new_model(vocabulary: Vocabulary, settings: dict[str, Any], task: str = SequenceClassification.name) -> LoadedModel:
-    """An ERNIE model with random weights.
+def new_model(
+    vocabulary: Vocabulary,
+    settings: dict[str, Any],
+    task: str = SequenceClassification.name,
+    family: EncoderFamily = ERNIE,
+) -> LoadedModel:
+    """A model with random weights.
 
     Args:
         vocabulary: Its vocabulary.
-        settings: Values of ErnieConfig by its own names.
+        settings: Values of its configuration by PaddleNLP's names.
         task: The task of its head, as in `TASKS`.
+        family: One of `FAMILIES`.
     """
-    from paddlenlp.transformers import ErnieConfig
-
     pad_id = vocabulary.tokens.index("[PAD]")
-    config = ErnieConfig(vocab_size=len(vocabulary.tokens), pad_token_id=pad_id, use_task_id=False, **settings)
+    given = {"vocab_size": len(vocabulary.tokens), "pad_token_id": pad_id, **family.new_settings, **settings}
+    config = family.config_class()(**given)
     config.problem_type = task_named(task).problem_type
-    model = _model_class(task)(config)
+    model = build_model(_model_class(family, task), config)
     return LoadedModel(model, vocabulary, SAMPLE_MODEL, tuple(model.state_dict()))
 
 
@@ -328,7 +330,7 @@ def load_model(
     task: str = SequenceClassification.name,
     seed: int | None = None,
 ) -> LoadedModel:
-    """An ERNIE model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
+    """A model for a task from a directory, a published name, or `ernie-sample-nano` (new, for the sample).
 
     A trained head's outputs go to the labels of their names (see `heads`); a head trained for another task is left
     behind, and a new one is `fresh`. The model is in training mode.
@@ -386,5 +388,6 @@ def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], tas
         raise ModelError(f"{path}: no such weights file: give a .safetensors or .pdparams file")
     # What the file has no head for starts at random, not from the head of the model that it is laid over.
     loaded.model._init_weights(loaded.model.classifier)
-    loaded.model.classifier.bias.set_value(np.zeros(len(labels), dtype=np.float32))
+    if loaded.model.classifier.bias is not None:
+        loaded.model.classifier.bias.set_value(np.zeros(len(labels), dtype=np.float32))
     return _filled(loaded, read_weights_file(path), path, task, labels)

@@ -10,6 +10,7 @@ from ernie_toolkit.files import scratch_directory
 from ernie_toolkit.files.transactions import Transaction, transaction
 from ernie_toolkit.formats.weights import SAFETENSORS_FILE, WEIGHTS_FILE, write_safetensors
 from ernie_toolkit.models.config import CONFIG_FILE
+from ernie_toolkit.models.families import family_of_model
 from ernie_toolkit.models.loading import quiet_paddlenlp
 from ernie_toolkit.models.vocabulary import SPECIAL_TOKENS_FILE, Vocabulary, write_vocabulary
 from ernie_toolkit.text.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE
@@ -44,7 +45,7 @@ def stage_model(model: "PretrainedModel", vocabulary: Vocabulary, files: Transac
         with quiet_paddlenlp():
             model.save_pretrained(str(staging))
         write_safetensors(staging / WEIGHTS_FILE)
-        write_vocabulary(staging, vocabulary)
+        write_vocabulary(staging, vocabulary, family_of_model(model).tokenizer_class)
         weights = (WEIGHTS_FILE, SAFETENSORS_FILE)
         for file in (*weights, CONFIG_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE):
             (staging / file).replace(files.path(files.directory / file))

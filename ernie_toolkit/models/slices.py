@@ -4,7 +4,6 @@ Imports Paddle; import it inside a function.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,15 +11,13 @@ from typing import Any
 import numpy as np
 from paddle import nn
 
+from ernie_toolkit.models.families import family_of_model
 from ernie_toolkit.models.sizes import LayerSize
-
-# Of an encoder layer in the name of one of its weights.
-LAYER_NUMBER = re.compile(r"(?<=^ernie\.encoder\.layers\.)\d+")
 
 
 def encoder_layers(model: nn.Layer) -> list[Any]:
-    """The encoder layers of an ERNIE model with a task head, from the embeddings up."""
-    return list(model.ernie.encoder.layers)
+    """The encoder layers of a model with a task head, from the embeddings up (see `EncoderFamily.layers`)."""
+    return family_of_model(model).layers(model)
 
 
 @contextmanager
@@ -30,16 +27,16 @@ def with_layers(model: nn.Layer, layers: Sequence[int]) -> Iterator[None]:
     A layer that is left out hands on what it would read, as if nothing but its residual were there.
 
     Args:
-        model: An ERNIE model with a task head.
+        model: A model with a task head.
         layers: Those that stay, counted from 0, in their order.
     """
-    encoder = model.ernie.encoder
-    every = encoder.layers
-    encoder.layers = nn.LayerList([every[place] for place in layers])
+    family = family_of_model(model)
+    every = family.layers(model)
+    family.set_layers(model, [every[place] for place in layers])
     try:
         yield
     finally:
-        encoder.layers = every
+        family.set_layers(model, every)
 
 
 def current_size(model: nn.Layer) -> LayerSize:
@@ -50,14 +47,15 @@ def current_size(model: nn.Layer) -> LayerSize:
 
 def _chosen(layer: nn.Linear, rows: np.ndarray | None = None, columns: np.ndarray | None = None) -> nn.Linear:
     """A linear layer with some of another one's inputs (rows of its weight) or outputs (columns, and bias)."""
-    weight, bias = layer.weight.numpy(), layer.bias.numpy()
+    weight, bias = layer.weight.numpy(), None if layer.bias is None else layer.bias.numpy()
     if rows is not None:
         weight = weight[rows]
     if columns is not None:
-        weight, bias = weight[:, columns], bias[columns]
-    chosen = nn.Linear(*weight.shape)
+        weight, bias = weight[:, columns], None if bias is None else bias[columns]
+    chosen = nn.Linear(*weight.shape, bias_attr=None if bias is not None else False)
     chosen.weight.set_value(weight)
-    chosen.bias.set_value(bias)
+    if bias is not None:
+        chosen.bias.set_value(bias)
     return chosen
 
 
@@ -68,7 +66,7 @@ def select(model: nn.Layer, heads: Sequence[np.ndarray], neurons: Sequence[np.nd
     records the size.
 
     Args:
-        model: An ERNIE model with a task head.
+        model: A model with a task head.
         heads: For each layer int64 indices into what it has now.
         neurons: The same of its neurons.
 
@@ -98,7 +96,7 @@ def resize(model: nn.Layer, size: LayerSize) -> None:
     """Give every layer of a new model the size of a pruned one's, so that its weights fit; changes it in place.
 
     Args:
-        model: An ERNIE model with a task head.
+        model: A model with a task head.
         size: What each layer is to have.
     """
     if size == current_size(model):

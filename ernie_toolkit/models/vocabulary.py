@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_toolkit.files import write_json, write_text
+from ernie_toolkit.models.families.ernie import ERNIE
 from ernie_toolkit.text.tokenization import (
     SPECIAL_TOKENS,
     TOKENIZER_CONFIG_FILE,
@@ -34,17 +35,18 @@ def read_vocabulary(directory: Path) -> Vocabulary:
     return Vocabulary(tuple(read_vocab(directory / VOCAB_FILE)), do_lower_case)
 
 
-def write_vocabulary(directory: Path, vocabulary: Vocabulary) -> None:
+def write_vocabulary(directory: Path, vocabulary: Vocabulary, tokenizer_class: str = ERNIE.tokenizer_class) -> None:
     """Write the tokenizer's files as PaddleNLP's AutoTokenizer reads them.
 
     Args:
         directory: Gets the files.
         vocabulary: The vocabulary.
+        tokenizer_class: The name of PaddleNLP's tokenizer of the model's family; all tokenize to the same ids.
     """
     write_text(directory / VOCAB_FILE, "".join(token + "\n" for token in vocabulary.tokens))
     names = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS}
     write_json(
         directory / TOKENIZER_CONFIG_FILE,
-        {"do_lower_case": vocabulary.do_lower_case, **names, "tokenizer_class": "ErnieTokenizer"},
+        {"do_lower_case": vocabulary.do_lower_case, **names, "tokenizer_class": tokenizer_class},
     )
     write_json(directory / SPECIAL_TOKENS_FILE, names)

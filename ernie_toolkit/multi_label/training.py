@@ -99,7 +99,8 @@ def start_at_base_rates(loaded: LoadedModel, gold: np.ndarray, labels: Sequence[
         labels: Names of its columns.
     """
     new = [place for place, label in enumerate(labels) if BIAS in loaded.fresh or label in loaded.new_labels]
-    if new:
+    # A head may have no bias (see `models.families.roformerv2`): its labels begin as its weights make them.
+    if new and loaded.model.classifier.bias is not None:
         # Half a row more and half a row less: a label that no row or every row has still has a finite bias.
         shares = (gold.sum(axis=0) + 0.5) / (len(gold) + 1.0)
         bias = loaded.model.classifier.bias.numpy()

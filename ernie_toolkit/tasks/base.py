@@ -49,7 +49,7 @@ HEADS = {
     "span": HeadShape(2, True),
     "choice": HeadShape(1, False, True),
 }
-"""Heads by name; `models.config.ARCHITECTURES` has the Paddle class of each."""
+"""Heads by name; `models.families.base.HEAD_CLASSES` has the Paddle class of each."""
 
 
 @dataclass(frozen=True)

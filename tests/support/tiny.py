@@ -19,13 +19,14 @@ TINY_SHAPE = {
 
 
 def make_tiny_model(
-    vocabulary: Vocabulary, labels: tuple[str, ...], task: str = "seq_cls", **settings: object
+    vocabulary: Vocabulary, labels: tuple[str, ...], task: str = "seq_cls", family: str = "ernie", **settings: object
 ) -> LoadedModel:
-    """A new model of two layers, 32 wide."""
+    """A new model of two layers, 32 wide, of one of `models.families.FAMILIES`."""
     from ernie_toolkit.models import new_model
+    from ernie_toolkit.models.families import FAMILIES
     from ernie_toolkit.training import seed_everything
 
     seed_everything(7)
     ids = {label: index for index, label in enumerate(labels)}
     named = {"num_labels": len(labels), "id2label": dict(enumerate(labels)), "label2id": ids}
-    return new_model(vocabulary, {**TINY_SHAPE, **named, **settings}, task)
+    return new_model(vocabulary, {**TINY_SHAPE, **named, **settings}, task, FAMILIES[family])

@@ -11,8 +11,9 @@ import paddle
 from paddle import nn
 from paddle.nn import functional
 
+from ernie_toolkit.models.families import family_of_model
 from ernie_toolkit.models.sizes import LayerSize, ModelSlice
-from ernie_toolkit.models.slices import LAYER_NUMBER, current_size, encoder_layers, with_layers
+from ernie_toolkit.models.slices import current_size, encoder_layers, with_layers
 from ernie_toolkit.training.fast_layers import fast_linear
 
 
@@ -49,13 +50,14 @@ class ElasticLinear(nn.Linear):
         """Compute the same while it trains on a CPU (see `fast_layers`)."""
         return fast_linear(x, *self._used())
 
-    def _used(self) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """Weight and bias of the inputs and outputs that are used now."""
+    def _used(self) -> tuple[paddle.Tensor, paddle.Tensor | None]:
+        """Weight and bias, None where it has none, of the inputs and outputs that are used now."""
         weight, bias = self.weight, self.bias
         if self.inputs < weight.shape[0]:
             weight = weight[: self.inputs]
         if self.outputs < weight.shape[1]:
-            weight, bias = weight[:, : self.outputs], bias[: self.outputs]
+            weight = weight[:, : self.outputs]
+            bias = None if bias is None else bias[: self.outputs]
         return weight, bias
 
 
@@ -117,8 +119,8 @@ def cut_out(model: nn.Layer, part: ModelSlice) -> nn.Layer:
         config.pruned_intermediate_size = size.intermediate_size
     small = build_model(type(model), config)
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
+    family = family_of_model(model)
     for name, target in small.state_dict().items():
-        source = LAYER_NUMBER.sub(lambda found: str(part.layers[int(found[0])]), name)
-        target.set_value(weights[source][tuple(slice(length) for length in target.shape)])
+        target.set_value(weights[family.renumbered(name, part.layers)][tuple(slice(length) for length in target.shape)])
     small.eval()
     return small

@@ -12,11 +12,9 @@ from ernie_toolkit.compression.state import Say
 from ernie_toolkit.data.registry import Split
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import LoadedModel, Vocabulary
+from ernie_toolkit.models.families import family_of_model
 from ernie_toolkit.session import Session
 from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, WordPieceTokenizer, build_tokenizer, is_ideograph
-
-TOKENS = "ernie.embeddings.word_embeddings.weight"
-POSITIONS = "ernie.embeddings.position_embeddings.weight"
 
 
 def used_ids(tokenizer: WordPieceTokenizer, texts: Sequence[str]) -> Counter[int]:
@@ -84,7 +82,7 @@ def prune_vocabulary(
         unseen_ideographs: See `kept_ids`.
         max_size: See `kept_ids`.
         positions: Where the table of positions ends, so that longer sequences cannot be read any more; 0: it stays
-            whole.
+            whole. A family whose positions have no table stays as it is.
 
     Raises:
         ConfigError: As `kept_ids`.
@@ -103,10 +101,11 @@ def _with_tokens(loaded: LoadedModel, ids: Sequence[int], positions: int) -> Loa
     config = copy.deepcopy(loaded.model.config)
     config.vocab_size, config.pad_token_id = len(ids), ids.index(loaded.model.config.pad_token_id)
     weights = {name: value.numpy() for name, value in loaded.model.state_dict().items()}
-    weights[TOKENS] = weights[TOKENS][np.array(ids)]
-    if positions:
-        weights[POSITIONS] = weights[POSITIONS][:positions]
-        config.max_position_embeddings = len(weights[POSITIONS])
+    family = family_of_model(loaded.model)
+    weights[family.token_table] = weights[family.token_table][np.array(ids)]
+    if positions and family.has_position_table:
+        table = weights[family.position_table][:positions]
+        weights[family.position_table], config.max_position_embeddings = table, len(table)
     model = build_model(type(loaded.model), config)
     for name, target in model.state_dict().items():
         target.set_value(weights[name])
@@ -130,7 +129,9 @@ def with_less_vocabulary(session: Session, options: CompressionOptions, say: Say
     loaded = _with_tokens(before, ids, positions)
     cut = replace(session, loaded=loaded)
     parts = [f"{len(ids):,} of {len(before.vocabulary.tokens):,} tokens stay"]
-    if positions:
+    if positions and not family_of_model(before.model).has_position_table:
+        parts.append("its positions have no table that could be cut")
+    elif positions:
         now, were = (item.model.config.max_position_embeddings for item in (loaded, before))
         parts.append(f"{now} of {were} positions")
     for split in splits:

@@ -11,6 +11,9 @@ from ernie_toolkit.console import notice
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.formats.weights import read_model_weights
 from ernie_toolkit.models import check_model_directory, fill_model, quiet_paddlenlp, read_vocabulary
+from ernie_toolkit.models.config import CONFIG_FILE, read_model_config
+from ernie_toolkit.models.families import family_of_config
+from ernie_toolkit.models.families.ernie import ERNIE
 
 # Only these many of the most probable characters are drawn from.
 CANDIDATES = 5
@@ -31,6 +34,8 @@ class MaskedModel:
 
     def __init__(self, directory: Path) -> None:
         check_model_directory(directory)
+        if family_of_config(read_model_config(directory / CONFIG_FILE)) is not ERNIE:
+            raise ModelError(f"{directory / CONFIG_FILE}: words are replaced by ERNIE models only: give one of these")
         from paddlenlp.transformers import ErnieConfig, ErnieForMaskedLM
 
         weights = read_model_weights(directory)
