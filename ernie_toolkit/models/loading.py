@@ -21,9 +21,7 @@ from ernie_toolkit.formats.weights import (
     SAFETENSORS_FILE,
     WEIGHTS_FILE,
     as_float32,
-    read_model_weights,
     read_weights_file,
-    weights_file,
 )
 from ernie_toolkit.models.config import (
     CONFIG_FILE,
@@ -34,13 +32,13 @@ from ernie_toolkit.models.config import (
     read_model_config,
 )
 from ernie_toolkit.models.families import EncoderFamily, family_of_model, published_family
+from ernie_toolkit.models.families.base import HEAD_CLASSES
 from ernie_toolkit.models.families.ernie import ERNIE
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
+from ernie_toolkit.models.interchange import directory_weights, read_directory_weights, with_paddle_names
 from ernie_toolkit.models.vocabulary import Vocabulary, read_vocabulary
 from ernie_toolkit.tasks import TASKS, SequenceClassification, Task, task_named
-from ernie_toolkit.text.tokenization import (
-    VOCAB_FILE,
-)
+from ernie_toolkit.text.tokenization import VOCAB_FILE
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedConfig, PretrainedModel
@@ -61,6 +59,7 @@ SAMPLE_SHAPE: dict[str, Any] = {
 }
 # What else a configuration may ask a model to give by default: whoever wants more than logits asks for it.
 _EXTRA_OUTPUTS = ("use_cache", "output_hidden_states", "output_attentions", "return_dict")
+_WITHOUT_POOLER = (HEAD_CLASSES["token"], HEAD_CLASSES["span"])
 _HEADS = ("classifier.", "cls.", "qa_outputs.")
 
 
@@ -104,7 +103,7 @@ def check_model_directory(directory: Path) -> None:
     if not directory.is_dir():
         raise ModelError(f"{directory}: no such model directory: give a trained model, or a published name")
     finish_transaction(directory)
-    weights = weights_file(directory) or directory / WEIGHTS_FILE
+    weights = directory_weights(directory) or directory / WEIGHTS_FILE
     for path in (directory / CONFIG_FILE, weights, directory / VOCAB_FILE):
         if not path.is_file():
             wanted = f"{CONFIG_FILE}, {SAFETENSORS_FILE} or {WEIGHTS_FILE}, and {VOCAB_FILE}"
@@ -193,7 +192,7 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels
             f"{config.vocab_size:,}: the two files belong to different models"
         )
     model_class = _model_class(family, task)
-    weights = read_model_weights(directory)
+    weights = read_directory_weights(directory)
     if weights.notice:
         notice(weights.notice)
     try:
@@ -211,6 +210,7 @@ def _filled(
     loaded: LoadedModel, state: dict[str, np.ndarray], path: Path, task: str, labels: Sequence[str] | None
 ) -> LoadedModel:
     """The model with the weights of a file, its head's outputs found by the names in the configuration beside it."""
+    state = with_paddle_names(state, path)
     model, source, described = loaded.model, str(path.parent), (path.parent / CONFIG_FILE).is_file()
     head_notice = ""
     new_labels: tuple[str, ...] = ()
@@ -263,6 +263,8 @@ def fill_model(model: "PretrainedModel", state: dict[str, np.ndarray], path: Pat
             tensor.set_value(as_float32(value, name, path))
         elif name.startswith(_HEADS):
             fresh.append(name)  # another task's head, or another number of labels: starts anew
+        elif value is None and ".pooler." in name and type(model).__name__.endswith(_WITHOUT_POOLER):
+            continue  # transformers leaves it out where the head does not read it
         elif value is None:
             missing = [key for key in own if key not in given and not key.startswith(_HEADS)]
             raise ModelError(f"{path}: no weight '{name}' ({len(missing)} missing): the file is of another model")
