@@ -28,6 +28,7 @@ FIELDS = {
     "seq_cls": ("text", "text_pair"),
     "token_cls": ("text",),
     "qa": ("question", "context"),
+    "multiple_choice": ("context", "question", "choices"),
     "multi_label": ("text",),
 }
 # What belongs to one input in a result: enough to tell whose answer it is.
@@ -35,6 +36,7 @@ ANSWERS = {
     "seq_cls": ("confidence", "label"),
     "token_cls": ("value", "tokens_label"),
     "qa": ("question", "context", "answer", "confidence"),
+    "multiple_choice": ("choice", "index", "probabilities"),
     "multi_label": ("label", "confidence"),
 }
 TOLERANCE = 1e-4
@@ -60,15 +62,18 @@ class Question:
     expected: list[Any]
 
 
-def make_inputs(task: str, count: int, seed: int) -> list[dict[str, str]]:
-    """Different inputs of a task, of several lengths."""
+def make_inputs(task: str, count: int, seed: int) -> list[dict[str, Any]]:
+    """Different inputs of a task, of several lengths; choices are two to four texts."""
     drawn = random.Random(seed)
 
     def text() -> str:
         parts = [drawn.choice(SUBJECTS) + drawn.choice(VERBS) for _ in range(drawn.choice((1, 2, 4)))]
         return "，".join(parts) + f"{drawn.randrange(10**6)}。"
 
-    return [{name: text() for name in FIELDS[task]} for _ in range(count)]
+    def value(name: str) -> Any:
+        return [text() for _ in range(drawn.choice((2, 3, 4)))] if name == "choices" else text()
+
+    return [{name: value(name) for name in FIELDS[task]} for _ in range(count)]
 
 
 def row_of(task: str, body: bytes) -> list[Any]:
