@@ -1,11 +1,17 @@
 """Memory that a large request took is given back to the system."""
 
-import ctypes
 import gc
+
+from ernie_toolkit.inference.memory import (
+    M_ARENA_MAX,
+    M_MMAP_THRESHOLD,
+    M_TRIM_THRESHOLD,
+    give_back_memory,
+    glibc,
+)
 
 # Set, these keep the sizes that glibc would else raise with each large block that is freed: bodies and answers would
 # then lie between small blocks, and what lies below a small one in use is not given back (mallopt(3)).
-TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
 MMAPPED_BYTES = 1 << 20
 ARENAS = 2
 LARGE_BODY = 16 << 10
@@ -14,16 +20,14 @@ LARGE_BODY = 16 << 10
 
 def tune_allocator() -> bool:
     """Have the C library return large blocks when they are freed; False where it is not glibc."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
+    library = glibc()
+    if library is None:
         return False
-    settings = ((MMAP_THRESHOLD, MMAPPED_BYTES), (TRIM_THRESHOLD, MMAPPED_BYTES), (ARENA_MAX, ARENAS))
-    return all(mallopt(name, value) for name, value in settings)
+    settings = ((M_MMAP_THRESHOLD, MMAPPED_BYTES), (M_TRIM_THRESHOLD, MMAPPED_BYTES), (M_ARENA_MAX, ARENAS))
+    return all(library.mallopt(name, value) for name, value in settings)
 
 
 def give_back() -> None:
     """Return what is free to the system; takes milliseconds, so not in an event loop."""
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # glibc's alone
-        trim(0)
+    give_back_memory()

@@ -5,21 +5,18 @@ call `apply_cpu_settings` before Paddle is imported. `benchmarks/training_speed.
 """
 
 import contextlib
-import ctypes
 import io
 import os
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ernie_toolkit.inference.memory import M_MMAP_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, give_back_memory, glibc
 from ernie_toolkit.inference.processor import available_cores
 
 # The matrices of one fine-tuning batch are too small to keep more threads busy.
 MAX_THREADS = 8
-# Parameters of the C library's `mallopt`, by their names in malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 # glibc's own values: blocks that it takes from the system one by one at most, and the largest size of one that it does
 # not, to which it adjusts itself.
 _MMAP_MAX, _LARGEST_THRESHOLD = 65536, 32 << 20
@@ -99,37 +96,21 @@ def freed_memory_kept() -> Iterator[None]:
     its tensors anew from the system, page by page: the gradient of a vocabulary of 40,000 alone is 60 MB. Only glibc
     can do otherwise; with another C library nothing changes.
     """
-    library = _glibc()
+    library = glibc()
     if library is None:
         yield
         return
     # -1 is the largest value: the heap is never made smaller.
-    library.mallopt(_M_MMAP_MAX, 0)
-    library.mallopt(_M_TRIM_THRESHOLD, -1)
+    library.mallopt(M_MMAP_MAX, 0)
+    library.mallopt(M_TRIM_THRESHOLD, -1)
     try:
         yield
     finally:
         # glibc would adjust these by itself, but no longer does once they were set: its own largest values.
-        library.mallopt(_M_MMAP_MAX, _MMAP_MAX)
-        library.mallopt(_M_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
-        library.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_THRESHOLD)
+        library.mallopt(M_MMAP_MAX, _MMAP_MAX)
+        library.mallopt(M_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+        library.mallopt(M_TRIM_THRESHOLD, 2 * _LARGEST_THRESHOLD)
         give_back_memory()
-
-
-def give_back_memory() -> None:
-    """Give what is free back to the system; takes some tenths of a second for gigabytes."""
-    library = _glibc()
-    if library is not None:
-        library.malloc_trim(0)
-
-
-def _glibc() -> Any:
-    """The C library of this process where it is glibc, else None."""
-    try:
-        library = ctypes.CDLL(None)
-        return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
-    except (OSError, TypeError):  # a Python that is linked to none, or Windows, where none has no name
-        return None
 
 
 def import_paddle() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from tqdm import tqdm
 
-from ernie_toolkit.training.acceleration import give_back_memory
+from ernie_toolkit.inference.memory import give_back_memory
 from ernie_toolkit.training.options import TrainingOptions
 
 
