@@ -48,8 +48,10 @@ class RoFormerv2Rows:
         return states[-1], tuple(states)
 
 
-class RoFormerv2ForSequenceClassification(RoFormerv2Rows, PaddleForSequenceClassification):
-    """PaddleNLP's model of the same name and weights."""
+class RoFormerv2Labelled(RoFormerv2Rows):
+    """The forward pass of a head whose targets are `labels`: each says what it reads, and the loss of its logits."""
+
+    _loss: Any
 
     def forward(
         self,
@@ -60,48 +62,44 @@ class RoFormerv2ForSequenceClassification(RoFormerv2Rows, PaddleForSequenceClass
         output_hidden_states: Any = None,
         return_dict: Any = None,
     ) -> Any:
-        """Logits of shape (rows, labels), and the loss where there are labels.
+        """Logits of what the head reads, and the loss where there are labels.
 
         Args:
             input_ids: Int64 of shape (rows, tokens).
             token_type_ids: Int64 of shape (rows, tokens).
             attention_mask: None: what is no padding.
-            labels: See `outputs.sequence_loss`.
+            labels: As the loss of the head takes them (see `outputs` and `models.choices`).
             output_hidden_states: Whether the hidden states of all layers are given.
             return_dict: Whether the answer is an object, and not a tuple or a tensor.
         """
         output, states = self.encoded(input_ids, token_type_ids, attention_mask, output_hidden_states)
-        logits = self.classifier(self.dropout(output[:, 0]))
-        loss = None if labels is None else sequence_loss(logits, labels, self.config.problem_type)
+        logits = self.classifier(self.dropout(self._read(output)))
+        loss = None if labels is None else self._loss(logits, labels)
         return head_outputs(loss, {"logits": logits}, states, return_dict)
 
+    def _read(self, output: Any) -> Any:
+        """What the head reads of the encoder's output: the first token, which stands for the whole row."""
+        return output[:, 0]
 
-class RoFormerv2ForTokenClassification(RoFormerv2Rows, PaddleForTokenClassification):
-    """PaddleNLP's model of the same name and weights."""
 
-    def forward(
-        self,
-        input_ids: Any = None,
-        token_type_ids: Any = None,
-        attention_mask: Any = None,
-        labels: Any = None,
-        output_hidden_states: Any = None,
-        return_dict: Any = None,
-    ) -> Any:
-        """Logits of shape (rows, tokens, labels), and the loss where there are labels.
+class RoFormerv2ForSequenceClassification(RoFormerv2Labelled, PaddleForSequenceClassification):
+    """PaddleNLP's model of the same name and weights: logits of shape (rows, labels)."""
 
-        Args:
-            input_ids: Int64 of shape (rows, tokens).
-            token_type_ids: Int64 of shape (rows, tokens).
-            attention_mask: None: what is no padding.
-            labels: Int64 of shape (rows, tokens), -100 where none counts.
-            output_hidden_states: Whether the hidden states of all layers are given.
-            return_dict: Whether the answer is an object, and not a tuple or a tensor.
-        """
-        output, states = self.encoded(input_ids, token_type_ids, attention_mask, output_hidden_states)
-        logits = self.classifier(self.dropout(output))
-        loss = None if labels is None else token_loss(logits, labels)
-        return head_outputs(loss, {"logits": logits}, states, return_dict)
+    def _loss(self, logits: Any, labels: Any) -> Any:
+        """See `outputs.sequence_loss`."""
+        return sequence_loss(logits, labels, self.config.problem_type)
+
+
+class RoFormerv2ForTokenClassification(RoFormerv2Labelled, PaddleForTokenClassification):
+    """PaddleNLP's model of the same name and weights: logits of shape (rows, tokens, labels)."""
+
+    def _read(self, output: Any) -> Any:
+        """Every token."""
+        return output
+
+    def _loss(self, logits: Any, labels: Any) -> Any:
+        """See `outputs.token_loss`."""
+        return token_loss(logits, labels)
 
 
 class RoFormerv2ForQuestionAnswering(RoFormerv2Rows, PaddleForQuestionAnswering):
@@ -137,32 +135,12 @@ class RoFormerv2ForQuestionAnswering(RoFormerv2Rows, PaddleForQuestionAnswering)
         return head_outputs(loss, logits, states, return_dict)
 
 
-class RoFormerv2ForMultipleChoice(RoFormerv2Rows, PaddleForMultipleChoice):
+class RoFormerv2ForMultipleChoice(RoFormerv2Labelled, PaddleForMultipleChoice):
     """PaddleNLP's model of the same name and weights, with one choice in a row (see `models.choices.ChoiceRows`)."""
 
-    def forward(
-        self,
-        input_ids: Any = None,
-        token_type_ids: Any = None,
-        attention_mask: Any = None,
-        labels: Any = None,
-        output_hidden_states: Any = None,
-        return_dict: Any = None,
-    ) -> Any:
-        """Logits of shape (rows, 1), and the loss where there are labels.
-
-        Args:
-            input_ids: Int64 of shape (rows, tokens).
-            token_type_ids: Int64 of shape (rows, tokens).
-            attention_mask: None: what is no padding.
-            labels: See `models.choices.choice_loss`.
-            output_hidden_states: Whether the hidden states of all layers are given.
-            return_dict: Whether the answer is an object, and not a tuple or a tensor.
-        """
-        output, states = self.encoded(input_ids, token_type_ids, attention_mask, output_hidden_states)
-        logits = self.classifier(self.dropout(output[:, 0]))
-        loss = None if labels is None else choice_loss(logits, labels)
-        return head_outputs(loss, {"logits": logits}, states, return_dict)
+    def _loss(self, logits: Any, labels: Any) -> Any:
+        """See `models.choices.choice_loss`."""
+        return choice_loss(logits, labels)
 
 
 CLASSES: dict[str, Any] = {
