@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from ernie_toolkit.inference.engines.base import NO_CACHE
 
 FOLDER = ".compiled"
 ENDING = ".blob"
+# A model or an engine that was replaced leaves its compiled form behind, and keys do not say whose they are: what
+# nobody has opened for so long goes. Opening is noted once a week, since it has the checksum computed anew.
+UNUSED_SECONDS = 60 * 24 * 3600
+NOTED_SECONDS = 7 * 24 * 3600
 
 
 def cache_key(parts: Sequence[str]) -> str:
@@ -50,11 +55,29 @@ def find_compiled(folders: Sequence[Path], key: str) -> Path | None:
     for path in _files(folders, key):
         try:
             if remembered_sha256(path) == path.name[len(key) + 1 : -len(ENDING)]:
+                _note_use(path)
                 return path
             path.unlink(missing_ok=True)
         except OSError:  # deleted by another process, or not ours to read or delete: as if it were not there
             continue
     return None
+
+
+def _note_use(path: Path) -> None:
+    try:
+        if time.time() - path.stat().st_mtime > NOTED_SECONDS:
+            os.utime(path)
+    except OSError:  # not ours to touch: whoever may write the folder deletes it some day, and it is compiled again
+        return
+
+
+def _delete_unused(folder: Path) -> None:
+    for path in folder.glob(f"*-*{ENDING}"):
+        try:
+            if time.time() - path.stat().st_mtime > UNUSED_SECONDS:
+                path.unlink()
+        except OSError:  # deleted by another process, or not ours
+            continue
 
 
 def _files(folders: Sequence[Path], key: str) -> Iterator[Path]:
@@ -84,6 +107,7 @@ def keep_compiled(folders: Sequence[Path], key: str, content: bytes | memoryview
             sweep_directory(folder)
             with replaced_file(folder / name) as temporary:
                 temporary.write_bytes(content)
+            _delete_unused(folder)
             return ""
         except (OSError, ConfigError) as error:
             reason = str(error)

@@ -19,6 +19,8 @@ from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.engines.compiled_cache import (
     FOLDER,
+    NOTED_SECONDS,
+    UNUSED_SECONDS,
     cache_folders,
     cache_key,
     find_compiled,
@@ -94,6 +96,25 @@ def test_a_read_only_folder_is_passed_over(tmp_path: Path) -> None:
     closed.mkdir(mode=0o555)
     assert keep_compiled([closed / FOLDER, free], KEY, CONTENT) == ""
     assert find_compiled([closed / FOLDER, free], KEY) is not None and names(closed) == []
+
+
+def test_what_nobody_opens_any_more_is_deleted(tmp_path: Path) -> None:
+    opened, left = cache_key(["opened"]), cache_key(["left"])
+    for key in (opened, left):
+        assert keep_compiled([tmp_path], key, CONTENT) == ""
+    (tmp_path / "notes.txt").write_text("not ours")
+    old = time.time() - UNUSED_SECONDS - 60
+    for path in tmp_path.iterdir():
+        os.utime(path, (old, old))
+    found = find_compiled([tmp_path], opened)
+    assert found is not None
+    noted = found.stat().st_mtime
+    assert time.time() - noted < NOTED_SECONDS
+    assert keep_compiled([tmp_path], KEY, CONTENT) == ""
+    assert find_compiled([tmp_path], left) is None
+    assert found.is_file() and (tmp_path / "notes.txt").is_file()
+    # Noted once a week, not each time: a changed file has its checksum computed anew.
+    assert find_compiled([tmp_path], opened) == found and found.stat().st_mtime == noted
 
 
 def test_a_kill_leaves_nothing_or_all(tmp_path: Path) -> None:
