@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
@@ -261,9 +261,19 @@ def _print(stream: TextIO, kind: str, messages: Sequence[str]) -> None:
         print(terminal_line(f"{kind}{with_flags(message)}"), file=stream, flush=True)
 
 
-def print_settings(settings: dict[str, Any]) -> None:
-    """Print resolved settings as one block of aligned lines."""
-    width = max(len(key) for key in settings)
-    say("settings:")
-    for key, value in settings.items():
+def print_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any], verbose: bool) -> None:
+    """Print resolved settings as one block of aligned lines: those that differ from the defaults, or all.
+
+    Args:
+        settings: Values by option.
+        defaults: What options are where nobody chose; one that is not named here is printed.
+        verbose: Whether all are printed.
+    """
+    shown = {
+        name: value for name, value in settings.items() if verbose or name not in defaults or value != defaults[name]
+    }
+    others = len(settings) - len(shown)
+    say("settings:" if not others else f"settings ({others} more are the defaults of --help; --verbose prints all):")
+    width = max(map(len, shown), default=0)
+    for key, value in shown.items():
         say(f"  {key:<{width}}  {json.dumps(value, ensure_ascii=False)}")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ernie_toolkit.arguments.options import ScreenOptions, default_values
 from ernie_toolkit.arguments.settings import resolve_options, script_parser
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
 from ernie_toolkit.compression.report.metrics import megabytes_text, speed_text
@@ -33,7 +34,7 @@ def print_report(report: Report, directory: Path) -> None:
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    classes = (PruneOptions, CompressionOptions, TrainingOptions)
+    classes = (PruneOptions, CompressionOptions, TrainingOptions, ScreenOptions)
     return script_parser("multi_label/prune.py", __doc__, *classes, defaults=PRUNING_DEFAULTS, without=NOT_FOR_PRUNING)
 
 
@@ -59,7 +60,10 @@ def main(argv: Sequence[str]) -> None:
         check_unfinished(request)
         data = load_directory(own, ("train", "dev"))
         check_labels(directory, data.spec.labels, Path(own.dataset_dir) / own.label_file)
-        print_settings(dataclasses.asdict(own) | dataclasses.asdict(options) | dataclasses.asdict(training))
+        settings = dataclasses.asdict(own) | dataclasses.asdict(options) | dataclasses.asdict(training)
+        defaults = default_values(PruneOptions, CompressionOptions, TrainingOptions)
+        verbose = resolve_options(ScreenOptions, {}, given).verbose
+        print_settings(settings, defaults | PRUNING_DEFAULTS | TRAINING_DEFAULTS, verbose)
         device = use_device(own.device or None, training.fast_cpu)
         from ernie_toolkit.multi_label.pruning import prune_trained
         from ernie_toolkit.training import seed_everything

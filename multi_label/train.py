@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ernie_toolkit.arguments.options import ScreenOptions, default_values
 from ernie_toolkit.arguments.settings import resolve_options, script_parser
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, warn
 from ernie_toolkit.models import SAMPLE_MODEL
@@ -26,7 +27,7 @@ from ernie_toolkit.training.options import TrainingOptions, check_training_optio
 
 def build_parser() -> OneLineParser:
     """The arguments of this script."""
-    classes = (FineTuningOptions, TrainingOptions)
+    classes = (FineTuningOptions, TrainingOptions, ScreenOptions)
     return script_parser("multi_label/train.py", __doc__, *classes, defaults=TRAINING_DEFAULTS, without=RENAMED)
 
 
@@ -51,7 +52,9 @@ def main(argv: Sequence[str]) -> None:
             if "warmup_steps" in vars(given):
                 del values["warmup_ratio"]
             options = training_options(own, resolve_options(TrainingOptions, values, given))
-        print_settings(dataclasses.asdict(own) | dataclasses.asdict(options))
+        defaults = default_values(FineTuningOptions, TrainingOptions) | TRAINING_DEFAULTS
+        verbose = resolve_options(ScreenOptions, {}, given).verbose
+        print_settings(dataclasses.asdict(own) | dataclasses.asdict(options), defaults, verbose)
         device = use_device(own.device or None, options.fast_cpu)
         fine_tune(own, options, data, device)
         warn(*data.warnings)

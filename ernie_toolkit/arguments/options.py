@@ -41,6 +41,18 @@ def option(
     return field(default=default, metadata=metadata)
 
 
+def default_values(*options_classes: type) -> dict[str, Any]:
+    """The defaults of dataclasses made with `option`, by the options' names; those of later classes count."""
+    return {item.name: item.default for options_class in options_classes for item in fields(options_class)}
+
+
+@dataclass(frozen=True)
+class ScreenOptions:
+    """What a script prints of its settings."""
+
+    verbose: bool = option(False, "print all settings, not only those that differ from the defaults")
+
+
 def boolean(text: str) -> bool:
     """A switch's value as the guides write it.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import ScreenOptions, default_values
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, task_limits, with_config
@@ -49,6 +50,7 @@ class CompressArguments(SourceOptions):
         files: How the user's files are read.
         record: What is kept of the model's fine-tuning.
         labels: Those that the model was trained for; None: nothing names them.
+        verbose: Whether all settings are printed.
     """
 
     task_name: str
@@ -58,6 +60,7 @@ class CompressArguments(SourceOptions):
     files: FileOptions
     record: Mapping[str, Any]
     labels: tuple[str, ...] | None
+    verbose: bool
 
     @property
     def source(self) -> dict[str, Any]:
@@ -103,8 +106,10 @@ class CompressArguments(SourceOptions):
         )
 
     def print_settings(self) -> None:
-        """Print every option with its value."""
-        print_settings(plain(self.settings))
+        """Print the options that differ from the defaults, or all of them."""
+        classes = (SourceOptions, FileOptions, CompressionOptions, TrainingOptions, TASKS[self.task_name].options_class)
+        defaults = default_values(*(options_class for options_class in classes if options_class is not None))
+        print_settings(plain(self.settings), plain(defaults), self.verbose)
 
 
 def build_parser(task: str, dataset: str, description: str | None) -> OneLineParser:
@@ -127,6 +132,7 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
     add_options(parser, TrainingOptions, without=NOT_OF_TRAINING)
     if (of_the_task := TASKS[task].options_class) is not None:
         add_options(parser, of_the_task)
+    add_options(parser, ScreenOptions)
     add_guide_flags(parser, parser.prog)
     return parser
 
@@ -205,4 +211,5 @@ def _settled(
         files=resolve_options(FileOptions, {}, given),
         record=record,
         labels=None,
+        verbose=resolve_options(ScreenOptions, {}, given).verbose,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.arguments.options import ScreenOptions, default_values
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import EXPORT_DIRECTORY
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, RUN_NAMES, config_path, task_limits, with_config
@@ -36,6 +37,7 @@ class RunArguments(RunOptions):
         training: How it trains.
         limits: The task's own settings beside the length, for `DatasetSpec.task`.
         files: How the user's files are read.
+        verbose: Whether all settings are printed.
         given: What was given, on the command line or in the YAML file.
     """
 
@@ -43,6 +45,7 @@ class RunArguments(RunOptions):
     training: TrainingOptions
     limits: dict[str, int]
     files: FileOptions
+    verbose: bool
     given: argparse.Namespace
 
     @property
@@ -116,8 +119,17 @@ class RunArguments(RunOptions):
         run = dataclasses.replace(self, model_name_or_path=name)
         training, limits = _settings(run, self.given, self.task_name, sample=name == SAMPLE_MODEL)
         run = dataclasses.replace(run, training=training, limits=limits)
-        print_settings(run.settings)
+        print_settings(run.settings, _defaults(self.task_name), self.verbose)
         return run
+
+
+def _options_classes(task: str) -> list[type]:
+    classes = (RunOptions, FileOptions, TrainingOptions, TASKS[task].options_class)
+    return [options_class for options_class in classes if options_class is not None]
+
+
+def _defaults(task: str) -> dict[str, Any]:
+    return default_values(*_options_classes(task))
 
 
 def build_parser(task: str, dataset: str, description: str | None) -> OneLineParser:
@@ -133,7 +145,7 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
         prog=TASKS[task].script, description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
     )
     defaults = {"dataset": dataset}
-    for options_class in filter(None, (RunOptions, FileOptions, TrainingOptions, TASKS[task].options_class)):
+    for options_class in (*_options_classes(task), ScreenOptions):
         add_options(parser, options_class, defaults)
     add_guide_flags(parser, TASKS[task].script)
     return parser
@@ -156,8 +168,10 @@ def run_arguments(task: str, dataset: str, description: str | None, argv: Sequen
         run = _checked(resolve_options(RunOptions, defaults, given), given, task)
         training, limits = _settings(run, given, task, sample=False)
         files = resolve_options(FileOptions, {}, given)
-        own = values_of(run, RunOptions)
-        return RunArguments(**own, task_name=task, training=training, limits=limits, files=files, given=given)
+        own, verbose = values_of(run, RunOptions), resolve_options(ScreenOptions, {}, given).verbose
+        return RunArguments(
+            **own, task_name=task, training=training, limits=limits, files=files, verbose=verbose, given=given
+        )
 
 
 def _checked(run: RunOptions, given: argparse.Namespace, task: str) -> RunOptions:

@@ -71,7 +71,7 @@ def test_what_is_hidden_is_seen() -> None:
 def test_every_way_to_the_console(capsys: pytest.CaptureFixture[str]) -> None:
     for way in (say, print_line, warn, notice):
         way(HOSTILE)
-    print_settings({"model": HOSTILE, "labels": ["中"]})
+    print_settings({"model": HOSTILE, "labels": ["中"]}, {}, verbose=False)
     with pytest.raises(SystemExit), exit_on_toolkit_error("x.py"):
         raise DataError(f"{HOSTILE}.json:1: label {HOSTILE}: rename it\nas a package says")
     out, err = capsys.readouterr()
