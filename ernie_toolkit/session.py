@@ -17,9 +17,10 @@ from ernie_toolkit.files.transactions import Transaction, transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import LoadedModel, stage_model
 from ernie_toolkit.models.checks import check_length, check_outputs, require_trained_head
+from ernie_toolkit.progress import Progress
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
-from ernie_toolkit.text.dataset import EncodedDataset
+from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 from ernie_toolkit.text.tokenization import WordPieceTokenizer, build_tokenizer
 from ernie_toolkit.training import Criterion, TrainingResult, discard_checkpoints, predict_logits, train
 from ernie_toolkit.training.chosen_checkpoint import resumes
@@ -60,7 +61,8 @@ class Session:
             labels as tensors (reading comprehension: with a pair of each, for start and end), and returns a scalar
             tensor.
         custom_evaluate: A metric beside the task's own, which chooses the best checkpoint (see `CustomEvaluate`).
-        say: Is called with each line that a user is to see, such as how many rows are cut at the maximum length.
+        say: Is called with each line that a user is to see, such as how many rows are cut at the maximum length. Where
+            it is given, evaluating and predicting show their progress on standard error.
 
     Raises:
         ModelError: Where the model has fewer positions than the task's longest sequence, and where its outputs are not
@@ -257,7 +259,7 @@ class Session:
         examples = self.data.split("dev")
         rows = self.encoded(examples)
         self._report_cuts({"dev": rows})
-        return self.task.score(rows, predict_logits(self.loaded.model, rows, batch_size), examples)
+        return self.task.score(rows, self._logits("dev", rows, batch_size), examples)
 
     def discard_checkpoints(self, directory: str | Path) -> None:
         """Delete the checkpoints of a training in `directory` that has ended; until then it can be resumed."""
@@ -287,7 +289,12 @@ class Session:
         inputs = self.task.inputs(examples)
         rows = self.task.encode(self.tokenizer, inputs)
         self._report_cuts({"test": rows})
-        return self.task.decode(rows, predict_logits(self.loaded.model, rows, batch_size), inputs)
+        return self.task.decode(rows, self._logits("test", rows, batch_size), inputs)
+
+    def _logits(self, name: str, rows: EncodedDataset, batch_size: int) -> Outputs:
+        """The model's logits; progress is shown where a user is told anything at all."""
+        with Progress(name, len(rows), shown=self.say is not ignore) as progress:
+            return predict_logits(self.loaded.model, rows, batch_size, progress)
 
     def _report_cuts(self, splits: Mapping[str, EncodedDataset]) -> None:
         """Say how many rows of each split lose tokens, where the task cuts texts at all."""

@@ -14,6 +14,7 @@ HOUSE = (
     ("files",),
     ("formats",),
     ("console",),
+    ("progress",),
     ("arguments",),
     ("text", "decoding"),
     ("metrics",),

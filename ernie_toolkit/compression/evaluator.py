@@ -22,6 +22,7 @@ from ernie_toolkit.inference.engines.base import NO_CACHE, EngineOptions, Runtim
 from ernie_toolkit.inference.engines.onnxruntime import OnnxRuntime
 from ernie_toolkit.inference.engines.openvino import OpenVino
 from ernie_toolkit.models.sizes import Shares
+from ernie_toolkit.progress import Progress
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, run_rows
 
@@ -150,23 +151,31 @@ class Evaluator:
             rows: The dev rows in the model's vocabulary.
             form: Says in which engine and precision the file is opened.
         """
-        metrics, answers = self.answers(self.open(path, form.precision, form.engine), rows)
+        metrics, answers = self.answers(self.open(path, form.precision, form.engine), rows, form.name)
         pairs = list(zip(answers, self._full_answers, strict=True))
         return Quality(metrics, sum(one == other for one, other in pairs) / max(len(pairs), 1))
 
     def answers(
-        self, runtime: Callable[[Batch], Sequence[np.ndarray]], rows: EncodedDataset
+        self, runtime: Callable[[Batch], Sequence[np.ndarray]], rows: EncodedDataset, name: str = "FP32"
     ) -> tuple[dict[str, float], list[Any]]:
         """Metrics on dev of what computes batches, and what its answers say.
 
         Args:
             runtime: Computes a batch's logits.
             rows: The dev rows in the model's vocabulary.
+            name: What computes, for the line that shows progress.
 
         Returns:
             Metrics by name, and the content of each answer in the rows' order.
         """
-        logits = run_rows(rows, EVALUATION_BATCH, runtime)
+        with Progress(f"{name} on dev", len(rows), shown=not self.run.request.training.disable_tqdm) as progress:
+
+            def counted(batch: Batch) -> Sequence[np.ndarray]:
+                logits = runtime(batch)
+                progress.add(len(batch["input_ids"]))
+                return logits
+
+            logits = run_rows(rows, EVALUATION_BATCH, counted)
         found = self.task.decode(rows, logits, self.task.inputs(self.dev_examples))
         scores = self.task.score(rows, logits, self.dev_examples, found)
         metrics = {name: value for name, value in scores.items() if "/" not in name}

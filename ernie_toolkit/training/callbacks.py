@@ -8,64 +8,56 @@ from pathlib import Path
 from typing import Any
 
 from paddlenlp.trainer import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from tqdm import tqdm
 
 from ernie_toolkit.inference.memory import give_back_memory
+from ernie_toolkit.progress import Progress
 from ernie_toolkit.training.options import TrainingOptions
 
 
 class ProgressLine(TrainerCallback):
-    """A bar with steps, rate and time left, and a line for each log entry and evaluation."""
+    """Steps, rate and time left (see `Progress`), and a line for each log entry and evaluation."""
 
-    def __init__(self, show_bar: bool) -> None:
-        self.show_bar = show_bar
-        self.bar: Any = None
+    def __init__(self, shown: bool) -> None:
+        self.shown = shown
+        self.progress: Progress | None = None
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Open the bar at the step where training starts or resumes."""
+        """Begin at the step where training starts or resumes."""
         if state.is_world_process_zero:
-            self.bar = tqdm(
-                total=state.max_steps,
-                initial=state.global_step,
-                desc="train",
-                unit="step",
-                disable=not self.show_bar,
-                dynamic_ncols=True,
-                mininterval=0.5,
-            )
+            self.progress = Progress("train", state.max_steps, "steps", state.global_step, self.shown)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Move the bar."""
-        if self.bar is not None:
-            self.bar.update(state.global_step - self.bar.n)
+        """Count the step."""
+        if self.progress is not None:
+            self.progress.add(state.global_step - self.progress.done)
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
     ) -> None:
         """Print a training entry or an evaluation in one line."""
-        if self.bar is None or not logs:
+        if self.progress is None or not logs:
             return
         if "eval_loss" in logs:
             skipped = ("eval_runtime", "progress_or_epoch")
             shown = [key for key in logs if key not in skipped and "/" not in key]  # details are a table at the end
             metrics = [f"{key[5:]} {logs[key]:.4f}" for key in shown]
-            self.bar.write(f"step {state.global_step}: dev {', '.join(metrics)} ({logs['eval_runtime']:.1f} s)")
+            self.progress.write(f"step {state.global_step}: dev {', '.join(metrics)} ({logs['eval_runtime']:.1f} s)")
         elif "loss" in logs:
             rate = logs.get("interval_samples_per_second", 0.0)
-            self.bar.write(
+            self.progress.write(
                 f"step {state.global_step}: loss {logs['loss']:.4f}, learning rate {logs['learning_rate']:.2e}, "
                 f"{rate:.1f} rows/s"
             )
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Close the bar."""
+        """Take the bar away."""
         self.close()
 
     def close(self) -> None:
-        """Close the bar, where one is open: what is printed then begins on a line of its own."""
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+        """Take the bar away, where one is drawn: what is printed then begins on a line of its own."""
+        if self.progress is not None:
+            self.progress.close()
+            self.progress = None
 
 
 class LastStep(TrainerCallback):

@@ -17,6 +17,7 @@ from ernie_toolkit.console import notice
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import remove_directory, sweep_directory, write_json
 from ernie_toolkit.files.parsing import read_json_object
+from ernie_toolkit.progress import Progress
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 from ernie_toolkit.training.acceleration import freed_memory_kept
 from ernie_toolkit.training.checkpoints import (
@@ -73,17 +74,20 @@ class TrainingResult:
     resumed_from_step: int
 
 
-def predict_logits(model: "PretrainedModel", dataset: EncodedDataset, batch_size: int) -> Outputs:
+def predict_logits(
+    model: "PretrainedModel", dataset: EncodedDataset, batch_size: int, progress: Progress | None = None
+) -> Outputs:
     """Compute the logits of all rows in their own order (see `Outputs`), by Paddle in evaluation mode.
 
     Args:
         model: The model.
         dataset: The rows.
         batch_size: Rows that are computed at once.
+        progress: Counts the rows; None: nobody looks.
     """
     from ernie_toolkit.training.trainer import model_logits
 
-    return model_logits(model, dataset, batch_size)
+    return model_logits(model, dataset, batch_size, progress=progress)
 
 
 def seed_everything(seed: int) -> None:

@@ -18,6 +18,7 @@ from paddlenlp.trainer.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ernie_toolkit.errors import ToolkitError
 from ernie_toolkit.files import remove_directory, sync_directory, writing
+from ernie_toolkit.progress import Progress
 from ernie_toolkit.text.batching import shuffled_batches_by_length
 from ernie_toolkit.text.dataset import Batch, EncodedDataset, Outputs, in_order, run_share
 from ernie_toolkit.training.callbacks import BestCheckpointHere
@@ -66,7 +67,12 @@ class EpochBatchSampler(paddle.io.DistributedBatchSampler):
 
 
 def model_logits(
-    model: paddle.nn.Layer, dataset: EncodedDataset, batch_size: int, rank: int = 0, world_size: int = 1
+    model: paddle.nn.Layer,
+    dataset: EncodedDataset,
+    batch_size: int,
+    rank: int = 0,
+    world_size: int = 1,
+    progress: Progress | None = None,
 ) -> Outputs:
     """Logits of all rows in their own order (see `Outputs`), computed in evaluation mode.
 
@@ -78,12 +84,16 @@ def model_logits(
         batch_size: Rows that are computed at once.
         rank: The process's number, from 0.
         world_size: The number of processes.
+        progress: Counts the rows that this process has computed; None: nobody looks.
     """
 
     def compute(batch: Batch) -> list[np.ndarray]:
         outputs = model(*(paddle.to_tensor(batch[name]) for name in ("input_ids", "token_type_ids")))
         tensors = outputs if isinstance(outputs, tuple) else (outputs,)
-        return [tensor.astype("float32").numpy() for tensor in tensors]
+        logits = [tensor.astype("float32").numpy() for tensor in tensors]
+        if progress is not None:
+            progress.add(len(batch["input_ids"]))
+        return logits
 
     with evaluating(model), paddle.no_grad():
         parts = run_share(dataset, batch_size, partial(map, compute), rank, world_size)
