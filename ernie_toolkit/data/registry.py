@@ -209,7 +209,7 @@ IFLYTEK_NAMES = (
 # CLUE's sentence-level sets (https://arxiv.org/abs/2004.05986) and OCNLI (https://arxiv.org/abs/2010.05444);
 # labels in the order of PaddleNLP's loaders, so that its fine-tuned models keep their meaning.
 _SPECS = (
-    DatasetSpec("afqmc", "seq_cls", ("0", "1"), "pair"),
+    DatasetSpec("afqmc", "seq_cls", ("0", "1"), "pair", ("不同义", "同义")),
     DatasetSpec("tnews", "seq_cls", tuple(TNEWS_NAMES), "sentence", tuple(TNEWS_NAMES.values())),
     DatasetSpec("iflytek", "seq_cls", tuple(map(str, range(119))), "sentence", IFLYTEK_NAMES),
     DatasetSpec(
@@ -217,12 +217,20 @@ _SPECS = (
         "seq_cls",
         ("entailment", "contradiction", "neutral"),
         "pair",
+        ("蕴含", "矛盾", "中立"),
         files={**_JSON_FILES, "train": ("train.50k.json", "train.json")},
         has_gold_gaps=True,
     ),
-    DatasetSpec("cmnli", "seq_cls", ("contradiction", "entailment", "neutral"), "pair", has_gold_gaps=True),
-    DatasetSpec("cluewsc2020", "seq_cls", ("true", "false"), "coreference"),
-    DatasetSpec("csl", "seq_cls", ("0", "1"), "keywords"),
+    DatasetSpec(
+        "cmnli",
+        "seq_cls",
+        ("contradiction", "entailment", "neutral"),
+        "pair",
+        ("矛盾", "蕴含", "中立"),
+        has_gold_gaps=True,
+    ),
+    DatasetSpec("cluewsc2020", "seq_cls", ("true", "false"), "coreference", ("指代相符", "指代不符")),
+    DatasetSpec("csl", "seq_cls", ("0", "1"), "keywords", ("关键词不符", "关键词相符")),
     # The MSRA corpus of the third SIGHAN bakeoff (https://aclanthology.org/W06-0115) has no dev part: published
     # guides evaluate on its test part.
     DatasetSpec(
