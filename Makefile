@@ -1,4 +1,4 @@
-# make venv | demo | test | test-fast | test-deploy | lint | types | hooks | constraints | clean
+# make venv | demo | test | test-fast | test-deploy | lint | types | docs | hooks | constraints | clean
 # PYTHON=python3.12 chooses another interpreter than the first of 3.11, 3.12, 3.10 found.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3,10) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && echo $$p && break; done)
@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test test-fast test-deploy lint types hooks constraints clean
+.PHONY: venv demo test test-fast test-deploy lint types docs hooks constraints clean
 
 venv: $(STAMP)
 
@@ -44,7 +44,7 @@ lint: $(STAMP)
 # Everything but the tests, folder by folder: several hold modules of one name.
 types: $(STAMP)
 	$(BIN)/mypy
-	@for folder in . scripts benchmarks multi_label multi_label/analysis deploy/*/ multi_label/deploy/*/; do \
+	@for folder in . scripts benchmarks docs multi_label multi_label/analysis deploy/*/ multi_label/deploy/*/; do \
 	  $(BIN)/mypy $${folder%/}/*.py || failed=1; done; test -z "$$failed"
 
 # Every package that the requirements install, with its version, for all Pythons and systems that they run on. Pins that
@@ -61,6 +61,11 @@ constraints: $(STAMP)
 	$(COMPILE) --python-version 3.10 deploy/predictor/requirements_openvino.txt -o deploy/predictor/constraints_openvino.txt
 	$(COMPILE) --python-version 3.8 multi_label/deploy/paddle_serving/requirements.txt \
 	  -o multi_label/deploy/paddle_serving/constraints.txt
+
+# The pages of docs/ and the READMEs as a site in build/site; a link that leads nowhere is an error.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
+	@echo "pages: build/site/index.html"
 
 # ruff and mypy before each commit, from this environment.
 hooks: $(STAMP)

@@ -25,7 +25,7 @@ class SourceOptions:
         "official: no sample; sample: nothing else",
         ("auto", "official", "sample"),
     )
-    train_file: str = option("", "custom: labelled training rows (README tells the formats)", parse=path_text)
+    train_file: str = option("", "custom: labelled training rows (docs/data_en.md lists the formats)", parse=path_text)
     dev_file: str = option("", "custom: labelled dev rows", parse=path_text)
     label_file: str = option(
         "", "custom: one label a line; otherwise the labels of train_file, sorted", parse=path_text

@@ -64,7 +64,7 @@ def check_device(device: str | None) -> str:
     if kind != "cpu" and not counts[kind]:
         raise DeviceError(
             f"`device` {device}: this PaddlePaddle {paddle.__version__} sees no {kind}; install the build for it "
-            "(README, 'GPU'), or use `device` cpu"
+            "(docs/gpu_en.md), or use `device` cpu"
         )
     if card is not None and card >= counts[kind]:
         cards = ", ".join(f"{kind}:{number}" for number in range(counts[kind]))

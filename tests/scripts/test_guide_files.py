@@ -78,6 +78,44 @@ def commands(path: Path) -> list[str]:
     return lines + re.findall(r"^\|.*`(python [^`]+)` \|$", text, re.MULTILINE)
 
 
+def english(path: Path) -> Path:
+    """The English twin of a Chinese page."""
+    return path.with_name(f"{path.stem}_en.md")
+
+
+def pages() -> list[Path]:
+    """The Chinese pages of docs/, and the project's README."""
+    found = [path for path in sorted((ROOT / "docs").glob("*.md")) if english(path).exists()]
+    return [ROOT / "README.md", *found]
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.stem)
+def test_pages_say_the_same_in_both_languages(path: Path) -> None:
+    assert commands(path) == commands(english(path))
+    headings, tables = (
+        [len(re.findall(pattern, page.read_text(encoding="utf-8"), re.MULTILINE)) for page in (path, english(path))]
+        for pattern in (r"^#+ ", r"^\| --- ")
+    )
+    assert headings[0] == headings[1] and tables[0] == tables[1]
+
+
+def test_the_first_page_is_short() -> None:
+    for path in (ROOT / "README.md", ROOT / "README_en.md"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) < 130
+
+
+def test_the_pages_are_built_and_no_link_leads_nowhere(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--config-file", "docs/mkdocs.yml"]
+    result = subprocess.run(
+        [*command, "--site-dir", str(tmp_path / "site")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "docs/" not in re.findall(r'href="([^"]*)"', page) and 'href="fine_tuning.html"' in page
+    # Nothing is loaded from elsewhere: links may lead there, scripts, styles and pictures may not.
+    assert re.findall(r'<(?:script|img)[^>]*src="https?:|<link[^>]*stylesheet[^>]*href="https?:', page) == []
+
+
 @pytest.mark.parametrize("path", readmes(), ids=lambda path: str(path.parent.relative_to(ROOT)))
 def test_both_languages_have_the_same_commands(path: Path) -> None:
     found = commands(path)
