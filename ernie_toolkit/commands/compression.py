@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import ScreenOptions, default_values
+from ernie_toolkit.arguments.options import default_values
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import Bundle, read_bundle
-from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, task_limits, with_config
+from ernie_toolkit.commands.config import (
+    CONFIG_OPTIONS,
+    SOURCE_NAMES,
+    config_path,
+    dump_config,
+    task_limits,
+    with_config,
+)
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
-from ernie_toolkit.commands.options import SourceOptions, values_of
+from ernie_toolkit.commands.options import SettingsOptions, SourceOptions, values_of
 from ernie_toolkit.compression.options import (
     CompressionOptions,
     bundle_directory,
@@ -107,9 +114,12 @@ class CompressArguments(SourceOptions):
 
     def print_settings(self) -> None:
         """Print the options that differ from the defaults, or all of them."""
-        classes = (SourceOptions, FileOptions, CompressionOptions, TrainingOptions, TASKS[self.task_name].options_class)
-        defaults = default_values(*(options_class for options_class in classes if options_class is not None))
-        print_settings(plain(self.settings), plain(defaults), self.verbose)
+        print_settings(plain(self.settings), plain(_defaults(self.task_name)), self.verbose)
+
+
+def _defaults(task: str) -> dict[str, Any]:
+    classes = (SourceOptions, FileOptions, CompressionOptions, TrainingOptions, TASKS[task].options_class)
+    return default_values(*(options_class for options_class in classes if options_class is not None))
 
 
 def build_parser(task: str, dataset: str, description: str | None) -> OneLineParser:
@@ -132,7 +142,7 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
     add_options(parser, TrainingOptions, without=NOT_OF_TRAINING)
     if (of_the_task := TASKS[task].options_class) is not None:
         add_options(parser, of_the_task)
-    add_options(parser, ScreenOptions)
+    add_options(parser, SettingsOptions)
     add_guide_flags(parser, parser.prog)
     return parser
 
@@ -163,6 +173,8 @@ def compress_arguments(task: str, dataset: str, description: str | None, argv: S
         if source.dataset != CUSTOM:
             check_task(get_spec(source.dataset), task)
         labels = tuple(record["labels"]) if bundle else _model_labels(source, task)
+        if resolve_options(SettingsOptions, {}, given).dump_config:
+            dump_config(task, source.dataset, plain(arguments.settings), _defaults(task), SOURCE_NAMES)
         directory, resume, overwrite = Path(source.output_dir), source.resume, source.overwrite_output_dir
         check_unfinished(Request(arguments.compression, arguments.training, directory, resume, overwrite))
         return dataclasses.replace(arguments, labels=labels)
@@ -211,5 +223,5 @@ def _settled(
         files=resolve_options(FileOptions, {}, given),
         record=record,
         labels=None,
-        verbose=resolve_options(ScreenOptions, {}, given).verbose,
+        verbose=resolve_options(SettingsOptions, {}, given).verbose,
     )

@@ -100,6 +100,36 @@ def config_notices(path: Path, task: str, dataset: str, names: Collection[str]) 
     return notices
 
 
+def dump_config(
+    task: str, dataset: str, settings: Mapping[str, Any], defaults: Mapping[str, Any], names: Collection[str]
+) -> None:
+    """Print settings as a YAML file that `--config` reads, and end the process.
+
+    The sample's own settings are not among them: whether a run is on the sample shows when the data is read.
+
+    Args:
+        task: The task's name.
+        dataset: The data set's name.
+        settings: Every option by name.
+        defaults: What options are where nobody chose.
+        names: Options of a run that the file may set; they are printed where they differ from the defaults.
+
+    Raises:
+        SystemExit: Always, with code 0.
+    """
+    import yaml
+
+    known = {item.name for options_class in CONFIG_OPTIONS for item in dataclasses.fields(options_class)}
+    values = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in settings.items()
+        # An empty text means that nobody chose: the file cannot say so.
+        if name in known and value != "" and (name not in _OF_A_RUN or (name in names and value != defaults[name]))
+    }
+    print(yaml.safe_dump({TASK_SECTIONS[task]: {dataset: values}}, allow_unicode=True, sort_keys=False), end="")
+    raise SystemExit(0)
+
+
 def with_config(
     given: argparse.Namespace, source: SourceOptions, task: str, names: Collection[str]
 ) -> argparse.Namespace:

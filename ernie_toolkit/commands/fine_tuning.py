@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import ScreenOptions, default_values
+from ernie_toolkit.arguments.options import default_values
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import EXPORT_DIRECTORY
-from ernie_toolkit.commands.config import CONFIG_OPTIONS, RUN_NAMES, config_path, task_limits, with_config
+from ernie_toolkit.commands.config import CONFIG_OPTIONS, RUN_NAMES, config_path, dump_config, task_limits, with_config
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
-from ernie_toolkit.commands.options import STAGES, RunOptions, SourceOptions, values_of
+from ernie_toolkit.commands.options import STAGES, RunOptions, SettingsOptions, SourceOptions, values_of
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.file_options import FileOptions
@@ -145,7 +145,7 @@ def build_parser(task: str, dataset: str, description: str | None) -> OneLinePar
         prog=TASKS[task].script, description=description, epilog=f"data sets: {', '.join((*names, CUSTOM))}"
     )
     defaults = {"dataset": dataset}
-    for options_class in (*_options_classes(task), ScreenOptions):
+    for options_class in (*_options_classes(task), SettingsOptions):
         add_options(parser, options_class, defaults)
     add_guide_flags(parser, TASKS[task].script)
     return parser
@@ -168,10 +168,19 @@ def run_arguments(task: str, dataset: str, description: str | None, argv: Sequen
         run = _checked(resolve_options(RunOptions, defaults, given), given, task)
         training, limits = _settings(run, given, task, sample=False)
         files = resolve_options(FileOptions, {}, given)
-        own, verbose = values_of(run, RunOptions), resolve_options(ScreenOptions, {}, given).verbose
-        return RunArguments(
-            **own, task_name=task, training=training, limits=limits, files=files, verbose=verbose, given=given
+        screen, own = resolve_options(SettingsOptions, {}, given), values_of(run, RunOptions)
+        arguments = RunArguments(
+            **own,
+            task_name=task,
+            training=training,
+            limits=limits,
+            files=files,
+            verbose=screen.verbose,
+            given=given,
         )
+        if screen.dump_config:
+            dump_config(task, run.dataset, arguments.settings, _defaults(task), RUN_NAMES)
+        return arguments
 
 
 def _checked(run: RunOptions, given: argparse.Namespace, task: str) -> RunOptions:

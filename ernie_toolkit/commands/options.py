@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ernie_toolkit.arguments.options import DEVICES, dataset_name, device_of, option
+from ernie_toolkit.arguments.options import DEVICES, ScreenOptions, dataset_name, device_of, option
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import COUNT_OR_NONE
 
@@ -68,6 +68,13 @@ class RunOptions(SourceOptions):
     do_eval: bool = option(False, "evaluate on the dev set")
     do_predict: bool = option(False, "predict the test set")
     do_export: bool = option(False, "export the bundle: static graph, ONNX, tokenizer")
+
+
+@dataclass(frozen=True)
+class SettingsOptions(ScreenOptions):
+    """What becomes of the settings of a script that reads a YAML file."""
+
+    dump_config: bool = option(False, "print the settings as a YAML file for --config, and do nothing else")
 
 
 def values_of(options: SourceOptions, kind: type[SourceOptions]) -> dict[str, Any]:

@@ -118,5 +118,6 @@ def plot_training_curve(history: Sequence[dict[str, Any]], metric: str, title: s
             color="#1f6feb",
         )
         right.margins(y=0.2)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     with replaced_file(path) as temporary:
         figure.savefig(temporary, format="png")
