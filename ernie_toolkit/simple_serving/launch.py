@@ -97,7 +97,8 @@ def serve(options: ServingOptions, host: str, port: int, access_log: bool = Fals
     with bind(host, port) as listener:
         say_who_can_ask(options, listener.getsockname()[0])
         address = f"[{host}]" if ":" in host else host
-        sys.stderr.write(f"http://{address}:{listener.getsockname()[1]}/{TASKS[options.task].service_path}: loading\n")
+        server = f"http://{address}:{listener.getsockname()[1]}"
+        sys.stderr.write(f"{server}/{TASKS[options.task].service_path}: loading (a page to try it: {server}/)\n")
         if options.workers == 1:
             uvicorn.Server(_config(create_app(options), options, access_log)).run([listener])
             return

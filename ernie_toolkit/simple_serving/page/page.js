@@ -79,7 +79,8 @@ async function predict() {
 
 function addExamples() {
   for (const texts of about.examples) {
-    const button = element("button", "", texts[0]);
+    // What is asked: both texts of a pair, or a question and the beginning of its context.
+    const button = element("button", "", texts.slice(0, 2).join(" ｜ "));
     button.type = "button";
     button.title = texts.flat().join(" | ");
     button.addEventListener("click", () => {
