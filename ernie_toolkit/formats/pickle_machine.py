@@ -91,7 +91,12 @@ class ForeignNameError(Exception):
 
 
 class BoundedStream:
-    """A file that is never read beyond its end, whatever lengths are written in it."""
+    """A file that is never read beyond its end, whatever lengths are written in it.
+
+    Args:
+        stream: The file.
+        size: Its bytes.
+    """
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
         self.stream, self.size = stream, size
@@ -268,7 +273,15 @@ CONTAINERS: dict[str, type] = {
 
 
 def call_container(name: str, arguments: tuple[Any, ...]) -> Any:
-    """An empty container, or one of what a list or a tuple holds."""
+    """An empty container, or one of what a list or a tuple holds.
+
+    Args:
+        name: One of `CONTAINERS`.
+        arguments: What the file calls it with.
+
+    Raises:
+        MalformedError: Where it is called with anything else.
+    """
     if arguments and (len(arguments) != 1 or type(arguments[0]) not in (list, tuple)):
         raise MalformedError(f"{name} is called with something else than a list")
     return CONTAINERS[name](*arguments)
@@ -293,9 +306,18 @@ _ACTIONS: dict[str, Callable[[PickleMachine, Any], None]] = {
 
 
 def check_value(value: Any, further: tuple[type, ...], budget: list[int], depth: int = 0) -> None:
-    """Raise MalformedError on what is no plain value, and on containers that hold more than the file's bytes can say.
+    """Check that a value is made of plain values, and of no more than the file's bytes can say.
 
     A file can put one list into another many times over, and so describe more than any memory holds.
+
+    Args:
+        value: What a file describes.
+        further: Types that count as plain beside numbers, texts and arrays.
+        budget: One number, how many values there may be; gets smaller.
+        depth: How deep `value` lies in others.
+
+    Raises:
+        MalformedError: Where it is not.
     """
     budget[0] -= 1
     if budget[0] < 0 or depth > MAX_DEPTH:
