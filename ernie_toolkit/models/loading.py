@@ -25,7 +25,7 @@ from ernie_toolkit.models.config import (
 from ernie_toolkit.models.directory import check_model_directory, is_local, read_directory_weights
 from ernie_toolkit.models.families import EncoderFamily, family_of_model, published_family
 from ernie_toolkit.models.families.base import HEAD_CLASSES
-from ernie_toolkit.models.families.ernie import ERNIE, PADDLENLP_EPSILON
+from ernie_toolkit.models.families.ernie import ERNIE
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
 from ernie_toolkit.models.interchange import with_paddle_names
 from ernie_toolkit.models.vocabulary import Vocabulary, read_vocabulary, vocabulary_file
@@ -148,11 +148,8 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels
     for name, value in (*settings.items(), *((key, False) for key in _EXTRA_OUTPUTS if getattr(config, key, False))):
         setattr(config, name, value)
     config.dtype = "float32"  # of the model here, whatever numbers the file has
-    if family is ERNIE and getattr(config, "layer_norm_eps", PADDLENLP_EPSILON) != PADDLENLP_EPSILON:
-        notice(
-            f"{directory / CONFIG_FILE}: layer_norm_eps is {config.layer_norm_eps}, which is computed with as in "
-            f"transformers; PaddleNLP itself takes {PADDLENLP_EPSILON} in every ERNIE model"
-        )
+    if remark := family.remark(config):
+        notice(f"{directory / CONFIG_FILE}: {remark}")
     # The published ERNIE 3.0 models have more rows in their table (40,000) than tokens in their vocabulary.
     if config.vocab_size < len(vocabulary.tokens):
         raise ModelError(

@@ -176,7 +176,10 @@ def _layer_size(family: EncoderFamily, config: Mapping[str, Any], head: str, pat
         raise ModelError(f"{path}: {problem}: it cannot be written for transformers")
     activation = config.get("hidden_act") or "gelu"
     if activation not in _ACTIVATIONS:
-        raise ModelError(f"{path}: hidden_act {activation!r:.30} is none that is known of both libraries")
+        raise ModelError(
+            f"{path}: hidden_act {activation!r:.30} is not known to be the same in transformers: choose a model with "
+            f"{', '.join(_ACTIVATIONS)}"
+        )
     sizes = {**family.default_sizes, **config}
     heads, neurons = sizes["num_attention_heads"], sizes["intermediate_size"]
     size = LayerSize(

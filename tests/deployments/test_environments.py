@@ -1,6 +1,7 @@
 """Each environment holds what its constraints.txt says, and nothing else."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ found = {item.metadata["Name"]: item.version for item in metadata.distributions(
 python = {"python_version": "%d.%d" % sys.version_info[:2], "python_full_version": "%d.%d.%d" % sys.version_info[:3]}
 print(json.dumps([python, found]))
 """
+# What PyTorch's wheel for GPUs needs, and the one for CPUs not.
+GPU = re.compile(r"(cuda|nvidia)-.*|triton")
 # What venv and pip bring themselves, and this project.
 OTHERS = {"pip", "setuptools", "wheel", "ernie-toolkit"}
 
@@ -33,14 +36,17 @@ def pinned(path: Path, python: dict[str, str]) -> Iterator[tuple[str, str]]:
         pin, _, marker = line.partition(" ; ")
         if "==" in pin and not line.startswith("#") and (not marker or Marker(marker).evaluate(python)):
             name, version = pin.split("==")
-            yield canonicalize_name(name), version
+            if canonicalize_name(name) not in OTHERS and not GPU.fullmatch(canonicalize_name(name)):
+                yield canonicalize_name(name), version
 
 
 @pytest.mark.parametrize("name", list(PYTHONS))
 def test_an_environment_is_what_its_constraints_say(environment: Callable[[str], Path], name: str) -> None:
     result = subprocess.run([environment(name), "-c", LIST], capture_output=True, text=True, check=True)
     python, found = json.loads(result.stdout)
-    installed = {canonicalize_name(package): version for package, version in found.items()}
+    # What follows a + says how a wheel was built ("+cpu").
+    every = {canonicalize_name(package): version.partition("+")[0] for package, version in found.items()}
+    installed = {package: version for package, version in every.items() if not GPU.fullmatch(package)}
     alone = {
         package
         for path in requirement_files(name)

@@ -151,6 +151,10 @@ class EncoderFamily:
             raise ModelError(f"{self.title} models have no head for this task ({self.architecture(head)}): use another")
         return with_choice_rows(found) if head == "choice" else found
 
+    def remark(self, config: "PretrainedConfig") -> str | None:
+        """What of a configuration is computed otherwise than PaddleNLP would, for the user; None where nothing is."""
+        return None
+
     def prepare(self, model: "PretrainedModel") -> None:
         """Change a new model, before it gets its weights, where it is not to be as PaddleNLP makes it."""
 

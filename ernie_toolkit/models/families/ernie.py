@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ernie_toolkit.models.families.base import EncoderFamily
 
 if TYPE_CHECKING:
-    from paddlenlp.transformers import PretrainedModel
+    from paddlenlp.transformers import PretrainedConfig, PretrainedModel
 
 # What PaddleNLP's ERNIE adds to variances, whatever the configuration says.
 PADDLENLP_EPSILON = 1e-12
@@ -24,6 +24,16 @@ class ErnieFamily(EncoderFamily):
         if config.get("use_task_id") and config.get("task_id"):
             return f"task_id is {config['task_id']}, and transformers' models take task 0 unless each call says another"
         return None
+
+    def remark(self, config: "PretrainedConfig") -> str | None:
+        """That normalisation is computed otherwise than PaddleNLP itself would."""
+        epsilon = getattr(config, "layer_norm_eps", None)
+        if epsilon in (None, PADDLENLP_EPSILON):
+            return None
+        return (
+            f"layer_norm_eps is {epsilon}, which is computed with as in transformers; PaddleNLP itself takes "
+            f"{PADDLENLP_EPSILON} in every ERNIE model"
+        )
 
     def prepare(self, model: "PretrainedModel") -> None:
         """Let normalisation add the configuration's `layer_norm_eps` to variances, as transformers does."""
