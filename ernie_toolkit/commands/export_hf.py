@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
         model = export_transformers(Path(args.model), Path(args.output), args.overwrite_output_dir)
         if model.left_out:
             names = ", ".join(model.left_out[:_SHOWN]) + (", ..." if len(model.left_out) > _SHOWN else "")
-            warn(f"{len(model.left_out)} weights are left out, which transformers' model has not: {names}")
+            warn(f"left out, since transformers' model has no such weights: {names} ({len(model.left_out)} in all)")
         say(f"{args.output}: {describe(model)}", f"load it: {_loading(model.config['architectures'][0], args.output)}")
 
 

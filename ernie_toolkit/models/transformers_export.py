@@ -186,10 +186,11 @@ def _layer_size(family: EncoderFamily, config: Mapping[str, Any], head: str, pat
         config.get("pruned_num_attention_heads") or heads, config.get("pruned_intermediate_size") or neurons
     )
     if size.num_attention_heads != heads:
+        hidden = sizes["hidden_size"]
         raise ModelError(
-            f"{path}: its layers have {size.num_attention_heads} of {heads} heads of {sizes['hidden_size'] // heads} "
-            f"numbers each, and those of transformers hidden_size {sizes['hidden_size']} divided by how many they are: "
-            "export a model of the whole width (pruned in depth, say)"
+            f"{path}: its layers keep {size.num_attention_heads} of {heads} attention heads of size {hidden // heads}, "
+            f"and a head of transformers has size hidden_size / num_attention_heads, {hidden} / "
+            f"{size.num_attention_heads}: export a model of the whole width (with fewer layers, say)"
         )
     return size
 

@@ -126,6 +126,9 @@ def test_nothing_is_run(name: str, tmp_path: Path) -> None:
     for read in (load_pickle, load_paddle_file, read_weights_file):
         with pytest.raises(ModelError, match=r"x\.pdparams: [^\n]*: (take|copy) [^\n]*$"):
             read(path)  # type: ignore[operator]
+    torch_path = path.rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin: [^\n]*: (take|copy) [^\n]*$"):
+        read_weights_file(torch_path)
     assert not target.exists()
 
 
