@@ -174,7 +174,7 @@ def test_the_command(vocabulary: Vocabulary, tmp_path: Path) -> None:
     trained(vocabulary, tmp_path / "model")
 
     def call(*words: str) -> subprocess.CompletedProcess[str]:
-        code = "from ernie_toolkit.commands.app import main; main()"
+        code = "import sys; from ernie_toolkit.commands.app import main; main(); sys.exit('paddle' in sys.modules)"
         command = [sys.executable, "-c", code, "export-hf", *words]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
