@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,14 +122,35 @@ def as_float32(value: np.ndarray, name: str, path: Path) -> np.ndarray:
     return value.astype(np.float32, copy=False)
 
 
-def write_safetensors(source: Path) -> Path:
-    """Write the arrays of a `.pdparams` file to a safetensors file beside it, and return its path."""
+def save_safetensors(state: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) -> None:
+    """Write arrays to a safetensors file.
+
+    Args:
+        state: Arrays by name.
+        path: The file.
+        metadata: What its header says beside them.
+
+    Raises:
+        OSError: Where the system takes no more; the library itself says so in the text of an error of its own.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    try:
+        save_file(state, str(path), metadata=metadata)
+    except SafetensorError as error:
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
+
+
+def write_safetensors(source: Path) -> Path:
+    """Write the arrays of a `.pdparams` file to a safetensors file beside it, and return its path."""
     state = read_weights_file(source)
     target = source.with_suffix(SAFETENSORS_SUFFIX)
     about = {"format": "np", _WRITTEN_WITH: sha256_of(source), _TENSORS: _checksum(state)}
-    save_file(state, str(target), metadata=about)
+    save_safetensors(state, target, about)
     return target
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ernie_toolkit.console import notice
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files.transactions import Transaction, transaction
-from ernie_toolkit.formats.weights import as_float32, weights_file
+from ernie_toolkit.formats.weights import as_float32, save_safetensors, weights_file
 from ernie_toolkit.models.config import CONFIG_FILE, model_family, model_task, read_model_config
 from ernie_toolkit.models.directory import (
     TRANSFORMERS_FILE,
@@ -149,8 +149,6 @@ def export_transformers(directory: Path, target: Path, overwrite: bool = False) 
 
 
 def _stage(model: TransformersModel, target: Path, files: Transaction) -> None:
-    from safetensors.numpy import save_file
-
     vocabulary = model.vocabulary
     tokens = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL_TOKENS}
     tokenizer = {
@@ -162,7 +160,7 @@ def _stage(model: TransformersModel, target: Path, files: Transaction) -> None:
         **tokens,
     }
     # transformers asks for this: the file says which library its arrays are for.
-    save_file(model.state, str(files.path(target / TRANSFORMERS_FILE)), metadata={"format": "pt"})
+    save_safetensors(model.state, files.path(target / TRANSFORMERS_FILE), {"format": "pt"})
     files.write_json(target / CONFIG_FILE, model.config)
     files.write_text(target / VOCAB_FILE, "".join(token + "\n" for token in vocabulary.tokens))
     files.write_text(target / TOKENIZER_FILE, transformers_tokenizer(vocabulary.tokens, vocabulary.do_lower_case))
