@@ -61,6 +61,8 @@ constraints: $(STAMP)
 	$(COMPILE) --python-version 3.10 deploy/predictor/requirements_openvino.txt -o deploy/predictor/constraints_openvino.txt
 	$(COMPILE) --python-version 3.8 multi_label/deploy/paddle_serving/requirements.txt \
 	  -o multi_label/deploy/paddle_serving/constraints.txt
+	$(COMPILE) --python-version 3.11 tests/deployments/huggingface/requirements.txt \
+	  -o tests/deployments/huggingface/constraints.txt
 
 # The pages of docs/ and the READMEs as a site in build/site; a link that leads nowhere is an error.
 docs: $(STAMP)

@@ -1,6 +1,7 @@
-"""Build the environments of the deployments, one for each, apart from the one that trains.
+"""Build the environments of the deployments, one for each, apart from the one that trains; and one with transformers.
 
-    python scripts/environments.py [simple_serving triton_serving python predictor predictor_openvino paddle_serving]
+    python scripts/environments.py [simple_serving triton_serving python predictor predictor_openvino paddle_serving
+                                    huggingface]
 
 Each goes to .venvs/NAME, from its folder's requirements.txt (or the file that `FILES` names) and, without their
 dependencies, from requirements_nodeps.txt beside it. One that is there and whose files have not changed is left alone.
@@ -28,9 +29,14 @@ PYTHONS = {
     "predictor": ("3.8", "3.9"),
     "predictor_openvino": ("3.11", "3.12", "3.10"),
     "paddle_serving": ("3.9", "3.8"),
+    "huggingface": ("3.11", "3.12"),
 }
 # Where the files of an environment are that are not in deploy/NAME.
-FOLDERS = {"paddle_serving": "multi_label/deploy/paddle_serving", "predictor_openvino": "deploy/predictor"}
+FOLDERS = {
+    "paddle_serving": "multi_label/deploy/paddle_serving",
+    "predictor_openvino": "deploy/predictor",
+    "huggingface": "tests/deployments/huggingface",
+}
 # What an environment holds; a name with "nodeps" is installed without dependencies.
 REQUIREMENTS = ("requirements.txt", "requirements_nodeps.txt")
 FILES = {"predictor": ("requirements_cpu.txt",), "predictor_openvino": ("requirements_openvino.txt",)}

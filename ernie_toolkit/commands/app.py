@@ -1,4 +1,4 @@
-"""The installed command `ernie-toolkit`: each sub-command is one of the project's scripts, run as it is."""
+"""The installed command `ernie-toolkit`: each sub-command is one of the project's scripts or modules, run as it is."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ class Command:
         scripts: The scripts that it runs, by task, under "" where there is one for all.
         text: A line for `--help`.
         by_data: Whether `--dataset` says which task it is.
+        module: The module that it runs in place of a script; empty: none.
     """
 
     scripts: dict[str, str]
     text: str
     by_data: bool = False
+    module: str = ""
 
 
 def _each_task(pattern: str) -> dict[str, str]:
@@ -38,6 +40,9 @@ def _each_task(pattern: str) -> dict[str, str]:
 COMMANDS = {
     "train": Command(_each_task("run_{}.py"), "fine-tune, evaluate, predict, export", by_data=True),
     "compress": Command(_each_task("compress_{}.py"), "prune and quantize a fine-tuned model", by_data=True),
+    "export-hf": Command(
+        {}, "write a trained model as Hugging Face's transformers reads it", module="ernie_toolkit.commands.export_hf"
+    ),
     "predict": Command({"": "deploy/predictor/infer_cpu.py"}, "answer texts with a bundle, on the CPU"),
     "predict-gpu": Command({"": "deploy/predictor/infer_gpu.py"}, "answer texts with a bundle, on a GPU"),
     "serve": Command(
@@ -142,7 +147,12 @@ def main(argv: Sequence[str] | None = None) -> None:
                 raise ConfigError(f"completion {shell}: use one of {', '.join(COMPLETIONS)}")
             print(COMPLETIONS[shell])
             return
-        script, rest = script_of(COMMANDS[name], words[1:])
+        command = COMMANDS[name]
+        script, rest = ("", words[1:]) if command.module else script_of(command, words[1:])
+    if command.module:
+        sys.argv = [f"{PROGRAM} {name}", *rest]
+        runpy.run_module(command.module, run_name="__main__")
+        return
     path = scripts_directory() / script
     sys.argv = [str(path), *rest]
     sys.path.insert(0, str(path.parent))

@@ -15,6 +15,17 @@ _TYPES = frozenset(("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", 
 _MAX_DIMENSIONS = 32
 
 
+def from_bfloat16(values: np.ndarray) -> np.ndarray:
+    """Return bfloat16 numbers, which NumPy does not have, as float32 of the same shape.
+
+    Args:
+        values: Their bits, uint16 of any shape: the upper half of a float32's.
+    """
+    bits = np.zeros(values.shape, np.uint32)
+    np.left_shift(values, 16, out=bits, dtype=np.uint32)
+    return bits.view(np.float32)
+
+
 class MalformedError(ValueError):
     """A file with impossible contents."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 WEIGHTS_FILE, SAFETENSORS_FILE = "model_state.pdparams", "model_state.safetensors"
-SAFETENSORS_SUFFIX = ".safetensors"
+SAFETENSORS_SUFFIX, TORCH_SUFFIX = ".safetensors", ".bin"
 # Keys in the metadata of a safetensors file.
 _WRITTEN_WITH, _TENSORS = "pdparams_sha256", "tensors_sha256"
 _MAX_HEADER = 100_000_000  # as in the safetensors library
@@ -80,13 +82,17 @@ def read_model_weights(directory: Path) -> ModelWeights:
 
 
 def read_weights_file(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of a `.pdparams` or `.safetensors` file by name; nothing in the file is run.
+    """Read the arrays of a `.pdparams`, `.safetensors` or `.bin` file (PyTorch's) by name; nothing in the file is run.
 
     Raises:
         ModelError: Where it cannot be read; it names the file and what is wrong with it.
     """
     if path.suffix == SAFETENSORS_SUFFIX:
         return _read_safetensors(path)
+    if path.suffix == TORCH_SUFFIX:
+        from ernie_toolkit.formats.torch_files import read_torch_file
+
+        return read_torch_file(path)
     from ernie_toolkit.formats.safe_pickle import load_pickle
 
     return _weights_of(load_pickle(path), path)
@@ -107,21 +113,44 @@ def as_float32(value: np.ndarray, name: str, path: Path) -> np.ndarray:
     """
     import numpy as np
 
+    from ernie_toolkit.formats.pickled_arrays import from_bfloat16
+
     if value.dtype == np.uint16:
-        return (value.astype(np.uint32) << 16).view(np.float32).reshape(value.shape)
+        return from_bfloat16(value)
     if value.dtype.kind != "f":
         raise ModelError(f"{path}: weight '{name}' is of type {value.dtype}: save it as float32")
     return value.astype(np.float32, copy=False)
 
 
-def write_safetensors(source: Path) -> Path:
-    """Write the arrays of a `.pdparams` file to a safetensors file beside it, and return its path."""
+def save_safetensors(state: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) -> None:
+    """Write arrays to a safetensors file.
+
+    Args:
+        state: Arrays by name.
+        path: The file.
+        metadata: What its header says beside them.
+
+    Raises:
+        OSError: Where the system takes no more; the library itself says so in the text of an error of its own.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    try:
+        save_file(state, str(path), metadata=metadata)
+    except SafetensorError as error:
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
+
+
+def write_safetensors(source: Path) -> Path:
+    """Write the arrays of a `.pdparams` file to a safetensors file beside it, and return its path."""
     state = read_weights_file(source)
     target = source.with_suffix(SAFETENSORS_SUFFIX)
     about = {"format": "np", _WRITTEN_WITH: sha256_of(source), _TENSORS: _checksum(state)}
-    save_file(state, str(target), metadata=about)
+    save_safetensors(state, target, about)
     return target
 
 
@@ -207,9 +236,26 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     except SafetensorError as error:
         raise _broken(path, error) from None
     except (TypeError, AttributeError) as error:  # of a type that NumPy does not have
-        raise ModelError(f"{path}: {error}: save its tensors as float32") from None
+        state = _read_with_bfloat16(path, error)
     if expected is not None and expected != _checksum(state):
         raise _broken(path, "its tensors are not those that were written: sha256 differs")
     if not state:
         raise ModelError(f"{path}: no array in it: give a model's weights")
+    return state
+
+
+def _read_with_bfloat16(path: Path, problem: Exception) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file, bfloat16 as float32. `problem`: what NumPy says of its types."""
+    import numpy as np
+    from safetensors import deserialize
+
+    from ernie_toolkit.formats.pickled_arrays import from_bfloat16
+
+    state = {}
+    for name, item in deserialize(path.read_bytes()):
+        kind = {"BF16": "<u2", "F16": "<f2", "F32": "<f4", "F64": "<f8", "I64": "<i8", "I32": "<i4"}.get(item["dtype"])
+        if kind is None:
+            raise ModelError(f"{path}: {problem}: save its tensors as float32") from None
+        array = np.frombuffer(item["data"], kind).reshape(item["shape"])
+        state[name] = from_bfloat16(array) if item["dtype"] == "BF16" else array
     return state

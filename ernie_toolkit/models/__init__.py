@@ -1,14 +1,13 @@
 """Models: loading and saving, their configuration, heads, sizes and slices of them."""
 
+from ernie_toolkit.models.directory import check_model_directory, is_local
 from ernie_toolkit.models.loading import (
     DEFAULT_MODEL,
     SAMPLE_MODEL,
     LoadedModel,
     build_model,
-    check_model_directory,
     copy_model,
     fill_model,
-    is_local,
     load_model,
     new_model,
     quiet_paddlenlp,

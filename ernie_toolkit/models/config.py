@@ -129,14 +129,15 @@ def _check_labels(config: Mapping[str, Any], wrong: Any) -> None:
         raise wrong("thresholds", f"has {len(thresholds)} values for {len(labels)} labels")
 
 
-def check_weights_size(config: Mapping[str, Any], weights: Path) -> None:
+def check_weights_size(config: Mapping[str, Any], weights: Path, size: int) -> None:
     """Check that a weights file is large enough to hold the model that a configuration describes.
 
     Without this a configuration of huge, valid sizes would take the machine's memory before a weight is missed.
 
     Args:
         config: As `read_model_config` gives it; for sizes that it leaves out PaddleNLP has its own.
-        weights: The weights file.
+        weights: The weights file, for messages.
+        size: Its bytes; of a model in several files, of all of them.
 
     Raises:
         ModelError: Where it is too small.
@@ -148,13 +149,12 @@ def check_weights_size(config: Mapping[str, Any], weights: Path) -> None:
     sizes = ("vocab_size", "max_position_embeddings", "type_vocab_size", *family.tables)
     tables = sum(config.get(key) or 0 for key in sizes)
     count = hidden * (tables + layers * (4 * hidden + 2 * config["intermediate_size"]))
-    size = weights.stat().st_size
     pruned = config.get("pruned_num_attention_heads") or config.get("pruned_intermediate_size")
     if 4 * count > size * (ROOM_OF_PRUNED if pruned else ROOM):
         raise ModelError(
             f"{weights}: {size:,} bytes cannot hold the {count:,} weights of the model that config.json describes "
             f"(hidden_size {hidden}, num_hidden_layers {layers}, vocab_size {config.get('vocab_size')}): it is not a "
-            "Paddle weights file, or the two belong to different models: copy both again"
+            "weights file, or the two belong to different models: copy both again"
         )
 
 

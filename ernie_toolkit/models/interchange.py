@@ -1,15 +1,16 @@
-"""Weights as Hugging Face's transformers names them, under the names that PaddleNLP's models have."""
+"""Weights by the names of Hugging Face's transformers and by those of PaddleNLP's models, from one to the other.
+
+PyTorch keeps the weight of a linear layer as (outputs, inputs), Paddle as (inputs, outputs).
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ernie_toolkit.errors import ModelError
-from ernie_toolkit.formats.weights import ModelWeights, read_model_weights, read_weights_file, weights_file
 
-TRANSFORMERS_FILE, PICKLED_FILE = "model.safetensors", "pytorch_model.bin"
 _QUERY = re.compile(r"(^|\.)encoder\.layer\.0\.attention\.self\.query\.weight$")
 _LAYER = re.compile(r"(?:^|(?<=\.))encoder\.layer\.(?=\d+\.)")
 # Later ones are parts of earlier ones.
@@ -28,39 +29,10 @@ _PARTS = (
 _OLD = ((".gamma", ".weight"), (".beta", ".bias"))
 
 
-def directory_weights(directory: Path) -> Path | None:
-    """The weights file of a model directory, PaddleNLP's (see `weights_file`) or else transformers'; or None.
-
-    Raises:
-        ModelError: Where it is PyTorch's pickle alone.
-    """
-    foreign, pickled = directory / TRANSFORMERS_FILE, directory / PICKLED_FILE
-    found = weights_file(directory) or (foreign if foreign.is_file() else None)
-    if found is None and pickled.is_file():
-        raise ModelError(
-            f"{pickled}: a PyTorch pickle, which is not read: write it as {TRANSFORMERS_FILE} "
-            "(save_pretrained of transformers does)"
-        )
-    return found
-
-
-def read_directory_weights(directory: Path) -> ModelWeights:
-    """Read the weights of a model directory of either form; names are those of the file.
-
-    Raises:
-        ModelError: Where they cannot be read.
-    """
-    path = directory_weights(directory)
-    if path is not None and path.name == TRANSFORMERS_FILE:
-        return ModelWeights(read_weights_file(path), path)
-    return read_model_weights(directory)
-
-
 def with_paddle_names(state: Mapping[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
     """Weights by PaddleNLP's names; those that have them already stay as they are.
 
-    The two forms are told apart by the names of BERT's layers. PyTorch keeps the weight of a linear layer as (outputs,
-    inputs), Paddle as (inputs, outputs).
+    The two forms are told apart by the names of BERT's layers.
 
     Args:
         state: Arrays by name.
@@ -73,7 +45,7 @@ def with_paddle_names(state: Mapping[str, np.ndarray], path: Path) -> dict[str, 
         return dict(state)
     if any(name.endswith("distance_embedding.weight") for name in state):
         raise ModelError(f"{path}: its layers have relative positions: give a model with absolute ones")
-    return {_paddle_name(name): _turned(name, value) for name, value in state.items()}
+    return {_paddle_name(name): turned(name, value) for name, value in state.items()}
 
 
 def _paddle_name(name: str) -> str:
@@ -87,6 +59,41 @@ def _paddle_name(name: str) -> str:
     return re.sub(r"^qa_outputs\.", "classifier.", name)
 
 
-def _turned(name: str, value: np.ndarray) -> np.ndarray:
+def transformers_names(names: Iterable[str], prefix: str, other_prefix: str, head: str) -> dict[str, str]:
+    """The names that transformers' models have for weights of encoder and head; others have none.
+
+    Args:
+        names: PaddleNLP's.
+        prefix: What the names of the encoder's weights begin with there.
+        other_prefix: What they begin with in transformers.
+        head: Of `tasks.HEADS`.
+    """
+    classifier = "qa_outputs" if head == "span" else "classifier"
+    found = {name: _transformers_name(name, prefix, other_prefix, classifier) for name in names}
+    return {name: theirs for name, theirs in found.items() if theirs is not None}
+
+
+def _transformers_name(name: str, prefix: str, other_prefix: str, classifier: str) -> str | None:
+    start, _, rest = name.partition(".")
+    if start == "classifier":
+        return f"{classifier}.{rest}"
+    if start != prefix:
+        return None
+    layer = re.match(r"encoder\.layers\.(\d+)(\..*)", rest)
+    if layer is None:
+        return f"{other_prefix}.{rest.replace('embeddings.layer_norm.', 'embeddings.LayerNorm.')}"
+    for theirs, ours in _PARTS:
+        if layer[2].startswith(ours):
+            return f"{other_prefix}.encoder.layer.{layer[1]}{theirs}{layer[2].removeprefix(ours)}"
+    return None
+
+
+def turned(name: str, value: np.ndarray) -> np.ndarray:
+    """A weight as the other library keeps it: that of a linear layer with its two axes exchanged.
+
+    Args:
+        name: Its name in either.
+        value: Its numbers.
+    """
     linear = value.ndim == 2 and name.endswith(".weight") and "embeddings." not in name
     return np.ascontiguousarray(value.T) if linear else value

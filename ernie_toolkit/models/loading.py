@@ -14,31 +14,22 @@ import numpy as np
 
 from ernie_toolkit.console import notice
 from ernie_toolkit.errors import ConfigError, ModelError
-from ernie_toolkit.files.parsing import shown_path
-from ernie_toolkit.files.paths import path_problem
-from ernie_toolkit.files.transactions import finish_transaction
-from ernie_toolkit.formats.weights import (
-    SAFETENSORS_FILE,
-    WEIGHTS_FILE,
-    as_float32,
-    read_weights_file,
-)
+from ernie_toolkit.formats.weights import as_float32, read_weights_file
 from ernie_toolkit.models.config import (
     CONFIG_FILE,
-    check_weights_size,
     model_family,
     model_labels,
     model_task,
     read_model_config,
 )
+from ernie_toolkit.models.directory import check_model_directory, is_local, read_directory_weights
 from ernie_toolkit.models.families import EncoderFamily, family_of_model, published_family
 from ernie_toolkit.models.families.base import HEAD_CLASSES
 from ernie_toolkit.models.families.ernie import ERNIE
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
-from ernie_toolkit.models.interchange import directory_weights, read_directory_weights, with_paddle_names
-from ernie_toolkit.models.vocabulary import Vocabulary, read_vocabulary
+from ernie_toolkit.models.interchange import with_paddle_names
+from ernie_toolkit.models.vocabulary import Vocabulary, read_vocabulary, vocabulary_file
 from ernie_toolkit.tasks import TASKS, SequenceClassification, Task, task_named
-from ernie_toolkit.text.tokenization import VOCAB_FILE
 
 if TYPE_CHECKING:
     from paddlenlp.transformers import PretrainedConfig, PretrainedModel
@@ -82,35 +73,6 @@ class LoadedModel:
     fresh: tuple[str, ...]
     new_labels: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
-
-
-def is_local(name_or_path: str) -> bool:
-    """Whether a model argument means a directory here, and not a published name."""
-    path = Path(name_or_path)
-    if path_problem(name_or_path):
-        return True  # no name is published that no file can have
-    return path.is_dir() or path.is_absolute() or len(path.parts) > 1 or name_or_path.startswith(".")
-
-
-def check_model_directory(directory: Path) -> None:
-    """Check, without Paddle, that a directory holds every file of a trained model.
-
-    Raises:
-        ModelError: Where one is missing or cannot be used; it names the first.
-    """
-    if problem := path_problem(str(directory)):
-        raise ModelError(f"{shown_path(directory)}: {problem}: give a trained model, or a published name")
-    if not directory.is_dir():
-        raise ModelError(f"{directory}: no such model directory: give a trained model, or a published name")
-    finish_transaction(directory)
-    weights = directory_weights(directory) or directory / WEIGHTS_FILE
-    for path in (directory / CONFIG_FILE, weights, directory / VOCAB_FILE):
-        if not path.is_file():
-            wanted = f"{CONFIG_FILE}, {SAFETENSORS_FILE} or {WEIGHTS_FILE}, and {VOCAB_FILE}"
-            raise ModelError(f"{path}: not found: a model directory holds {wanted}")
-    config = read_model_config(directory / CONFIG_FILE)
-    model_family(directory / CONFIG_FILE, config)
-    check_weights_size(config, weights)
 
 
 @contextlib.contextmanager
@@ -185,10 +147,13 @@ def _load_directory(directory: Path, task: str, settings: dict[str, Any], labels
     config = _config(family.config_class(), directory)
     for name, value in (*settings.items(), *((key, False) for key in _EXTRA_OUTPUTS if getattr(config, key, False))):
         setattr(config, name, value)
+    config.dtype = "float32"  # of the model here, whatever numbers the file has
+    if remark := family.remark(config):
+        notice(f"{directory / CONFIG_FILE}: {remark}")
     # The published ERNIE 3.0 models have more rows in their table (40,000) than tokens in their vocabulary.
     if config.vocab_size < len(vocabulary.tokens):
         raise ModelError(
-            f"{directory / VOCAB_FILE}: {len(vocabulary.tokens):,} tokens, {CONFIG_FILE} has room for "
+            f"{vocabulary_file(directory)}: {len(vocabulary.tokens):,} tokens, {CONFIG_FILE} has room for "
             f"{config.vocab_size:,}: the two files belong to different models"
         )
     model_class = _model_class(family, task)
@@ -210,7 +175,8 @@ def _filled(
     loaded: LoadedModel, state: dict[str, np.ndarray], path: Path, task: str, labels: Sequence[str] | None
 ) -> LoadedModel:
     """The model with the weights of a file, its head's outputs found by the names in the configuration beside it."""
-    state = with_paddle_names(state, path)
+    whole = {key: as_float32(value, key, path) if value.dtype == np.uint16 else value for key, value in state.items()}
+    state = with_paddle_names(whole, path)
     model, source, described = loaded.model, str(path.parent), (path.parent / CONFIG_FILE).is_file()
     head_notice = ""
     new_labels: tuple[str, ...] = ()
@@ -227,7 +193,13 @@ def _filled(
             new_labels = plan.new if plan.kept else ()
             _arrange_thresholds(model.config, plan.outputs)
     fresh = fill_model(model, state, path)
-    return replace(loaded, fresh=fresh, new_labels=new_labels, notices=(head_notice,) if head_notice else ())
+    pooler = f"{path}: no pooler in it: it starts anew, as the head does" if any(map(_is_pooler, fresh)) else ""
+    notices = tuple(filter(None, (head_notice, pooler)))
+    return replace(loaded, fresh=fresh, new_labels=new_labels, notices=notices)
+
+
+def _is_pooler(name: str) -> bool:
+    return ".pooler." in name
 
 
 def _arrange_thresholds(config: "PretrainedConfig", outputs: Sequence[int | None]) -> None:
@@ -247,7 +219,8 @@ def fill_model(model: "PretrainedModel", state: dict[str, np.ndarray], path: Pat
         path: The file that they are from, for messages.
 
     Returns:
-        Names of the head's weights that stay as they were, since `state` has none that fit.
+        Names of the head's weights that stay as they were, since `state` has none that fit; and of the pooler's, where
+        `state` has neither these nor a head, as models have that were trained without.
 
     Raises:
         ModelError: Where a weight of the encoder is missing or does not fit.
@@ -263,8 +236,10 @@ def fill_model(model: "PretrainedModel", state: dict[str, np.ndarray], path: Pat
             tensor.set_value(as_float32(value, name, path))
         elif name.startswith(_HEADS):
             fresh.append(name)  # another task's head, or another number of labels: starts anew
-        elif value is None and ".pooler." in name and type(model).__name__.endswith(_WITHOUT_POOLER):
+        elif value is None and _is_pooler(name) and type(model).__name__.endswith(_WITHOUT_POOLER):
             continue  # transformers leaves it out where the head does not read it
+        elif value is None and _is_pooler(name) and WEIGHT not in given and not any(map(_is_pooler, given)):
+            fresh.append(name)  # of a model for masked language, say
         elif value is None:
             missing = [key for key in own if key not in given and not key.startswith(_HEADS)]
             raise ModelError(f"{path}: no weight '{name}' ({len(missing)} missing): the file is of another model")

@@ -132,7 +132,7 @@ class WordPieceTokenizer:
                 f"training: build one from the model's {VOCAB_FILE}"
             )
         ids = [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS]
-        _check_special_tokens([token for token, id_ in strict_zip(SPECIAL_TOKENS, ids) if id_ is not None], source)
+        check_special_tokens([token for token, id_ in strict_zip(SPECIAL_TOKENS, ids) if id_ is not None], source)
         self.tokenizer = tokenizer
         self.special = SpecialIds(*ids)
         self.vocab_size: int = tokenizer.get_vocab_size()
@@ -172,7 +172,16 @@ def _encode(encode_batch: Callable[..., list[Encoding]], texts: Sequence[str]) -
         yield from encodings
 
 
-def _check_special_tokens(tokens: Iterable[str], source: str) -> None:
+def check_special_tokens(tokens: Iterable[str], source: str) -> None:
+    """Check that every special token is there exactly once.
+
+    Args:
+        tokens: A vocabulary.
+        source: Where it comes from, for messages.
+
+    Raises:
+        ModelError: Where one is missing or repeated.
+    """
     counts = Counter(token for token in tokens if token in SPECIAL_TOKENS)
     if missing := [token for token in SPECIAL_TOKENS if not counts[token]]:
         raise ModelError(f"{source} lacks {', '.join(missing)}: use the {VOCAB_FILE} that belongs to the model")
@@ -196,7 +205,7 @@ def read_vocab(path: Path) -> list[str]:
         tokens.pop()
     if not tokens:
         raise ModelError(f"{path} is empty: use the {VOCAB_FILE} that belongs to the model")
-    _check_special_tokens(tokens, str(path))
+    check_special_tokens(tokens, str(path))
     return tokens
 
 
@@ -212,7 +221,7 @@ def build_tokenizer(vocab: Sequence[str], do_lower_case: bool = True) -> WordPie
     Raises:
         ModelError: Where a special token is missing or repeated.
     """
-    _check_special_tokens(vocab, "the vocabulary")
+    check_special_tokens(vocab, "the vocabulary")
     last_ids = {token: id_ for id_, token in enumerate(vocab)}
     # An id without a token would be a hole, which `tokenizers` warns of on standard output when it saves.
     # A name with a space fills it: no word has one.

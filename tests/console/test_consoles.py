@@ -24,7 +24,7 @@ SCRIPTS = sorted(
 # Run by another script alone, with arguments that are no flags.
 INNER = ("ernie_toolkit/export/legacy.py",)
 # Run by another script alone, in a Python that has not this toolkit; prints nothing.
-OUTSIDE = ("benchmarks/training_speed_torch.py",)
+OUTSIDE = ("benchmarks/training_speed_torch.py", "benchmarks/huggingface_torch.py")
 ENCODINGS = ("ascii", "gbk", "cp936", "latin-1:strict", "utf-8:strict", "utf-16")
 HELP = """
 import runpy, sys

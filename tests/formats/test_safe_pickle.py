@@ -126,6 +126,9 @@ def test_nothing_is_run(name: str, tmp_path: Path) -> None:
     for read in (load_pickle, load_paddle_file, read_weights_file):
         with pytest.raises(ModelError, match=r"x\.pdparams: [^\n]*: (take|copy) [^\n]*$"):
             read(path)  # type: ignore[operator]
+    torch_path = path.rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin: [^\n]*: (take|copy) [^\n]*$"):
+        read_weights_file(torch_path)
     assert not target.exists()
 
 
@@ -175,7 +178,7 @@ def test_claims_take_no_memory(name: str, tmp_path: Path) -> None:
 
 
 def test_a_file_of_endless_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ernie_toolkit.formats.safe_pickle.MAX_OPCODES", 1000)
+    monkeypatch.setattr("ernie_toolkit.formats.pickle_machine.MAX_OPCODES", 1000)
     path = tmp_path / "x.pdparams"
     path.write_bytes(b"\x80\x04" + b"N0" * 5000 + b"N.")
     with pytest.raises(ModelError, match="more than 1,000 steps"):

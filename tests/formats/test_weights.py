@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes
 from payloads import Runs, payloads
 from tiny import PAIRS, make_tiny_model
 from training_runs import OPTIONS, run
@@ -234,3 +237,41 @@ def test_a_checkpoint_is_not_run(vocabulary: Vocabulary, afqmc_sample: DataSet, 
     assert not target.exists()
     resumed = train(resume=True)
     assert all(np.array_equal(value, resumed[name]) for name, value in whole.items())
+
+
+# The types as a safetensors file calls them.
+SHORT = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "float64": "F64", "int64": "I64", "int32": "I32"}
+
+
+@given(
+    shapes=st.dictionaries(
+        st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).filter(lambda name: name != "__metadata__"),
+        st.tuples(st.sampled_from(sorted(SHORT)), array_shapes()),
+        min_size=1,
+        max_size=5,
+    )
+)
+@settings(deadline=None)
+def test_safetensors_of_every_type_and_name_are_read_back(
+    shapes: dict[str, tuple[str, tuple[int, ...]]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    draw = np.random.default_rng(3)
+    expected, entries, content = {}, {}, b""
+    for name, (kind, shape) in shapes.items():
+        values = (10 * draw.normal(size=shape)).astype("float32" if kind == "bfloat16" else kind)
+        if kind == "bfloat16":
+            bits = (values.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
+            values, data = (bits.astype(np.uint32) << np.uint32(16)).view(np.float32), bits.tobytes()
+        else:
+            data = values.tobytes()
+        expected[name] = values
+        place = [len(content), len(content) + len(data)]
+        entries[name] = {"dtype": SHORT[kind], "shape": list(shape), "data_offsets": place}
+        content += data
+    path = tmp_path_factory.mktemp("safetensors") / "model.safetensors"
+    head = json.dumps(entries).encode()
+    path.write_bytes(struct.pack("<Q", len(head)) + head + content)
+    found = read_weights_file(path)
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        assert found[name].dtype == values.dtype and np.array_equal(found[name], values)

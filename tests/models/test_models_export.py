@@ -100,7 +100,7 @@ def test_directories_that_are_refused(copy: Path, tmp_path: Path) -> None:
         load_model(str(copy))
     (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (copy / "model_state.pdparams").write_bytes(b"\x80nonsense")
-    with pytest.raises(ModelError, match=r"model_state\.pdparams: 9 bytes cannot hold .* not a Paddle weights file"):
+    with pytest.raises(ModelError, match=r"model_state\.pdparams: 9 bytes cannot hold .* not a weights file"):
         load_model(str(copy))
     with (copy / "vocab.txt").open("a", encoding="utf-8") as stream:
         stream.write("surplus\n")

@@ -40,6 +40,7 @@ SCRIPTS = (
     *(f"deploy/serving/{name}_rpc_client.py" for name in ("seq_cls", "token_cls", "qa", "multiple_choice")),
     "multi_label/deploy/triton_serving/seqcls_grpc_client.py",
     *("multi_label/deploy/predictor/infer.py", "ernie_toolkit/export/__main__.py", "scripts/compare_reports.py"),
+    "ernie_toolkit/commands/export_hf.py",
 )
 NUMBERS = (
     "nan",

@@ -215,6 +215,16 @@ CASES = {
         (TRAIN_SMALL, ("multi_label/export_model.py", EXPORT)),
         (("export/*",),),
     ),
+    "export_hf": Case(
+        "ernie_toolkit/commands/export_hf.py",
+        ("{inputs}/checkpoint", "{place}/out", "--overwrite_output_dir"),
+        (
+            TRAIN_SMALL,
+            (TRAIN_SMALL[0], (*(part.replace("checkpoint", "earlier") for part in TRAIN_SMALL[1]), "--seed", "7")),
+            ("ernie_toolkit/commands/export_hf.py", ("{inputs}/earlier", "{place}/out")),
+        ),
+        (("out/*",),),
+    ),
     "prune": Case(
         "multi_label/prune.py",
         (*PRUNE, "--overwrite_output_dir", "--seed", "7"),

@@ -19,9 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 
 from mutators import ANY, BINARY, JSON, YAML, Mutator, mutated  # noqa: E402
+from torch_writer import write_torch_file  # noqa: E402
 from user_files import USER_FILES  # noqa: E402
 
 from ernie_toolkit.bundle import BUNDLE_FILE, read_bundle  # noqa: E402
@@ -105,9 +108,13 @@ def bundle_targets(directory: Path) -> list[Target]:
 
 def model_targets(directory: Path) -> list[Target]:
     """The files of a trained model, as far as they are read before Paddle."""
+    from ernie_toolkit.formats.weights import read_weights_file
     from ernie_toolkit.models import check_model_directory
     from ernie_toolkit.models.config import model_labels, model_task, model_thresholds
-    from ernie_toolkit.text.tokenization import load_tokenizer
+    from ernie_toolkit.models.directory import weights_files
+    from ernie_toolkit.models.vocabulary import read_vocabulary
+    from ernie_toolkit.text.tokenization import SPECIAL_TOKENS, load_tokenizer
+    from ernie_toolkit.text.transformers_tokenizer import transformers_tokenizer
     from ernie_toolkit.training.records import read_metrics
 
     def config() -> None:
@@ -117,6 +124,19 @@ def model_targets(directory: Path) -> list[Target]:
     def vocabulary() -> None:
         load_tokenizer(directory).encode_ids(["怎么还款 ABC"])
 
+    def theirs(file: str, read: Callable[[Path], object]) -> Target:
+        return Target(
+            f"{file} of transformers", directory / "hf" / file, BINARY, lambda: read(directory / "hf") and None
+        )
+
+    (directory / "hf").mkdir()
+    tensors = {"a.weight": np.ones((2, 3), np.float32), "b": np.ones(2, np.float16)}
+    write_torch_file(tensors, directory / "hf" / "pytorch_model.bin")
+    write_torch_file(tensors, directory / "hf" / "old.bin", old=True)
+    text = transformers_tokenizer([*SPECIAL_TOKENS, "好", "a", "##b"], True)
+    (directory / "hf" / "tokenizer.json").write_text(text, encoding="utf-8")
+    (directory / "hf" / "model.safetensors.index.json").write_text('{"weight_map": {"a": "a.safetensors"}}')
+    (directory / "hf" / "a.safetensors").write_bytes(b"")
     (directory / "metrics.json").write_text(
         json.dumps(
             {
@@ -135,6 +155,10 @@ def model_targets(directory: Path) -> list[Target]:
         Target("vocab.txt", directory / "vocab.txt", ANY, vocabulary),
         Target("tokenizer_config.json", directory / "tokenizer_config.json", JSON, vocabulary),
         Target("metrics.json", directory / "metrics.json", JSON, lambda: read_metrics(directory) and None),
+        theirs("pytorch_model.bin", lambda hf: read_weights_file(hf / "pytorch_model.bin")),
+        theirs("old.bin", lambda hf: read_weights_file(hf / "old.bin")),
+        theirs("tokenizer.json", read_vocabulary),
+        theirs("model.safetensors.index.json", lambda hf: weights_files(hf / "model.safetensors.index.json")),
     ]
 
 

@@ -13,10 +13,21 @@ from ernie_toolkit.models.families.tinybert import TINYBERT
 if TYPE_CHECKING:
     from paddle import nn
 
-__all__ = ["FAMILIES", "EncoderFamily", "family_named", "family_of_config", "family_of_model", "published_family"]
+__all__ = [
+    "FAMILIES",
+    "PUBLISHERS",
+    "EncoderFamily",
+    "family_named",
+    "family_of_config",
+    "family_of_model",
+    "published_family",
+]
 
 FAMILIES: dict[str, EncoderFamily] = {family.name: family for family in (ERNIE, BERT, TINYBERT, ERNIE_GRAM, ROFORMERV2)}
 """By `model_type` of `config.json`; the first is meant where nothing says another."""
+
+PUBLISHERS = tuple(publisher for family in FAMILIES.values() for publisher in family.publishers)
+"""What stands before the slash in published names."""
 
 
 def family_named(model_type: str) -> EncoderFamily | None:

@@ -32,6 +32,8 @@ HEAD_CLASSES: Mapping[str, str] = {
     "span": "ForQuestionAnswering",
     "choice": "ForMultipleChoice",
 }
+# Heads that read the pooler's output, not the tokens'.
+POOLED_HEADS = ("sequence", "choice")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class EncoderFamily:
         may_be_null: Of these, those where null stands for "not said".
         tables: Sizes of its own, each of a table of rows `hidden_size` wide.
         has_position_table: Whether positions are learned, so that their table can be cut.
+        transformers_type: The `model_type` of Hugging Face's transformers whose models compute the same; empty: none.
+        publishers: What stands before the slash in names that PaddleNLP publishes its models by.
     """
 
     name: str
@@ -69,6 +73,8 @@ class EncoderFamily:
     may_be_null: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     has_position_table: bool = True
+    transformers_type: str = ""
+    publishers: tuple[str, ...] = ()
 
     # What files say.
 
@@ -103,6 +109,15 @@ class EncoderFamily:
         """
         return None
 
+    def transformers_problem(self, config: Mapping[str, Any], head: str) -> str | None:
+        """Why transformers' models compute something else than one of this family; None where they do not.
+
+        Args:
+            config: The values of its `config.json`.
+            head: One of `tasks.HEADS`.
+        """
+        return None if self.transformers_type else f"transformers has no {self.title} models"
+
     # Classes.
 
     def paddle_class(self, name: str) -> Any:
@@ -135,6 +150,10 @@ class EncoderFamily:
         if found is None:
             raise ModelError(f"{self.title} models have no head for this task ({self.architecture(head)}): use another")
         return with_choice_rows(found) if head == "choice" else found
+
+    def remark(self, config: "PretrainedConfig") -> str | None:
+        """What of a configuration is computed otherwise than PaddleNLP would, for the user; None where nothing is."""
+        return None
 
     def prepare(self, model: "PretrainedModel") -> None:
         """Change a new model, before it gets its weights, where it is not to be as PaddleNLP makes it."""
