@@ -1,0 +1,164 @@
+"""Workers on the machines of a Ray cluster: actors of Ray Data, which starts others where a machine is lost."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import pickle
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ernie_toolkit.corpus.chunks import ChunkSource, Result
+from ernie_toolkit.corpus.worker import ChunkPredictor, Failure, WorkerSettings
+from ernie_toolkit.errors import ConfigError, ToolkitError
+
+INSTALL = "pip install 'ernie_toolkit[distributed]' (or pip install 'ray[data]')"
+_COLUMN = "chunk"
+
+
+def check_ray() -> None:
+    """Check that Ray is installed; it is not imported.
+
+    Raises:
+        ConfigError: Where it is not; it names the command.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError(f"`ray_address`: Ray is not installed: {INSTALL}")
+
+
+class ActorPredictor:
+    """A `ChunkPredictor` as Ray Data calls it: a table with one pickled chunk in, one with its pickled result out.
+
+    Args:
+        settings: What the predictor needs to know.
+    """
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._predictor = ChunkPredictor(settings)
+
+    def __call__(self, table: Any) -> Any:
+        """The table of the results."""
+        return _table(self._predictor(pickle.loads(value.as_py())) for value in table.column(_COLUMN))
+
+
+def _table(values: Iterable[Any]) -> Any:
+    import pyarrow as arrow
+
+    return arrow.table({_COLUMN: arrow.array([pickle.dumps(value) for value in values], arrow.large_binary())})
+
+
+class RayWorkers:
+    """Predicts chunks in actors of a Ray cluster, and gives the results in the chunks' order.
+
+    The files are read on this machine, a few chunks ahead; every machine has the bundle under the same path.
+
+    Args:
+        settings: What each worker needs to know.
+        count: How many actors there are; None: as many as the cluster has processors, but one for reading.
+        address: The cluster's: "auto", or HOST:PORT.
+    """
+
+    def __init__(self, settings: WorkerSettings, count: int | None, address: str) -> None:
+        self._settings = settings
+        self._count = count
+        self._address = address
+
+    def results(self, source: ChunkSource) -> Iterator[Result]:
+        """Yield the result of each chunk, in order.
+
+        Args:
+            source: The chunks.
+
+        Raises:
+            ConfigError: Where there is no cluster at the address.
+            ToolkitError: As a worker says.
+            RuntimeError: On a defect in a worker, with its traceback.
+        """
+        ray = connected(self._address)
+        try:
+            for batch in self._dataset(ray, source).iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=1
+            ):
+                for value in batch.column(_COLUMN):
+                    answer = pickle.loads(value.as_py())
+                    if isinstance(answer, Failure):
+                        raise answer.error()
+                    yield answer
+        except ray.exceptions.RayError as error:
+            cause = error.as_instanceof_cause() if isinstance(error, ray.exceptions.RayTaskError) else error
+            raise (cause if isinstance(cause, ToolkitError) else _lost(error)) from None
+        finally:
+            ray.shutdown()
+
+    def _dataset(self, ray: Any, source: ChunkSource) -> Any:
+        """The results as a dataset of Ray, which is computed while it is iterated."""
+        context = ray.data.DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        # A block is a chunk: who writes it waits for no other.
+        context.target_max_block_size = 1
+        count = self._count or max(int(ray.cluster_resources().get("CPU", 1)) - 1, 1)
+        chunks = ray.data.read_datasource(
+            _datasource(ray, source), override_num_blocks=1, ray_remote_args=_here(ray, num_cpus=0.5)
+        )
+        return chunks.map_batches(
+            ActorPredictor,
+            fn_constructor_args=(self._settings,),
+            batch_size=1,
+            batch_format="pyarrow",
+            concurrency=count,
+            num_cpus=1,
+        )
+
+
+def connected(address: str) -> Any:
+    """Connect to a Ray cluster, and return the package.
+
+    Args:
+        address: "auto" for the cluster that this machine belongs to, or HOST:PORT.
+
+    Raises:
+        ConfigError: Where Ray is not installed, or there is no cluster.
+    """
+    check_ray()
+    import ray
+    import ray.data
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"`ray_address` {address}: no Ray cluster there ({error!s:.200}): start one (ray start --head)"
+        ) from None
+    return ray
+
+
+def _lost(error: Exception) -> ToolkitError:
+    return ToolkitError(f"the Ray cluster could not go on ({error!s:.300}): continue with `resume`")
+
+
+def _here(ray: Any, num_cpus: float) -> dict[str, Any]:
+    """What keeps a task of Ray on this machine, which has the files."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    node = ray.get_runtime_context().get_node_id()
+    return {"num_cpus": num_cpus, "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
+
+
+def _datasource(ray: Any, source: ChunkSource) -> Any:
+    """The chunks as a source of Ray Data: one task that reads them one after another."""
+    from ray.data.block import BlockMetadata
+    from ray.data.datasource import Datasource, ReadTask
+
+    class Chunks(Datasource):
+        def get_name(self) -> str:
+            return "Corpus"
+
+        def estimate_inmemory_data_size(self) -> None:
+            return None
+
+        def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[Any]:
+            metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+            return [ReadTask(lambda: (_table([chunk]) for chunk in source), metadata)]
+
+    return Chunks()
