@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import logging
+import os
 import pickle
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -54,7 +56,7 @@ class RayWorkers:
 
     Args:
         settings: What each worker needs to know.
-        count: How many actors there are; None: as many as the cluster has processors, but one for reading.
+        count: How many actors there are; None: as many as the cluster has processors.
         address: The cluster's: "auto", or HOST:PORT.
     """
 
@@ -97,16 +99,14 @@ class RayWorkers:
         context.enable_progress_bars = False
         # A block is a chunk: who writes it waits for no other.
         context.target_max_block_size = 1
-        count = self._count or max(int(ray.cluster_resources().get("CPU", 1)) - 1, 1)
-        chunks = ray.data.read_datasource(
-            _datasource(ray, source), override_num_blocks=1, ray_remote_args=_here(ray, num_cpus=0.5)
-        )
+        count = self._count or max(int(ray.cluster_resources().get("CPU", 1)), 1)
+        chunks = ray.data.read_datasource(_datasource(source), override_num_blocks=1, **_here(ray))
         return chunks.map_batches(
             ActorPredictor,
             fn_constructor_args=(self._settings,),
             batch_size=1,
             batch_format="pyarrow",
-            concurrency=count,
+            compute=ray.data.ActorPoolStrategy(size=count),
             num_cpus=1,
         )
 
@@ -121,6 +121,9 @@ def connected(address: str) -> Any:
         ConfigError: Where Ray is not installed, or there is no cluster.
     """
     check_ray()
+    # What Ray says about its own doings is in its logs; what stops the run is raised.
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
     import ray.data
 
@@ -137,15 +140,19 @@ def _lost(error: Exception) -> ToolkitError:
     return ToolkitError(f"the Ray cluster could not go on ({error!s:.300}): continue with `resume`")
 
 
-def _here(ray: Any, num_cpus: float) -> dict[str, Any]:
-    """What keeps a task of Ray on this machine, which has the files."""
+def _here(ray: Any) -> dict[str, Any]:
+    """What keeps the reading on this machine, which has the files; it takes no processor from the actors."""
+    node = ray.get_runtime_context().get_node_id()
+    if "label_selector" in inspect.signature(ray.data.read_datasource).parameters:
+        return {"num_cpus": 0, "label_selector": {"ray.io/node-id": node}}
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    node = ray.get_runtime_context().get_node_id()
-    return {"num_cpus": num_cpus, "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
+    # Ray before 2.50 or so knows no labels.
+    strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+    return {"ray_remote_args": {"num_cpus": 0, "scheduling_strategy": strategy}}
 
 
-def _datasource(ray: Any, source: ChunkSource) -> Any:
+def _datasource(source: ChunkSource) -> Any:
     """The chunks as a source of Ray Data: one task that reads them one after another."""
     from ray.data.block import BlockMetadata
     from ray.data.datasource import Datasource, ReadTask

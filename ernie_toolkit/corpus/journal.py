@@ -186,11 +186,11 @@ class Journal:
         sync_directory(self._targets(file)[0].parent)
 
     def _check_empty(self) -> None:
-        places = [
-            self._output / MANIFEST,
-            *(target for file in range(len(self._files)) for target in self._targets(file)),
-        ]
+        places = [target for file in range(len(self._files)) for target in self._targets(file)]
         found = next((place for place in places if place.exists()), None)
+        journal = self._output / JOURNAL
+        if found is None and journal.exists() and journal.stat().st_size:  # without a line in it no row is done
+            found = self._output / MANIFEST
         if found is not None:
             raise ConfigError(f"{found} is there already: go on with `resume`, {START_ANEW}")
 
