@@ -131,7 +131,7 @@ def connected(address: str) -> Any:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"`ray_address` {address}: no Ray cluster there ({error!s:.200}): start one (ray start --head)"
+            f"`ray_address` {address}: no Ray cluster there ({error!s:.200}): start one, or leave `ray_address` out"
         ) from None
     return ray
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Callable, Iterator, Protocol
 
 import ernie_toolkit
 from ernie_toolkit.bundle import BUNDLE_FILE, Bundle
 from ernie_toolkit.console import notice, print_line, say, warn
 from ernie_toolkit.corpus.chunks import ChunkSource, Result
+from ernie_toolkit.corpus.cluster import RayWorkers, check_ray
 from ernie_toolkit.corpus.inputs import check_output, find_inputs
 from ernie_toolkit.corpus.journal import Journal
 from ernie_toolkit.corpus.layout import layout_of
 from ernie_toolkit.corpus.options import CorpusOptions
+from ernie_toolkit.corpus.processes import LocalWorkers
 from ernie_toolkit.corpus.progress import Progress
 from ernie_toolkit.corpus.rows import Layout
 from ernie_toolkit.corpus.worker import WorkerSettings
@@ -33,6 +34,9 @@ class Executor(Protocol):
 
     def results(self, source: ChunkSource) -> Iterator[Result]:
         """Yield the result of each chunk, in order."""
+
+
+MakeExecutor = Callable[[WorkerSettings], Executor]
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,13 @@ class Summary:
     rows_per_second: float
 
 
-def predict_corpus(bundle: Bundle, options: CorpusOptions) -> Summary:
+def predict_corpus(bundle: Bundle, options: CorpusOptions, executor: MakeExecutor | None = None) -> Summary:
     """Predict files of any size, and write a file of answers for each.
 
     Args:
         bundle: The model.
         options: The files, and how they are predicted.
+        executor: Makes what predicts the chunks; None: processes of this machine, or actors of Ray at `ray_address`.
 
     Raises:
         ConfigError: On options that do not fit, and on an output directory that cannot be used.
@@ -70,7 +75,7 @@ def predict_corpus(bundle: Bundle, options: CorpusOptions) -> Summary:
     output = Path(options.output)
     files, notices = find_inputs(options.input)
     check_output(output, files)
-    executor_class = _executor_class(options)
+    executor = executor or _executor(options)
     layouts = []
     for file in files:
         layout, found = layout_of(file, bundle.info, options.reading, options.answer_prefix)
@@ -102,22 +107,18 @@ def predict_corpus(bundle: Bundle, options: CorpusOptions) -> Summary:
                 if resumed
                 else "nothing to resume: starts at the first row"
             )
-        workers = options.workers or available_cores()
-        return _predict(executor_class(settings, workers, options), journal, layouts, options)
+        return _predict(executor(settings), journal, layouts, options)
     finally:
         journal.close()
 
 
-def _executor_class(options: CorpusOptions) -> Any:
+def _executor(options: CorpusOptions) -> MakeExecutor:
     """What makes the executor: of Ray where an address is given, after a look whether it is installed."""
     if options.ray_address is None:
-        from ernie_toolkit.corpus.processes import LocalWorkers
-
-        return lambda settings, workers, _: LocalWorkers(settings, workers)
-    from ernie_toolkit.corpus.cluster import RayWorkers, check_ray
-
+        return lambda settings: LocalWorkers(settings, options.workers or available_cores())
     check_ray()
-    return lambda settings, workers, given: RayWorkers(settings, given.workers, given.ray_address)
+    address = options.ray_address
+    return lambda settings: RayWorkers(settings, options.workers, address)
 
 
 def _manifest(settings: WorkerSettings, options: CorpusOptions) -> dict[str, Any]:
