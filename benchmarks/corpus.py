@@ -3,11 +3,11 @@
     python benchmarks/corpus.py --rows 200000 --model_path best_models/tnews/export
 
 Writes headlines of the sample's grammar to a file of JSON lines, and predicts them as `ernie-toolkit predict --input`
-does: with each number of --workers, with the most of them killed in the middle and resumed, and through a Ray cluster of
-this machine where --ray is given. Prints one table: rows a second (of the whole run, its start included), the most memory
-that all processes had together, and what they had at a quarter, half, three quarters and the end. Memory is the
-proportional set size: what processes share counts once. Without --model_path an untrained nano model is made, which needs
-Paddle.
+does: with each number of --workers, with the most of them killed in the middle and resumed, and through a Ray cluster
+of this machine where --ray is given. Prints one table: rows a second (of the whole run, its start included), the most
+memory that all processes had together, and what they had at a quarter, half, three quarters and the end. Memory is
+the proportional set size: what processes share counts once. Without --model_path an untrained nano model is made,
+which needs Paddle.
 """
 
 import itertools

@@ -43,6 +43,7 @@ class Result:
         records: How many rows and blank lines it had.
         answered: How many rows have an answer.
         blank: How many lines are blank.
+        cut: How many inputs of the model were longer than it reads.
         lines: The answers, a JSON object a line, in UTF-8.
         bad_lines: The rows without an answer, a JSON object a line, in UTF-8.
         reasons: Why each of these has none.
@@ -55,6 +56,7 @@ class Result:
     records: int
     answered: int
     blank: int
+    cut: int
     lines: bytes
     bad_lines: bytes
     reasons: tuple[str, ...]

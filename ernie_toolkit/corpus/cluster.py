@@ -7,6 +7,7 @@ import inspect
 import logging
 import os
 import pickle
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -87,8 +88,7 @@ class RayWorkers:
                         raise answer.error()
                     yield answer
         except ray.exceptions.RayError as error:
-            cause = error.as_instanceof_cause() if isinstance(error, ray.exceptions.RayTaskError) else error
-            raise (cause if isinstance(cause, ToolkitError) else _lost(error)) from None
+            raise (_reading_error(error) or _lost(error)) from None
         finally:
             ray.shutdown()
 
@@ -122,7 +122,7 @@ def connected(address: str) -> Any:
     """
     check_ray()
     # What Ray says about its own doings is in its logs; what stops the run is raised.
-    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "CRITICAL")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
     import ray.data
@@ -136,7 +136,21 @@ def connected(address: str) -> Any:
     return ray
 
 
+def _reading_error(error: BaseException | None) -> ToolkitError | None:
+    """The error of the task that reads the files, which Ray has put into its own; None where it is another."""
+    while error is not None:
+        if isinstance(error, ToolkitError):
+            return type(error)(str(error).splitlines()[-1]) if hasattr(error, "cause") else error
+        error = getattr(error, "cause", None) or error.__cause__
+    return None
+
+
 def _lost(error: Exception) -> ToolkitError:
+    missing = re.search(r"No module named '[\w.]+'", str(error))
+    if missing:
+        return ConfigError(
+            f"a machine of the Ray cluster cannot predict ({missing[0]}): install this version of the toolkit on each"
+        )
     return ToolkitError(f"the Ray cluster could not go on ({error!s:.300}): continue with `resume`")
 
 

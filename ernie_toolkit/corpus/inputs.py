@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_toolkit.errors import ConfigError, DataError
+from ernie_toolkit.files import check_output_file
+from ernie_toolkit.files.paths import MAX_NAME, path_problem
 
 KINDS = {
     ".jsonl": "json",
@@ -93,6 +95,9 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _check_input(path: Path) -> None:
+    problem = path_problem(str(path))
+    if problem:  # of a name that a pattern has found
+        raise DataError(f"{path}: {problem}: give it another name")
     if path.is_dir():
         raise DataError(f"{path}: is a directory: give the files in it ({path}/*.jsonl, say)")
     if not path.exists():
@@ -140,7 +145,7 @@ def _clashes(names: Sequence[str]) -> list[bool]:
     ]
 
 
-def check_output(output: Path, files: Iterable[InputFile]) -> None:
+def check_output(output: Path, files: Sequence[InputFile]) -> None:
     """Check that no input would be overwritten, or be taken for an answer.
 
     Args:
@@ -161,5 +166,10 @@ def check_output(output: Path, files: Iterable[InputFile]) -> None:
             target = output / name
             if target.exists() and target.samefile(file.path):
                 raise ConfigError(f"{target} is the input {file.path} by another name: give a directory of its own")
+            if len(os.fsencode(target.name)) + len("..part") > MAX_NAME:
+                raise ConfigError(f"{file.path}: its name is too long for that of its answers: give it a shorter one")
     if output.exists() and not output.is_dir():
         raise ConfigError(f"`output` {output} is a file, not a directory: give another")
+    for file in files:
+        check_output_file(output / file.output_name)
+        check_output_file(output / file.bad_name)

@@ -34,6 +34,7 @@ class FileState:
         answered: Rows with an answer.
         bad: Rows without one.
         blank: Blank lines.
+        cut: Inputs of the model that were longer than it reads.
         size: Bytes of its answers.
         bad_size: Bytes of its rows without an answer.
         end: The place in the input behind what is done, in bytes.
@@ -44,6 +45,7 @@ class FileState:
     answered: int = 0
     bad: int = 0
     blank: int = 0
+    cut: int = 0
     size: int = 0
     bad_size: int = 0
     end: int = 0
@@ -125,6 +127,7 @@ class Journal:
             before.answered + result.answered,
             before.bad + result.bad,
             before.blank + result.blank,
+            before.cut + result.cut,
             before.size + len(result.lines),
             before.bad_size + len(result.bad_lines),
             result.end,

@@ -36,6 +36,7 @@ class Executor(Protocol):
         """Yield the result of each chunk, in order."""
 
 
+_COUNTS = ("answered", "bad", "blank", "cut")
 MakeExecutor = Callable[[WorkerSettings], Executor]
 
 
@@ -47,6 +48,7 @@ class Summary:
         rows: Rows with an answer.
         bad: Rows without one.
         blank: Blank lines.
+        cut: Inputs of the model that were longer than it reads.
         files: How many inputs there are.
         rows_per_second: How many rows this part of the run has answered a second.
     """
@@ -54,6 +56,7 @@ class Summary:
     rows: int
     bad: int
     blank: int
+    cut: int
     files: int
     rows_per_second: float
 
@@ -102,11 +105,7 @@ def predict_corpus(bundle: Bundle, options: CorpusOptions, executor: MakeExecuto
         print_line(f"engine: {choice}")
         if options.resume:
             done = sum(state.records for state in journal.states)
-            say(
-                f"resumed: {done:,} row(s) are done already"
-                if resumed
-                else "nothing to resume: starts at the first row"
-            )
+            say(f"resumed: {done:,} row(s) are done already" if resumed else "nothing to resume: starts anew")
         return _predict(executor(settings), journal, layouts, options)
     finally:
         journal.close()
@@ -166,7 +165,8 @@ def _predict(executor: Executor, journal: Journal, layouts: list[Layout], option
     source = ChunkSource(tuple(layouts), options.chunk_rows, done)
     total = sum(layout.file.size for layout in layouts)
     progress = Progress(total, _bytes_done(journal, layouts))
-    for result in executor.results(source):
+    finished = all(state.last for state in journal.states)
+    for result in () if finished else executor.results(source):
         shown = journal.states[result.file].bad
         journal.commit(result)
         for reason in result.reasons[: max(SHOWN_REASONS - shown, 0)]:
@@ -196,7 +196,7 @@ def _check_bad_rows(journal: Journal, most: int | None, result: Result) -> None:
 
 def _summary(journal: Journal, layouts: list[Layout], options: CorpusOptions, progress: Progress) -> Summary:
     states = journal.states
-    rows, bad, blank = (sum(getattr(state, name) for state in states) for name in ("answered", "bad", "blank"))
+    rows, bad, blank, cut = (sum(getattr(state, name) for state in states) for name in _COUNTS)
     found = [layout.file.bad_name for layout, state in zip(layouts, states) if state.bad]
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -205,7 +205,9 @@ def _summary(journal: Journal, layouts: list[Layout], options: CorpusOptions, pr
         )
     if blank:
         notice(f"{blank:,} blank line(s) are left out")
+    if cut:
+        notice(f"{cut:,} input(s) are longer than the model reads: their ends were cut")
     print_line(
         f"{rows:,} rows, {bad:,} bad rows, {progress.speed:,.1f} rows/s, {len(layouts):,} file(s) in {options.output}"
     )
-    return Summary(rows, bad, blank, len(layouts), progress.speed)
+    return Summary(rows, bad, blank, cut, len(layouts), progress.speed)

@@ -16,6 +16,7 @@ from ernie_toolkit.console import with_flags
 from ernie_toolkit.corpus.chunks import Chunk, Result
 from ernie_toolkit.corpus.lines import Record
 from ernie_toolkit.corpus.rows import Layout, read_row
+from ernie_toolkit.decoding import Answer
 from ernie_toolkit.errors import BundleError, DataError, ToolkitError
 from ernie_toolkit.files import sha256_of
 from ernie_toolkit.inference.predictor import Predictor
@@ -115,7 +116,7 @@ class ChunkPredictor:
                 found.append((place, *read_row(layout, record, info.text_format, names)))
             except DataError as error:
                 faults[place] = str(error)
-        answers = self._predicted(predictor, found, faults)
+        answers, cut = self._predicted(predictor, found, faults)
         lines = [
             _joined(start, {layout.prefix + name: value for name, value in answer.fields().items()})
             for (place, _, start), answer in strict_zip([row for row in found if row[0] not in faults], answers)
@@ -127,6 +128,7 @@ class ChunkPredictor:
             len(chunk.records),
             len(lines),
             len(chunk.records) - len(rows),
+            cut,
             "".join(lines).encode("utf-8"),
             b"".join(_bad_line(layout, chunk.records[place], faults[place]) for place in ordered),
             tuple(faults[place] for place in ordered),
@@ -136,13 +138,12 @@ class ChunkPredictor:
 
     def _predicted(
         self, predictor: Predictor, found: Sequence[tuple[int, TextInput, str]], faults: dict[int, str]
-    ) -> list[Any]:
-        """Answers to the inputs; those that the model cannot take are added to the faults, and have none."""
-        inputs = [given for _, given, _ in found]
-        if not inputs:
-            return []
+    ) -> tuple[Sequence[Answer], int]:
+        """Answers to the inputs, and how many were cut; those that the model cannot take become faults."""
+        if not found:
+            return [], 0
         try:
-            return list(predictor.predict(inputs, self.settings.batch_size))
+            return self._decoded(predictor, [given for _, given, _ in found])
         except DataError:
             for place, given, _ in found:
                 try:
@@ -150,7 +151,13 @@ class ChunkPredictor:
                 except DataError as error:
                     faults[place] = str(error)
             left = [given for place, given, _ in found if place not in faults]
-            return list(predictor.predict(left, self.settings.batch_size)) if left else []
+            return self._decoded(predictor, left) if left else ([], 0)
+
+    def _decoded(self, predictor: Predictor, inputs: list[TextInput]) -> tuple[Sequence[Answer], int]:
+        """As `Predictor.predict`, and how many inputs were cut."""
+        rows = predictor.task.encode(predictor.tokenizer, inputs)
+        answers = predictor.task.decode(rows, predictor.run(rows, self.settings.batch_size), inputs)
+        return answers, rows.cut_rows or 0
 
 
 def _same_bundle(settings: WorkerSettings) -> Bundle:
