@@ -8,25 +8,42 @@ import logging
 import os
 import pickle
 import re
+import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ernie_toolkit.corpus.chunks import ChunkSource, Result
+from ernie_toolkit.corpus.chunks import Chunk, ChunkSource, Result
 from ernie_toolkit.corpus.worker import ChunkPredictor, Failure, WorkerSettings
 from ernie_toolkit.errors import ConfigError, ToolkitError
 
 INSTALL = "pip install 'ernie_toolkit[distributed]' (or pip install 'ray[data]')"
 _COLUMN = "chunk"
+_PROBE_SECONDS = 10.0
 
 
-def check_ray() -> None:
-    """Check that Ray is installed; it is not imported.
+def check_ray(address: str) -> None:
+    """Check that Ray is installed, and that something answers at an address; Ray is not imported.
+
+    Args:
+        address: "auto", which is not looked at, or HOST:PORT.
 
     Raises:
         ConfigError: Where it is not; it names the command.
     """
     if importlib.util.find_spec("ray") is None:
         raise ConfigError(f"`ray_address`: Ray is not installed: {INSTALL}")
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigError(f"`ray_address` {address} is neither auto nor HOST:PORT: give one of them")
+    try:
+        # Ray itself would wait for minutes.
+        socket.create_connection((host, int(port)), _PROBE_SECONDS).close()
+    except OSError as error:
+        raise ConfigError(
+            f"`ray_address` {address}: nothing answers there ({error}): start a cluster (ray start), or leave it out"
+        ) from None
 
 
 class ActorPredictor:
@@ -41,7 +58,8 @@ class ActorPredictor:
 
     def __call__(self, table: Any) -> Any:
         """The table of the results."""
-        return _table(self._predictor(pickle.loads(value.as_py())) for value in table.column(_COLUMN))
+        given = (pickle.loads(value.as_py()) for value in table.column(_COLUMN))
+        return _table(item if isinstance(item, Failure) else self._predictor(item) for item in given)
 
 
 def _table(values: Iterable[Any]) -> Any:
@@ -88,7 +106,7 @@ class RayWorkers:
                         raise answer.error()
                     yield answer
         except ray.exceptions.RayError as error:
-            raise (_reading_error(error) or _lost(error)) from None
+            raise _lost(error) from None
         finally:
             ray.shutdown()
 
@@ -120,7 +138,7 @@ def connected(address: str) -> Any:
     Raises:
         ConfigError: Where Ray is not installed, or there is no cluster.
     """
-    check_ray()
+    check_ray(address)
     # What Ray says about its own doings is in its logs; what stops the run is raised.
     os.environ.setdefault("RAY_DATA_LOG_LEVEL", "CRITICAL")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -134,15 +152,6 @@ def connected(address: str) -> Any:
             f"`ray_address` {address}: no Ray cluster there ({error!s:.200}): start one, or leave `ray_address` out"
         ) from None
     return ray
-
-
-def _reading_error(error: BaseException | None) -> ToolkitError | None:
-    """The error of the task that reads the files, which Ray has put into its own; None where it is another."""
-    while error is not None:
-        if isinstance(error, ToolkitError):
-            return type(error)(str(error).splitlines()[-1]) if hasattr(error, "cause") else error
-        error = getattr(error, "cause", None) or error.__cause__
-    return None
 
 
 def _lost(error: Exception) -> ToolkitError:
@@ -166,6 +175,14 @@ def _here(ray: Any) -> dict[str, Any]:
     return {"ray_remote_args": {"num_cpus": 0, "scheduling_strategy": strategy}}
 
 
+def _read(source: ChunkSource) -> Iterator[Chunk | Failure]:
+    """The chunks; in place of the rest the error of a file that cannot be read."""
+    try:
+        yield from source
+    except ToolkitError as error:
+        yield Failure(str(error), True)
+
+
 def _datasource(source: ChunkSource) -> Any:
     """The chunks as a source of Ray Data: one task that reads them one after another."""
     from ray.data.block import BlockMetadata
@@ -180,6 +197,6 @@ def _datasource(source: ChunkSource) -> Any:
 
         def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[Any]:
             metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
-            return [ReadTask(lambda: (_table([chunk]) for chunk in source), metadata)]
+            return [ReadTask(lambda: (_table([chunk]) for chunk in _read(source)), metadata)]
 
     return Chunks()

@@ -115,7 +115,7 @@ def _executor(options: CorpusOptions) -> MakeExecutor:
     """What makes the executor: of Ray where an address is given, after a look whether it is installed."""
     if options.ray_address is None:
         return lambda settings: LocalWorkers(settings, options.workers or available_cores())
-    check_ray()
+    check_ray(options.ray_address)
     address = options.ray_address
     return lambda settings: RayWorkers(settings, options.workers, address)
 
