@@ -85,8 +85,8 @@ class Journal:
                 another process writes there.
         """
         exists = (self._output / MANIFEST).is_file()
-        if not resume and not overwrite:
-            self._check_empty()
+        if not overwrite and not (resume and exists):
+            self._check_empty(resume)
         if resume and exists:
             self._check_same()
         check_output_file(self._output / JOURNAL)
@@ -188,14 +188,15 @@ class Journal:
                 os.replace(part_path, target)
         sync_directory(self._targets(file)[0].parent)
 
-    def _check_empty(self) -> None:
+    def _check_empty(self, resume: bool) -> None:
         places = [target for file in range(len(self._files)) for target in self._targets(file)]
         found = next((place for place in places if place.exists()), None)
         journal = self._output / JOURNAL
         if found is None and journal.exists() and journal.stat().st_size:  # without a line in it no row is done
             found = self._output / MANIFEST
         if found is not None:
-            raise ConfigError(f"{found} is there already: go on with `resume`, {START_ANEW}")
+            remedy = "and no run to resume" if resume else "already: go on with `resume`"
+            raise ConfigError(f"{found} is there {remedy}, {START_ANEW}")
 
     def _check_same(self) -> None:
         found = read_json_object(self._output / MANIFEST, ConfigError, START_ANEW)

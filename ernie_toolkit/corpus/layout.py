@@ -59,7 +59,7 @@ def layout_of(file: InputFile, info: BundleInfo, options: FileOptions, prefix: s
     head = list(islice(records_of(layout), HEAD_ROWS))
     layout, renamed = _with_prefix(layout, head, TASKS[info.task].answer.FIELDS, prefix)
     _check_head(layout, head, info)
-    if not any(record.value is not None for record in head):
+    if len(head) < HEAD_ROWS and not any(record.value is not None for record in head):
         notices.append(f"{file.path}: no row in it: the file of its answers is empty")
     return layout, [*notices, *renamed]
 

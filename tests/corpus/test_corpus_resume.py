@@ -215,6 +215,10 @@ def test_another_run_is_refused(bundle: Bundle, tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="the bundle is another, or was changed"):
         predict(read_bundle(copied), paths, output, chunk_rows=3, resume=True)
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange" / "jsonls.jsonl").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match="is there and no run to resume, start anew"):
+        predict(bundle, paths, tmp_path / "strange", resume=True)
     before = files_of(output)
     os.utime(paths[1], ns=(1, 1))
     with pytest.raises(ConfigError, match=r"the input .*txts.txt was changed"):
