@@ -118,9 +118,11 @@ def predict(name: str, source: Path, output: Path, options: list[str], kill_at: 
             time.sleep(PROBE_SECONDS)
             used, done = memory_of(descendants()), share_done(output / JOURNAL, size)
             run.peak = max(run.peak, used)
-            for quarter in QUARTERS:
-                if done >= quarter and process.poll() is None:
+            for quarter in QUARTERS[:-1]:
+                if done >= quarter:
                     run.at.setdefault(quarter, used)
+            if done < 1:  # afterwards the workers end
+                run.at[QUARTERS[-1]] = used
             if kill_at is not None and done >= kill_at:
                 process.send_signal(signal.SIGKILL)
                 break

@@ -33,7 +33,7 @@ class Record(NamedTuple):
     end: int
 
 
-def read_lines(path: Path, codec: str) -> Iterator[Record]:
+def read_lines(path: Path, codec: str, whole: bool = False) -> Iterator[Record]:
     r"""Stream the lines of a file; a blank one has None for a value, one that cannot be decoded a reason.
 
     Only "\\n" ends a line. Byte order marks at the start of a line and "\\r" before its end are taken away.
@@ -41,6 +41,7 @@ def read_lines(path: Path, codec: str) -> Iterator[Record]:
     Args:
         path: The file.
         codec: Of `encodings.codec_of`.
+        whole: Whether lines stay as they are, blank ones and "\\r" too: columns in quotation marks may hold them.
 
     Raises:
         DataError: Where the file cannot be read.
@@ -52,7 +53,8 @@ def read_lines(path: Path, codec: str) -> Iterator[Record]:
             place = 0
             for number, raw in enumerate(_wide_lines(stream, end) if wide else _narrow_lines(stream), 1):
                 place += raw[1]
-                yield _decoded(number, raw[0], raw[1], codec, end, place)
+                record = _decoded(number, raw[0], raw[1], codec, end, place)
+                yield record if whole or record.reason else record._replace(value=_bare(record.value))
     except OSError as error:
         raise unreadable(path, error) from None
 
@@ -107,11 +109,15 @@ def _decoded(number: int, raw: bytes, size: int, codec: str, end: bytes, place: 
     while raw.startswith(_UTF8_MARK):
         raw = raw[len(_UTF8_MARK) :]
     try:
-        text = raw.decode(codec).lstrip("\ufeff").rstrip("\r")
+        text = raw.decode(codec).lstrip("\ufeff")
     except UnicodeDecodeError as error:
         reason = f"byte {error.start + 1} of the line (0x{raw[error.start]:02x}) is not {NAMES[codec]}"
         return Record(number, raw.decode(codec, errors="backslashreplace"), reason, place)
-    return Record(number, text if text.strip() else None, "", place)
+    return Record(number, text, "", place)
+
+
+def _bare(text: str) -> str | None:
+    return text.rstrip("\r") if text.strip() else None
 
 
 class _Feed:
@@ -145,7 +151,7 @@ class _Feed:
             raise StopIteration  # a row with quotation marks ends here, and is not whole
         self.drop()
         self.taken.append(following)
-        return (following.value or "") + "\n"
+        return f"{following.value}\n"
 
 
 def read_csv(path: Path, codec: str, separator: str, columns: int | None) -> Iterator[Record]:
@@ -163,15 +169,15 @@ def read_csv(path: Path, codec: str, separator: str, columns: int | None) -> Ite
     Raises:
         DataError: Where the file cannot be read.
     """
-    feed = _Feed(read_lines(path, codec))
+    feed = _Feed(read_lines(path, codec, whole=True))
     reader = csv.reader(feed, delimiter=separator, strict=True)
     while True:
         first = feed.peek()
         if first is None:
             return
-        if first.reason or first.value is None:
+        if first.reason or not first.value.strip():
             feed.drop()
-            yield first
+            yield first if first.reason else first._replace(value=None)
             continue
         feed.taken.clear()
         try:
@@ -185,7 +191,7 @@ def read_csv(path: Path, codec: str, separator: str, columns: int | None) -> Ite
             yield Record(first.line, cells, "", feed.taken[-1].end)
             continue
         feed.give_back(feed.taken[1:])
-        yield Record(first.line, first.value, reason, first.end)
+        yield first._replace(value=_bare(first.value), reason=reason)
 
 
 def read_tabs(path: Path, codec: str, columns: int | None) -> Iterator[Record]:

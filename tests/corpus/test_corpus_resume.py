@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from corpora import FORMS, command, ends_at_once, files_of, pairs, predict, rows_of, run, write_rows
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kills import stopped_everywhere
 
@@ -300,6 +300,7 @@ CELLS = st.text(st.sampled_from('ab",;\n 中'), max_size=6)
 
 
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS.map(lambda text: text + "x")), max_size=12), st.integers(0, 40))
+@example([("", "", "\n \nx")], 0)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_csv_that_a_writer_wrote_is_read_back(tmp_path: Path, rows: list[tuple[str, str, str]], at: int) -> None:
     import csv
@@ -314,6 +315,13 @@ def test_csv_that_a_writer_wrote_is_read_back(tmp_path: Path, rows: list[tuple[s
     path.write_bytes(broken.encode("utf-8"))
     ends = [record.end for record in read_csv(path, "utf-8", ",", 3)]
     assert ends == sorted(set(ends)) and (not ends or ends[-1] == len(broken.encode("utf-8")))
+
+
+def test_line_ends_of_windows(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(b'a,b\r\n"1\r\n\r\n2",3\r\n\r\n4,"5\r\n')
+    records = list(read_csv(tmp_path / "rows.csv", "utf-8", ",", 2))
+    assert [record.value for record in records] == [["a", "b"], ["1\r\n\r\n2", "3"], None, '4,"5']
+    assert [record.line for record in records] == [1, 2, 5, 6] and "no row of CSV" in records[-1].reason
 
 
 def test_long_lines_and_long_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
