@@ -104,7 +104,7 @@ def predict_corpus(bundle: Bundle, options: CorpusOptions, executor: MakeExecuto
         _say_layouts(layouts)
         print_line(f"engine: {choice}")
         if options.resume:
-            done = sum(state.records for state in journal.states)
+            done = sum(state.answered + state.bad for state in journal.states)
             say(f"resumed: {done:,} row(s) are done already" if resumed else "nothing to resume: starts anew")
         return _predict(executor(settings), journal, layouts, options)
     finally:
