@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,8 +140,9 @@ def _output_names(paths: Sequence[Path]) -> list[str]:
 def _clashes(names: Sequence[str]) -> list[bool]:
     """Of each name whether another one, or the file of its bad rows, has it too; some disks do not tell case apart."""
     plain = [name.casefold() for name in names]
+    counts = Counter(plain)
     return [
-        plain.count(name) > 1 or name + BAD in plain or (name.endswith(BAD) and name[: -len(BAD)] in plain)
+        counts[name] > 1 or name + BAD in counts or (name.endswith(BAD) and name[: -len(BAD)] in counts)
         for name in plain
     ]
 

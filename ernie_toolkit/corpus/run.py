@@ -164,7 +164,9 @@ def _predict(executor: Executor, journal: Journal, layouts: list[Layout], option
     done = {place: None if state.last else state.records for place, state in enumerate(journal.states)}
     source = ChunkSource(tuple(layouts), options.chunk_rows, done)
     total = sum(layout.file.size for layout in layouts)
-    progress = Progress(total, _bytes_done(journal, layouts))
+    reached = [layout.file.size if state.last else state.end for layout, state in zip(layouts, journal.states)]
+    bytes_done = sum(reached)
+    progress = Progress(total, bytes_done)
     finished = all(state.last for state in journal.states)
     for result in () if finished else executor.results(source):
         shown = journal.states[result.file].bad
@@ -172,7 +174,10 @@ def _predict(executor: Executor, journal: Journal, layouts: list[Layout], option
         for reason in result.reasons[: max(SHOWN_REASONS - shown, 0)]:
             progress.clear()
             warn(f"no answer: {reason}")
-        progress.advance(result.answered + result.bad, _bytes_done(journal, layouts))
+        place = layouts[result.file].file.size if result.last else result.end
+        bytes_done += place - reached[result.file]
+        reached[result.file] = place
+        progress.advance(result.answered + result.bad, bytes_done)
         _check_bad_rows(journal, options.max_bad_rows, result)
     progress.clear()
     left = next((layout for layout, state in zip(layouts, journal.states) if not state.last), None)
@@ -181,13 +186,11 @@ def _predict(executor: Executor, journal: Journal, layouts: list[Layout], option
     return _summary(journal, layouts, options, progress)
 
 
-def _bytes_done(journal: Journal, layouts: list[Layout]) -> int:
-    return sum(layout.file.size if state.last else state.end for layout, state in zip(layouts, journal.states))
-
-
 def _check_bad_rows(journal: Journal, most: int | None, result: Result) -> None:
+    if most is None or not result.bad:
+        return
     bad = sum(state.bad for state in journal.states)
-    if most is not None and result.bad and bad > most:
+    if bad > most:
         raise DataError(
             f"{bad:,} row(s) cannot be read, and `max_bad_rows` is {most:,}, the last: {result.reasons[-1]}: mend them "
             "and start anew with `overwrite`, or continue with `resume` and a larger number"
