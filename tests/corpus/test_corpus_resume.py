@@ -129,7 +129,7 @@ def _killed_run(bundle: Bundle, paths: list[Path], output: Path, lines: int) -> 
 
 
 def test_a_killed_process_goes_on(bundle: Bundle, tmp_path: Path) -> None:
-    paths = corpus(tmp_path / "in", ("jsonl", "csv"), 60)
+    paths = corpus(tmp_path / "in", ("jsonl", "csv"), 600)
     predict(bundle, paths, tmp_path / "whole", chunk_rows=3)
     assert _killed_run(bundle, paths, tmp_path / "out", 9)
     done = run(bundle, paths, tmp_path / "out", "--chunk_rows", "3", "--resume")
@@ -157,7 +157,7 @@ def _children(process: int) -> list[int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_a_killed_worker_is_replaced(bundle: Bundle, tmp_path: Path) -> None:
-    paths = corpus(tmp_path / "in", ("jsonl",), 400)
+    paths = corpus(tmp_path / "in", ("jsonl",), 2000)
     predict(bundle, paths, tmp_path / "whole", chunk_rows=4)
     process = subprocess.Popen(
         command(bundle, paths, tmp_path / "out", "--chunk_rows", "4", "--workers", "2"),
@@ -166,18 +166,21 @@ def test_a_killed_worker_is_replaced(bundle: Bundle, tmp_path: Path) -> None:
         text=True,
     )
     _wait_for_lines(process, tmp_path / "out" / JOURNAL, 10)
+    process.send_signal(signal.SIGSTOP)  # so that it has not ended before the worker is killed
+    assert (tmp_path / "out" / JOURNAL).read_bytes().count(b"\n") < 480
     workers = _children(process.pid)
     os.kill(workers[0], signal.SIGKILL)
+    process.send_signal(signal.SIGCONT)
     printed, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert errors.count("a worker process ended (signal 9") == 1
-    assert "400 rows, 2 bad rows" in printed
+    assert "2,000 rows, 2 bad rows" in printed
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_workers_end_with_the_process_that_is_killed(bundle: Bundle, tmp_path: Path) -> None:
-    paths = corpus(tmp_path / "in", ("jsonl",), 400)
+    paths = corpus(tmp_path / "in", ("jsonl",), 2000)
     process = subprocess.Popen(command(bundle, paths, tmp_path / "out", "--chunk_rows", "4", "--workers", "2"))
     _wait_for_lines(process, tmp_path / "out" / JOURNAL, 3)  # type: ignore[arg-type]
     workers = _children(process.pid)
