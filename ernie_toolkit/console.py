@@ -62,6 +62,7 @@ _OPTIONS = """
     strategy support_file support_num support_threshold tag_column tag_scheme task_type test_file text_column
     text_pair_column threshold to_doccano train_file train_path unlabeled_file unlabelled url use_fp16 use_pact
     use_trt warmup_ratio warmup_steps weight_decay weight_quantize_type width_mult_list
+    answer_prefix input max_bad_rows output ray_address workers
 """
 # All parameters (and functions) that they name, and what stands for them on a command line.
 FLAGS = {

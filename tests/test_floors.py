@@ -22,7 +22,7 @@ HOUSE = (
     ("bundle",),
     ("data",),
     ("inference",),
-    ("simple_serving", "triton", "paddle_serving", "fastdeploy"),
+    ("simple_serving", "triton", "paddle_serving", "fastdeploy", "corpus"),
     ("models",),
     ("training",),
     ("export",),

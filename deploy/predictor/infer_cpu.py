@@ -6,15 +6,19 @@ python deploy/predictor/infer_cpu.py --task_name qa \\
     --question 临江公司的总部在哪里？ --context 临江公司的总部设在白埠市。
 python deploy/predictor/infer_cpu.py --task_name multiple_choice \\
     --context 男：我是一名医生。 --question 男的是做什么工作的？ --choices 司机 医生 教师
+python deploy/predictor/infer_cpu.py --model_path best_models/afqmc/export --input corpus/*.jsonl --output answers
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
+from ernie_toolkit.corpus.options import add_corpus_arguments, corpus_options
+from ernie_toolkit.corpus.run import predict_corpus
 from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.formats.ranges import THREADS, in_range
 from ernie_toolkit.inference import Predictor
@@ -30,16 +34,21 @@ def make_parser() -> OneLineParser:
         "--num_threads", type=in_range(int, THREADS), help="(default: the processors this process may use)"
     )
     add_engine_arguments(parser)
+    add_corpus_arguments(parser)
     add_guide_flags(parser, "deploy/predictor/infer_cpu.py")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Find the bundle, read the texts, open the predictor, predict, report."""
+    """Find the bundle, read the texts, open the predictor, predict, report; or predict whole files, chunk by chunk."""
     parser = make_parser()
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
+        corpus = corpus_options(args)
         bundle = find_bundle(args)
+        if corpus is not None:
+            predict_corpus(bundle, replace(corpus, precision=args.precision_mode))
+            return
         rows = inputs_of(args, bundle.info)
         texts = texts_to_predict(rows)
         settings = ("cpu", args.num_threads, args.precision_mode, args.max_seq_length)

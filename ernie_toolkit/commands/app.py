@@ -43,7 +43,9 @@ COMMANDS = {
     "export-hf": Command(
         {}, "write a trained model as Hugging Face's transformers reads it", module="ernie_toolkit.commands.export_hf"
     ),
-    "predict": Command({"": "deploy/predictor/infer_cpu.py"}, "answer texts with a bundle, on the CPU"),
+    "predict": Command(
+        {"": "deploy/predictor/infer_cpu.py"}, "answer texts, or files of any size, with a bundle, on the CPU"
+    ),
     "predict-gpu": Command({"": "deploy/predictor/infer_gpu.py"}, "answer texts with a bundle, on a GPU"),
     "serve": Command(
         {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ernie_toolkit.data.choice_files import read_choices
+from ernie_toolkit.data.choices import parse_choice_row
 from ernie_toolkit.data.column_names import is_known
 from ernie_toolkit.data.encodings import encoding_notice
 from ernie_toolkit.data.file_options import DEFAULT_FILE_OPTIONS, FileOptions, FileRecord, Place, SkippedRow
@@ -143,7 +144,7 @@ def read_input_rows(
         rows = _choices(path, text_format, options, record)
     elif is_json(path):
         found = ((place, where, row) for _, place, where, row in read_objects(path, "test", options, record))
-        rows = list(_parsed(found, options, lambda row, where: _json_input(row, text_format, where)))
+        rows = list(_parsed(found, options, lambda row, where: input_of_object(row, text_format, where)))
     else:
         check_is_of_texts(path, text_format, labels, options.encoding)
         table = read_table(path, options.encoding)
@@ -283,16 +284,31 @@ def _objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             continue
 
 
-def _json_input(row: dict[str, Any], text_format: str, where: str) -> TextInput:
+def input_of_object(
+    row: dict[str, Any], text_format: str, where: str, options: FileOptions = DEFAULT_FILE_OPTIONS
+) -> TextInput:
+    """The text, the pair or the question of one JSON row to predict; its other fields are not looked at.
+
+    Args:
+        row: The row's fields.
+        text_format: What the model reads, one of `TEXT_FORMATS`.
+        where: The file and the line, for messages.
+        options: The fields that the user names, if any, for single texts and pairs.
+
+    Raises:
+        DataError: Where it has no such text.
+    """
     if text_format == "characters":
-        return text_of_row(row, where)
+        return text_field(row, options.text_column, where) if options.text_column else text_of_row(row, where)
     if text_format == "question_context":
         return text_field(row, "question", where), text_field(row, "context", where)
     if text_format in _CUSTOM_FORMATS:
-        texts = texts_of_row(row, where)
+        texts = texts_of_row(row, where, options)
         if len(texts) != _COLUMNS[text_format]:
             raise DataError(f"{where}: {len(texts)} text(s), the model reads {_COLUMNS[text_format]}")
         return texts[0] if len(texts) == 1 else (texts[0], texts[1])
+    if text_format in CHOICE_FORMATS:
+        return texts_of(parse_choice_row({**row, "answer": None, "id": 0}, text_format, "test", 0, where), text_format)
     unlabelled: dict[str, Any] = {**row, "label": None, "id": 0}
     example = parse_row(unlabelled, DatasetSpec("input", DEFAULT_TASK, (), text_format), "test", 0, where)
     assert example is not None  # only sets with gold gaps leave rows out

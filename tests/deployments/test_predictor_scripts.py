@@ -12,7 +12,7 @@ from light_imports import check_imports_no_paddle
 from tiny import ROOT
 
 OLD_PACKAGES = (
-    *("arguments", "bundle", "data", "decoding", "fastdeploy", "files", "formats", "inference", "metrics"),
+    *("arguments", "bundle", "corpus", "data", "decoding", "fastdeploy", "files", "formats", "inference", "metrics"),
     *("paddle_serving", "tasks", "text", "triton"),
 )
 SERVICE = ("client", "model", "options", "wire")
@@ -28,6 +28,20 @@ def test_packages_of_deployments_load_on_an_old_python(python: Path, name: str) 
     # Paddle Serving, which one module imports, is in an environment of its own.
     for part in [f"{name}.{module}" for module in SERVICE] if name == "paddle_serving" else [name]:
         check_imports_no_paddle(python, part)
+
+
+def test_files_of_any_size_are_predicted_on_an_old_python(
+    bundles: dict[str, Path], python: Path, tmp_path: Path
+) -> None:
+    rows = [json_row("seq_cls", item) for item in INPUTS["seq_cls"]]
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    command = [python, ROOT / "deploy/predictor/infer_cpu.py", "--model_path", bundles["seq_cls"], "--input", source]
+    command += ["--output", tmp_path / "out", "--precision_mode", "fp32", "--chunk_rows", "2", "--workers", "2"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    answers = [json.loads(line) for line in (tmp_path / "out" / "in.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert_same_answers("seq_cls", answers, expected_answers(bundles["seq_cls"], "seq_cls"))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

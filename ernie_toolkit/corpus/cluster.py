@@ -1,0 +1,202 @@
+"""Workers on the machines of a Ray cluster: actors of Ray Data, which starts others where a machine is lost."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import logging
+import os
+import pickle
+import re
+import socket
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ernie_toolkit.corpus.chunks import Chunk, ChunkSource, Result
+from ernie_toolkit.corpus.worker import ChunkPredictor, Failure, WorkerSettings
+from ernie_toolkit.errors import ConfigError, ToolkitError
+
+INSTALL = "pip install 'ernie_toolkit[distributed]' (or pip install 'ray[data]')"
+_COLUMN = "chunk"
+_PROBE_SECONDS = 10.0
+
+
+def check_ray(address: str) -> None:
+    """Check that Ray is installed, and that something answers at an address; Ray is not imported.
+
+    Args:
+        address: "auto", which is not looked at, or HOST:PORT.
+
+    Raises:
+        ConfigError: Where it is not; it names the command.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError(f"`ray_address`: Ray is not installed: {INSTALL}")
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigError(f"`ray_address` {address} is neither auto nor HOST:PORT: give one of them")
+    try:
+        # Ray itself would wait for minutes.
+        socket.create_connection((host, int(port)), _PROBE_SECONDS).close()
+    except OSError as error:
+        raise ConfigError(
+            f"`ray_address` {address}: nothing answers there ({error}): start a cluster (ray start), or leave it out"
+        ) from None
+
+
+class ActorPredictor:
+    """A `ChunkPredictor` as Ray Data calls it: a table with one pickled chunk in, one with its pickled result out.
+
+    Args:
+        settings: What the predictor needs to know.
+    """
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._predictor = ChunkPredictor(settings)
+
+    def __call__(self, table: Any) -> Any:
+        """The table of the results."""
+        given = (pickle.loads(value.as_py()) for value in table.column(_COLUMN))
+        return _table(item if isinstance(item, Failure) else self._predictor(item) for item in given)
+
+
+def _table(values: Iterable[Any]) -> Any:
+    import pyarrow as arrow
+
+    return arrow.table({_COLUMN: arrow.array([pickle.dumps(value) for value in values], arrow.large_binary())})
+
+
+class RayWorkers:
+    """Predicts chunks in actors of a Ray cluster, and gives the results in the chunks' order.
+
+    The files are read on this machine, a few chunks ahead; every machine has the bundle under the same path.
+
+    Args:
+        settings: What each worker needs to know.
+        count: How many actors there are; None: as many as the cluster has processors.
+        address: The cluster's: "auto", or HOST:PORT.
+    """
+
+    def __init__(self, settings: WorkerSettings, count: int | None, address: str) -> None:
+        self._settings = settings
+        self._count = count
+        self._address = address
+
+    def results(self, source: ChunkSource) -> Iterator[Result]:
+        """Yield the result of each chunk, in order.
+
+        Args:
+            source: The chunks.
+
+        Raises:
+            ConfigError: Where there is no cluster at the address.
+            ToolkitError: As a worker says.
+            RuntimeError: On a defect in a worker, with its traceback.
+        """
+        ray = connected(self._address)
+        try:
+            for batch in self._dataset(ray, source).iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=1
+            ):
+                for value in batch.column(_COLUMN):
+                    answer = pickle.loads(value.as_py())
+                    if isinstance(answer, Failure):
+                        raise answer.error()
+                    yield answer
+        except ray.exceptions.RayError as error:
+            raise _lost(error) from None
+        finally:
+            ray.shutdown()
+
+    def _dataset(self, ray: Any, source: ChunkSource) -> Any:
+        """The results as a dataset of Ray, which is computed while it is iterated."""
+        context = ray.data.DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        # A block is a chunk: who writes it waits for no other.
+        context.target_max_block_size = 1
+        count = self._count or max(int(ray.cluster_resources().get("CPU", 1)), 1)
+        chunks = ray.data.read_datasource(_datasource(source), override_num_blocks=1, **_here(ray))
+        return chunks.map_batches(
+            ActorPredictor,
+            fn_constructor_args=(self._settings,),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=count),
+            num_cpus=1,
+        )
+
+
+def connected(address: str) -> Any:
+    """Connect to a Ray cluster, and return the package.
+
+    Args:
+        address: "auto" for the cluster that this machine belongs to, or HOST:PORT.
+
+    Raises:
+        ConfigError: Where Ray is not installed, or there is no cluster.
+    """
+    check_ray(address)
+    # What Ray says about its own doings is in its logs; what stops the run is raised.
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "CRITICAL")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray
+    import ray.data
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"`ray_address` {address}: no Ray cluster there ({error!s:.200}): start one, or leave `ray_address` out"
+        ) from None
+    return ray
+
+
+def _lost(error: Exception) -> ToolkitError:
+    missing = re.search(r"No module named '[\w.]+'", str(error))
+    if missing:
+        return ConfigError(
+            f"a machine of the Ray cluster cannot predict ({missing[0]}): install this version of the toolkit on each"
+        )
+    return ToolkitError(f"the Ray cluster could not go on ({error!s:.300}): continue with `resume`")
+
+
+def _here(ray: Any) -> dict[str, Any]:
+    """What keeps the reading on this machine, which has the files; it takes no processor from the actors."""
+    node = ray.get_runtime_context().get_node_id()
+    if "label_selector" in inspect.signature(ray.data.read_datasource).parameters:
+        return {"num_cpus": 0, "label_selector": {"ray.io/node-id": node}}
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    # Ray before 2.50 or so knows no labels.
+    strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+    return {"ray_remote_args": {"num_cpus": 0, "scheduling_strategy": strategy}}
+
+
+def _read(source: ChunkSource) -> Iterator[Chunk | Failure]:
+    """The chunks; in place of the rest the error of a file that cannot be read."""
+    try:
+        yield from source
+    except ToolkitError as error:
+        yield Failure(str(error), True)
+
+
+def _datasource(source: ChunkSource) -> Any:
+    """The chunks as a source of Ray Data: one task that reads them one after another."""
+    from ray.data.block import BlockMetadata
+    from ray.data.datasource import Datasource, ReadTask
+
+    class Chunks(Datasource):
+        def get_name(self) -> str:
+            return "Corpus"
+
+        def estimate_inmemory_data_size(self) -> None:
+            return None
+
+        def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[Any]:
+            metadata = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+            return [ReadTask(lambda: (_table([chunk]) for chunk in _read(source)), metadata)]
+
+    return Chunks()
