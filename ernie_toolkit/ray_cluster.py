@@ -1,0 +1,77 @@
+"""Ray: whether it is installed, and a connection to a cluster or to processes of this machine alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from ernie_toolkit.errors import ConfigError
+
+INSTALL = "pip install 'ernie_toolkit[distributed]' (or pip install -r requirements-test.txt -c constraints.txt)"
+LOCAL = "local"
+LOG_LEVELS = ("error", "warning", "info", "debug")
+# Ray's usage statistics and the notices of its versions to come are of no use to who runs a script.
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_AIR_NEW_OUTPUT": "0"}
+
+
+def check_ray(instead: str) -> None:
+    """Check that Ray is installed.
+
+    Args:
+        instead: What can be done without it, for the message.
+
+    Raises:
+        ConfigError: Where it is not.
+    """
+    if find_spec("ray") is None:
+        raise ConfigError(f"ray is not installed: {INSTALL}, or {instead}")
+
+
+@contextmanager
+def ray_cluster(address: str = LOCAL, log_level: str = "error", **resources: float) -> Iterator[Any]:
+    """Connect to Ray, give its module, and disconnect at the end; nothing is uploaded to the workers.
+
+    Every node needs the toolkit installed, and files that are read or written are on a folder that all of them share.
+
+    Args:
+        address: "local" starts Ray on this machine; "auto" or "host:port" is a cluster that runs.
+        log_level: One of `LOG_LEVELS`; what workers print is shown from "info" on.
+        **resources: With "local", what this machine is taken to have (`num_cpus`, `num_gpus`).
+
+    Raises:
+        ConfigError: Where there is no cluster at the address.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    given = {"num_cpus": resources.get("num_cpus"), "num_gpus": resources.get("num_gpus")} if address == LOCAL else {}
+    try:
+        ray.init(
+            address,
+            include_dashboard=False if address == LOCAL else None,
+            log_to_driver=log_level in ("info", "debug"),
+            logging_level=log_level.upper(),
+            **given,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"no Ray cluster at {address} ({reason}): start one with `ray start --head`") from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def cluster_line(ray: Any) -> str:
+    """What a cluster has, for people: nodes, processors, GPUs."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    found = ray.cluster_resources()
+    count = len(nodes)
+    return (
+        f"Ray {ray.__version__}: {count} node{'s' * (count != 1)}, {found.get('CPU', 0):g} processors, "
+        f"{found.get('GPU', 0):g} GPUs"
+    )
