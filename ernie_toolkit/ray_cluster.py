@@ -14,7 +14,12 @@ INSTALL = "pip install 'ernie_toolkit[distributed]' (or pip install -r requireme
 LOCAL = "local"
 LOG_LEVELS = ("error", "warning", "info", "debug")
 # Ray's usage statistics and the notices of its versions to come are of no use to who runs a script.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_AIR_NEW_OUTPUT": "0"}
+# What happens to workers and nodes is said by who lost them.
+_QUIET = {
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed|has been marked dead|Raylet is terminated",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
 
 
 def check_ray(instead: str) -> None:
@@ -44,8 +49,8 @@ def ray_cluster(address: str = LOCAL, log_level: str = "error", **resources: flo
     Raises:
         ConfigError: Where there is no cluster at the address.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    for name, value in _QUIET.items() if log_level == LOG_LEVELS[0] else ():
+        os.environ.setdefault(name, value)  # read when Ray is imported
     import ray
 
     given = {"num_cpus": resources.get("num_cpus"), "num_gpus": resources.get("num_gpus")} if address == LOCAL else {}
@@ -64,6 +69,25 @@ def ray_cluster(address: str = LOCAL, log_level: str = "error", **resources: flo
         yield ray
     finally:
         ray.shutdown()
+
+
+def check_share(ray: Any, cpus: float, gpus: float) -> None:
+    """Check that a node of the cluster has what one task needs: else it would wait for ever.
+
+    Args:
+        ray: Ray's module, connected.
+        cpus: Processors of one task.
+        gpus: GPUs of one task.
+
+    Raises:
+        ConfigError: Where none has.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+        has = "; ".join(f"{node.get('CPU', 0):g} processors, {node.get('GPU', 0):g} GPUs" for node in nodes[:8])
+        raise ConfigError(
+            f"no node has {cpus:g} processors and {gpus:g} GPUs for one task (nodes: {has}): ask for less"
+        )
 
 
 def cluster_line(ray: Any) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import logging
 import multiprocessing
 import os
 import shutil
@@ -15,7 +16,7 @@ from ernie_toolkit.clue_benchmark.running import TRIAL, Job, run_job
 from ernie_toolkit.clue_benchmark.trials import failure_of, write_failure
 from ernie_toolkit.console import say
 from ernie_toolkit.inference.processor import available_cores
-from ernie_toolkit.ray_cluster import check_ray, cluster_line, ray_cluster
+from ernie_toolkit.ray_cluster import LOG_LEVELS, check_ray, check_share, cluster_line, ray_cluster
 
 OnDone = Callable[[Job], None]
 Runner = Callable[[Sequence[Job], OnDone], None]
@@ -23,7 +24,11 @@ ATTEMPTS = 3
 """How often a job is begun whose process dies; it resumes from its last checkpoint."""
 TUNE_DIRECTORY = ".ray_tune"
 # No loggers of Tune's own, and an interrupted script ends as any other does.
-_TUNE_SETTINGS = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_DISABLE_SIGINT_HANDLER": "1"}
+_TUNE_SETTINGS = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
 _PR_SET_PDEATHSIG = 1  # Linux' <sys/prctl.h>
 
 
@@ -49,6 +54,7 @@ def runner(options: GridOptions) -> Iterator[Runner]:
         return
     check_ray("give `local`")
     with ray_cluster(options.ray_address, options.log_level) as ray:
+        check_share(ray, threads_of(options), options.gpus_per_trial)
         say(
             f"{cluster_line(ray)}; each trial has {threads_of(options)} of the processors"
             + (f" and {options.gpus_per_trial:g} of the GPUs" if options.gpus_per_trial else "")
@@ -114,6 +120,9 @@ def run_on_ray(jobs: Sequence[Job], on_done: OnDone, options: GridOptions) -> No
         run_job(listed[config["job"]], _report_to_tune if compares else None)
 
     os.environ.update(_TUNE_SETTINGS)
+    if options.log_level == LOG_LEVELS[0]:
+        # Tune would print tracebacks of workers that were lost: `job_callback` says that in one line.
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     # Tune wants a folder that every node sees; what it writes there is not read again.
     shutil.rmtree(results / TUNE_DIRECTORY, ignore_errors=True)
     try:
@@ -125,7 +134,7 @@ def run_on_ray(jobs: Sequence[Job], on_done: OnDone, options: GridOptions) -> No
                 name="run",
                 storage_path=str(results / TUNE_DIRECTORY),
                 failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
-                callbacks=[job_callback(listed, on_done)],
+                callbacks=[job_callback(listed, on_done, ATTEMPTS)],
                 verbose=0,
             ),
         ).fit()

@@ -49,6 +49,8 @@ from ernie_toolkit.training.devices import use_device
 OnEvaluation = Callable[[int, int, Mapping[str, float]], None]
 """Is called after each evaluation with its number from 1, the step and the dev metrics."""
 TRIAL, FINISH = "trial", "finish"
+# How long a trial waits for the process that computed it before and whose driver or node is lost, and for a download.
+DYING_SECONDS, DOWNLOAD_SECONDS = 60.0, 3600.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def run_job(job: Job, on_evaluation: OnEvaluation | None = None) -> None:
     hide_packages_notices()
     busy = f"{job.directory}: another process computes this trial"
     try:
-        with locked(job.directory / LOCK_FILE, busy), printing_to(job.directory / LOG_FILE):
+        with locked(job.directory / LOCK_FILE, busy, DYING_SECONDS), printing_to(job.directory / LOG_FILE):
             if job.is_done:
                 return
             say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {job.kind} on {socket.gethostname()}, process {os.getpid()}")
@@ -192,7 +194,15 @@ def _opened(trial: Trial, job: Job, data: DataSet, model: str) -> tuple[Session,
 def _downloading(model: str) -> AbstractContextManager[None]:
     """A block in which a published model is loaded: one process of a machine downloads it, the others wait."""
     places = None if is_local(model) else user_cache_directory("downloads")
-    return nullcontext() if places is None else locked(places / f"{model.replace('/', '-')}.lock", "", wait=True)
+    return (
+        nullcontext()
+        if places is None
+        else locked(
+            places / f"{model.replace('/', '-')}.lock",
+            f"{model}: another process has been downloading it for an hour",
+            DOWNLOAD_SECONDS,
+        )
+    )
 
 
 def train_trial(job: Job, on_evaluation: OnEvaluation | None = None) -> None:

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -257,22 +258,25 @@ def write_failure(directory: Path, reason: str) -> None:
 
 
 @contextmanager
-def locked(path: Path, busy: str, wait: bool = False) -> Iterator[None]:
+def locked(path: Path, busy: str, seconds: float = 0.0) -> Iterator[None]:
     """Hold a lock file for the time of a block; the system frees it when the process ends, however it ends.
 
     Args:
         path: The lock file, which is made where it is missing.
         busy: The message where another process holds it.
-        wait: Whether to wait for that process.
+        seconds: How long to wait for that process.
 
     Raises:
-        ConfigError: Where another process holds it.
+        ConfigError: Where another process still holds it then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        if not lock(handle, wait) and _has_locks(path.parent):
-            raise ConfigError(busy)
+        given_up = time.monotonic() + seconds
+        while not lock(handle) and _has_locks(path.parent):
+            if time.monotonic() >= given_up:
+                raise ConfigError(busy)
+            time.sleep(min(seconds, 0.2))
         yield
     finally:
         os.close(handle)

@@ -1,13 +1,15 @@
 """What Ray Tune calls in the driver: when a trial ends, and whether one is stopped early. Imports Ray."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ray.tune import Callback
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
 from ernie_toolkit.clue_benchmark.running import TRIAL, Job
 from ernie_toolkit.clue_benchmark.trials import RESULT_FILE, failure_of, read_trial, write_failure
+from ernie_toolkit.console import say
 from ernie_toolkit.files import write_json
 
 # Evaluations after which trials are compared: 1, 2, 4, ...; no trial is stopped for having had this many.
@@ -55,27 +57,38 @@ class AshaInEachCell(FIFOScheduler):
         self._of(trial).on_trial_remove(tune_controller, trial)
 
 
-def job_callback(jobs: Sequence[Job], on_done: Callable[[Job], None]) -> Callback:
-    """A callback of Tune's that records how each job has ended.
+def job_callback(jobs: Sequence[Job], on_done: Callable[[Job], None], attempts: int) -> TrialProgressCallback:
+    """A callback that records how each job has ended, in place of the one by which Tune prints its own lines.
 
     Args:
         jobs: The jobs, in the order of Tune's parameter `job`.
         on_done: Is called with each job when it has ended, well or not.
+        attempts: How often a job is begun at most.
     """
 
-    class Ending(Callback):
+    class Ending(TrialProgressCallback):
+        def log_result(self, trial: Any, result: dict[str, Any], error: bool = False) -> None:
+            return
+
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
             job = jobs[trial.config["job"]]
             if not job.is_done and not failure_of(job.record):
                 _record_stop(job, trial.last_result or {})
             on_done(job)
 
+        def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+            job = jobs[trial.config["job"]]
+            say(f"{job.shown}: its worker is lost, it is resumed (attempt {trial.num_failures + 1} of {attempts})")
+
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
             job = jobs[trial.config["job"]]
             if not job.is_done and not failure_of(job.record):
-                reason = str(trial.get_pickled_error() or trial.get_error() or "its worker died")
-                count = trial.num_failures
-                write_failure(job.record, f"its worker died {count} time{'s' * (count != 1)}: {reason}")
+                reason = " ".join(str(trial.get_error() or "").split())
+                kind = re.search(r"The actor is dead because ([^.]*)|(\w+Error\b[^.]*)", reason)
+                said = next(filter(None, kind.groups()), "") if kind else reason[:200]
+                write_failure(
+                    job.record, f"its worker was lost {attempts} times (out of memory?): {said or 'no reason given'}"
+                )
             on_done(job)
 
     return Ending()
