@@ -64,7 +64,9 @@ def ray_cluster(address: str = LOCAL, log_level: str = "error", **resources: flo
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"no Ray cluster at {address} ({reason}): start one with `ray start --head`") from None
+        raise ConfigError(
+            f"no Ray cluster at {address} ({reason}): start one first, or give another `ray_address`"
+        ) from None
     try:
         yield ray
     finally:

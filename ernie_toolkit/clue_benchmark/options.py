@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from ernie_toolkit.arguments.options import DEVICES, check_option_ranges, device_of, option
+from ernie_toolkit.arguments.options import DEVICES, check_option_ranges, dataset_name, device_of, option
 from ernie_toolkit.clue_benchmark.grid import chosen_datasets
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
-from ernie_toolkit.formats.ranges import COUNT_OR_NONE, SEED, THREADS_OR_ALL, Range
+from ernie_toolkit.formats.ranges import COUNT_OR_NONE, SEED, SEQUENCE_LENGTH, THREADS_OR_ALL, Range
 from ernie_toolkit.ray_cluster import LOCAL, LOG_LEVELS
 
 
@@ -85,3 +85,39 @@ def check_grid_options(options: GridOptions) -> GridOptions:
     values = {**vars(options), "datasets": chosen_datasets(options.datasets)}
     values["models"], values["seeds"] = tuple(dict.fromkeys(options.models)), tuple(dict.fromkeys(options.seeds))
     return GridOptions(**values)
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How results are shown, and what is submitted."""
+
+    format: str = option("markdown", "what is printed; csv: a line for each score", ("markdown", "csv", "json"))
+    submission: str = option("", "write the zip for CLUE's server here", parse=path_text)
+    submitted_model: str = option("", "the model whose answers go into it, where there are several")
+    partial: bool = option(False, "write the zip although files are missing")
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """What is drawn, and what latency is measured on."""
+
+    bundles: tuple[str, ...] = option(
+        (), "further models: directories with a compress_report.json, or bundles", parse=path_text, empty=True
+    )
+    quality: str = option(
+        "",
+        "avg, or a data set by name (not given: avg; with bundles, the data set that they are of)",
+        parse=dataset_name,
+    )
+    data_dir: str = option("", "directory with the official files of IFLYTEK, for the texts", parse=path_text)
+    data_source: str = option(
+        "official",
+        "official: IFLYTEK in PaddleNLP's cache or download, where there is no data_dir; sample: the embedded sample",
+        ("official", "sample"),
+    )
+    max_seq_length: int = option(128, "tokens of each row", allowed=SEQUENCE_LENGTH)
+    output_file: str = option(
+        "",
+        "PNG to draw; what was measured is written beside it as JSON (quality_latency.png in the results)",
+        parse=path_text,
+    )
