@@ -132,7 +132,7 @@ def _grid(dataset: str, parts: Sequence[tuple[str, Mapping[str, Any]]]) -> Datas
             f"{parts[-1][0]}: {count:,} combinations, and {MOST_TRIALS:,} are the most: shorten its lists"
         )
     if not values:
-        raise ConfigError(f"{parts[-1][0]}: no `grid` for {dataset}: {_REMEDY}")
+        raise ConfigError(f"{parts[-1][0]}: no grid of values for {dataset}: {_REMEDY}")
     return DatasetGrid(dataset, settings, dict(sorted(values.items())))
 
 

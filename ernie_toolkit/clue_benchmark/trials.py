@@ -192,13 +192,13 @@ def _check_same(directory: Path, before: Mapping[str, Any], now: Mapping[str, An
     """ConfigError where a cell was begun with other settings: figures of both would stand in one table."""
     flat = [{**cell, **cell.get("settings", {}), **cell.get("limits", {})} for cell in (before, now)]
     changed = [
-        f"{name} was {flat[0].get(name, 'not set')!s:.60} and is {flat[1].get(name, 'not set')!s:.60}"
+        f"{name} was {flat[0].get(name, 'not set')!s:.150} and is {flat[1].get(name, 'not set')!s:.150}"
         for name in dict.fromkeys((*flat[0], *flat[1]))
         if name not in ("settings", "limits") and flat[0].get(name) != flat[1].get(name)
     ]
     if changed:
         raise ConfigError(
-            f"{directory} was begun with other settings ({'; '.join(changed)[:400]}): give another `output_dir`, or "
+            f"{directory} was begun with other settings ({'; '.join(changed)[:600]}): give another `output_dir`, or "
             "what it was begun with"
         )
 
