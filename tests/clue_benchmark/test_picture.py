@@ -32,6 +32,8 @@ def test_names_do_not_overlap(models: list[tuple[float, float, int]]) -> None:
     ]
     figure = figure_of(points, "IFLYTEK", "iflytek dev (data_dir), rows of 128 tokens")
     for axes in figure.axes:
+        for text in axes.texts:
+            text.update_positions(figure.canvas.get_renderer())
         boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the line to the point
         assert len(boxes) == len(models)
         for one, other in itertools.combinations(boxes, 2):
