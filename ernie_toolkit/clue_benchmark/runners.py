@@ -5,6 +5,7 @@ import ctypes
 import logging
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -53,13 +54,19 @@ def runner(options: GridOptions) -> Iterator[Runner]:
         yield run_locally
         return
     check_ray("give `local`")
-    with ray_cluster(options.ray_address, options.log_level) as ray:
+    with contextlib.ExitStack() as connection:
+        ray = connection.enter_context(ray_cluster(options.ray_address, options.log_level))
         check_share(ray, threads_of(options), options.gpus_per_trial)
         say(
             f"{cluster_line(ray)}; each trial has {threads_of(options)} of the processors"
             + (f" and {options.gpus_per_trial:g} of the GPUs" if options.gpus_per_trial else "")
         )
-        yield lambda jobs, on_done: run_on_ray(jobs, on_done, options)
+
+        def reconnect() -> None:
+            connection.close()
+            connection.enter_context(ray_cluster(options.ray_address, options.log_level))
+
+        yield lambda jobs, on_done: run_on_ray(jobs, on_done, options, reconnect)
 
 
 def run_locally(jobs: Sequence[Job], on_done: OnDone) -> None:
@@ -96,19 +103,47 @@ def _run_as_child(job: Job, parent: int) -> None:
     run_job(job)
 
 
-def run_on_ray(jobs: Sequence[Job], on_done: OnDone, options: GridOptions) -> None:
+def run_on_ray(jobs: Sequence[Job], on_done: OnDone, options: GridOptions, reconnect: Callable[[], None]) -> None:
     """Do jobs as trials of Ray Tune, as many at a time as the cluster has processors and GPUs for.
 
     What is known of a trial is in its directory alone: Tune begins a trial again whose worker or node is lost, and
-    that resumes from its last checkpoint.
+    that resumes from its last checkpoint. Where Tune itself gives up, as it does when Ray kills workers because a
+    node's memory is full, what is left goes to a new run of it.
 
     Args:
         jobs: What is to be done.
         on_done: Is called with each job when it has ended, well or not.
         options: What each trial gets, and whether trials are stopped early.
+        reconnect: Leaves the cluster, so that what a run of Tune has held there is free, and connects again.
     """
-    if not jobs:
-        return
+    left, reported, attempts = list(jobs), set(), ATTEMPTS
+
+    def report(job: Job) -> None:
+        if job.directory not in reported:
+            reported.add(job.directory)
+            on_done(job)
+
+    while left:
+        reason = _run_tune(left, report, options)
+        for job in left:
+            if job.is_done or failure_of(job.record):
+                report(job)
+        before, left = len(left), [job for job in left if job.directory not in reported]
+        attempts = ATTEMPTS if len(left) < before else attempts - 1
+        if not left:
+            return
+        if attempts:
+            say(f"Ray Tune has given up ({reason}): {len(left)} of {len(jobs)} left, which it begins again")
+            reconnect()
+            continue
+        for job in left:
+            write_failure(job.record, f"Ray Tune has given up {ATTEMPTS} times: {reason}")
+            report(job)
+        left = []
+
+
+def _run_tune(jobs: Sequence[Job], report: OnDone, options: GridOptions) -> str:
+    """One run of Tune; why it ended, where some jobs are left."""
     from ray import tune
 
     from ernie_toolkit.clue_benchmark.tune_trials import AshaInEachCell, job_callback
@@ -125,21 +160,28 @@ def run_on_ray(jobs: Sequence[Job], on_done: OnDone, options: GridOptions) -> No
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     # Tune wants a folder that every node sees; what it writes there is not read again.
     shutil.rmtree(results / TUNE_DIRECTORY, ignore_errors=True)
+    tuner = tune.Tuner(
+        tune.with_resources(work, {"cpu": threads_of(options), "gpu": options.gpus_per_trial}),
+        param_space={"job": tune.grid_search(list(range(len(listed))))},
+        tune_config=tune.TuneConfig(scheduler=AshaInEachCell(listed) if compares else None, reuse_actors=False),
+        run_config=tune.RunConfig(
+            name="run",
+            storage_path=str(results / TUNE_DIRECTORY),
+            failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
+            callbacks=[job_callback(listed, report, ATTEMPTS)],
+            verbose=0,
+        ),
+    )
     try:
-        tune.Tuner(
-            tune.with_resources(work, {"cpu": threads_of(options), "gpu": options.gpus_per_trial}),
-            param_space={"job": tune.grid_search(list(range(len(listed))))},
-            tune_config=tune.TuneConfig(scheduler=AshaInEachCell(listed) if compares else None, reuse_actors=False),
-            run_config=tune.RunConfig(
-                name="run",
-                storage_path=str(results / TUNE_DIRECTORY),
-                failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
-                callbacks=[job_callback(listed, on_done, ATTEMPTS)],
-                verbose=0,
-            ),
-        ).fit()
+        tuner.fit()
+    except RuntimeError as error:
+        # Tune's only word for an error of Ray's that it does not know.
+        if "Caught unexpected exception" not in str(error):
+            raise
+        return re.sub(r"^Caught unexpected exception: ", "", str(error)).partition(". ")[0].partition("\n")[0][:200]
     finally:
         shutil.rmtree(results / TUNE_DIRECTORY, ignore_errors=True)
+    return "it ended without them"
 
 
 def _report_to_tune(evaluation: int, step: int, metrics: Mapping[str, float]) -> None:

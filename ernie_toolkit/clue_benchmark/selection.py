@@ -82,12 +82,13 @@ def read_result(path: Path) -> Result:
     record = read_json_object(path, DataError, _REMEDY)
     metrics, searched = record.get("metrics"), record.get("searched")
     chosen_by, seed = record.get("chosen_by"), record.get("seed")
-    numbers = isinstance(metrics, dict) and all(type(value) in (int, float) for value in metrics.values())
-    whole = isinstance(searched, dict) and type(seed) is int and isinstance(chosen_by, str)
-    if not (numbers and whole and isinstance(metrics, dict) and chosen_by in metrics):
-        raise DataError(f"{path}: no record of a trial: {_REMEDY}")
-    stopped = record.get("status") == "stopped"
-    return Result(path.parent, searched, seed, metrics, chosen_by, stopped, record)  # type: ignore[arg-type]
+    wrong = DataError(f"{path}: no record of a trial: {_REMEDY}")
+    if not isinstance(metrics, dict) or not isinstance(searched, dict) or not isinstance(chosen_by, str):
+        raise wrong
+    numbers = all(type(value) in (int, float) for value in metrics.values())
+    if not numbers or not isinstance(seed, int) or chosen_by not in metrics:
+        raise wrong
+    return Result(path.parent, searched, seed, metrics, chosen_by, record.get("status") == "stopped", record)
 
 
 def read_results(cell: Path) -> list[Result]:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clue_results import GRID
@@ -25,11 +26,11 @@ from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files import write_json
 
 
-def planned(directory: Path, text: str = GRID, **given: object) -> list[Cell]:
+def planned(directory: Path, text: str = GRID, **given: Any) -> list[Cell]:
     """The cells of a grid on the sample."""
     (directory / "grid.yml").write_text(text, encoding="utf-8")
     values = {"models": ("ernie-sample-nano",), "datasets": ("tnews", "afqmc"), "data_source": "sample", **given}
-    options = check_grid_options(GridOptions(output_dir=str(directory / "results"), local=True, **values))  # type: ignore[arg-type]
+    options = check_grid_options(GridOptions(output_dir=str(directory / "results"), local=True, **values))
     return plan_cells(options, read_grid(directory / "grid.yml", options.datasets))
 
 
@@ -98,7 +99,7 @@ def test_options_that_do_not_go_together() -> None:
         ({"seeds": ()}, "`seeds` is empty"),
     ):
         with pytest.raises(ConfigError, match=said):
-            check_grid_options(GridOptions(**given))  # type: ignore[arg-type]
+            check_grid_options(GridOptions(**given))
 
 
 def test_failures_are_one_line_and_forgotten_by_the_next_plan(tmp_path: Path) -> None:
