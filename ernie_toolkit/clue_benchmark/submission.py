@@ -7,9 +7,10 @@ from pathlib import Path
 from ernie_toolkit.clue_benchmark.grid import CLUE_DATASETS
 from ernie_toolkit.clue_benchmark.selection import best_group, read_best, read_results
 from ernie_toolkit.clue_benchmark.table import Row
-from ernie_toolkit.clue_benchmark.trials import BEST
-from ernie_toolkit.errors import ConfigError
+from ernie_toolkit.clue_benchmark.trials import BEST, CELL_FILE
+from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import replaced_file
+from ernie_toolkit.files.parsing import read_json_object
 
 # CLUE 1.1 (https://github.com/CLUEbenchmark/CLUE): a name, with the version of a test split that was renewed.
 SERVER_NAMES = {
@@ -92,4 +93,11 @@ def write_submission(path: Path, results: Path, model: str, partial: bool) -> li
         for name, source in found.items():
             archive.writestr(zipfile.ZipInfo(SERVER_NAMES[name], _DATE), source.read_bytes(), zipfile.ZIP_DEFLATED)
     lines = [f"submission of {model}: {path} ({', '.join(SERVER_NAMES[name] for name in found)})"]
+    sampled = [name for name in found if _is_of_sample(results / model / name)]
+    if sampled:
+        lines.append(f"answers to the generated sample, which the server does not know: {', '.join(sampled)}")
     return [*lines, f"not in it: {said}"] if missing else lines
+
+
+def _is_of_sample(cell: Path) -> bool:
+    return read_json_object(cell / CELL_FILE, DataError, "delete its directory").get("data_source") == "sample"

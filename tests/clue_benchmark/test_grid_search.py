@@ -76,6 +76,26 @@ def two_nodes() -> Iterator[tuple[str, Callable[[str], None]]]:
         stdout.close()
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((), "error: ray is not installed: pip install"),
+        (("--local", "--ray_address", "auto"), "error: --local runs without Ray: leave --ray_address out"),
+        (("--datasets", "glue"), "error: --datasets: 'glue' has no grid"),
+        (("--models", "./nowhere"), "no such model directory"),
+        (("--max_steps", "0"), "--max_steps"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path: Path, more: tuple[str, ...], said: str) -> None:
+    """Without Ray: Python finds no module that is None among those that are imported."""
+    script = SCRIPT[1]
+    code = f"import runpy, sys; sys.modules['ray'] = None; runpy.run_path({script!r}, run_name='__main__')"
+    call = [sys.executable, "-c", code, "--data_source", "sample", *command(tmp_path, ["ernie-sample-nano"], *more)[2:]]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+    assert done.returncode == 2 and len(errors) == 1 and said in errors[0], done.stderr
+
+
 @pytest.mark.slow
 def test_a_lost_node_and_a_killed_driver(tmp_path: Path, models: list[str]) -> None:
     """All trials finish once, and none that has finished is trained again."""
