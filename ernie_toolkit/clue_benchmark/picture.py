@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 110
-# In inches: a panel with its names, its axes within it, what is above and below all panels.
-PANEL, AXES, TOP, BOTTOM, LEFT = (4.3, 3.1), (2.35, 2.2), 1.0, 0.1, 0.75
+# In inches: a panel's height, its axes within it, what is above and below all panels and left of them; what a panel has
+# beside axes and names, and a letter of a name.
+PANEL_HEIGHT, AXES, TOP, BOTTOM, LEFT = 3.1, (2.35, 2.2), 1.0, 0.1, 0.75
 ENGINE_NAMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "paddle_inference": "Paddle Inference"}
 MODEL_COLOUR, COMPRESSED_COLOUR = "#1f6feb", "#1a7f37"
 # Shares of a panel's height: names are so far from each other at least, or nearer where there are many.
-GAP, LONGEST_NAME = 0.075, 30
+GAP, LONGEST_NAME = 0.075, 40
 LEAST_POINTS = 2.0
+BETWEEN, LETTER = 0.85, 0.066
 
 
 def parameters_text(parameters: int | None) -> str:
@@ -60,7 +62,8 @@ def figure_of(points: Sequence[Point], quality: str, texts: str) -> "Figure":
 
     engines = [name for name in ENGINES if any(point.engine == name for point in points)]
     columns = sorted({(point.batch_size, point.threads) for point in points})
-    width, height = LEFT + PANEL[0] * len(columns), TOP + PANEL[1] * len(engines) + BOTTOM
+    panel = AXES[0] + BETWEEN + LETTER * max(len(_label(point)) for point in points)
+    width, height = LEFT + panel * len(columns), TOP + PANEL_HEIGHT * len(engines) + BOTTOM
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(
@@ -81,8 +84,8 @@ def figure_of(points: Sequence[Point], quality: str, texts: str) -> "Figure":
     low, high = _quality_limits(points)
     for row, engine in enumerate(engines):
         for column, (size, threads) in enumerate(columns):
-            left = (LEFT + column * PANEL[0]) / width
-            bottom = 1 - (TOP + row * PANEL[1] + AXES[1]) / height
+            left = (LEFT + column * panel) / width
+            bottom = 1 - (TOP + row * PANEL_HEIGHT + AXES[1]) / height
             axes = figure.add_axes((left, bottom, AXES[0] / width, AXES[1] / height))
             chosen = [
                 point for point in points if (point.engine, point.batch_size, point.threads) == (engine, size, threads)
@@ -100,7 +103,8 @@ def _quality_limits(points: Sequence[Point]) -> tuple[float, float]:
     """Where the axis of quality begins and ends, in hundredths, the same in all panels."""
     values = [100 * point.quality for point in points]
     middle, span = (min(values) + max(values)) / 2, max(1.4 * (max(values) - min(values)), LEAST_POINTS)
-    return middle - span / 2, middle + span / 2
+    low = max(middle - span / 2, -0.03 * span)  # a point at 0 is whole
+    return low, low + span
 
 
 def _draw_panel(axes: "Axes", points: Sequence[Point]) -> None:
@@ -135,11 +139,8 @@ def _name(axes: "Axes", points: Sequence[Point]) -> None:
     heights = [(100 * point.quality - low) / (high - low) for point in ordered]
     gap = min(GAP, 1 / max(len(ordered) - 1, 1))
     for point, height in zip(ordered, spread_out(heights, 0.0, 1.0, gap), strict=True):
-        size = parameters_text(point.parameters)
-        precision = "" if point.precision == "fp32" or point.precision in point.model.lower() else point.precision
-        words = (terminal_line(point.model)[:LONGEST_NAME], precision, f"({size})" if size else "")
         axes.annotate(
-            " ".join(filter(None, words)),
+            _label(point),
             (point.latency_ms, 100 * point.quality),
             (1.05, height),
             textcoords="axes fraction",
@@ -157,3 +158,11 @@ def _name(axes: "Axes", points: Sequence[Point]) -> None:
                 "shrinkB": 4,
             },
         )
+
+
+def _label(point: Point) -> str:
+    """A point's name, with its precision where that is not said, and its size."""
+    size = parameters_text(point.parameters)
+    precision = "" if point.precision == "fp32" or point.precision in point.model.lower() else point.precision
+    words = (terminal_line(point.model)[:LONGEST_NAME], precision, f"({size})" if size else "")
+    return " ".join(filter(None, words))
