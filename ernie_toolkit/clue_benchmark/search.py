@@ -53,8 +53,10 @@ def check_data(cells: Sequence[Cell], results: Path) -> None:
             assert directory is not None  # see `cell_data_directory`
             if source == "sample" and not directory.exists():
                 write_sample_directory(directory)
-            if str(directory) == "." or not (directory / "train.txt").is_file():
-                raise DataError(f"{directory}: no train.txt with any number of labels a row: check `data_dir`")
+            if not cell.shared["data_dir"] and source != "sample":
+                raise DataError(f"{name} has no official files: give `data_dir`, with {name}/train.txt in it")
+            if not (directory / "train.txt").is_file():
+                raise DataError(f"{directory}: neither {name}/train.txt nor train.txt in it: check `data_dir`")
         elif directory is not None:
             data_dir_files(DATASETS[name], directory, ("train", "dev"))
         elif source == "official":
