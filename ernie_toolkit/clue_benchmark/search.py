@@ -107,6 +107,8 @@ def search(cells: Sequence[Cell], options: GridOptions, run: Runner) -> list[str
         for trial in cell.trials
         if trial.state != "finished"
     ]
+    if options.early_stopping != "none" and len(jobs) < sum(len(cell.trials) for cell in cells):
+        say(f"early stopping compares the {len(jobs)} trials of this call, not those that have finished before")
     failed: list[str] = []
     ended = 0
 
