@@ -33,13 +33,14 @@ def main(argv: Sequence[str]) -> int:
         config = beside if "config" not in vars(given) and not Path(options.config).exists() else Path(options.config)
         grids = read_grid(config, options.datasets)
 
-        from ernie_toolkit.clue_benchmark.runners import runner
+        from ernie_toolkit.clue_benchmark.runners import check_published, runner
         from ernie_toolkit.clue_benchmark.search import check_data, report_best, report_plan, search
         from ernie_toolkit.clue_benchmark.trials import LOCK_FILE, locked, plan_cells
 
         cells, results = plan_cells(options, grids), Path(options.output_dir)
         with locked(results / LOCK_FILE, f"{results}: another grid search writes there: wait for it, or give another"):
             check_data(cells, results)
+            check_published(options.models)
             report_plan(cells)
             with runner(options) as run:
                 failed = search(cells, options, run)

@@ -11,12 +11,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ernie_toolkit.clue_benchmark.options import GridOptions
 from ernie_toolkit.clue_benchmark.running import TRIAL, Job, run_job
 from ernie_toolkit.clue_benchmark.trials import failure_of, write_failure
-from ernie_toolkit.console import say
+from ernie_toolkit.console import hide_packages_notices, say
+from ernie_toolkit.errors import ModelError, ToolkitError
 from ernie_toolkit.inference.processor import available_cores
+from ernie_toolkit.models import SAMPLE_MODEL, is_local, load_model
 from ernie_toolkit.ray_cluster import LOG_LEVELS, check_ray, check_share, cluster_line, ray_cluster
 
 OnDone = Callable[[Job], None]
@@ -67,6 +70,42 @@ def runner(options: GridOptions) -> Iterator[Runner]:
             connection.enter_context(ray_cluster(options.ray_address, options.log_level))
 
         yield lambda jobs, on_done: run_on_ray(jobs, on_done, options, reconnect)
+
+
+def check_published(models: Sequence[str]) -> None:
+    """Download published models before any trial begins, so that a name that cannot be had is said once.
+
+    Args:
+        models: Names and directories of models; directories and the sample's own model are passed over.
+
+    Raises:
+        ModelError: Where one can neither be downloaded nor found in PaddleNLP's cache.
+    """
+    context = multiprocessing.get_context("spawn")
+    for name in models:
+        if is_local(name) or name == SAMPLE_MODEL:
+            continue
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_download, args=(name, sender), daemon=True)
+        process.start()
+        sender.close()
+        try:
+            reason = str(receiver.recv())
+        except EOFError:
+            reason = f"{name}: the process that was to load it died"
+        process.join()
+        if reason:
+            raise ModelError(reason)
+
+
+def _download(name: str, sender: Any) -> None:
+    """Load a published model in a process of its own, since the driver does without Paddle; send what went wrong."""
+    hide_packages_notices()
+    try:
+        load_model(name, ("0", "1"))
+        sender.send("")
+    except ToolkitError as error:
+        sender.send(str(error))
 
 
 def run_locally(jobs: Sequence[Job], on_done: OnDone) -> None:
