@@ -44,7 +44,7 @@ lint: $(STAMP)
 # Everything but the tests, folder by folder: several hold modules of one name.
 types: $(STAMP)
 	$(BIN)/mypy
-	@for folder in . scripts benchmarks docs multi_label multi_label/analysis deploy/*/ multi_label/deploy/*/; do \
+	@for folder in . scripts benchmarks clue docs multi_label multi_label/analysis deploy/*/ multi_label/deploy/*/; do \
 	  $(BIN)/mypy $${folder%/}/*.py || failed=1; done; test -z "$$failed"
 
 # Every package that the requirements install, with its version, for all Pythons and systems that they run on. Pins that

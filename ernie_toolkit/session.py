@@ -126,7 +126,12 @@ class Session:
         return self.task.training_rows(rows, options)
 
     def train(
-        self, options: TrainingOptions, directory: str | Path, resume: bool | str = False, overwrite: bool = False
+        self,
+        options: TrainingOptions,
+        directory: str | Path,
+        resume: bool | str = False,
+        overwrite: bool = False,
+        callbacks: Sequence[Any] = (),
     ) -> TrainingResult:
         """Fine-tune on the train split; afterwards the model holds the weights of the best checkpoint on dev.
 
@@ -136,6 +141,7 @@ class Session:
             resume: Whether to resume the run that was interrupted there; or the directory of the checkpoint to resume
                 from.
             overwrite: Whether to delete what an interrupted run has left there.
+            callbacks: PaddleNLP's `TrainerCallback` objects, called around steps beside the toolkit's own.
 
         Returns:
             What the run gave: metrics of dev, steps and seconds.
@@ -151,7 +157,7 @@ class Session:
         self._report_cuts({"training": training_rows, "dev": rows})
         if isinstance(resume, str):
             resume = resumes(False, resume, directory, overwrite)
-        trainer = functools.partial(ToolkitTrainer, criterion=self.criterion)
+        trainer = functools.partial(ToolkitTrainer, criterion=self.criterion, more_callbacks=callbacks)
         self.result = self.run_training(training_rows, rows, options, directory, resume, overwrite, trainer)
         self.trained_with = options
         return self.result

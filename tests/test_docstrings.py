@@ -11,6 +11,7 @@ import pytest
 FINISHED = (
     "arguments",
     "bundle",
+    "clue_benchmark",
     "commands",
     "compat",
     "compression",
@@ -27,6 +28,7 @@ FINISHED = (
     "models",
     "multi_label",
     "paddle_serving",
+    "ray_cluster",
     "session",
     "simple_serving",
     "tasks",

@@ -156,6 +156,20 @@ def _checked(value: Any, kind: type, metadata: Mapping[str, Any], where: str) ->
     return value
 
 
+def option_value(value: Any, item: dataclasses.Field[Any], where: str) -> Any:
+    """A value from a YAML file as an option has it, one of the list's where the option takes several.
+
+    Args:
+        value: What the file says.
+        item: The option, a field made with `option`.
+        where: The place, for messages.
+
+    Raises:
+        ConfigError: Where it is of another type, or out of its range.
+    """
+    return _checked(value, _element_type(item.default), item.metadata, where)
+
+
 def check_whole_texts(content: Any, path: Path) -> None:
     """Check that the texts of a YAML file can be written to a file again.
 

@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import logging
-import os
 import pickle
 import re
-import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ernie_toolkit.corpus.chunks import Chunk, ChunkSource, Result
 from ernie_toolkit.corpus.worker import ChunkPredictor, Failure, WorkerSettings
 from ernie_toolkit.errors import ConfigError, ToolkitError
+from ernie_toolkit.ray_cluster import ray_cluster
 
-INSTALL = "pip install 'ernie_toolkit[distributed]' (or pip install 'ray[data]')"
 _COLUMN = "chunk"
-_PROBE_SECONDS = 10.0
-
-
-def check_ray(address: str) -> None:
-    """Check that Ray is installed, and that something answers at an address; Ray is not imported.
-
-    Args:
-        address: "auto", which is not looked at, or HOST:PORT.
-
-    Raises:
-        ConfigError: Where it is not; it names the command.
-    """
-    if importlib.util.find_spec("ray") is None:
-        raise ConfigError(f"`ray_address`: Ray is not installed: {INSTALL}")
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f"`ray_address` {address} is neither auto nor HOST:PORT: give one of them")
-    try:
-        # Ray itself would wait for minutes.
-        socket.create_connection((host, int(port)), _PROBE_SECONDS).close()
-    except OSError as error:
-        raise ConfigError(
-            f"`ray_address` {address}: nothing answers there ({error}): start a cluster (ray start), or leave it out"
-        ) from None
 
 
 class ActorPredictor:
@@ -95,23 +65,24 @@ class RayWorkers:
             ToolkitError: As a worker says.
             RuntimeError: On a defect in a worker, with its traceback.
         """
-        ray = connected(self._address)
-        try:
-            for batch in self._dataset(ray, source).iter_batches(
+        with ray_cluster(self._address) as ray:
+            batches = self._dataset(ray, source).iter_batches(
                 batch_size=None, batch_format="pyarrow", prefetch_batches=1
-            ):
-                for value in batch.column(_COLUMN):
-                    answer = pickle.loads(value.as_py())
-                    if isinstance(answer, Failure):
-                        raise answer.error()
-                    yield answer
-        except ray.exceptions.RayError as error:
-            raise _lost(error) from None
-        finally:
-            ray.shutdown()
+            )
+            try:
+                for batch in batches:
+                    for value in batch.column(_COLUMN):
+                        answer = pickle.loads(value.as_py())
+                        if isinstance(answer, Failure):
+                            raise answer.error()
+                        yield answer
+            except ray.exceptions.RayError as error:
+                raise _lost(error) from None
 
     def _dataset(self, ray: Any, source: ChunkSource) -> Any:
         """The results as a dataset of Ray, which is computed while it is iterated."""
+        import ray.data
+
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
@@ -127,31 +98,6 @@ class RayWorkers:
             compute=ray.data.ActorPoolStrategy(size=count),
             num_cpus=1,
         )
-
-
-def connected(address: str) -> Any:
-    """Connect to a Ray cluster, and return the package.
-
-    Args:
-        address: "auto" for the cluster that this machine belongs to, or HOST:PORT.
-
-    Raises:
-        ConfigError: Where Ray is not installed, or there is no cluster.
-    """
-    check_ray(address)
-    # What Ray says about its own doings is in its logs; what stops the run is raised.
-    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "CRITICAL")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    import ray
-    import ray.data
-
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"`ray_address` {address}: no Ray cluster there ({error!s:.200}): start one, or leave `ray_address` out"
-        ) from None
-    return ray
 
 
 def _lost(error: Exception) -> ToolkitError:

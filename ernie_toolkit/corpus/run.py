@@ -10,7 +10,7 @@ import ernie_toolkit
 from ernie_toolkit.bundle import BUNDLE_FILE, Bundle
 from ernie_toolkit.console import notice, print_line, say, warn
 from ernie_toolkit.corpus.chunks import ChunkSource, Result
-from ernie_toolkit.corpus.cluster import RayWorkers, check_ray
+from ernie_toolkit.corpus.cluster import RayWorkers
 from ernie_toolkit.corpus.inputs import check_output, find_inputs
 from ernie_toolkit.corpus.journal import Journal
 from ernie_toolkit.corpus.layout import layout_of
@@ -24,6 +24,7 @@ from ernie_toolkit.files import sha256_of
 from ernie_toolkit.inference.engines.selection import choose
 from ernie_toolkit.inference.predictor import limited
 from ernie_toolkit.inference.processor import available_cores
+from ernie_toolkit.ray_cluster import check_address, check_ray
 
 SHOWN_REASONS = 3
 """Rows without an answer that are reported one by one, of each file."""
@@ -115,7 +116,8 @@ def _executor(options: CorpusOptions) -> MakeExecutor:
     """What makes the executor: of Ray where an address is given, after a look whether it is installed."""
     if options.ray_address is None:
         return lambda settings: LocalWorkers(settings, options.workers or available_cores())
-    check_ray(options.ray_address)
+    check_ray("leave `ray_address` out")
+    check_address(options.ray_address)
     address = options.ray_address
     return lambda settings: RayWorkers(settings, options.workers, address)
 

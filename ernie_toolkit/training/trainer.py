@@ -6,7 +6,7 @@ Imports Paddle; import it inside a function.
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,7 @@ class ToolkitTrainer(Trainer):
         by_length: Whether rows of similar length share a batch.
         callbacks: What happens around steps.
         criterion: The loss that is trained on (see `Session`); None: the model's own.
+        more_callbacks: A caller's own, which are called after the others.
     """
 
     control: Any  # the callbacks' TrainerControl
@@ -130,6 +131,7 @@ class ToolkitTrainer(Trainer):
         by_length: bool,
         callbacks: list[TrainerCallback],
         criterion: Criterion | None = None,
+        more_callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
         super().__init__(
             model=model,
@@ -142,7 +144,7 @@ class ToolkitTrainer(Trainer):
         for callback in list(self.callback_handler.callbacks):
             if type(callback).__name__ in ("ProgressCallback", "PrinterCallback"):
                 self.remove_callback(callback)
-        for callback in (BestCheckpointHere(), *callbacks):
+        for callback in (BestCheckpointHere(), *callbacks, *more_callbacks):
             self.add_callback(callback)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: Any = None) -> None:

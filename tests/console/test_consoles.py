@@ -14,7 +14,7 @@ from tiny import ROOT
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.console import OneLineParser, prepare_console
 
-FOLDERS = ("", "scripts", "benchmarks", "multi_label", "deploy", "ernie_toolkit")
+FOLDERS = ("", "scripts", "benchmarks", "clue", "multi_label", "deploy", "ernie_toolkit")
 SCRIPTS = sorted(
     path.relative_to(ROOT).as_posix()
     for folder in FOLDERS

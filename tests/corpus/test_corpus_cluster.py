@@ -99,7 +99,7 @@ def test_a_package_that_is_missing_is_named(bundle: Bundle, tmp_path: Path) -> N
         (
             "ray",
             ["--ray_address", "auto"],
-            "--ray_address: Ray is not installed: pip install 'ernie_toolkit[distributed]'",
+            "ray is not installed: pip install 'ernie_toolkit[distributed]'",
         ),
         ("pyarrow", [], "pyarrow is not installed, which reads Parquet files: pip install 'ernie_toolkit[parquet]'"),
     ):

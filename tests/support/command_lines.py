@@ -27,6 +27,7 @@ from ernie_toolkit.files.paths import path_text, utf8_text  # noqa: E402
 SCRIPTS = (
     *("run_seq_cls.py", "run_token_cls.py", "run_qa.py", "run_multiple_choice.py"),
     *("compress_seq_cls.py", "compress_token_cls.py", "compress_qa.py", "compress_multiple_choice.py"),
+    *(f"clue/{name}.py" for name in ("grid_search", "table", "picture")),
     *(f"multi_label/{name}.py" for name in ("train", "prune", "predict", "export_model", "doccano")),
     *(f"multi_label/analysis/{name}.py" for name in ("evaluate", "sparse", "dirty", "aug")),
     *(f"deploy/predictor/{name}.py" for name in ("infer", "infer_cpu", "infer_gpu")),
@@ -58,6 +59,8 @@ PATHS = ("", "a" * 300, "a" * 5000, "a/" * 2500, "b\udcff", "b\0", "b\ud800")
 # What else a script needs before it looks at the value.
 NEEDED = {
     "scripts/compare_reports.py": ["report.json"],
+    "clue/table.py": ["clue_results"],
+    "clue/picture.py": ["clue_results"],
     "ernie_toolkit/export/__main__.py": ["--legacy_pdmodel", "--model_name_or_path", "nowhere"],
 }
 

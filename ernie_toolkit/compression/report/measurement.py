@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ernie_toolkit.text.features import pad_batch
 
 Run = Callable[[Batch], object]
 """Computes a batch."""
+Item = TypeVar("Item")
 
 REPEATS, LATENCY_ROWS, THROUGHPUT_ROWS, BATCH_SIZE = 3, 32, 128, 32
 # Small models are through in no time: more turns cost little there, and make the medians steady.
@@ -86,8 +88,8 @@ def measure(
     chosen = spaced_by_length(lengths, max_rows)
     groups = batches_by_length([lengths[row] for row in chosen], batch_size)
     batches = [_batch(rows, [chosen[place] for place in group]) for group in groups]
-    alone = _take_turns(sessions, singles, repeats, seconds)
-    together = _take_turns(sessions, batches, repeats, seconds)
+    alone = take_turns(sessions, singles, repeats, seconds)
+    together = take_turns(sessions, batches, repeats, seconds)
     first = next(iter(sessions))
     passed = np.median(together[first], axis=0)  # seconds of each batch
     reference = known or _speed(1000 * float(np.median(alone[first])), len(chosen) / float(passed.sum()))
@@ -145,10 +147,20 @@ def _orders(names: Sequence[str], batches: int, repeat: int) -> Iterator[tuple[i
             yield batch, name
 
 
-def _take_turns(
-    sessions: Mapping[str, Run], batches: Sequence[Batch], repeats: int, seconds: float
+def take_turns(
+    sessions: Mapping[str, Callable[[Item], object]], batches: Sequence[Item], repeats: int, seconds: float
 ) -> dict[str, np.ndarray]:
-    """Seconds of each session, float64 of shape (repeats, batches)."""
+    """Seconds that each session takes for each batch, measured in turns (see `measure`).
+
+    Args:
+        sessions: What computes a batch, by name.
+        batches: What each of them is given.
+        repeats: Turns that each batch gets at least.
+        seconds: How long more turns are made, up to `MOST_REPEATS` of them.
+
+    Returns:
+        For each session seconds, float64 of shape (repeats, batches).
+    """
     for batch in batches:  # the runtime sets memory aside for each shape it has not seen
         for session in sessions.values():
             session(batch)

@@ -1,0 +1,1 @@
+"""The CLUE benchmark: grids of fine-tunings, their trials, tables, submissions and pictures."""
