@@ -34,7 +34,7 @@ from ernie_toolkit.files import write_json
 from ernie_toolkit.files.parsing import read_json_object
 from ernie_toolkit.formats.weights import weights_sha256
 from ernie_toolkit.models import check_model_directory, is_local
-from ernie_toolkit.models.interchange import directory_weights
+from ernie_toolkit.models.directory import directory_weights
 from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.training.checkpoints import last_checkpoint
 from ernie_toolkit.training.options import TrainingOptions, check_training_options

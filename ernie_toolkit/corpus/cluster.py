@@ -81,9 +81,9 @@ class RayWorkers:
 
     def _dataset(self, ray: Any, source: ChunkSource) -> Any:
         """The results as a dataset of Ray, which is computed while it is iterated."""
-        import ray.data
+        from ray.data import DataContext
 
-        context = ray.data.DataContext.get_current()
+        context = DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
         # A block is a chunk: who writes it waits for no other.
