@@ -389,7 +389,7 @@ def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], tas
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file: give a .safetensors or .pdparams file")
     # What the file has no head for starts at random, not from the head of the model that it is laid over.
-    loaded.model._init_weights(loaded.model.classifier)
+    family_of_model(loaded.model).initialize(loaded.model, loaded.model.classifier)
     if loaded.model.classifier.bias is not None:
         loaded.model.classifier.bias.set_value(np.zeros(len(labels), dtype=np.float32))
     return _filled(loaded, read_weights_file(path), path, task, labels)
