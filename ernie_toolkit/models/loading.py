@@ -37,6 +37,7 @@ from ernie_toolkit.models.families.ernie import ERNIE
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
 from ernie_toolkit.models.interchange import directory_weights, read_directory_weights, with_paddle_names
 from ernie_toolkit.models.vocabulary import Vocabulary, read_vocabulary
+from ernie_toolkit.models.weight_names import HEADS, by_model_names, unused_weights
 from ernie_toolkit.tasks import TASKS, SequenceClassification, Task, task_named
 from ernie_toolkit.text.tokenization import VOCAB_FILE
 
@@ -60,7 +61,6 @@ SAMPLE_SHAPE: dict[str, Any] = {
 # What else a configuration may ask a model to give by default: whoever wants more than logits asks for it.
 _EXTRA_OUTPUTS = ("use_cache", "output_hidden_states", "output_attentions", "return_dict")
 _WITHOUT_POOLER = (HEAD_CLASSES["token"], HEAD_CLASSES["span"])
-_HEADS = ("classifier.", "cls.", "qa_outputs.")
 
 
 @dataclass(frozen=True)
@@ -215,9 +215,9 @@ def _filled(
     head_notice = ""
     new_labels: tuple[str, ...] = ()
     other = model_task(path.parent) if described else None
-    if other not in (None, task) and any(key.startswith(_HEADS) for key in state):
+    if other not in (None, task) and any(key.startswith(HEADS) for key in state):
         # Heads of different tasks can have the same names and shapes and mean different things.
-        state = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
+        state = {key: value for key, value in state.items() if not key.startswith(HEADS)}
         head_notice = f"{source}: its head was trained for the task '{other}': the head for '{task}' starts anew"
     elif labels is not None:
         own = {name: tensor.numpy() for name, tensor in model.state_dict().items() if name in (WEIGHT, BIAS)}
@@ -227,6 +227,8 @@ def _filled(
             new_labels = plan.new if plan.kept else ()
             _arrange_thresholds(model.config, plan.outputs)
     fresh = fill_model(model, state, path)
+    if left_out := unused_weights(model, state, path):
+        notice(left_out)
     return replace(loaded, fresh=fresh, new_labels=new_labels, notices=(head_notice,) if head_notice else ())
 
 
@@ -252,21 +254,19 @@ def fill_model(model: "PretrainedModel", state: dict[str, np.ndarray], path: Pat
     Raises:
         ModelError: Where a weight of the encoder is missing or does not fit.
     """
-    family = f"{family_of_model(model).prefix}."
-    prefix = "" if any(key.startswith(family) for key in state) else family
-    given = {prefix + key if not key.startswith(_HEADS) else key: value for key, value in state.items()}
+    given = by_model_names(model, state)
     own = model.state_dict()
     fresh = []
     for name, tensor in own.items():
         value = given.get(name)
         if value is not None and list(value.shape) == list(tensor.shape):
             tensor.set_value(as_float32(value, name, path))
-        elif name.startswith(_HEADS):
+        elif name.startswith(HEADS):
             fresh.append(name)  # another task's head, or another number of labels: starts anew
         elif value is None and ".pooler." in name and type(model).__name__.endswith(_WITHOUT_POOLER):
             continue  # transformers leaves it out where the head does not read it
         elif value is None:
-            missing = [key for key in own if key not in given and not key.startswith(_HEADS)]
+            missing = [key for key in own if key not in given and not key.startswith(HEADS)]
             raise ModelError(f"{path}: no weight '{name}' ({len(missing)} missing): the file is of another model")
         else:
             raise ModelError(
