@@ -20,6 +20,7 @@ from ernie_toolkit.compression.report.complexity import model_flops
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.data.registry import DatasetSpec
 from ernie_toolkit.errors import ModelError
+from ernie_toolkit.export.legacy import export_legacy
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.models import Vocabulary, load_model, save_model
 from ernie_toolkit.models.config import model_task
@@ -319,6 +320,13 @@ def call(root: Path, script: str, *arguments: str) -> str:
     done = subprocess.run([*command, *arguments], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.slow
+def test_the_format_before_pir_is_written(session: Session, directory: Path, tmp_path: Path) -> None:
+    """What multi_label/prune.py writes beside each size, and FastDeploy's Paddle backend reads."""
+    session.export(tmp_path / "export", 8, {})
+    assert (export_legacy(directory, tmp_path / "export") / "model.pdmodel").is_file()
 
 
 @pytest.mark.slow
