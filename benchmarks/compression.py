@@ -12,7 +12,7 @@ in a process of its own; a run whose report is in `--reports` already is read, n
 from pathlib import Path
 from typing import Any
 
-from compression_quality import FULL_DEPTH, QUALITY_SETS, pruning_options, quality_table
+from compression_quality import FULL_DEPTH, METRICS, QUALITY_SETS, pruning_options, quality_table
 from compression_speed import speed_tables
 
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
@@ -43,7 +43,7 @@ def main() -> None:
     quality = parser.add_argument_group("quality")
     quality.add_argument("--models", type=Path, default=Path("best_models"), help="(default: %(default)s)")
     quality.add_argument("--reports", type=Path, default=Path("benchmark_reports"), help="(default: %(default)s)")
-    quality.add_argument("--datasets", nargs="+", default=list(QUALITY_SETS), choices=list(QUALITY_SETS))
+    quality.add_argument("--datasets", nargs="+", default=list(QUALITY_SETS), choices=list(METRICS))
     quality.add_argument("--seeds", type=int, nargs="+", default=[42])
     quality.add_argument("--depth_mult_list", nargs="+", default=list(FULL_DEPTH), help="prune in depth too: 1 2/3")
     args = parser.parse_args()

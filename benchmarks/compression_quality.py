@@ -16,6 +16,9 @@ from ernie_toolkit.models.sizes import Shares
 ROOT = Path(__file__).resolve().parents[1]
 # Data set -> the metric that the average is taken of.
 QUALITY_SETS = {"tnews": "accuracy", "afqmc": "accuracy", "msra_ner": "f1", "cmrc2018": "exact_match"}
+# Those that are measured where they are asked for: a question is as many rows as it has choices.
+CHOICE_SETS = {"c3": "accuracy", "chid": "accuracy"}
+METRICS = {**QUALITY_SETS, **CHOICE_SETS}
 WIDTHS = ("3/4", "1/2")
 DISTILLATION = ("--warmup_ratio", "0.1", "--hidden_dropout_prob", "0", "--attention_probs_dropout_prob", "0")
 # Training rows, dev rows, batch size, epochs and learning rate: cut down to what two CPU cores can do.
@@ -24,6 +27,8 @@ CUTS = {
     "afqmc": (4000, 2000, 32, 2, 5e-5),
     "msra_ner": (4000, 2000, 16, 2, 5e-5),
     "cmrc2018": (2000, 1000, 12, 0.5, 5e-5),
+    "c3": (1000, 300, 4, 1, 5e-5),
+    "chid": (1000, 300, 8, 1, 5e-5),
 }
 CUT_OPTIONS = (
     "--max_train_samples",
@@ -73,10 +78,9 @@ def compressed(
     path = directory / REPORT_FILE
     if path.is_file() and not (directory / "unfinished").exists():
         return read_report(path)
-    script = {"seq_cls": "compress_seq_cls.py", "token_cls": "compress_token_cls.py", "qa": "compress_qa.py"}
     command = [
         sys.executable,
-        str(ROOT / script[get_spec(dataset).task_name]),
+        str(ROOT / f"compress_{get_spec(dataset).task_name}.py"),
         "--dataset",
         dataset,
         "--data_dir",
@@ -120,7 +124,7 @@ def losses(
     dataset: str, models: Path, data_dir: Path, reports: Path, seed: int, depths: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
     """Points lost by each row of the table, and the share of answers that stayed, in per cent; FP32 has its metric."""
-    metric, directory = QUALITY_SETS[dataset], reports / dataset / f"seed_{seed}"
+    metric, directory = METRICS[dataset], reports / dataset / f"seed_{seed}"
     # Reports of other depths lie beside those of widths alone, which are read again.
     of_depths = f"{PRUNING}, depth {' '.join(depths)}".replace("/", "_")
     places = {PTQ: PTQ, PRUNING: PRUNING if tuple(depths) == FULL_DEPTH else of_depths}
@@ -158,9 +162,7 @@ def quality_table(
         "points lost against FP32 (first row: FP32 itself) / answers equal to FP32's in per cent, seeds "
         + ", ".join(map(str, seeds))
     )
-    print(
-        f"{'':<40}" + "".join(f"{name + ' ' + QUALITY_SETS[name]:>22}" for name in datasets) + f"{'average lost':>14}"
-    )
+    print(f"{'':<40}" + "".join(f"{name + ' ' + METRICS[name]:>22}" for name in datasets) + f"{'average lost':>14}")
     for row in rows:
         values = [means[dataset][row] for dataset in datasets]
         cells = "".join(f"{f'{lost:.2f} / {equal:.1f}':>22}" for lost, equal in values)

@@ -110,11 +110,11 @@ def simple_serving(model: Path, info: BundleInfo, computing: Computing, threads:
         "--num_threads",
         str(threads),
     ]
-    names = ("question", "context") if info.task == "qa" else ("text", "text_pair")
+    task = TASKS[info.task]
+    names = task.text_fields(info.text_format)
 
     def body(text: TextInput) -> dict[str, Any]:
-        given = (text,) if isinstance(text, str) else text
-        return {"data": {name: [value] for name, value in zip(names, given, strict=False)}}
+        return {"data": {name: [value] for name, value in zip(names, task.request_values(text), strict=True)}}
 
     with tempfile.TemporaryDirectory() as name:
         ready = f"http://127.0.0.1:{port}/ready"
@@ -130,11 +130,11 @@ def triton(model: Path, info: BundleInfo, computing: Computing, threads: int) ->
     interface = interface_of(info.task, info.text_format in PAIR_FORMATS)
 
     def body(text: TextInput) -> dict[str, Any]:
-        given = (text,) if isinstance(text, str) else text
+        given = [value if isinstance(value, list) else [value] for value in TASKS[info.task].request_values(text)]
         return {
             "inputs": [
-                {"name": item.name, "datatype": "BYTES", "shape": [1, 1], "data": [value]}
-                for item, value in zip(interface.texts, given, strict=True)
+                {"name": item.name, "datatype": "BYTES", "shape": [1, len(values)], "data": values}
+                for item, values in zip(interface.texts, given, strict=True)
             ]
         }
 

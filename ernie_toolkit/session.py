@@ -16,7 +16,7 @@ from ernie_toolkit.files import write_json
 from ernie_toolkit.files.transactions import Transaction, transaction
 from ernie_toolkit.formats.weights import WEIGHTS_FILE
 from ernie_toolkit.models import LoadedModel, stage_model
-from ernie_toolkit.models.checks import check_length, check_outputs, require_trained_head
+from ernie_toolkit.models.checks import check_length, check_outputs, check_segments, require_trained_head
 from ernie_toolkit.progress import Progress
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.custom_metric import CustomEvaluate, with_metric
@@ -65,8 +65,8 @@ class Session:
             it is given, evaluating and predicting show their progress on standard error.
 
     Raises:
-        ModelError: Where the model has fewer positions than the task's longest sequence, and where its outputs are not
-            the task's labels in their order.
+        ModelError: Where the model has fewer positions than the task's longest sequence, or one token type where rows
+            have two texts, and where its outputs are not the task's labels in their order.
         ConfigError: On a metric that has the name of another.
     """
 
@@ -87,6 +87,7 @@ class Session:
 
     def __post_init__(self) -> None:
         check_length(self.loaded, self.task.max_seq_length)
+        check_segments(self.loaded, self.task)
         check_outputs(self.loaded, self.task.labels)
         self.task = with_metric(self.task, self.custom_evaluate)
         vocabulary = self.loaded.vocabulary

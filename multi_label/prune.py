@@ -21,14 +21,18 @@ from ernie_toolkit.tasks import MultiLabelClassification
 from ernie_toolkit.training.devices import use_device
 from ernie_toolkit.training.options import TrainingOptions, check_training_options
 
+# Characters of the table's first column, where no model's name needs more.
+LEAST_WIDTH = 16
+
 
 def print_report(report: Report, directory: Path) -> None:
     """Print a line for each model: dev metrics, size, speed."""
-    say(f"{'model':<16}{'micro F1':>10}{'macro F1':>10}{'MB':>8}  speed, and how many times FP32's that is")
+    width = max(LEAST_WIDTH, *(len(item.name) + 2 for item in (report.baseline, *report.candidates)))
+    say(f"{'model':<{width}}{'micro F1':>10}{'macro F1':>10}{'MB':>8}  speed, and how many times FP32's that is")
     for item in (report.baseline, *report.candidates):
         micro, macro = (100 * item.metrics[name] for name in ("micro_f1", "macro_f1"))
         size = megabytes_text(report, item.size)
-        say(f"{item.name:<16}{micro:>10.2f}{macro:>10.2f}{size:>8}  {speed_text(report, item)}  {item.file}")
+        say(f"{item.name:<{width}}{micro:>10.2f}{macro:>10.2f}{size:>8}  {speed_text(report, item)}  {item.file}")
     say(f"report: {directory / 'compress_report.md'} (.json, .png)")
 
 

@@ -1,8 +1,8 @@
 """Static graphs in the format before PIR (`.pdmodel`), which FastDeploy's Paddle backend and Paddle Serving read.
 
-PaddlePaddle 3.3.1 still writes it with FLAGS_enable_pir_api=0, set before it is imported, but three of its functions
+PaddlePaddle 3.3.1 still writes it with FLAGS_enable_pir_api=0, set before it is imported, but some of its functions
 then build PIR operators and fail ("must be Value, but got Variable"). So this runs in a process of its own, where
-these three append the old operators (matmul_v2, gelu, tanh) to the program instead.
+those of `OPERATORS` append the old operators (matmul_v2, gelu, tanh, sqrt) to the program instead.
 """
 
 import json
@@ -38,6 +38,8 @@ OPERATORS: dict[str, tuple[str, dict[str, str], dict[str, tuple[str, bool]]]] = 
     ),
     "gelu": ("gelu", {"x": "X"}, {"approximate": ("approximate", False)}),
     "tanh": ("tanh", {"x": "X"}, {}),
+    "sqrt": ("sqrt", {"x": "X"}, {}),
+    "maximum": ("elementwise_max", {"x": "X", "y": "Y"}, {}),
 }
 # Where Paddle's own dispatch to PIR begins; the functions are replaced under every other name.
 CORE = ("paddle.base.libpaddle", "paddle._C_ops", "paddle._pir_ops", "paddle._legacy_C_ops", "paddle.sparse")
@@ -91,15 +93,17 @@ def _legacy_function(original: Callable[..., Any], name: str) -> Callable[..., A
 
 
 def _bind_legacy_functions() -> None:
-    """Put the three functions in the place of Paddle's, under every name that its modules have for them."""
+    """Put the functions of `OPERATORS` in the place of Paddle's, under every name that its modules have for them."""
     import paddle
     import paddlenlp.transformers  # noqa: F401  its modules have such names too
     from paddle import _C_ops
 
-    for name, public in (("matmul", paddle.matmul), ("gelu", paddle.nn.functional.gelu), ("tanh", paddle.tanh)):
+    for name in OPERATORS:
+        public = getattr(paddle, name, None) or getattr(paddle.nn.functional, name)
         replacement = _legacy_function(public, name)
         originals = (public, getattr(_C_ops, name))
-        for path, module in list(sys.modules.items()):
+        # `from paddle import tensor` gives a function that has the module's names as attributes.
+        for path, module in [*sys.modules.items(), ("paddle.tensor", paddle.tensor)]:
             outside = path.split(".")[0] not in ("paddle", "paddlenlp") or path.startswith(CORE)
             if not outside and any(getattr(module, "__dict__", {}).get(name) is item for item in originals):
                 setattr(module, name, replacement)

@@ -8,6 +8,7 @@ from ernie_toolkit.models.config import model_labels
 from ernie_toolkit.models.heads import are_named, label_mismatch, shown
 from ernie_toolkit.models.loading import LoadedModel, is_local
 from ernie_toolkit.tasks import Task
+from ernie_toolkit.text.formats import CHOICE_FORMATS, PAIR_FORMATS
 
 
 def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
@@ -23,6 +24,24 @@ def check_length(loaded: LoadedModel, max_seq_length: int) -> None:
     limit = loaded.model.config.max_position_embeddings
     if max_seq_length > limit:
         raise ModelError(f"`max_seq_length` {max_seq_length} is over the {limit} positions of {loaded.source}")
+
+
+def check_segments(loaded: LoadedModel, task: Task) -> None:
+    """Check that a model tells two texts of a row apart, where a task's rows have two.
+
+    Args:
+        loaded: The model.
+        task: What it is to do.
+
+    Raises:
+        ModelError: Where its table of token types has a row for one text alone.
+    """
+    types = getattr(loaded.model.config, "type_vocab_size", 2)
+    if task.text_format in (*PAIR_FORMATS, *CHOICE_FORMATS) and types < 2:
+        raise ModelError(
+            f"{loaded.source}: type_vocab_size is {types}, so that it cannot tell the two texts of {task.title[1]} "
+            "apart: use a model with 2 or more"
+        )
 
 
 def check_outputs(loaded: LoadedModel, labels: Sequence[str]) -> None:

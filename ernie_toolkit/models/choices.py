@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 import paddle
-from paddlenlp.transformers.model_outputs import MultipleChoiceModelOutput
+
+from ernie_toolkit.models.families.outputs import head_outputs
 
 
 def choice_log_probabilities(logits: paddle.Tensor, questions: paddle.Tensor) -> paddle.Tensor:
@@ -65,7 +66,7 @@ class ChoiceRows:
             attention_mask: None: what is no padding.
             labels: Int64 of shape (rows, 2): the question's number, and 1 for its right choice, else 0.
             output_hidden_states: Whether the hidden states of all layers are given.
-            return_dict: Whether the answer is PaddleNLP's `MultipleChoiceModelOutput`, and not a tuple.
+            return_dict: Whether the answer is PaddleNLP's object, and not a tuple or a tensor.
 
         Returns:
             Logits of shape (rows, 1); before them the loss, where there are labels.
@@ -80,12 +81,8 @@ class ChoiceRows:
             return_dict=return_dict,
         )
         logits = self.classifier(self.dropout(outputs[1]))
-        loss = None
-        if labels is not None:
-            loss = choice_loss(logits, labels)
-        if return_dict:
-            return MultipleChoiceModelOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
-        return logits if loss is None else (loss, logits)
+        loss = None if labels is None else choice_loss(logits, labels)
+        return head_outputs(loss, {"logits": logits}, outputs.hidden_states if return_dict else None, return_dict)
 
 
 @lru_cache(maxsize=None)

@@ -41,6 +41,8 @@ FRACTIONS = {
 }
 TEXTS = ("model_type", "hidden_act", "pool_act", "problem_type", "dtype")
 SWITCHES = ("use_task_id", "fuse", "enable_recompute", "use_cache")
+# Of `paddle.nn.functional`, by whose names PaddleNLP finds them: any other function there would be taken as well.
+ACTIVATIONS = ("gelu", "relu", "silu", "swish", "tanh", "sigmoid", "elu", "selu", "mish", "relu6", "leaky_relu")
 # What stands for "not said" where a value is null.
 MAY_BE_NULL = ("pruned_num_attention_heads", "pruned_intermediate_size", "classifier_dropout", "num_labels")
 # How many times the size of its weights file a model may take in float32: the file may hold them in fewer bits, or be
@@ -71,6 +73,12 @@ def read_model_config(path: Path) -> dict[str, Any]:
         value = config.get(key)
         if value is not None and type(value) is not (str if key in TEXTS else bool):
             raise wrong(key, f"is {value!r:.40}: it must be {'a text' if key in TEXTS else 'true or false'}")
+    activation = config.get("hidden_act")
+    if activation is not None and activation not in ACTIVATIONS:
+        raise ModelError(
+            f"{path}: hidden_act is {activation!r:.40}: this toolkit computes {', '.join(ACTIVATIONS)}: use a model "
+            "with one of these"
+        )
     names = config.get("architectures")
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise wrong("architectures", f"is {names!r:.40}: it must be a list of texts")

@@ -29,6 +29,7 @@ from ernie_toolkit.models.families.ernie import ERNIE
 from ernie_toolkit.models.heads import BIAS, WEIGHT, arrange_head
 from ernie_toolkit.models.interchange import with_paddle_names
 from ernie_toolkit.models.vocabulary import Vocabulary, read_vocabulary, vocabulary_file
+from ernie_toolkit.models.weight_names import HEADS, by_model_names, unused_weights
 from ernie_toolkit.tasks import TASKS, SequenceClassification, Task, task_named
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ SAMPLE_SHAPE: dict[str, Any] = {
 # What else a configuration may ask a model to give by default: whoever wants more than logits asks for it.
 _EXTRA_OUTPUTS = ("use_cache", "output_hidden_states", "output_attentions", "return_dict")
 _WITHOUT_POOLER = (HEAD_CLASSES["token"], HEAD_CLASSES["span"])
-_HEADS = ("classifier.", "cls.", "qa_outputs.")
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,9 @@ def _filled(
     head_notice = ""
     new_labels: tuple[str, ...] = ()
     other = model_task(path.parent) if described else None
-    if other not in (None, task) and any(key.startswith(_HEADS) for key in state):
+    if other not in (None, task) and any(key.startswith(HEADS) for key in state):
         # Heads of different tasks can have the same names and shapes and mean different things.
-        state = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
+        state = {key: value for key, value in state.items() if not key.startswith(HEADS)}
         head_notice = f"{source}: its head was trained for the task '{other}': the head for '{task}' starts anew"
     elif labels is not None:
         own = {name: tensor.numpy() for name, tensor in model.state_dict().items() if name in (WEIGHT, BIAS)}
@@ -193,6 +193,8 @@ def _filled(
             new_labels = plan.new if plan.kept else ()
             _arrange_thresholds(model.config, plan.outputs)
     fresh = fill_model(model, state, path)
+    if left_out := unused_weights(model, state, path):
+        notice(left_out)
     pooler = f"{path}: no pooler in it: it starts anew, as the head does" if any(map(_is_pooler, fresh)) else ""
     notices = tuple(filter(None, (head_notice, pooler)))
     return replace(loaded, fresh=fresh, new_labels=new_labels, notices=notices)
@@ -225,23 +227,21 @@ def fill_model(model: "PretrainedModel", state: dict[str, np.ndarray], path: Pat
     Raises:
         ModelError: Where a weight of the encoder is missing or does not fit.
     """
-    family = f"{family_of_model(model).prefix}."
-    prefix = "" if any(key.startswith(family) for key in state) else family
-    given = {prefix + key if not key.startswith(_HEADS) else key: value for key, value in state.items()}
+    given = by_model_names(model, state)
     own = model.state_dict()
     fresh = []
     for name, tensor in own.items():
         value = given.get(name)
         if value is not None and list(value.shape) == list(tensor.shape):
             tensor.set_value(as_float32(value, name, path))
-        elif name.startswith(_HEADS):
+        elif name.startswith(HEADS):
             fresh.append(name)  # another task's head, or another number of labels: starts anew
         elif value is None and _is_pooler(name) and type(model).__name__.endswith(_WITHOUT_POOLER):
             continue  # transformers leaves it out where the head does not read it
         elif value is None and _is_pooler(name) and WEIGHT not in given and not any(map(_is_pooler, given)):
             fresh.append(name)  # of a model for masked language, say
         elif value is None:
-            missing = [key for key in own if key not in given and not key.startswith(_HEADS)]
+            missing = [key for key in own if key not in given and not key.startswith(HEADS)]
             raise ModelError(f"{path}: no weight '{name}' ({len(missing)} missing): the file is of another model")
         else:
             raise ModelError(
@@ -364,7 +364,7 @@ def set_weights_file(loaded: LoadedModel, path: Path, labels: Sequence[str], tas
     if not path.is_file():
         raise ModelError(f"{path}: no such weights file: give a .safetensors or .pdparams file")
     # What the file has no head for starts at random, not from the head of the model that it is laid over.
-    loaded.model._init_weights(loaded.model.classifier)
+    family_of_model(loaded.model).initialize(loaded.model, loaded.model.classifier)
     if loaded.model.classifier.bias is not None:
         loaded.model.classifier.bias.set_value(np.zeros(len(labels), dtype=np.float32))
     return _filled(loaded, read_weights_file(path), path, task, labels)

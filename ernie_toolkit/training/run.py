@@ -275,8 +275,7 @@ def train(
     import paddle
 
     from ernie_toolkit.models import quiet_paddlenlp
-    from ernie_toolkit.models.paddle_files import safe_paddle_load
-    from ernie_toolkit.training.callbacks import ProgressLine, RestoreRandomState
+    from ernie_toolkit.training.callbacks import ProgressLine
     from ernie_toolkit.training.trainer import ToolkitTrainer
 
     _check_rows(train_set, dev_set, options.max_seq_length, model.config.max_position_embeddings)
@@ -294,16 +293,26 @@ def train(
         )
         started = time.perf_counter()
         faster = _fast_cpu(trainer, model) if options.fast_cpu and device == "cpu" else nullcontext()
-        with safe_paddle_load(), closing(progress), faster:
-            if checkpoint is not None and _has_ended(checkpoint, plan, options):
-                notice(f"{checkpoint} is the run's last step: nothing is left to train")
-                trainer.restore(checkpoint)
-            else:
-                if checkpoint is not None:
-                    trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
-                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+        with closing(progress), faster:
+            _run(trainer, checkpoint, plan, options)
         seconds = time.perf_counter() - started
     return _result(trainer, seconds, checkpoint_step(checkpoint) if checkpoint is not None else 0)
+
+
+def _run(trainer: Any, checkpoint: Path | None, plan: Plan, options: TrainingOptions) -> None:
+    """Train from a checkpoint on, or from the start; of a run that has ended, take over its model."""
+    from ernie_toolkit.models.paddle_files import safe_paddle_load
+    from ernie_toolkit.training.callbacks import RestoreRandomState
+
+    with safe_paddle_load():
+        if checkpoint is None:
+            trainer.train()
+        elif _has_ended(checkpoint, plan, options):
+            notice(f"{checkpoint} is the run's last step: nothing is left to train")
+            trainer.restore(checkpoint)
+        else:
+            trainer.add_callback(RestoreRandomState(trainer, str(checkpoint)))
+            trainer.train(resume_from_checkpoint=str(checkpoint))
 
 
 @contextmanager

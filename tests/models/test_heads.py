@@ -15,6 +15,7 @@ from ernie_toolkit.data.registry import DatasetSpec
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.models import Vocabulary, load_model, save_model, set_weights_file
 from ernie_toolkit.models.checks import require_trained_head
+from ernie_toolkit.models.families import FAMILIES
 from ernie_toolkit.models.heads import (
     BIAS,
     WEIGHT,
@@ -182,6 +183,20 @@ def test_a_pruned_model_keeps_its_widths_under_another_order(tmp_path: Path, voc
     other = load_model(str(tmp_path), ("c", "a", "b"))
     assert current_size(other.model) == LayerSize(2, 32)
     assert np.array_equal(other.model.classifier.weight.numpy(), weight[:, [2, 0, 1]])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_head_of_a_weights_file_starts_anew_in_every_family(
+    family: str, tmp_path: Path, vocabulary: Vocabulary
+) -> None:
+    sizes = {"embedding_size": 32} if family == "ernie_gram" else {}
+    source = make_tiny_model(vocabulary, ("a", "b", "c"), family=family, **sizes)
+    save_model(source.model, vocabulary, tmp_path)
+    loaded = make_tiny_model(vocabulary, ("x", "y"), family=family, **sizes)
+    before = loaded.model.classifier.weight.numpy()
+    filled = set_weights_file(loaded, tmp_path / "model_state.pdparams", ("x", "y"), "seq_cls")
+    after = filled.model.classifier.weight.numpy()
+    assert WEIGHT in filled.fresh and not np.isin(after, before).any() and 0 < after.std() < 1
 
 
 def test_a_weights_file_is_read_by_the_names_beside_it(tmp_path: Path, vocabulary: Vocabulary) -> None:

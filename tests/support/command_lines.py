@@ -31,7 +31,7 @@ SCRIPTS = (
     *(f"multi_label/{name}.py" for name in ("train", "prune", "predict", "export_model", "doccano")),
     *(f"multi_label/analysis/{name}.py" for name in ("evaluate", "sparse", "dirty", "aug")),
     *(f"deploy/predictor/{name}.py" for name in ("infer", "infer_cpu", "infer_gpu")),
-    *(f"deploy/python/{name}_infer.py" for name in ("seq_cls", "token_cls", "qa")),
+    *(f"deploy/python/{name}_infer.py" for name in ("seq_cls", "token_cls", "qa", "multiple_choice")),
     *(f"deploy/simple_serving/server_{name}.py" for name in ("seq_cls", "token_cls", "qa", "multiple_choice")),
     *(f"deploy/simple_serving/client_{name}.py" for name in ("seq_cls", "token_cls", "qa", "multiple_choice")),
     *(f"deploy/triton_serving/{name}.py" for name in ("build_repository", "start_server")),

@@ -78,6 +78,9 @@ SEQ_CLS = (
 )
 
 
+MULTIPLE_CHOICE = tuple("c3" if part == "afqmc" else part for part in SEQ_CLS)
+
+
 # The directory of the model that COMPRESS makes.
 SMALL = "width_mult_0.5_depth_mult_0.5"
 COMPRESS = (
@@ -169,6 +172,25 @@ CASES = {
         ),
         rerun=("--resume",),
         may_go=("best/afqmc/export/",),
+    ),
+    "run_multiple_choice": Case(
+        "run_multiple_choice.py",
+        (*MULTIPLE_CHOICE, "--overwrite_output_dir", "--seed", "7"),
+        (("run_multiple_choice.py", MULTIPLE_CHOICE),),
+        (
+            (
+                "best/c3/config.json",
+                "best/c3/model_state.pdparams",
+                "best/c3/model_state.safetensors",
+                "best/c3/vocab.txt",
+                "best/c3/metrics.json",
+                "best/c3/training_curve.png",
+            ),
+            ("best/c3/test_results.json", "best/c3/c311_predict.json"),
+            ("best/c3/export/*",),
+        ),
+        rerun=("--resume",),
+        may_go=("best/c3/export/",),
     ),
     "compress_seq_cls": Case(
         "compress_seq_cls.py",

@@ -158,6 +158,15 @@ class EncoderFamily:
     def prepare(self, model: "PretrainedModel") -> None:
         """Change a new model, before it gets its weights, where it is not to be as PaddleNLP makes it."""
 
+    def initialize(self, model: "PretrainedModel", layer: "nn.Layer") -> None:
+        """Give a linear layer of a model the random weights that one of a new model has.
+
+        Args:
+            model: The model.
+            layer: The layer, changed in place; its bias stays.
+        """
+        model._init_weights(layer)
+
     # Layers: each has the parts of `paddle.nn.TransformerEncoderLayer`, under the same names: `self_attn` with
     # `num_heads`, `head_dim`, `q_proj`, `k_proj`, `v_proj` and `out_proj`, then `linear1` and `linear2`, with or
     # without biases. Where a family calls them otherwise, `layers` gives views that have these names.

@@ -7,6 +7,7 @@ from ernie_toolkit.formats.ranges import SHARE, Range
 from ernie_toolkit.models.families.base import BERT_SIZES, EncoderFamily
 
 if TYPE_CHECKING:
+    from paddle import nn
     from paddlenlp.transformers import PretrainedModel
 
 
@@ -30,6 +31,12 @@ class RoFormerV2Family(EncoderFamily):
 
         for layer in self.layers(model):
             layer.self_attn.rotary = Rotary(layer.self_attn.rotary)
+
+    def initialize(self, model: "PretrainedModel", layer: "nn.Layer") -> None:
+        """As Paddle initialises it: PaddleNLP's hook makes an initialiser for this family and applies it to nothing."""
+        from paddle import nn
+
+        layer.weight.set_value(nn.Linear(*layer.weight.shape, bias_attr=False).weight)
 
 
 ROFORMERV2 = RoFormerV2Family(
