@@ -199,11 +199,12 @@ def _needs_labels(request: StudentRequest) -> ConfigError:
     )
 
 
-def with_weights(student: Student, loaded: LoadedModel) -> Student:
+def with_weights(student: Student, loaded: LoadedModel, origin: str) -> Student:
     """A student with the weights that an earlier stage has left.
 
     Args:
         student: As it was built.
         loaded: The model of the earlier stage, of the same shape.
+        origin: What its first weights are now.
     """
-    return replace(student, model=loaded.model, origin=f"weights of {loaded.source}")
+    return replace(student, model=loaded.model, origin=origin)

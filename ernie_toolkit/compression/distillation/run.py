@@ -34,7 +34,7 @@ from ernie_toolkit.compression.rows import SplitRows, session_rows
 from ernie_toolkit.compression.stages import FULL, copy_files, describe_model, export_model, opened, own_names
 from ernie_toolkit.compression.state import Request, RunState, Say, check_unfinished, find_run, finished_report, plain
 from ernie_toolkit.models.sizes import Shares
-from ernie_toolkit.session import Session
+from ernie_toolkit.session import Session, ignore
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 from ernie_toolkit.text.features import TextInput
 from ernie_toolkit.training import train
@@ -114,7 +114,7 @@ def distill(session: Session, request: DistillationRequest, texts: Sequence[Text
     check_unfinished(request.request)
     request = replace(request, training=session.settled(request.training))
     rows = session_rows(session, request.training)
-    extra = session.task.encode(session.tokenizer, texts) if texts else None
+    extra = session.task.encode(session.tokenizer, list(texts)) if texts else None
     checksum = weights_checksum(session.loaded.model)
     run = find_run(request.request, _identity(request, session, rows, extra, checksum))
     finished = finished_report(run, say)
@@ -155,7 +155,7 @@ def distill_encoders(session: Session, request: DistillationRequest, texts: Sequ
 
     check_distillation(request.training, session.device)
     check_unfinished(request.request)
-    extra = session.task.encode(session.tokenizer, texts)
+    extra = session.task.encode(session.tokenizer, list(texts))
     checksum = weights_checksum(session.loaded.model)
     run = find_run(request.request, _identity(request, session, None, extra, checksum))
     if not run.resumed:
@@ -242,7 +242,7 @@ class _Stages:
             self.say(f"task: {len(self.rows.train):,} labelled rows, {len(self.extra):,} texts without labels")
         numbered = with_row_numbers(rows)
         with own_names(TASK):
-            students = self._built()
+            students = self._built(silent=GENERAL in options.stages)
             if GENERAL in options.stages:
                 students = [self._after_general(student) for student in students]
             logits = self._cached(numbered, training)
@@ -251,10 +251,11 @@ class _Stages:
             copy_files(self.best(TASK) / student.name, self.run.directory / student.name)
         return {student.name: student.origin for student in students}
 
-    def _built(self) -> "list[Student]":
+    def _built(self, silent: bool = False) -> "list[Student]":
         from ernie_toolkit.compression.distillation.building import build_students
 
-        students = build_students(self.session, self.rows, self.request.students, self.request.training, self.say)
+        say = ignore if silent else self.say
+        students = build_students(self.session, self.rows, self.request.students, self.request.training, say)
         wanted, assistant = parse_students(self.request.options.students, self.request.options.assistant)
         check_shapes(wanted, assistant, {student.name: student.shape for student in students})
         return students
@@ -264,7 +265,8 @@ class _Stages:
         from ernie_toolkit.models import load_model
 
         dropouts = self.request.training.dropouts
-        return with_weights(student, load_model(str(self.best(GENERAL) / student.name), self.session.task, *dropouts))
+        loaded = load_model(str(self.best(GENERAL) / student.name), self.session.task, *dropouts)
+        return with_weights(student, loaded, f"{student.origin}; trained by the general stage")
 
     def best(self, stage: str) -> Path:
         """Where a stage leaves the best weights of each student, in a directory of its name."""

@@ -52,7 +52,8 @@ class Shape:
     @property
     def text(self) -> str:
         """As people read it."""
-        return f"{self.layers} layer{'s' if self.layers > 1 else ''} x {self.hidden}, {self.heads} heads, {self.intermediate} neurons"
+        layers = f"{self.layers} layer{'s' if self.layers > 1 else ''}"
+        return f"{layers} x {self.hidden}, {self.heads} heads, {self.intermediate} neurons"
 
 
 # The guide's ERNIE 3.0 models.
