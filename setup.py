@@ -10,7 +10,15 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-SCRIPTS = ("run_*.py", "compress_*.py", "utils.py", "multi_label/**/*.py", "multi_label/**/*.yml", "deploy/**/*.py")
+SCRIPTS = (
+    "run_*.py",
+    "compress_*.py",
+    "distill.py",
+    "utils.py",
+    "multi_label/**/*.py",
+    "multi_label/**/*.yml",
+    "deploy/**/*.py",
+)
 
 
 class BuildWithScripts(build_py):

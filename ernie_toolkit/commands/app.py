@@ -38,6 +38,7 @@ def _each_task(pattern: str) -> dict[str, str]:
 COMMANDS = {
     "train": Command(_each_task("run_{}.py"), "fine-tune, evaluate, predict, export", by_data=True),
     "compress": Command(_each_task("compress_{}.py"), "prune and quantize a fine-tuned model", by_data=True),
+    "distill": Command({"": "distill.py"}, "train several small students of one fine-tuned teacher"),
     "predict": Command({"": "deploy/predictor/infer_cpu.py"}, "answer texts with a bundle, on the CPU"),
     "predict-gpu": Command({"": "deploy/predictor/infer_gpu.py"}, "answer texts with a bundle, on a GPU"),
     "serve": Command(
