@@ -105,7 +105,7 @@ def test_students_that_do_not_go_together(tmp_path: Path) -> None:
         ({"stage": ("general",)}, "give `unlabeled_file`"),
         ({"relations": ("query", "attention")}, "'attention' is not known: use one of query, key, value"),
         ({"temperature": 0.0}, "`temperature`"),
-        ({"soft_weight": 0.0, "hidden_weight": 0.0, "relation_weight": 0.0}, "nothing is learned"),
+        ({"soft_weight": 0.0, "hidden_weight": 0.0, "relation_weight": 0.0, "label_weight": 0.0}, "nothing"),
         ({"stage": ("general",), "unlabeled_file": "a", "every": 2}, "`every`"),
         (
             {"stage": ("general",), "unlabeled_file": "a", "hidden_weight": 0.0, "relation_weight": 0.0},

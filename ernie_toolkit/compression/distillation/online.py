@@ -152,7 +152,8 @@ class OnlineTrainer(ToolkitTrainer):
         """The sum of the students' losses, as the Trainer asks for it: each gets the gradients of its own."""
         step = self.state.global_step
         self._drawn = (step, self._drawn[1] + 1 if self._drawn[0] == step else 0)
-        losses = self._losses(inputs, step % self.objective.options.every == 0, self._drawn)
+        options = self.objective.options
+        losses = self._losses(inputs, options.needs_teacher and step % options.every == 0, self._drawn)
         loss = paddle.add_n(list(losses.values()))
         return (loss, (loss,)) if return_outputs else loss
 

@@ -81,6 +81,11 @@ class DistillationOptions:
         return self.relation_weight > 0
 
     @property
+    def needs_teacher(self) -> bool:
+        """Whether students learn anything of the teacher in the task's stage, and not labels alone."""
+        return self.soft_weight > 0 or self.needs_hidden or self.needs_relations
+
+    @property
     def only_logits(self) -> bool:
         """Whether nothing but the teacher's logits is used."""
         return not self.needs_hidden and not self.needs_relations
@@ -109,7 +114,9 @@ def check_distillation_options(options: DistillationOptions) -> None:
         raise ConfigError("`stage` general learns from texts without labels: give `unlabeled_file`")
     if GENERAL in options.stages and options.only_logits:
         raise ConfigError("`stage` general learns hidden states and relations: give one of their weights over 0")
-    if TASK in options.stages and options.only_logits and not options.soft_weight:
-        raise ConfigError("`soft_weight`, `hidden_weight` and `relation_weight` are all 0: nothing is learned")
+    if TASK in options.stages and not options.needs_teacher and not options.label_weight:
+        raise ConfigError(
+            "`soft_weight`, `hidden_weight`, `relation_weight` and `label_weight` are all 0: nothing is learned"
+        )
     if options.every > 1 and TASK not in options.stages:
         raise ConfigError("`every` puts labels between the teacher's steps, which `stage` general does not have")

@@ -4,6 +4,7 @@ Paddle is imported inside the functions.
 """
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -279,7 +280,8 @@ class _Stages:
         options = self.request.options
         total = planned_steps(len(rows), 1, training).total
         drawn = total * training.per_device_train_batch_size * training.gradient_accumulation_steps
-        if not options.only_logits or not options.cache_logits or drawn // options.every <= len(rows):
+        wanted = options.only_logits and options.needs_teacher and options.cache_logits
+        if not wanted or drawn // options.every <= len(rows):
             return None
         size = training.per_device_eval_batch_size
         model = self.session.loaded.model
@@ -315,6 +317,7 @@ class _Stages:
         )
         examples = session.data.split("dev")
         model: Any = StudentSet(students, lessons, teacher.config)
+        began = time.process_time()
         result = train(
             model,
             rows,
@@ -328,7 +331,11 @@ class _Stages:
             {**self.run.asked, "stage": stage},
             trainer,
         )
-        self.say(f"{stage}: {result.steps} steps of {len(students)} student(s) in {result.seconds:.1f} s")
+        processor = time.process_time() - began
+        self.say(
+            f"{stage}: {result.steps} steps of {len(students)} student(s) in {result.seconds:.1f} s, "
+            f"{processor:.1f} s of processor time"
+        )
 
 
 def general_training(request: DistillationRequest) -> TrainingOptions:
