@@ -23,12 +23,13 @@ from ernie_toolkit.compression.distillation.students import (
     parse_students,
     student_shape,
 )
-from ernie_toolkit.compression.distillation.texts import read_unlabeled, takes_unlabeled
+from ernie_toolkit.compression.distillation.texts import read_unlabeled, takes_unlabeled, unlabeled_format
 from ernie_toolkit.compression.options import CompressionOptions, check_distillation
 from ernie_toolkit.compression.state import check_unfinished, plain
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say
 from ernie_toolkit.data import DATASETS, DataSet, get_spec
 from ernie_toolkit.data.file_options import FileOptions
+from ernie_toolkit.data.forms import form_of
 from ernie_toolkit.data.registry import CUSTOM, DatasetSpec, check_task
 from ernie_toolkit.errors import ConfigError, ModelError
 from ernie_toolkit.files.paths import path_text
@@ -125,10 +126,15 @@ class DistillArguments(SourceOptions):
     def data_without_rows(self) -> DataSet:
         """What a session needs to know of texts alone: which they are, and no rows."""
         spec = get_spec(self.dataset) if self.dataset != CUSTOM else None
+        path = self.distillation.unlabeled_file
+        columns = spec is None and form_of(self.task_name).has_columns
         text_format = spec.text_format if spec else TASKS[self.task_name].default_text_format
+        if columns:
+            text_format = unlabeled_format(Path(path), self.files)
+            say(f"{path}: read as {'pairs' if text_format == 'pair' else 'single texts'}, by its first line")
         labels = self.labels or ()
         own = DatasetSpec(self.dataset, self.task_name, labels, text_format)
-        return DataSet(own, [], [], None, "custom", self.distillation.unlabeled_file)
+        return DataSet(own, [], [], None, "custom", path)
 
     def print_settings(self) -> None:
         """Print every option with its value."""

@@ -137,6 +137,8 @@ def test_soft_answers_and_labels(vocabulary: Vocabulary, afqmc_sample: DataSet, 
     soft = -(softmax(wanted / temperature) * np.log(softmax(logits / temperature))).sum(axis=-1).mean() * temperature**2
     hard = -np.log(softmax(logits)[np.arange(len(labels)), labels]).mean()
     assert float(found) == pytest.approx(2.0 * soft + 0.25 * hard, rel=1e-5)
+    own = Objective(options, "classes", lambda given, targets: given.sum() + targets.sum())
+    assert float(own.look(student, batch, -1, True).loss) == pytest.approx(logits.sum() + labels.sum(), rel=1e-5)
 
 
 SETS = {"seq_cls": "tnews", "token_cls": "msra_ner", "qa": "cmrc2018", "multiple_choice": "c3"}

@@ -14,6 +14,7 @@ from ernie_toolkit.compression.distillation.losses import Observed, hidden_loss,
 from ernie_toolkit.compression.distillation.options import DistillationOptions
 from ernie_toolkit.compression.distillation.relations import recorded_states, relation_heads, relation_loss
 from ernie_toolkit.models.slices import current_size
+from ernie_toolkit.training.loss import Criterion
 
 INPUTS = ("input_ids", "token_type_ids")
 
@@ -46,10 +47,12 @@ class Objective:
         options: The weights of the parts.
         soft_loss: The task's loss of soft answers by its name in `SOFT_LOSSES`; None: answers are not learned, since
             the stage has no task.
+        criterion: The loss of the rows' own labels (see `Session`); None: the model's own.
     """
 
     options: DistillationOptions
     soft_loss: str | None
+    criterion: Criterion | None = None
 
     def kinds(self) -> tuple[str, ...]:
         """What is recorded of a layer for relations."""
@@ -64,13 +67,22 @@ class Objective:
             layer: The layer whose states are kept, counted from 0; -1 for the last.
             labels: Whether its loss on the rows' own labels is wanted.
         """
-        given = {name: value for name, value in batch.items() if labels or name in INPUTS}
+        own_loss = labels and self.criterion is None
+        given = {name: value for name, value in batch.items() if own_loss or name in INPUTS}
         hidden = self.options.needs_hidden
         with recorded_states(model, layer, self.kinds()) as states:
             outputs: Any = model(**given, output_hidden_states=hidden, return_dict=True)
         logits = tuple(value for name, value in outputs.items() if name.endswith("logits"))
         kept = tuple(outputs.hidden_states) if hidden else ()
-        return Signal(Observed(logits, kept), tuple(states), outputs.loss if labels else None)
+        loss = outputs.loss if own_loss else self._by_criterion(logits, batch) if labels else None
+        return Signal(Observed(logits, kept), tuple(states), loss)
+
+    def _by_criterion(self, logits: tuple[paddle.Tensor, ...], batch: Mapping[str, Any]) -> paddle.Tensor:
+        """The user's loss of a batch, which gets what `batch_loss` gives it."""
+        assert self.criterion is not None
+        targets = ("labels",) if "labels" in batch else ("start_positions", "end_positions")
+        labels = tuple(batch[name] for name in targets)
+        return self.criterion(*(part if len(part) > 1 else part[0] for part in (logits, labels)))
 
     def loss(
         self,

@@ -309,7 +309,7 @@ class _Stages:
             teacher=teacher,
             students=students,
             lessons=lessons,
-            objective=Objective(options, task.soft_loss if stage == TASK else None),
+            objective=Objective(options, task.soft_loss if stage == TASK else None, session.criterion),
             vocabulary=session.loaded.vocabulary,
             best_dir=self.best(stage),
             metric=training.metric_for_best_model,

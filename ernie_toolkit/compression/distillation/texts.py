@@ -8,6 +8,7 @@ import numpy as np
 
 from ernie_toolkit.data.file_options import FileOptions, FileRecord
 from ernie_toolkit.data.inputs import read_input_rows
+from ernie_toolkit.data.lines import is_json, read_lines
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.tasks import Task
 from ernie_toolkit.tasks.base import HEADS
@@ -43,6 +44,20 @@ def read_unlabeled(path: Path, text_format: str, options: FileOptions, say: Call
     if not unique:
         raise DataError(f"{path}: no text to learn from: give a file with one text a line")
     return unique
+
+
+def unlabeled_format(path: Path, options: FileOptions) -> str:
+    """Whether a file holds single texts ("sentence") or pairs ("pair"): its first line with text says so by a tab.
+
+    Args:
+        path: The file.
+        options: How files are read.
+
+    Raises:
+        DataError: As `read_lines`.
+    """
+    _, first = next(read_lines(path, options.encoding), (0, ""))
+    return "pair" if "\t" in first.strip() and not is_json(path) else "sentence"
 
 
 def takes_unlabeled(task: type[Task]) -> bool:
