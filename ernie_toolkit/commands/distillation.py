@@ -15,7 +15,7 @@ from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_p
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
 from ernie_toolkit.commands.options import SourceOptions, values_of
 from ernie_toolkit.compression.distillation.options import GENERAL, TASK, DistillationOptions
-from ernie_toolkit.compression.distillation.run import DistillationRequest
+from ernie_toolkit.compression.distillation.run import DistillationRequest, check_places
 from ernie_toolkit.compression.distillation.students import (
     PUBLISHED,
     check_shapes,
@@ -189,6 +189,7 @@ def distill_arguments(description: str | None, argv: Sequence[str]) -> DistillAr
         arguments = _settled(source, given, task)
         _check_students(arguments)
         check_unfinished(arguments.request.request)
+        check_places(arguments.request, teacher)
         return arguments
 
 

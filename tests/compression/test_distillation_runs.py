@@ -8,7 +8,7 @@ from compression_runs import TRAINING, Halt, check_bundles, make_teacher
 from distillation_runs import CUT, NAMES, NARROW, OPTIONS, SLICE, equal, run_distillation, weights_of
 from tiny import PAIRS
 
-from ernie_toolkit.compression.distillation.run import REPORT_NAME, DistillationRequest, distill_encoders
+from ernie_toolkit.compression.distillation.run import REPORT_NAME, DistillationRequest, check_places, distill_encoders
 from ernie_toolkit.compression.report.model import read_report
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError, ModelError
@@ -146,3 +146,19 @@ def test_a_student_with_weights_of_its_own(
         run_distillation(make_teacher(vocabulary), afqmc_sample, tmp_path / "b", students=(str(tmp_path / "other"),))
     with pytest.raises(ConfigError, match="`relation_heads` 5 does not divide"):
         run_distillation(make_teacher(vocabulary), afqmc_sample, tmp_path / "c", relation_heads=5)
+
+
+def test_models_of_others_are_not_written_over(
+    vocabulary: Vocabulary, afqmc_sample: DataSet, model_dir: Path, tmp_path: Path
+) -> None:
+    own = load_model(str(model_dir))
+    save_model(own.model, own.vocabulary, tmp_path / NAMES[CUT])
+    before = (tmp_path / NAMES[CUT] / "model_state.pdparams").read_bytes()
+    with pytest.raises(ConfigError, match="holds a model that no distillation there has made"):
+        run_distillation(make_teacher(vocabulary), afqmc_sample, tmp_path)
+    with pytest.raises(ConfigError, match="is read by this run, and would be written over"):
+        run_distillation(make_teacher(vocabulary), afqmc_sample, tmp_path, students=(str(tmp_path / NAMES[CUT]),))
+    with pytest.raises(ConfigError, match="is read by this run"):
+        check_places(DistillationRequest(OPTIONS, TRAINING, tmp_path, overwrite=True), str(tmp_path / "teacher"))
+    assert (tmp_path / NAMES[CUT] / "model_state.pdparams").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [NAMES[CUT]]

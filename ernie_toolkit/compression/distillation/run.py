@@ -11,7 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ernie_toolkit.bundle import EXPORT_DIRECTORY
 from ernie_toolkit.compression.distillation.options import (
     GENERAL,
     TASK,
@@ -19,6 +18,7 @@ from ernie_toolkit.compression.distillation.options import (
     check_distillation_options,
 )
 from ernie_toolkit.compression.distillation.students import (
+    DIRECTORY,
     Shape,
     StudentRequest,
     check_shapes,
@@ -30,15 +30,17 @@ from ernie_toolkit.compression.distillation.texts import held_out, with_row_numb
 from ernie_toolkit.compression.evaluator import Evaluator
 from ernie_toolkit.compression.options import CompressionOptions, check_distillation
 from ernie_toolkit.compression.pipeline import make_evaluator, place_base
-from ernie_toolkit.compression.report.model import ONNX_RUNTIME, Report
+from ernie_toolkit.compression.report.model import ONNX_RUNTIME, Report, read_report
 from ernie_toolkit.compression.rows import SplitRows, session_rows
 from ernie_toolkit.compression.stages import FULL, copy_files, describe_model, export_model, opened, own_names
 from ernie_toolkit.compression.state import Request, RunState, Say, check_unfinished, find_run, finished_report, plain
+from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models.sizes import Shares
 from ernie_toolkit.session import Session, ignore
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 from ernie_toolkit.text.features import TextInput
 from ernie_toolkit.training import train
+from ernie_toolkit.training.finished import is_finished
 from ernie_toolkit.training.options import TrainingOptions
 from ernie_toolkit.training.plan import planned_steps
 from ernie_toolkit.training.run import fingerprint
@@ -94,6 +96,33 @@ class DistillationRequest:
         return assistant.name if assistant else ""
 
 
+def check_places(request: DistillationRequest, teacher: str) -> None:
+    """Check that no model is written over but by its own run: nor the teacher, nor a student's first weights.
+
+    Args:
+        request: What the run is to do.
+        teacher: Where the teacher was loaded from.
+
+    Raises:
+        ConfigError: Where one would be.
+        ModelError: On a report of an earlier run that cannot be read.
+    """
+    directory, read = request.directory, [Path(teacher).resolve()]
+    read += [Path(item.text).resolve() for item in request.students if item.kind == DIRECTORY]
+    report = request.request.report_file
+    for name in (TEACHER, *(item.name for item in request.students)):
+        place = directory / name
+        if place.resolve() in read:
+            raise ConfigError(f"{place} is read by this run, and would be written over: give another `output_dir`")
+        if request.resume or request.overwrite or name == TEACHER or not is_finished(place):
+            continue
+        if not report.is_file() or read_report(report).find(name) is None:
+            raise ConfigError(
+                f"{place} holds a model that no distillation there has made: give another `output_dir`, or `overwrite` "
+                "to replace it"
+            )
+
+
 def distill(session: Session, request: DistillationRequest, texts: Sequence[TextInput], say: Say) -> Report:
     """Train several students of the session's model at once, and compare them with it.
 
@@ -113,6 +142,7 @@ def distill(session: Session, request: DistillationRequest, texts: Sequence[Text
 
     check_distillation(request.training, session.device)
     check_unfinished(request.request)
+    check_places(request, session.loaded.source)
     request = replace(request, training=session.settled(request.training))
     rows = session_rows(session, request.training)
     extra = session.task.encode(session.tokenizer, list(texts)) if texts else None
@@ -156,6 +186,7 @@ def distill_encoders(session: Session, request: DistillationRequest, texts: Sequ
 
     check_distillation(request.training, session.device)
     check_unfinished(request.request)
+    check_places(request, session.loaded.source)
     extra = session.task.encode(session.tokenizer, list(texts))
     checksum = weights_checksum(session.loaded.model)
     run = find_run(request.request, _identity(request, session, None, extra, checksum))
@@ -349,13 +380,3 @@ def general_training(request: DistillationRequest) -> TrainingOptions:
         metric_for_best_model="loss",
         early_stopping=False,
     )
-
-
-def student_bundle(directory: Path, name: str) -> Path:
-    """Where a run leaves a student's bundle.
-
-    Args:
-        directory: The run's.
-        name: The student's.
-    """
-    return directory / name / EXPORT_DIRECTORY
