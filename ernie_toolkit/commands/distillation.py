@@ -14,7 +14,12 @@ from ernie_toolkit.commands.compression import OF_THE_MODEL
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, task_limits, with_config
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
 from ernie_toolkit.commands.options import SourceOptions, values_of
-from ernie_toolkit.compression.distillation.options import GENERAL, TASK, DistillationOptions
+from ernie_toolkit.compression.distillation.options import (
+    GENERAL,
+    TASK,
+    DistillationOptions,
+    check_distillation_options,
+)
 from ernie_toolkit.compression.distillation.run import DistillationRequest, check_places
 from ernie_toolkit.compression.distillation.students import (
     PUBLISHED,
@@ -173,6 +178,7 @@ def distill_arguments(description: str | None, argv: Sequence[str]) -> DistillAr
     with exit_on_toolkit_error(parser.prog):
         if int(os.environ.get("PADDLE_TRAINERS_NUM", "1")) > 1:
             raise ConfigError("distillation runs in one process: start it without paddle.distributed.launch")
+        _check_values(given)
         teacher, source = vars(given).get("teacher", ""), resolve_options(SourceOptions, {}, given)
         if not teacher and not source.dataset:
             raise ConfigError("nothing to distil: give --teacher, a model's directory, and --dataset")
@@ -191,6 +197,16 @@ def distill_arguments(description: str | None, argv: Sequence[str]) -> DistillAr
         check_unfinished(arguments.request.request)
         check_places(arguments.request, teacher)
         return arguments
+
+
+def _check_values(given: argparse.Namespace) -> None:
+    """ConfigError on a value that is wrong whatever the teacher is: what it was fine-tuned with is not known yet."""
+    of_tasks = [task.options_class for task in OF_SCRIPTS if task.options_class is not None]
+    for options_class in (SourceOptions, FileOptions, TrainingOptions, *of_tasks):
+        resolve_options(options_class, {}, given)
+    options = resolve_options(DistillationOptions, {}, given)
+    check_distillation_options(options)
+    parse_students(options.students, options.assistant)
 
 
 def _teacher_task(teacher: str, dataset: str) -> str:

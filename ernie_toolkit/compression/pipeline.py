@@ -202,7 +202,7 @@ def make_evaluator(
         model: Where that was loaded from.
         say: Gets the lines that report progress.
         strategy: For the report; empty: the options'.
-        **settings: Those of the run beside the options of its request, for the report.
+        **settings: What the report has in place of the options of the run's request; none: those.
 
     Raises:
         ModelError: On a report that cannot be read.
@@ -251,7 +251,9 @@ def _new_report(
         dev_rows=len(data.split("dev")),
         threads=request.options.num_threads or available_cores(),
         seed=request.training.seed,
-        settings=plain(dataclasses.asdict(request.options) | {"training": dataclasses.asdict(request.training)} | more),
+        settings=plain(
+            (more or dataclasses.asdict(request.options)) | {"training": dataclasses.asdict(request.training)}
+        ),
         versions=versions(),
         baseline=blank,
         candidates=(),
