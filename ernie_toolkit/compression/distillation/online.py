@@ -1,7 +1,8 @@
 """One teacher and several students in one run: each step asks the teacher once, and its signal goes to all of them.
 
-ERNIE 3.0's lightweight models were made so (online distillation with an assistant: Su et al., 2021,
-https://arxiv.org/abs/2106.02241, and the model cards of ERNIE 3.0). Imports Paddle; import it inside a function.
+ERNIE 3.0's lightweight models were made so (online distillation with an assistant: Wang et al., 2021,
+https://arxiv.org/abs/2112.12731; the two stages: Su et al., 2021, https://arxiv.org/abs/2106.02241). Imports Paddle;
+import it inside a function.
 """
 
 from collections.abc import Callable, Mapping, Sequence
