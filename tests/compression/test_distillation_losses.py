@@ -1,21 +1,26 @@
 """What students learn: losses beside direct computation, relations between unequal heads, logits kept on disk."""
 
+import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-from compression_runs import make_teacher
+from compression_runs import TRAINING, make_teacher
+from distillation_runs import CUT, NARROW, SLICE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import PAIRS, make_tiny_model
 
 from ernie_toolkit.compression.distillation.options import DistillationOptions
+from ernie_toolkit.compression.distillation.students import parse_students
 from ernie_toolkit.compression.distillation.teacher_logits import LOGITS_FILE, logits_batch, teacher_logits
 from ernie_toolkit.compression.distillation.texts import with_row_numbers
+from ernie_toolkit.compression.rows import session_rows
 from ernie_toolkit.data import DataSet, load_dataset
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models import Vocabulary, copy_model
+from ernie_toolkit.models.families import FAMILIES
 from ernie_toolkit.models.slices import weights_checksum
 from ernie_toolkit.session import Session
 from ernie_toolkit.text.dataset import Batch
@@ -208,3 +213,36 @@ def test_logits_of_a_batch_are_padded(lengths: list[int], outputs: int, classes:
             assert not found[0][place, lengths[number] :].any()
         else:
             assert all(np.array_equal(found[at][place, : lengths[number]], logits[number][at]) for at in (0, 1))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_students_of_every_family(family: str, vocabulary: Vocabulary, afqmc_sample: DataSet) -> None:
+    import paddle
+
+    from ernie_toolkit.compression.distillation.building import build_students
+    from ernie_toolkit.compression.distillation.objective import Objective
+    from ernie_toolkit.compression.distillation.online import make_lessons
+
+    own = {"embedding_size": 32} if family == "ernie_gram" else {}
+    teacher = make_tiny_model(vocabulary, ("0", "1"), family=family, initializer_range=0.2, **own)
+    session = Session(dataclasses.replace(teacher, fresh=()), afqmc_sample, PAIRS)
+    rows = session_rows(session, TRAINING)
+    requests, _ = parse_students((CUT, NARROW, SLICE))
+    said: list[str] = []
+    students = build_students(session, rows, requests, TRAINING, said.append)
+    assert ["from scratch" in line for line in said] == [False, True, False]
+    options = DistillationOptions()
+    lessons = make_lessons(teacher.model, students, "", options, 1)
+    objective = Objective(options, "classes")
+    batch = {name: paddle.to_tensor(value) for name, value in rows.train.collate(range(6)).items()}
+    teacher.model.eval()
+    signal = objective.look(teacher.model, batch, -1, False).detached()
+    for student in students:
+        own = objective.look(student.model, batch, -1, True)
+        lesson = lessons[student.name]
+        loss = objective.loss(own, signal, lesson, batch, batch["input_ids"] != 0)
+        loss.backward()
+        trained = [
+            item for item in (*student.model.parameters(), *lesson.projection.parameters()) if not item.stop_gradient
+        ]
+        assert np.isfinite(float(loss)) and sum(item.grad is not None for item in trained) >= len(trained) - 2

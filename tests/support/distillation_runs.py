@@ -17,8 +17,8 @@ from ernie_toolkit.tasks import Task
 from ernie_toolkit.text.features import TextInput
 from ernie_toolkit.training.options import TrainingOptions
 
-CUT, NARROW, SLICE = "layers=1,hidden=32,heads=4", "layers=1,hidden=24,heads=6", "width=1/2"
-NAMES = {CUT: "layers1_hidden32_heads4", NARROW: "layers1_hidden24_heads6", SLICE: "width_mult_0.5"}
+CUT, NARROW, SLICE = "layers=1,hidden=32,heads=4,intermediate=64", "layers=1,hidden=24,heads=6", "width=1/2"
+NAMES = {CUT: "layers1_hidden32_heads4_intermediate64", NARROW: "layers1_hidden24_heads6", SLICE: "width_mult_0.5"}
 OPTIONS = DistillationOptions(students=(CUT, NARROW), num_threads=1)
 
 

@@ -166,7 +166,7 @@ class _Cutter:
         model = build_model(type(self.teacher), config)
         reason = f"a hidden size of {self.shape.hidden} cannot be cut to {shape.hidden}"
         if shape.hidden == self.shape.hidden:
-            reason = f"it is larger than the teacher ({self.shape.text})"
+            reason = f"the teacher has not all of that ({self.shape.text})"
         layers = evenly_spaced(self.shape.layers, shape.layers)
         return Student(request.name, model, layers, shape, f"from scratch, since {reason}")
 
