@@ -125,7 +125,7 @@ def table(runs: Sequence[Run]) -> str:
         sum(run.processor_seconds for run in runs if run.kind == kind) / seeds for kind in (ONLINE, SEPARATE, LABELS)
     ]
     ratio = f"{times[1] / times[0]:.2f}x saved" if times[0] else "-"
-    rows.append(["processor time, s", *(f"{value:.0f}" for value in times), ratio])
+    rows.append(["processor time, s", *(f"{value:.1f}" for value in times), ratio])
     header = ["student", "one online run", "a run for each", "labels alone", "distilled - labels"]
     return markdown_table(header, rows)
 

@@ -26,6 +26,7 @@ from ernie_toolkit.compression.distillation.students import (
     check_shapes,
     directory_shape,
     parse_students,
+    relation_heads,
     student_shape,
 )
 from ernie_toolkit.compression.distillation.texts import read_unlabeled, takes_unlabeled, unlabeled_format
@@ -184,6 +185,7 @@ def distill_arguments(description: str | None, argv: Sequence[str]) -> DistillAr
             raise ConfigError("nothing to distil: give --teacher, a model's directory, and --dataset")
         teacher = teacher or str(Path("best_models") / source.dataset)
         task = _teacher_task(teacher, source.dataset)
+        _check_options_of_tasks(given, task)
         given = with_config(given, source, task, SOURCE_NAMES)
         source = resolve_options(SourceOptions, {}, given)
         source = dataclasses.replace(
@@ -207,6 +209,19 @@ def _check_values(given: argparse.Namespace) -> None:
     options = resolve_options(DistillationOptions, {}, given)
     check_distillation_options(options)
     parse_students(options.students, options.assistant)
+
+
+def _check_options_of_tasks(given: argparse.Namespace, task: str) -> None:
+    """ConfigError on an option that another task has and the teacher's has not: it would do nothing."""
+    names = {item.name: _fields(item.options_class) for item in OF_SCRIPTS}
+    for other, of_it in names.items():
+        for name in of_it - names[task]:
+            if name in vars(given):
+                raise ConfigError(f"--{name} is for the task '{other}', the teacher's is '{task}': leave it out")
+
+
+def _fields(options_class: type | None) -> set[str]:
+    return set() if options_class is None else {item.name for item in dataclasses.fields(options_class)}
 
 
 def _teacher_task(teacher: str, dataset: str) -> str:
@@ -278,7 +293,14 @@ def _check_students(arguments: DistillArguments) -> None:
                 f"--students {request.text:.80}: no such student: give {known}, layers=4,hidden=312, "
                 "width=3/4,depth=2/3, a model directory, or a published name"
             )
-    check_shapes(students, assistant, {request.name: student_shape(request, teacher) for request in every})
+    shapes = {request.name: student_shape(request, teacher) for request in every}
+    check_shapes(students, assistant, shapes)
+    for request in every if options.needs_relations else ():
+        own, other = shapes[request.name], teacher
+        if assistant is not None and request is not assistant:
+            other = shapes[assistant.name] or teacher
+        if own is not None:
+            relation_heads(own.attention, other.attention, options.relation_heads, other.heads)
     if options.relation_layer > teacher.layers:
         raise ConfigError(f"--relation_layer {options.relation_layer}: the teacher has {teacher.layers} layers")
     if options.stages == (GENERAL,) and (cut := [request.text for request in every if request.shares.text]):

@@ -29,7 +29,7 @@ def test_the_table_has_means_and_spreads(benchmark: Any) -> None:
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in benchmark.table(runs).splitlines()]
     assert lines[2] == ["mini", "41.50 ± 0.71", "41.50 ± 0.71", "35.00 ± 0.00", "6.50 ± 0.71"]
     assert lines[3] == ["nano", "30.00 ± 0.00", "30.00 ± 0.00", "25.00 ± 0.00", "5.00 ± 0.00"]
-    assert lines[4] == ["processor time, s", "10", "15", "9", "1.50x saved"]
+    assert lines[4] == ["processor time, s", "10.0", "15.0", "9.0", "1.50x saved"]
 
 
 def test_what_distill_refuses_is_one_line(root: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny import PAIRS, make_tiny_model
 
 from ernie_toolkit.compression.distillation.options import DistillationOptions
-from ernie_toolkit.compression.distillation.students import parse_students
+from ernie_toolkit.compression.distillation.students import parse_students, relation_heads
 from ernie_toolkit.compression.distillation.teacher_logits import LOGITS_FILE, logits_batch, teacher_logits
 from ernie_toolkit.compression.distillation.texts import with_row_numbers
 from ernie_toolkit.compression.rows import session_rows
@@ -70,8 +70,6 @@ def test_relations_between_unequal_widths_and_heads(heads: int) -> None:
 
 @given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 16), st.integers(0, 20))
 def test_heads_of_relations_divide_both_widths(student: int, teacher: int, most: int, wanted: int) -> None:
-    from ernie_toolkit.compression.distillation.relations import relation_heads
-
     common = math.gcd(student, teacher)
     if wanted and common % wanted:
         with pytest.raises(ConfigError, match=f"`relation_heads` {wanted} does not divide the widths"):

@@ -39,6 +39,8 @@ def call(root: Path, where: Path, script: str, *arguments: str, **environment: s
         (("--dataset", "tnews"), "was trained for other labels than tnews's"),
         (("--dataset", "msra_ner"), "msra_ner"),
         (("--teacher", "nowhere"), "--teacher nowhere: no model directory there: python run_seq_cls.py"),
+        (("--relation_heads", "5"), "--relation_heads 5 does not divide the widths"),
+        (("--doc_stride", "8"), "--doc_stride is for the task 'qa', the teacher's is 'seq_cls'"),
         (("--fp16",), "not with float16"),
         (("--unlabeled_file", "missing.txt"), "missing.txt: no such file"),
     ],

@@ -12,8 +12,8 @@ from paddle import nn
 
 from ernie_toolkit.compression.distillation.losses import Observed, hidden_loss, soft_loss_on
 from ernie_toolkit.compression.distillation.options import DistillationOptions
-from ernie_toolkit.compression.distillation.relations import recorded_states, relation_heads, relation_loss
-from ernie_toolkit.models.slices import current_size
+from ernie_toolkit.compression.distillation.relations import recorded_states, relation_loss
+from ernie_toolkit.compression.distillation.students import config_shape, relation_heads
 from ernie_toolkit.training.loss import Criterion
 
 INPUTS = ("input_ids", "token_type_ids")
@@ -169,10 +169,6 @@ def make_lesson(
         projection = nn.Linear(narrow, wide)
     heads = 0
     if options.needs_relations:
-        widths = [
-            model.config.hidden_size // model.config.num_attention_heads * current_size(model).num_attention_heads
-            for model in (student, teacher)
-        ]
-        most = current_size(teacher).num_attention_heads
-        heads = relation_heads(widths[0], widths[1], options.relation_heads, most)
+        ours, theirs = config_shape(student.config), config_shape(teacher.config)
+        heads = relation_heads(ours.attention, theirs.attention, options.relation_heads, theirs.heads)
     return Lesson(name, tuple(layers), projection, heads)

@@ -3,7 +3,6 @@
 MiniLMv2 (Wang et al., 2021, https://arxiv.org/abs/2012.15828). Imports Paddle; import it inside a function.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +11,6 @@ import paddle
 from paddle import nn
 from paddle.nn import functional
 
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.models.slices import encoder_layers
 
 # What stands before softmax where a token is padding.
@@ -48,29 +46,6 @@ def recorded_states(model: nn.Layer, layer: int, kinds: Sequence[str]) -> Iterat
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def relation_heads(student: int, teacher: int, wanted: int, most: int) -> int:
-    """In how many heads two layers' relations are computed.
-
-    Args:
-        student: The width of the student's queries.
-        teacher: That of the teacher's.
-        wanted: The number that was asked for; 0: the largest up to `most` that divides both widths.
-        most: The teacher's own heads.
-
-    Raises:
-        ConfigError: Where the number asked for does not divide both widths.
-    """
-    common = math.gcd(student, teacher)
-    if not wanted:
-        return max(count for count in range(1, most + 1) if common % count == 0)
-    if common % wanted:
-        fitting = ", ".join(str(count) for count in range(1, common + 1) if common % count == 0)
-        raise ConfigError(
-            f"`relation_heads` {wanted} does not divide the widths {student} and {teacher}: give one of {fitting}"
-        )
-    return wanted
 
 
 def _log_relations(states: paddle.Tensor, heads: int, mask: paddle.Tensor) -> paddle.Tensor:

@@ -1,5 +1,6 @@
 """What students are asked for: a shape by name or numbers, a slice of the teacher, a model. Without Paddle."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,10 +45,14 @@ class Shape:
     head_size: int = 0
 
     @property
+    def attention(self) -> int:
+        """Width of a layer's queries, keys and values."""
+        return self.heads * (self.head_size or self.hidden // self.heads)
+
+    @property
     def weights(self) -> int:
         """Weights of all layers, without biases and embeddings."""
-        attention = self.heads * (self.head_size or self.hidden // self.heads)
-        return self.layers * self.hidden * (4 * attention + 2 * self.intermediate)
+        return self.layers * self.hidden * (4 * self.attention + 2 * self.intermediate)
 
     @property
     def text(self) -> str:
@@ -252,3 +257,26 @@ def check_shapes(
                 f"`assistant` {assistant.name} ({own.text}) is not larger than its student {request.name} "
                 f"({shape.text}): give a larger one, or leave it out"
             )
+
+
+def relation_heads(student: int, teacher: int, wanted: int, most: int) -> int:
+    """In how many heads two layers' relations are computed.
+
+    Args:
+        student: The width of the student's queries.
+        teacher: That of the teacher's.
+        wanted: The number that was asked for; 0: the largest up to `most` that divides both widths.
+        most: The teacher's own heads.
+
+    Raises:
+        ConfigError: Where the number asked for does not divide both widths.
+    """
+    common = math.gcd(student, teacher)
+    if not wanted:
+        return max(count for count in range(1, most + 1) if common % count == 0)
+    if common % wanted:
+        fitting = ", ".join(str(count) for count in range(1, common + 1) if common % count == 0)
+        raise ConfigError(
+            f"`relation_heads` {wanted} does not divide the widths {student} and {teacher}: give one of {fitting}"
+        )
+    return wanted
