@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent
 SCRIPTS = (
     "run_*.py",
     "compress_*.py",
+    "distill.py",
     "utils.py",
     "multi_label/**/*.py",
     "multi_label/**/*.yml",

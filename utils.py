@@ -14,6 +14,7 @@ from ernie_toolkit.commands.reports import (
     report_bundle,
     report_compression,
     report_data,
+    report_distillation,
     report_model,
     report_model_to_compress,
     report_predictions,
@@ -26,17 +27,20 @@ from ernie_toolkit.training.records import METRICS_FILE, print_metrics
 
 if TYPE_CHECKING:
     from ernie_toolkit.commands.compression import CompressArguments
+    from ernie_toolkit.commands.distillation import DistillArguments
 
 __all__ = [
     "METRICS_FILE",
     "RunArguments",
     "compress_arguments",
+    "distill_arguments",
     "is_main_process",
     "one_line_errors",
     "print_metrics",
     "report_bundle",
     "report_compression",
     "report_data",
+    "report_distillation",
     "report_model",
     "report_model_to_compress",
     "report_predictions",
@@ -63,3 +67,10 @@ def compress_arguments(task: str, dataset: str, description: str | None, argv: S
     from ernie_toolkit.commands import compression  # which run_* scripts need not load
 
     return compression.compress_arguments(task, dataset, description, argv)
+
+
+def distill_arguments(description: str | None, argv: Sequence[str]) -> "DistillArguments":
+    """Parse and check the arguments of distill.py (see `commands.distillation.distill_arguments`)."""
+    from ernie_toolkit.commands import distillation  # which run_* scripts need not load
+
+    return distillation.distill_arguments(description, argv)

@@ -43,6 +43,7 @@ COMMANDS = {
     "export-hf": Command(
         {}, "write a trained model as Hugging Face's transformers reads it", module="ernie_toolkit.commands.export_hf"
     ),
+    "distill": Command({"": "distill.py"}, "train several small students of one fine-tuned teacher"),
     "predict": Command(
         {"": "deploy/predictor/infer_cpu.py"}, "answer texts, or files of any size, with a bundle, on the CPU"
     ),

@@ -11,7 +11,7 @@ from ernie_toolkit.data.predictions import write_predictions
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.models import LoadedModel
 from ernie_toolkit.models.checks import require_trained_head
-from ernie_toolkit.tasks import Task
+from ernie_toolkit.tasks import Task, task_named
 from ernie_toolkit.training.finished import SAMPLE
 
 if TYPE_CHECKING:
@@ -88,12 +88,29 @@ def report_model_to_compress(model: LoadedModel | Bundle, task: Task) -> None:
         warn(f"{message}; compression works from the model itself")
 
 
-def report_compression(report: "Report", directory: Path) -> None:
+def report_distillation(report: "Report", directory: Path) -> None:
+    """Print the teacher and its students as `report_compression` prints models, and how a student goes on.
+
+    Args:
+        report: The run's.
+        directory: The directory that it lies in.
+    """
+    report_compression(report, directory, "distill_report")
+    best = max(report.candidates, key=lambda item: item.metrics[report.metric])
+    script = task_named(report.task).script.replace("run_", "compress_")
+    say(
+        f"a student is compressed further by: python {script} --model_name_or_path {directory / best.name} "
+        f"--dataset {report.dataset}, with what else the data needs"
+    )
+
+
+def report_compression(report: "Report", directory: Path, name: str = "compress_report") -> None:
     """Print the models that are deployed, a line each, and where the report is; *: a best trade-off.
 
     Args:
         report: The run's.
         directory: The directory that it lies in.
+        name: Of the report's files, without the suffix.
     """
     from ernie_toolkit.compression.report.metrics import (
         best_tradeoffs,
@@ -116,4 +133,4 @@ def report_compression(report: "Report", directory: Path) -> None:
         )
     if line := recommendation_line(report):
         say(f"recommended: {line}")
-    say(f"report: {directory / 'compress_report.md'} (.json, .png)")
+    say(f"report: {directory / f'{name}.md'} (.json, .png)")

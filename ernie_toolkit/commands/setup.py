@@ -10,15 +10,16 @@ from ernie_toolkit.training.devices import use_device
 
 if TYPE_CHECKING:
     from ernie_toolkit.commands.compression import CompressArguments
+    from ernie_toolkit.commands.distillation import DistillArguments
 
 
-def set_up_device(arguments: "RunArguments | CompressArguments") -> str:
+def set_up_device(arguments: "RunArguments | CompressArguments | DistillArguments") -> str:
     """Find the device, set Paddle up for it, and seed all random numbers; gives the device's name.
 
     A bundle is compressed on the CPU, without Paddle.
 
     Args:
-        arguments: Of a run that fine-tunes, or of one that compresses.
+        arguments: Of a run that fine-tunes, or of one that compresses or distils.
 
     Raises:
         DeviceError: Where a device was asked for that is not there.

@@ -249,13 +249,13 @@ class Evaluator:
         metrics, self._full_answers = self.answers(self.open(model.onnx, "fp32"), model.rows.dev)
         item = self.measure(model, Form("", "fp32"), model.onnx, Quality(metrics, 1.0))
         self.report = replace(self.report, baseline=replace(item, kept=True, file=self._relative(model.onnx)))
-        write_report(self.report, self.run.directory)
+        write_report(self.report, self.run.directory, self.run.request.report_name)
         self.say(self._line(self.report.baseline))
 
     def record_depths(self, choices: tuple[LayerChoice, ...]) -> None:
         """Write the report with which layers stay at each depth, and say so; a run that is resumed finds it there."""
         self.report = replace(self.report, depths=choices)
-        write_report(self.report, self.run.directory)
+        write_report(self.report, self.run.directory, self.run.request.report_name)
         for choice in choices:
             self.say(f"dynabert: {choice.text}")
 
@@ -331,7 +331,7 @@ class Evaluator:
 
     def _record(self, candidate: Candidate) -> None:
         self.report = self.report.with_candidate(candidate)
-        write_report(self.report, self.run.directory)
+        write_report(self.report, self.run.directory, self.run.request.report_name)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.run.directory).as_posix()

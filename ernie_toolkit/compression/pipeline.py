@@ -7,6 +7,7 @@ import dataclasses
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ernie_toolkit.bundle import BUNDLE_FILE, EXPORT_DIRECTORY, ONNX_FILE, Bundle, read_bundle
 from ernie_toolkit.compression.candidates import AUTO, make_fp16
@@ -17,7 +18,7 @@ from ernie_toolkit.compression.pruning.prune import check_sizes, size_name
 from ernie_toolkit.compression.pruning.vocabulary import with_less_vocabulary
 from ernie_toolkit.compression.quantization.onnx import check_nodes, onnx_parameter_count
 from ernie_toolkit.compression.report.measurement import row_tokens
-from ernie_toolkit.compression.report.model import OPENVINO, REPORT_FILE, Candidate, Report, read_report
+from ernie_toolkit.compression.report.model import OPENVINO, Candidate, Report, read_report
 from ernie_toolkit.compression.rows import bundle_rows, session_rows
 from ernie_toolkit.compression.stages import FULL, describe_model, finish_model, pruned_sessions, quantize
 from ernie_toolkit.compression.state import (
@@ -73,9 +74,9 @@ def compress_session(session: Session, request: Request, say: Say) -> Report:
     finished = finished_report(run, say)
     if finished is not None:
         return finished
-    base = _place_base(run, say, session)
+    base = place_base(run, say, session)
     full = describe_model(session, "", FULL, base, rows)
-    evaluator = _evaluator(session.task, session.data, run, full, session.loaded.source, say)
+    evaluator = make_evaluator(session.task, session.data, run, full, session.loaded.source, say)
     if OPENVINO in options.engines:
         evaluate_floating(evaluator, full)
     evaluator.recommend(full)
@@ -117,10 +118,10 @@ def compress_bundle(
     finished = finished_report(run, say)
     if finished is not None:
         return finished
-    base = _place_base(run, say, bundle)
+    base = place_base(run, say, bundle)
     tokens, parameters = predictor.tokenizer.vocab_size, onnx_parameter_count(bundle.path("onnx"))
     full = Fp32Model("", FULL, base, rows, tokens, parameters, None)
-    evaluator = _evaluator(task, data, run, full, str(bundle.directory), say)
+    evaluator = make_evaluator(task, data, run, full, str(bundle.directory), say)
     if OPENVINO in request.options.engines:
         evaluate_floating(evaluator, full)
     quantize(evaluator, full)
@@ -139,13 +140,23 @@ def _begin(request: Request, device: str, say: Say) -> None:
         say(f"notice: {line}")
 
 
-def _place_base(run: RunState, say: Say, model: Session | Bundle) -> Path:
+def place_base(run: RunState, say: Say, model: Session | Bundle, name: str = size_name(FULL)) -> Path:
     """Put the bundle of the model as it was into its place, unless the run that this one resumes has; gives the place.
 
     That is the directory of its `export/`. The run is started where it is not resumed. What an earlier run has left is
     replaced when the bundle is whole and the options' node names are known in it.
+
+    Args:
+        run: The run.
+        say: Gets the lines that report progress.
+        model: The model.
+        name: Of the directory.
+
+    Raises:
+        ConfigError: Where `keep_fp32` names a product that the graph has not.
+        BundleError: On a bundle that is damaged.
     """
-    base = run.directory / size_name(FULL)
+    base = run.directory / name
     place = base / EXPORT_DIRECTORY
     if run.has(BASE) and (place / BUNDLE_FILE).is_file():
         return base
@@ -176,22 +187,40 @@ def _start(run: RunState, onnx_path: Path, say: Say) -> None:
         run.start(say)
 
 
-def _evaluator(task: Task, data: DataSet, run: RunState, full: Fp32Model, model: str, say: Say) -> Evaluator:
+def make_evaluator(
+    task: Task, data: DataSet, run: RunState, full: Fp32Model, model: str, say: Say, strategy: str = "", **settings: Any
+) -> Evaluator:
     """The run's evaluator: with the report of the part that is finished, or one that has the FP32 model alone.
 
     An earlier run's report is replaced when the FP32 model has been measured.
+
+    Args:
+        task: The task.
+        data: The data set.
+        run: The run.
+        full: The FP32 model.
+        model: Where that was loaded from.
+        say: Gets the lines that report progress.
+        strategy: For the report; empty: the options'.
+        **settings: What the report has in place of the options of the run's request; none: those.
+
+    Raises:
+        ModelError: On a report that cannot be read.
     """
     if run.has(REPORT):
-        report = read_report(run.directory / REPORT_FILE)
+        report = read_report(run.request.report_file)
         say(f"resuming after {len(report.candidates)} finished candidates")
         return Evaluator(run, task, data.split("dev"), full, report, say)
-    evaluator = Evaluator(run, task, data.split("dev"), full, _new_report(task, data, run, full, model), say)
+    report = _new_report(task, data, run, full, model, strategy, settings)
+    evaluator = Evaluator(run, task, data.split("dev"), full, report, say)
     evaluator.record_baseline(full)
     run.finish(REPORT)
     return evaluator
 
 
-def _new_report(task: Task, data: DataSet, run: RunState, full: Fp32Model, model: str) -> Report:
+def _new_report(
+    task: Task, data: DataSet, run: RunState, full: Fp32Model, model: str, strategy: str, more: dict[str, Any]
+) -> Report:
     """A report without metrics of the FP32 model."""
     request = run.request
     blank = Candidate(
@@ -216,13 +245,15 @@ def _new_report(task: Task, data: DataSet, run: RunState, full: Fp32Model, model
         task=task.name,
         metric=task.metrics[0],
         model=model,
-        strategy=request.options.strategy,
+        strategy=strategy or request.options.strategy,
         data_source=data.source,
         warnings=tuple(data.warnings),
         dev_rows=len(data.split("dev")),
         threads=request.options.num_threads or available_cores(),
         seed=request.training.seed,
-        settings=plain(dataclasses.asdict(request.options) | {"training": dataclasses.asdict(request.training)}),
+        settings=plain(
+            (more or dataclasses.asdict(request.options)) | {"training": dataclasses.asdict(request.training)}
+        ),
         versions=versions(),
         baseline=blank,
         candidates=(),

@@ -5,7 +5,7 @@ Paddle is imported inside the functions.
 
 import dataclasses
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -78,13 +78,13 @@ def pruned_sessions(
         what = "widths" if all(shares.depth == 1 for shares in sizes) else "sizes"
         evaluator.say(f"dynabert: training {what} {', '.join(shares.text for shares in sizes)} in one run")
         request, work = run.request, run.work / PRUNING
-        with _own_names(PRUNING):
+        with own_names(PRUNING):
             result = prune(_copied(session), rows, slices, request.training, work, request.resume, request.overwrite)
         for shares, place in places.items():
-            _copy_files(pruned_directory(work, shares), place)
+            copy_files(pruned_directory(work, shares), place)
         run.finish(PRUNING)
         evaluator.say(f"dynabert: {result.steps} steps in {result.seconds:.1f} s")
-    return [(shares, _opened(session, place)) for shares, place in places.items()]
+    return [(shares, opened(session, place)) for shares, place in places.items()]
 
 
 def _depth_choices(
@@ -115,7 +115,7 @@ def finish_model(session: Session, rows: SplitRows, shares: Shares, evaluator: E
     if name:
         directory = _model_directory(evaluator.run.request, shares)
         model = describe_model(session, name.strip(), shares, directory, rows)
-        _export(session, model, evaluator)
+        export_model(session, model, evaluator)
     if OPENVINO in options.engines:
         evaluate_floating(evaluator, model)
     if options.fp16:
@@ -148,8 +148,11 @@ def _model_directory(request: Request, shares: Shares, suffix: str = "") -> Path
 
 
 @contextmanager
-def _own_names(part: str) -> Iterator[None]:
-    """Name parameters by the part that makes them, not by what came before: an optimizer's state is found by them."""
+def own_names(part: str) -> Iterator[None]:
+    """Name parameters by the part that makes them, not by what came before: an optimizer's state is found by them.
+
+    part: the part's name.
+    """
     import paddle
 
     with paddle.utils.unique_name.guard(f"{part}_"):
@@ -162,15 +165,25 @@ def _copied(session: Session) -> Session:
     return replace(session, loaded=replace(session.loaded, model=copy_model(session.loaded.model)))
 
 
-def _opened(session: Session, directory: Path) -> Session:
-    """The session with the model of a directory in place of its own."""
+def opened(session: Session, directory: Path) -> Session:
+    """The session with the model of a directory in place of its own.
+
+    Args:
+        session: Its data and its task.
+        directory: The model.
+    """
     from ernie_toolkit.models import load_model
 
     return replace(session, loaded=load_model(str(directory), session.task))
 
 
-def _copy_files(source: Path, target: Path) -> None:
-    """Copy the files of a model into a directory, together or not at all."""
+def copy_files(source: Path, target: Path) -> None:
+    """Copy the files of a model into a directory, together or not at all.
+
+    Args:
+        source: The model.
+        target: Gets its files.
+    """
     finish_transaction(source)
     with transaction(target) as files:
         for path in source.iterdir():
@@ -178,11 +191,25 @@ def _copy_files(source: Path, target: Path) -> None:
                 shutil.copyfile(path, files.path(target / path.name))
 
 
-def _export(session: Session, model: Fp32Model, evaluator: Evaluator, method: str = "") -> None:
-    """Write a model with its bundle and its record into its directory, and put it into the report."""
+def export_model(
+    session: Session,
+    model: Fp32Model,
+    evaluator: Evaluator,
+    method: str = "",
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model with its bundle and its record into its directory, and put it into the report.
+
+    Args:
+        session: The model and its task.
+        model: What is known of it.
+        evaluator: The run's.
+        method: See `Candidate`.
+        settings: See `Candidate`; None: none.
+    """
     from ernie_toolkit.models import save_model
 
-    known, form = evaluator.report.find(model.name), Form("", "fp32", method)
+    known, form = evaluator.report.find(model.name), Form("", "fp32", method, settings=dict(settings or {}))
     quality = Quality(known.metrics, known.equal_answers) if known is not None else None
     if known is None or not (model.export / BUNDLE_FILE).is_file():
         if session.loaded.source != str(model.directory):
@@ -231,13 +258,13 @@ def _train_int8(session: Session, model: Fp32Model, evaluator: Evaluator) -> Non
     directory = _model_directory(run.request, model.shares, "_qat")
     part = directory.name
     if run.has(part):
-        trained, found = _opened(session, directory), run.result(part)
+        trained, found = opened(session, directory), run.result(part)
         _check_result(found, run.work / f"{part}.json")
     else:
         trained, found = _trained(session, model, directory, evaluator)
     name = model.candidate_name("QAT")
     own = describe_model(trained, name, model.shares, directory, model.rows)
-    _export(trained, own, evaluator, "qat")
+    export_model(trained, own, evaluator, "qat")
     ranges = None
     if found["ranges"] is not None:
         learned = {layer: (pair[0], pair[1]) for layer, pair in found["ranges"].items()}
@@ -262,7 +289,7 @@ def _trained(
     evaluator.say(f"qat: training {model.name or 'the full model'} for INT8")
     # The range of a dynamic activation is its batch's: what chooses the best is what the report measures.
     training = replace(request.training, per_device_eval_batch_size=EVALUATION_BATCH)
-    with _own_names(part):
+    with own_names(part):
         copied = _copied(session)
         result = train_quantized(
             copied,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.compression.options import CompressionOptions, check_compression_options
-from ernie_toolkit.compression.report.model import REPORT_FILE, Report, read_report
+from ernie_toolkit.compression.report.model import REPORT_NAME, Report, read_report
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import check_output_file, remove_directory, write_json
 from ernie_toolkit.files.parsing import decode_json, read_json_object
@@ -42,6 +42,7 @@ class Request:
         directory: Where models and report are written.
         resume: Whether a run that was cut off there is continued.
         overwrite: Whether it is dropped.
+        report_name: Of the report's files, without the suffix.
 
     Raises:
         ConfigError: On options that are invalid or do not go together.
@@ -52,6 +53,12 @@ class Request:
     directory: Path
     resume: bool = False
     overwrite: bool = False
+    report_name: str = REPORT_NAME
+
+    @property
+    def report_file(self) -> Path:
+        """The report's file for programs."""
+        return self.directory / f"{self.report_name}.json"
 
     def __post_init__(self) -> None:
         check_compression_options(self.options)
@@ -90,7 +97,7 @@ class RunState:
         """Mark the directory as that of an unfinished run; drop what another one has left of its work."""
         remove_directory(self.work)
         write_json(self.work / RUN_FILE, self.asked)
-        report = self.directory / REPORT_FILE
+        report = self.request.report_file
         if report.is_file():
             say(
                 f"{report} and the models of an earlier run there are replaced as this one continues: another "
@@ -135,7 +142,7 @@ def check_unfinished(request: Request) -> None:
     """
     if request.directory.exists() and not request.directory.is_dir():
         raise ConfigError(f"`output_dir` {request.directory} is a file: give a directory")
-    check_output_file(request.directory / REPORT_FILE)
+    check_output_file(request.report_file)
     path = request.directory / WORK / RUN_FILE
     if path.is_file() and not request.overwrite and not request.resume:
         raise ConfigError(
@@ -183,7 +190,7 @@ def finished_report(run: RunState, say: Say) -> Report | None:
         run: Of `find_run`.
         say: Gets a line where the report is taken.
     """
-    request, path = run.request, run.directory / REPORT_FILE
+    request, path = run.request, run.request.report_file
     if run.resumed or not request.resume or request.overwrite or not path.is_file():
         return None
     report = read_report(path)

@@ -39,6 +39,7 @@ SCRIPTS = (
     *(f"multi_label/deploy/paddle_serving/{name}.py" for name in ("service", "http_client", "rpc_client")),
     *(f"deploy/triton_serving/{name}_grpc_client.py" for name in ("seq_cls", "token_cls", "qa", "multiple_choice")),
     *(f"deploy/serving/{name}_rpc_client.py" for name in ("seq_cls", "token_cls", "qa", "multiple_choice")),
+    "distill.py",
     "multi_label/deploy/triton_serving/seqcls_grpc_client.py",
     *("multi_label/deploy/predictor/infer.py", "ernie_toolkit/export/__main__.py", "scripts/compare_reports.py"),
     "ernie_toolkit/commands/export_hf.py",

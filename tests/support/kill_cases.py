@@ -106,6 +106,33 @@ COMPRESS = (
 )
 
 
+DISTILLED = "layers1_hidden32_heads4"
+DISTILL = (
+    "--dataset",
+    "afqmc",
+    "--data_source",
+    "sample",
+    "--teacher",
+    "{inputs}/best/afqmc",
+    "--output_dir",
+    "{place}/small",
+    "--max_train_samples",
+    "32",
+    "--max_dev_samples",
+    "16",
+    "--students",
+    "layers=1,hidden=32,heads=4",
+    "width=1/2",
+    "--hidden_weight",
+    "0",
+    "--relation_weight",
+    "0",
+    *TRAINING,
+    "--max_steps",
+    "6",
+)
+
+
 MULTI_LABEL = (
     "--dataset_dir",
     "{inputs}/data",
@@ -213,6 +240,25 @@ CASES = {
             "small/width_mult_1/export/",
             f"small/{SMALL}/export/",
             f"small/{SMALL}/metrics.json",
+        ),
+    ),
+    "distill": Case(
+        "distill.py",
+        (*DISTILL, "--overwrite_output_dir", "--seed", "7"),
+        (
+            ("run_seq_cls.py", tuple(part.replace("{place}", "{inputs}") for part in SEQ_CLS)),
+            ("distill.py", DISTILL),
+        ),
+        tuple(
+            (f"small/{name}/config.json", f"small/{name}/model_state.pdparams", f"small/{name}/model_state.safetensors")
+            for name in (DISTILLED, "width_mult_0.5")
+        ),
+        rerun=("--resume",),
+        may_go=("small/teacher/", f"small/{DISTILLED}/export/", "small/width_mult_0.5/export/"),
+        grows=(
+            "small/distill_report",
+            "small/teacher/export/",
+            *(f"small/{name}/{part}" for name in (DISTILLED, "width_mult_0.5") for part in ("export/", "metrics.json")),
         ),
     ),
     "multi_label_train": Case(

@@ -48,6 +48,10 @@ def parser_of(script: str) -> argparse.ArgumentParser:
         from ernie_toolkit.commands import compression, fine_tuning
 
         return (fine_tuning if word == "run" else compression).build_parser(task, TASKS[task], None)
+    if script == "distill.py":
+        from ernie_toolkit.commands import distillation
+
+        return distillation.build_parser(None)
     if "simple_serving" in script:
         from ernie_toolkit.simple_serving import cli, client
 

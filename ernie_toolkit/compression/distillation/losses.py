@@ -74,13 +74,23 @@ def distillation_loss(student: Observed, teacher: Observed, mask: paddle.Tensor,
     """
     answers = [soft_loss(ours, theirs, mask) for ours, theirs in zip(student.logits, teacher.logits, strict=True)]
     soft = paddle.add_n(answers) / len(answers)
-    weights = mask.astype(student.hidden[0].dtype).unsqueeze(-1)
-    count = weights.sum() * student.hidden[0].shape[-1]
-    errors = [
-        ((ours - theirs).square() * weights).sum() / count
-        for ours, theirs in zip(student.hidden, teacher.hidden, strict=True)
-    ]
-    return soft + HIDDEN_WEIGHT * paddle.add_n(errors) / len(errors)
+    return soft + HIDDEN_WEIGHT * hidden_loss(student.hidden, teacher.hidden, mask)
+
+
+def hidden_loss(
+    student: Sequence[paddle.Tensor], teacher: Sequence[paddle.Tensor], mask: paddle.Tensor
+) -> paddle.Tensor:
+    """The mean squared error of hidden states, over all of them.
+
+    Args:
+        student: Each float of shape (batch_size, tokens, hidden_size).
+        teacher: As many of the same shape.
+        mask: Bool of shape (batch_size, tokens), true at tokens and false at padding, which does not count.
+    """
+    weights = mask.astype(student[0].dtype).unsqueeze(-1)
+    count = weights.sum() * student[0].shape[-1]
+    errors = [((ours - theirs).square() * weights).sum() / count for ours, theirs in zip(student, teacher, strict=True)]
+    return paddle.add_n(errors) / len(errors)
 
 
 def _of_classes(student: paddle.Tensor, teacher: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.compression.report.metrics import best_tradeoffs, shown_metrics
-from ernie_toolkit.compression.report.model import FORMAT_VERSION, PLOT_FILE, REPORT_FILE, TABLE_FILE, Candidate, Report
+from ernie_toolkit.compression.report.model import FORMAT_VERSION, REPORT_NAME, Candidate, Report
 from ernie_toolkit.compression.report.plot import plot_report
 from ernie_toolkit.compression.report.recommendation import recommended
 from ernie_toolkit.compression.report.table import report_page
@@ -35,14 +35,15 @@ def report_json(report: Report) -> dict[str, Any]:
     return {"format_version": FORMAT_VERSION} | asdict(report) | models | chosen
 
 
-def write_report(report: Report, directory: Path) -> None:
-    """Write `compress_report.json`, `.md` and `.png`, together or not at all.
+def write_report(report: Report, directory: Path, name: str = REPORT_NAME) -> None:
+    """Write a report's `.json`, `.md` and `.png`, together or not at all.
 
     Args:
         report: The whole report, or what there is of it so far.
         directory: Gets the three files.
+        name: Of the files, without the suffix.
     """
     with transaction(directory) as files:
-        files.write_json(directory / REPORT_FILE, report_json(report))
-        files.write_text(directory / TABLE_FILE, report_page(report, PLOT_FILE))
-        plot_report(report, files.path(directory / PLOT_FILE))
+        files.write_json(directory / f"{name}.json", report_json(report))
+        files.write_text(directory / f"{name}.md", report_page(report, f"{name}.png"))
+        plot_report(report, files.path(directory / f"{name}.png"))

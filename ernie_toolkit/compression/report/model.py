@@ -17,7 +17,8 @@ FORMAT_VERSION = 2
 ONNX_RUNTIME, OPENVINO = "onnxruntime", "openvino"
 # As people write them.
 ENGINE_NAMES = {ONNX_RUNTIME: "ONNX Runtime", OPENVINO: "OpenVINO"}
-REPORT_FILE, TABLE_FILE, PLOT_FILE = "compress_report.json", "compress_report.md", "compress_report.png"
+REPORT_NAME = "compress_report"
+REPORT_FILE, TABLE_FILE, PLOT_FILE = (f"{REPORT_NAME}.{suffix}" for suffix in ("json", "md", "png"))
 
 
 @dataclass(frozen=True)
