@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.arguments.options import option
+from ernie_toolkit.arguments.options import ScreenOptions, default_values, option
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.commands.compression import OF_THE_MODEL
 from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, task_limits, with_config
@@ -71,6 +71,7 @@ class DistillArguments(SourceOptions):
         files: How the user's files are read.
         record: What is kept of the teacher's fine-tuning.
         labels: Those that the teacher was trained for; None: nothing names them.
+        verbose: Whether all settings are printed.
     """
 
     task_name: str
@@ -80,6 +81,7 @@ class DistillArguments(SourceOptions):
     files: FileOptions
     record: Mapping[str, Any]
     labels: tuple[str, ...] | None
+    verbose: bool
 
     @property
     def source(self) -> dict[str, Any]:
@@ -143,8 +145,11 @@ class DistillArguments(SourceOptions):
         return DataSet(own, [], [], None, "custom", path)
 
     def print_settings(self) -> None:
-        """Print every option with its value."""
-        print_settings(plain(self.settings))
+        """Print the options that differ from the defaults, or all of them."""
+        classes = (TeacherOptions, SourceOptions, FileOptions, DistillationOptions, TrainingOptions)
+        own = TASKS[self.task_name].options_class
+        defaults = default_values(*classes, *([own] if own is not None else []))
+        print_settings(plain(self.settings), plain(defaults), self.verbose)
 
 
 def build_parser(description: str | None) -> OneLineParser:
@@ -159,7 +164,7 @@ def build_parser(description: str | None) -> OneLineParser:
     )
     add_options(parser, TeacherOptions)
     add_options(parser, SourceOptions, without=("model_name_or_path",))
-    for options_class in (FileOptions, DistillationOptions, TrainingOptions):
+    for options_class in (FileOptions, DistillationOptions, TrainingOptions, ScreenOptions):
         add_options(parser, options_class)
     for of_a_task in dict.fromkeys(task.options_class for task in OF_SCRIPTS):
         if of_a_task is not None:
@@ -261,6 +266,7 @@ def _settled(source: SourceOptions, given: argparse.Namespace, task: str) -> Dis
         files=resolve_options(FileOptions, {}, given),
         record=record,
         labels=trained_labels(source.model_name_or_path, task),
+        verbose=resolve_options(ScreenOptions, {}, given).verbose,
     )
     _check_teacher(arguments)
     return arguments
