@@ -125,15 +125,21 @@ def description_sha256(raw: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-class _Reader:
-    """Takes values out of a description; BundleError with file and key where one is missing or of another kind."""
+class DescriptionReader:
+    """Takes values out of a description; BundleError with file and key where one is missing or of another kind.
 
-    def __init__(self, raw: Mapping[str, Any], where: Path) -> None:
-        self.raw, self.where = raw, where
+    Args:
+        raw: The JSON object.
+        where: Its file, for messages.
+        remedy: What messages tell the user to do.
+    """
+
+    def __init__(self, raw: Mapping[str, Any], where: Path, remedy: str = REMEDY) -> None:
+        self.raw, self.where, self.remedy = raw, where, remedy
 
     def wrong(self, key: str, reason: str) -> BundleError:
         """The error of a key."""
-        return BundleError(f"{self.where}: not a whole bundle description ({key} {reason}): {REMEDY}")
+        return BundleError(f"{self.where}: not a whole bundle description ({key} {reason}): {self.remedy}")
 
     def get(self, key: str, kind: type, default: Any = None) -> Any:
         """A value of a kind; without a default it has to be there."""
@@ -153,7 +159,7 @@ class _Reader:
 
     def number(self, value: Any, kind: type, allowed: Range, name: str) -> Any:
         """A number within its bounds."""
-        return check_number(value, kind, allowed, f"{self.where}: {name}", BundleError, REMEDY)
+        return check_number(value, kind, allowed, f"{self.where}: {name}", BundleError, self.remedy)
 
     def numbers(self, key: str, kind: type, allowed: Range, default: Any = None) -> dict[str, Any]:
         """A mapping of names to numbers."""
@@ -165,7 +171,7 @@ class _Reader:
         key = f"recommended[{place}]"
         if not isinstance(entry, dict):
             raise self.wrong(key, "is not an object")
-        reader = _Reader(entry, self.where)
+        reader = DescriptionReader(entry, self.where)
         try:
             return Recommendation(
                 reader.get("engine", str),
@@ -208,7 +214,7 @@ def parse_info(raw: Mapping[str, Any], where: Path) -> BundleInfo:
         raise BundleError(
             f"{where}: format version {version!r:.40}, this toolkit reads {FORMAT_VERSION}: export the model again"
         )
-    reader = _Reader(raw, where)
+    reader = DescriptionReader(raw, where)
     files = {role: reader.file(role, entry) for role, entry in reader.get("files", dict).items()}
     missing = [role for role in REQUIRED_ROLES if role not in files]
     if missing:

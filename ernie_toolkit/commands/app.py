@@ -43,6 +43,11 @@ COMMANDS = {
     "export-hf": Command(
         {}, "write a trained model as Hugging Face's transformers reads it", module="ernie_toolkit.commands.export_hf"
     ),
+    "cascade": Command(
+        {},
+        "join bundles: a small model answers first, a larger one what that is unsure of",
+        module="ernie_toolkit.commands.cascade",
+    ),
     "predict": Command(
         {"": "deploy/predictor/infer_cpu.py"}, "answer texts, or files of any size, with a bundle, on the CPU"
     ),
