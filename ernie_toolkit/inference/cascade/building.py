@@ -88,15 +88,20 @@ def check_cascade_options(options: CascadeOptions) -> None:
 
 
 @dataclass(frozen=True)
-class _Half:
-    """Some of the dev rows: their inputs and gold labels."""
+class DevRows:
+    """Some of the dev rows.
+
+    Attributes:
+        inputs: What the parts read of each row.
+        gold: int64 of shape (rows,), the label of each row; or bool of shape (rows, classes), its labels.
+    """
 
     inputs: list[TextInput]
     gold: np.ndarray
 
-    def subset(self, rows: Sequence[int]) -> _Half:
+    def subset(self, rows: Sequence[int]) -> DevRows:
         """Some of the rows."""
-        return _Half([self.inputs[row] for row in rows], self.gold[list(rows)])
+        return DevRows([self.inputs[row] for row in rows], self.gold[list(rows)])
 
 
 def halves(rows: int, seed: int) -> tuple[list[int], list[int]]:
@@ -145,7 +150,7 @@ class _Gate:
     threshold: float
 
 
-def _choose(predictors: Sequence[Predictor], half: _Half, kind: str, options: CascadeOptions) -> list[_Gate]:
+def _choose(predictors: Sequence[Predictor], half: DevRows, kind: str, options: CascadeOptions) -> list[_Gate]:
     """Temperature and threshold of each part, by one half of the dev rows alone."""
     counts: list[Counts] = []
     found: list[np.ndarray] = []
@@ -190,7 +195,9 @@ def _speeds(predicts: Sequence[Callable[[Sequence[TextInput]], object]], inputs:
     return [len(inputs) / statistics.median(taken) for taken in seconds]
 
 
-def _measured(predictors: Sequence[Predictor], draft: CascadeInfo, half: _Half, options: CascadeOptions) -> CascadeInfo:
+def _measured(
+    predictors: Sequence[Predictor], draft: CascadeInfo, half: DevRows, options: CascadeOptions
+) -> CascadeInfo:
     """The description of a cascade with what was measured on the other half of the dev rows."""
     cascade = Cascade(draft, predictors, [predictor.choice for predictor in predictors])
     tasks, tokenizer = PartTasks(tuple(item.task for item in predictors)), predictors[0].tokenizer
@@ -248,15 +255,25 @@ def gain_problem(cascade: CascadeInfo) -> str:
     return ""
 
 
-def _draft(
+def draft_cascade(
     parts: Sequence[Bundle], predictors: Sequence[Predictor], data: DataSet, options: CascadeOptions
-) -> tuple[CascadeInfo, _Half]:
-    """A cascade's description as far as one half of the dev rows decides it, and the other half."""
+) -> tuple[CascadeInfo, DevRows]:
+    """A cascade's description as far as one half of the dev rows decides it, and the other half.
+
+    Args:
+        parts: The bundles, the smallest first.
+        predictors: A predictor of each.
+        data: A data set with the labels of the parts and its dev split.
+        options: How the cascade is built.
+
+    Returns:
+        The description, with zeros for what is measured, and the rows to measure on.
+    """
     task = predictors[0].task
     sets = isinstance(task, MultiLabelClassification)
     kind = options.confidence or (MARGIN if sets else MAX_PROBABILITY)
     examples = data.split("dev")
-    whole = _Half(task.inputs(examples), _gold(task, examples))
+    whole = DevRows(task.inputs(examples), _gold(task, examples))
     choosing, measuring = halves(len(examples), options.seed)
     gates = _choose(predictors, whole.subset(choosing), kind, options)
     entries = tuple(
@@ -319,7 +336,7 @@ def plan_cascade(parts: Sequence[Bundle], data: DataSet, options: CascadeOptions
         )
         for part in parts
     ]
-    draft, measuring = _draft(parts, predictors, data, options)
+    draft, measuring = draft_cascade(parts, predictors, data, options)
     cascade = _measured(predictors, draft, measuring, options)
     if problem := gain_problem(cascade):
         raise ConfigError(f"no cascade is written: {problem}")
