@@ -48,7 +48,7 @@ LONGEST_ERROR = 1000
 _OPTIONS = """
     activation_quantize_type adam_beta1 adam_beta2 adam_epsilon algo_list allowed_hosts attention_probs_dropout_prob
     aug_path aug_percent aug_strategy aug_type backend bad_case_file batch_num_list batch_size batch_size_list bf16
-    bias_correction calibration_rows config create_n data_dir data_file data_source dataloader_num_workers
+    bias_correction calibration_rows confidence config create_n data_dir data_file data_source dataloader_num_workers
     dataset_dir depth_mult_list dev_file device dirty_file dirty_num dirty_threshold doc_stride doccano_file
     early_stop_nums early_stopping early_stopping_patience early_stopping_threshold encoding engine_list epochs
     eval_steps evaluation_strategy fp16 gradient_accumulation_steps hidden_dropout_prob host input_infer_model_path

@@ -99,6 +99,8 @@ def _load(args: argparse.Namespace, part: Bundle) -> DataSet:
                 f"{part.directory} gives sets of labels: give --data_dir, a directory with dev.txt and label.txt, and "
                 "none of --dataset, --dev_file, --label_file and --max_dev_samples"
             )
+        if not Path(args.data_dir).is_dir():
+            raise ConfigError(f"{args.data_dir}: no such data directory: check --data_dir")
         return load_label_sets(args.data_dir, ("dev",))
     if not args.dataset:
         raise ConfigError("--dataset is missing: give the data set that the parts were trained on, or custom")

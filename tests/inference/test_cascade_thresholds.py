@@ -20,11 +20,13 @@ from ernie_toolkit.inference.cascade.confidence import (
 )
 from ernie_toolkit.inference.cascade.thresholds import (
     Counts,
+    answered_counts,
     answering_parts,
     candidates,
-    cascade_metric,
     choose_thresholds,
     counts_of,
+    influences,
+    micro_f1,
 )
 from ernie_toolkit.tasks import MultiLabelClassification, SequenceClassification
 from ernie_toolkit.tasks.base import cross_entropy
@@ -52,8 +54,8 @@ def test_the_choice_never_loses_more_than_allowed(
 ) -> None:
     counts, found = models(seed, parts, rows, sets)
     thresholds = choose_thresholds(counts, found, [1.0] * parts, max_drop)
-    last = cascade_metric(counts, np.full(rows, parts - 1))
-    assert 100 * (last - cascade_metric(counts, answering_parts(found, thresholds))) <= max_drop + 1e-8
+    answered = answered_counts(counts, answering_parts(found, thresholds))
+    assert 100 * (micro_f1(counts[-1]) - micro_f1(answered)) <= max_drop + 1e-8
 
 
 @given(SEEDS, st.integers(1, 60), st.floats(0, 20), st.floats(0, 20))
@@ -137,3 +139,30 @@ def test_both_searches_find_the_same_place() -> None:
             for search in (minimum, golden_section)
         ]
         assert all(abs(value - place) < 1e-3 for value in found)
+
+
+@given(SEEDS, st.booleans())
+def test_influences_are_what_rows_move_the_metric_by(seed: int, sets: bool) -> None:
+    """Left out, a row of many moves micro F1 by its influence; those of two models are McNemar's variance."""
+    counts, _ = models(seed, 2, 400, sets)
+    assert abs(influences(counts[0]).sum()) < 1e-9
+    without = Counts(*(getattr(counts[0], name)[1:] for name in ("hits", "given", "wanted")))
+    moved = micro_f1(counts[0]) - micro_f1(without)
+    assert math.isclose(moved, influences(counts[0])[0], rel_tol=0.02, abs_tol=1e-9)
+    if not sets:
+        one, other = (item.hits for item in counts)
+        drop = (one - other).mean()
+        expected = (np.abs(one - other).sum() / 400 - drop**2) / 400
+        assert math.isclose(np.square(influences(counts[0]) - influences(counts[1])).sum(), expected, abs_tol=1e-12)
+
+
+def test_a_loss_that_is_small_by_chance_is_not_trusted() -> None:
+    """Without a difference on the average, rows on which two models differ defer until few of them are left."""
+    draw = np.random.default_rng(0)
+    one, confidence = np.ones(2000, dtype=np.int64), draw.random(2000)
+    differs = draw.random(2000) < 0.2
+    first, last = ((draw.random(2000) < 0.5) & differs for _ in range(2))
+    counts = [Counts(values.astype(np.int64), one, one) for values in (first, last)]
+    answered = answering_parts([confidence], choose_thresholds(counts, [confidence], [1.0, 3.0], 0.5)) == 0
+    assert 0.05 < answered.mean() < 0.95
+    assert choose_thresholds(counts, [confidence], [1.0, 3.0], 10.0) == (0.0,)

@@ -44,7 +44,7 @@ def make_task_bundle(name: str, vocabulary: Vocabulary, root: Path, **shape: obj
     from ernie_toolkit.training import predict_logits
 
     data = load_dataset(SETS[name], data_source="sample", limits={"train": 20, "dev": 40})
-    model = make_tiny_model(vocabulary, data.spec.labels or ("0", "1"), name, initializer_range=0.2, **shape)
+    model = make_tiny_model(vocabulary, data.spec.labels or ("0", "1"), name, **{"initializer_range": 0.2, **shape})
     session = Session(model, data, make_task(name, data.spec.labels))
     if name == "seq_cls":  # so that both labels are given
         rows = session.task.encode(session.tokenizer, INPUTS[name])
@@ -60,7 +60,7 @@ def make_multi_label_bundle(vocabulary: Vocabulary, root: Path, **shape: object)
     from ernie_toolkit.text.tokenization import build_tokenizer
     from ernie_toolkit.training import predict_logits
 
-    loaded = make_tiny_model(vocabulary, LABELS, "multi_label", initializer_range=0.3, **shape)
+    loaded = make_tiny_model(vocabulary, LABELS, "multi_label", **{"initializer_range": 0.3, **shape})
     tokenizer = build_tokenizer(vocabulary.tokens, vocabulary.do_lower_case)
     task = MultiLabelClassification(LABELS, 48)
     rows = task.encode(tokenizer, TEXTS)

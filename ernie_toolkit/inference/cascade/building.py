@@ -28,7 +28,7 @@ from ernie_toolkit.files import sha256_of
 from ernie_toolkit.formats.ranges import BATCH_SIZE, SEED, THREADS, check_number
 from ernie_toolkit.inference.cascade.confidence import confidences, fit_temperature
 from ernie_toolkit.inference.cascade.running import Cascade, PartTasks
-from ernie_toolkit.inference.cascade.thresholds import Counts, cascade_metric, choose_thresholds, counts_of
+from ernie_toolkit.inference.cascade.thresholds import Counts, choose_thresholds, counts_of, micro_f1
 from ernie_toolkit.inference.engines.base import AUTO
 from ernie_toolkit.inference.predictor import Predictor
 from ernie_toolkit.inference.processor import processor_name
@@ -180,7 +180,7 @@ def _counts(answers: Sequence[Answer], gold: np.ndarray) -> Counts:
 
 
 def _metric(answers: Sequence[Answer], gold: np.ndarray) -> float:
-    return cascade_metric([_counts(answers, gold)], np.zeros(len(gold), dtype=np.int64))
+    return micro_f1(_counts(answers, gold))
 
 
 def _speeds(predicts: Sequence[Callable[[Sequence[TextInput]], object]], inputs: Sequence[TextInput]) -> list[float]:

@@ -54,7 +54,7 @@ def check_cascade_target(directory: Path, parts: Sequence[Bundle], overwrite: bo
             f"{directory} is there and is no whole cascade: give another `output_dir`, or delete it"
         ) from None
     if not overwrite:
-        raise ConfigError(f"{directory} has a cascade already: give another `output_dir`, or `overwrite_output_dir`")
+        raise ConfigError(f"{directory} has a cascade already: give another `output_dir`, or `overwrite`")
 
 
 def write_cascade(directory: Path, parts: Sequence[Bundle], cascade: CascadeInfo) -> CascadeBundle:

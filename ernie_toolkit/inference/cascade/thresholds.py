@@ -16,6 +16,9 @@ from ernie_toolkit.tasks import MultiLabelClassification, Task
 COMBINATIONS, CANDIDATES = 20_000, 1000
 
 
+COLUMNS = ("hits", "given", "wanted")
+
+
 @dataclass(frozen=True)
 class Counts:
     """What one model's answers add to micro F1, row by row; with one label a row, micro F1 is accuracy.
@@ -59,19 +62,31 @@ def answering_parts(confidences: Sequence[np.ndarray], thresholds: Sequence[floa
     return found
 
 
-def cascade_metric(counts: Sequence[Counts], answering: np.ndarray) -> float:
-    """Micro F1 (accuracy, with one label a row) where each row is answered by one of several models; 0 of nothing.
+def answered_counts(counts: Sequence[Counts], answering: np.ndarray) -> Counts:
+    """The counts where each row is answered by one of several models.
 
     Args:
         counts: Of each model.
         answering: The model of each row, of `answering_parts`.
     """
     rows = np.arange(len(answering))
-    hits, given, wanted = (
-        int(np.stack([getattr(item, name) for item in counts])[answering, rows].sum())
-        for name in ("hits", "given", "wanted")
-    )
-    return 2 * hits / (given + wanted) if given + wanted else 0.0
+    return Counts(*(np.stack([getattr(item, name) for item in counts])[answering, rows] for name in COLUMNS))
+
+
+def micro_f1(counts: Counts) -> float:
+    """Micro F1 between 0 and 1; accuracy, with one label a row; 0 where there is no label at all."""
+    labels = int(counts.given.sum() + counts.wanted.sum())
+    return 2 * int(counts.hits.sum()) / labels if labels else 0.0
+
+
+def influences(counts: Counts) -> np.ndarray:
+    """What each row moves micro F1 by, to the first order: float64 of shape (rows,), whose sum is 0.
+
+    The sum of squares of the difference between two models is the variance of the difference of their metrics, by the
+    delta method for a ratio of sums; for accuracy it is that of McNemar's test.
+    """
+    labels = counts.given + counts.wanted
+    return np.asarray((2 * counts.hits - micro_f1(counts) * labels) / max(1, int(labels.sum())))
 
 
 def candidates(confidence: np.ndarray, most: int) -> np.ndarray:
@@ -93,7 +108,9 @@ def choose_thresholds(
 ) -> tuple[float, ...]:
     """The thresholds with the least computing time that lose at most `max_drop` points against the last part.
 
-    Of equal ones those with the better metric. To defer every row loses nothing, so there always are some.
+    The loss counts with one standard error of it added: the cheapest of many thresholds is the one whose loss on these
+    very rows is small by chance, and other rows would show more. To defer every row loses nothing, so there always are
+    some thresholds; of equal ones those with the better metric are taken.
 
     Args:
         counts: Of each part.
@@ -104,19 +121,20 @@ def choose_thresholds(
     Returns:
         One for each part but the last.
     """
-    most = max(2, min(CANDIDATES, int(COMBINATIONS ** (1 / len(confidences)))))
     last = len(confidences)
-    rows = len(confidences[0])
-    reference = cascade_metric(counts, np.full(rows, last, dtype=np.int64))
+    most = max(2, min(CANDIDATES, int(COMBINATIONS ** (1 / last))))
+    reference, shares = micro_f1(counts[-1]), influences(counts[-1])
     # A row that reaches a part has passed all before it.
     until = np.cumsum(np.asarray(seconds, dtype=np.float64))
     best: tuple[float, float] | None = None
     chosen = (EVERY_ROW_DEFERRED,) * last
     for thresholds in itertools.product(*(candidates(item, most).tolist() for item in confidences)):
         answering = answering_parts(confidences, thresholds)
-        metric = cascade_metric(counts, answering)
+        answered = answered_counts(counts, answering)
+        metric = micro_f1(answered)
+        error = float(np.sqrt(np.square(shares - influences(answered)).sum()))
         # In points, with room for what rounding adds to a difference that is exactly the allowed one.
-        if 100 * (reference - metric) > max_drop + 1e-9:
+        if 100 * (reference - metric + error) > max_drop + 1e-9:
             continue
         rank = (float(until[answering].mean()), -metric)
         if best is None or rank < best:
