@@ -44,11 +44,22 @@ class PartTasks:
         return self.tasks[0].least_rows(inputs)
 
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
-        """As `Task.encode`: the parts share their tokenizer."""
+        """As `Task.encode`: the parts share their tokenizer.
+
+        Args:
+            tokenizer: The tokenizer of all parts.
+            inputs: As `as_inputs` takes them.
+        """
         return self.tasks[0].encode(tokenizer, inputs)
 
     def decode(self, rows: EncodedDataset, logits: Outputs, inputs: Sequence[TextInput]) -> list[Answer]:
-        """As `Task.decode`, each row by the task of the part that answered it."""
+        """As `Task.decode`, each row by the task of the part that answered it.
+
+        Args:
+            rows: Of `encode`.
+            logits: Those of `rows`; of a cascade, as `Cascade.run` gives them.
+            inputs: The inputs that `rows` were encoded from.
+        """
         if len(self.tasks) == 1:
             return list(self.tasks[0].decode(rows, logits, inputs))
         answers: dict[int, Answer] = {}
@@ -64,7 +75,14 @@ class PartTasks:
         logits: Outputs,
         words: Sequence[Sequence[str] | None],
     ) -> dict[str, Any]:
-        """As `Task.service_result`, each answer by the task of the part that gave it."""
+        """As `Task.service_result`, each answer by the task of the part that gave it.
+
+        Args:
+            inputs: The texts or pairs of the request.
+            answers: Their answers, of `decode`.
+            logits: Those that `decode` got.
+            words: For each input the words that it came split into, or None; empty where none did.
+        """
         if len(self.tasks) == 1:
             return self.tasks[0].service_result(inputs, answers, logits, words)
         result: dict[str, list[Any]] = {}
