@@ -25,8 +25,8 @@ class Metrics:
 
     `requests` by path and HTTP status, `seconds` from the first byte of a request to the last of its answer, `texts`
     answered, `batch_rows` and `batch_requests` of each batch computed, `cascade_rows` that each part of a cascade
-    answered, the queue's length, what was refused before it
-    was a request, by reason, and, as of the last second, the connections and the bytes that they hold.
+    answered, the queue's length, what was refused before it was a request, by reason, and, as of the last second, the
+    connections and the bytes that they hold.
 
     Raises:
         ConfigError: Where PROMETHEUS_MULTIPROC_DIR is set to what is no folder.

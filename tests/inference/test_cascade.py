@@ -227,6 +227,20 @@ def test_where_a_cascade_is_written(parts: dict[str, list[Bundle]], tmp_path: Pa
         check_cascade_target(tmp_path / "other", chosen, True)
 
 
+def test_an_earlier_cascade_stays_where_a_new_one_fails(parts: dict[str, list[Bundle]], tmp_path: Path) -> None:
+    earlier = make_cascade(tmp_path / "cascade", parts["seq_cls"][:2], [0.5])
+    part = read_bundle(shutil.copytree(parts["seq_cls"][2].directory, tmp_path / "part"))
+    with (part.directory / "tokenizer.json").open("ab") as stream:
+        stream.write(b"\n")
+    with pytest.raises(BundleError, match=r"tokenizer.json has .* bytes, .*bundle.json says"):
+        make_cascade(earlier.directory, [parts["seq_cls"][0], part], [0.7])
+    (part.directory / "model.onnx").unlink()
+    with pytest.raises(BundleError, match=r"model\.onnx is gone since it was opened"):
+        make_cascade(earlier.directory, [parts["seq_cls"][0], part], [0.7])
+    assert read_cascade(earlier.directory) == earlier
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cascade", "part"]
+
+
 @settings(max_examples=60)
 @given(data=st.data())
 def test_a_description_is_read_or_refused(

@@ -73,7 +73,10 @@ def write_cascade(directory: Path, parts: Sequence[Bundle], cascade: CascadeInfo
         for part, entry in strict_zip(parts, cascade.parts):
             (temporary / entry.name).mkdir()
             for name in (BUNDLE_FILE, *(item.name for item in part.info.files.values())):
-                shutil.copyfile(part.directory / name, temporary / entry.name / name)
+                try:
+                    shutil.copyfile(part.directory / name, temporary / entry.name / name)
+                except FileNotFoundError:
+                    raise BundleError(f"{part.directory / name} is gone since it was opened: run it again") from None
         write_cascade_info(temporary, cascade)
         read_cascade(temporary)
     return read_cascade(directory)
