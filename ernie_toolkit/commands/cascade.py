@@ -1,7 +1,6 @@
 """Make a cascade of bundles: a small model answers first, and the rows that it is unsure of go to a larger one.
 
-ernie-toolkit cascade --bundles best_models/tnews/width_mult_0.75/export best_models/tnews/export --dataset tnews \\
-    --output_dir tnews-cascade
+ernie-toolkit cascade --bundles small/export best_models/tnews/export --dataset tnews --output_dir tnews-cascade
 ernie-toolkit cascade --bundles prune/0.5 prune/width_mult_1/export --data_dir data --output_dir cascade
 """
 
