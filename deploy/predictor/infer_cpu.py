@@ -16,10 +16,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
+from ernie_toolkit.bundle import CascadeBundle
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.corpus.options import add_corpus_arguments, corpus_options
 from ernie_toolkit.corpus.run import predict_corpus
 from ernie_toolkit.data.inputs import texts_to_predict
+from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.formats.ranges import THREADS, in_range
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.cli import build_parser, find_bundle, print_choice, print_speed
@@ -45,8 +47,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         corpus = corpus_options(args)
-        bundle = find_bundle(args)
+        bundle = find_bundle(args, cascades=True)
         if corpus is not None:
+            if isinstance(bundle, CascadeBundle):
+                part = bundle.parts[-1].directory
+                raise ConfigError(f"--input takes no cascade yet: give --input_file, or one of its parts ({part})")
             predict_corpus(bundle, replace(corpus, precision=args.precision_mode))
             return
         rows = inputs_of(args, bundle.info)

@@ -1,5 +1,6 @@
 """The bundle: the directory that export writes and every deployment reads."""
 
+from ernie_toolkit.bundle.cascade import CascadeBundle, open_bundle, read_cascade
 from ernie_toolkit.bundle.directory import (
     BUNDLE_FILE,
     COMPRESSED_FILES,
@@ -24,10 +25,13 @@ __all__ = [
     "TOKENIZER_FILE",
     "Bundle",
     "BundleInfo",
+    "CascadeBundle",
     "Recommendation",
     "add_compressed",
     "file_entry",
+    "open_bundle",
     "read_bundle",
+    "read_cascade",
     "recommend",
     "stale_message",
     "write_bundle_info",

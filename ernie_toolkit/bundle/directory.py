@@ -47,6 +47,15 @@ ONNX_ROLES = ("onnx", "onnx_int8", "onnx_fp16")
 EXPORT_DIRECTORY = "export"
 
 
+# What a bundle of several models calls itself (see `cascade`); a bundle of one model names no kind.
+KIND_KEY, CASCADE = "kind", "cascade"
+
+
+def part_name(number: int) -> str:
+    """The directory of a cascade's part within the cascade's, by its number from 1."""
+    return f"part_{number}"
+
+
 @dataclass(frozen=True)
 class Bundle:
     """An opened bundle: the directory that export writes and every deployment reads.
@@ -163,8 +172,35 @@ def read_bundle(directory: Path | str, verify: bool = True) -> Bundle:
             itself.
 
     Raises:
-        BundleError: Where the directory is not a whole bundle; it names the directory or the file and what is wrong
-            with it.
+        BundleError: Where the directory is not a whole bundle, or is a cascade of several (see `open_bundle`); it names
+            the directory or the file and what is wrong with it.
+    """
+    directory, raw = read_description(directory)
+    if raw.get(KIND_KEY) == CASCADE:
+        raise BundleError(
+            f"{directory} is a cascade of bundles, which Predictor, ernie-toolkit predict and the HTTP service open, "
+            f"and nothing else: give one of its parts here ({directory / part_name(1)})"
+        )
+    where = directory / BUNDLE_FILE
+    bundle = Bundle(directory, parse_info(raw, where))
+    for role, entry in bundle.info.files.items():
+        _check_file(bundle.path(role), entry, where)
+    if verify:
+        _verify(bundle, raw)
+    _check_graphs(bundle)
+    return bundle
+
+
+def read_description(directory: Path | str) -> tuple[Path, dict[str, Any]]:
+    """The directory of a bundle of any kind, and the JSON object in its `bundle.json`, which is not checked yet.
+
+    What a process that was killed there has left is put in order first.
+
+    Args:
+        directory: The bundle's directory.
+
+    Raises:
+        BundleError: Where the directory is no bundle.
     """
     problem = path_problem(str(directory))
     if problem:
@@ -179,14 +215,22 @@ def read_bundle(directory: Path | str, verify: bool = True) -> Bundle:
             raise BundleError(f"{directory} is not a bundle, {hint} is one: give that path")
         raise BundleError(f"{directory} is not a bundle ({BUNDLE_FILE} is not there): export a model first")
     _check_inside(where, directory)
-    raw = read_json_object(where, BundleError, REMEDY)
-    bundle = Bundle(directory, parse_info(raw, where))
-    for role, entry in bundle.info.files.items():
-        _check_file(bundle.path(role), entry, where)
-    if verify:
-        _verify(bundle, raw)
-    _check_graphs(bundle)
-    return bundle
+    return directory, read_json_object(where, BundleError, REMEDY)
+
+
+def check_description(raw: Mapping[str, Any], where: Path, remedy: str = REMEDY) -> None:
+    """Check that a description is as it was written, by the checksum in it.
+
+    Args:
+        raw: What `bundle.json` says; those of earlier versions have no checksum.
+        where: That file.
+        remedy: What the message tells the user to do.
+
+    Raises:
+        BundleError: Where it was changed.
+    """
+    if CHECKSUM_KEY in raw and raw[CHECKSUM_KEY] != description_sha256(raw):
+        raise BundleError(f"{where} was changed after it was written (its {CHECKSUM_KEY} differs): {remedy}")
 
 
 def _is_file(path: Path) -> bool:
@@ -216,9 +260,7 @@ def _check_file(path: Path, entry: FileEntry, where: Path) -> None:
 def _verify(bundle: Bundle, raw: Mapping[str, Any]) -> None:
     """BundleError on a file whose checksum is not the one listed."""
     where = bundle.directory / BUNDLE_FILE
-    # Bundles of earlier versions have none.
-    if CHECKSUM_KEY in raw and raw[CHECKSUM_KEY] != description_sha256(raw):
-        raise BundleError(f"{where} was changed after it was written (its {CHECKSUM_KEY} differs): {REMEDY}")
+    check_description(raw, where)
     for role, entry in bundle.info.files.items():
         path = bundle.path(role)
         try:

@@ -125,18 +125,35 @@ def description_sha256(raw: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-class _Reader:
-    """Takes values out of a description; BundleError with file and key where one is missing or of another kind."""
+class DescriptionReader:
+    """Takes values out of a description; BundleError with file and key where one is missing or of another kind.
 
-    def __init__(self, raw: Mapping[str, Any], where: Path) -> None:
-        self.raw, self.where = raw, where
+    Args:
+        raw: The JSON object.
+        where: Its file, for messages.
+        remedy: What messages tell the user to do.
+    """
+
+    def __init__(self, raw: Mapping[str, Any], where: Path, remedy: str = REMEDY) -> None:
+        self.raw, self.where, self.remedy = raw, where, remedy
 
     def wrong(self, key: str, reason: str) -> BundleError:
-        """The error of a key."""
-        return BundleError(f"{self.where}: not a whole bundle description ({key} {reason}): {REMEDY}")
+        """The error of a key.
+
+        Args:
+            key: Its name.
+            reason: What is wrong with it.
+        """
+        return BundleError(f"{self.where}: not a whole bundle description ({key} {reason}): {self.remedy}")
 
     def get(self, key: str, kind: type, default: Any = None) -> Any:
-        """A value of a kind; without a default it has to be there."""
+        """A value of a kind.
+
+        Args:
+            key: Its name.
+            kind: Its type, which it has to be of exactly.
+            default: What stands for a value that is not there; None: it has to be there.
+        """
         value = self.raw.get(key, default)
         if value is None:
             raise self.wrong(key, "is null" if key in self.raw else "is missing")
@@ -152,20 +169,39 @@ class _Reader:
         return tuple(value)
 
     def number(self, value: Any, kind: type, allowed: Range, name: str) -> Any:
-        """A number within its bounds."""
-        return check_number(value, kind, allowed, f"{self.where}: {name}", BundleError, REMEDY)
+        """A number within its bounds.
+
+        Args:
+            value: The value that was read.
+            kind: Int or float.
+            allowed: The range.
+            name: Its name, for messages.
+        """
+        return check_number(value, kind, allowed, f"{self.where}: {name}", BundleError, self.remedy)
 
     def numbers(self, key: str, kind: type, allowed: Range, default: Any = None) -> dict[str, Any]:
-        """A mapping of names to numbers."""
+        """A mapping of names to numbers.
+
+        Args:
+            key: Its name.
+            kind: Int or float.
+            allowed: The range of each number.
+            default: As in `get`.
+        """
         items = self.get(key, dict, default).items()
         return {name: self.number(value, kind, allowed, f"{key}.{name}") for name, value in items}
 
     def recommendation(self, place: int, entry: Any) -> Recommendation:
-        """An entry of `recommended`."""
+        """An entry of `recommended`.
+
+        Args:
+            place: Its place in the list.
+            entry: The value that was read.
+        """
         key = f"recommended[{place}]"
         if not isinstance(entry, dict):
             raise self.wrong(key, "is not an object")
-        reader = _Reader(entry, self.where)
+        reader = DescriptionReader(entry, self.where)
         try:
             return Recommendation(
                 reader.get("engine", str),
@@ -178,7 +214,12 @@ class _Reader:
             raise self.wrong(key, "is not an object with engine, precision, features and processor") from None
 
     def file(self, role: str, entry: Any) -> FileEntry:
-        """An entry of `files`."""
+        """An entry of `files`.
+
+        Args:
+            role: Its key.
+            entry: The value that was read.
+        """
         key = f"files.{role}"
         if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in ("name", "sha256")):
             raise self.wrong(key, "is not an object with name, size and sha256")
@@ -208,7 +249,7 @@ def parse_info(raw: Mapping[str, Any], where: Path) -> BundleInfo:
         raise BundleError(
             f"{where}: format version {version!r:.40}, this toolkit reads {FORMAT_VERSION}: export the model again"
         )
-    reader = _Reader(raw, where)
+    reader = DescriptionReader(raw, where)
     files = {role: reader.file(role, entry) for role, entry in reader.get("files", dict).items()}
     missing = [role for role in REQUIRED_ROLES if role not in files]
     if missing:

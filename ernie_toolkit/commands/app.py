@@ -44,6 +44,11 @@ COMMANDS = {
         {}, "write a trained model as Hugging Face's transformers reads it", module="ernie_toolkit.commands.export_hf"
     ),
     "distill": Command({"": "distill.py"}, "train several small students of one fine-tuned teacher"),
+    "cascade": Command(
+        {},
+        "join bundles: a small model answers first, a larger one what that is unsure of",
+        module="ernie_toolkit.commands.cascade",
+    ),
     "predict": Command(
         {"": "deploy/predictor/infer_cpu.py"}, "answer texts, or files of any size, with a bundle, on the CPU"
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, read_bundle, stale_message
+from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, open_bundle, read_bundle, stale_message
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.console import OneLineParser, notice, print_line, warn
 from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.data.registry import DATASETS
@@ -20,7 +21,7 @@ from ernie_toolkit.inference.engines.gpu import (
     read_profile,
     whole_profile,
 )
-from ernie_toolkit.inference.predictor import Predictor, bundle_task, limited
+from ernie_toolkit.inference.predictor import BundlePredictor, Predictor, bundle_task, limited
 from ernie_toolkit.tasks import TASKS, SequenceClassification
 from ernie_toolkit.text.tokenization import load_tokenizer
 
@@ -90,7 +91,7 @@ def add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no_warm_up", action="store_true", help="do not run batches before the first measured one")
 
 
-def find_bundle(args: argparse.Namespace) -> Bundle:
+def find_bundle(args: argparse.Namespace, cascades: bool = False) -> Bundle:
     """The bundle of `--model_path`, which may be named as the guide names a model's files: DIR/float32 or DIR/int8.
 
     The last part of such a name sets `--precision_mode`. Warns of a bundle that was made from other weights than the
@@ -98,9 +99,10 @@ def find_bundle(args: argparse.Namespace) -> Bundle:
 
     Args:
         args: Of `build_parser`.
+        cascades: Whether it may be a cascade of several bundles.
 
     Raises:
-        BundleError: As `read_bundle`.
+        BundleError: As `read_bundle`, or `open_bundle`.
         ConfigError: Where it is a bundle for another task than `--task_name`.
     """
     path = args.model_path or TASKS[args.task_name or SequenceClassification.name].model_path
@@ -111,7 +113,7 @@ def find_bundle(args: argparse.Namespace) -> Bundle:
                 notice(f"--model_path {path} asks for {asked.upper()}: computed as with --precision_mode {asked}")
             args.precision_mode = asked
         path = str(Path(path).parent)
-    bundle = read_bundle(path, not args.no_verify)
+    bundle = (open_bundle if cascades else read_bundle)(path, not args.no_verify)
     task = bundle.info.task
     if args.task_name not in (None, task):
         raise ConfigError(f"{path} is a bundle for the task '{task}', not '{args.task_name}': change one of the two")
@@ -157,8 +159,22 @@ def shape_profile(args: argparse.Namespace, bundle: Bundle) -> ShapeProfile:
 
 
 def print_choice(predictor: Predictor) -> None:
-    """Print the engine and the precision that were taken and why, and what could not be kept for the next start."""
-    print_line(f"engine: {predictor.choice}")
+    """Print the engine and the precision that were taken and why, and what could not be kept for the next start.
+
+    Of a cascade, a line for each part, and how many rows each has answered.
+    """
+    if predictor.cascade is not None:
+        for part, choice in strict_zip(predictor.cascade.info.parts, predictor.cascade.choices):
+            print_line(f"engine of {part.name}: {choice}")
+        rows = predictor.cascade.answered
+        print_line("answered by: " + ", ".join(f"{name} {count:,} row(s)" for name, count in rows.items()))
+    else:
+        print_line(f"engine: {predictor.choice}")
+    for opened in (predictor,) if predictor.cascade is None else predictor.cascade.parts:
+        _notice_not_kept(opened)
+
+
+def _notice_not_kept(predictor: BundlePredictor) -> None:
     reason = predictor.runtime.not_kept if isinstance(predictor.runtime, Runtime) else ""
     if reason:
         notice(f"the compiled model could not be kept for the next start: {reason}")

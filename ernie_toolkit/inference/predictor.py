@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ernie_toolkit.bundle import Bundle, BundleInfo, read_bundle
+from ernie_toolkit.bundle import Bundle, BundleInfo, CascadeBundle, open_bundle
 from ernie_toolkit.bundle.graph import check_logits
 from ernie_toolkit.bundle.info import THROUGHPUT
+from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.decoding import Answer
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.formats.ranges import BATCH_SIZE, SHARE, THREADS, check_number
+from ernie_toolkit.inference.cascade.running import Cascade, PartTasks, unmarked
 from ernie_toolkit.inference.engines.base import AUTO, EngineOptions, Runtime
 from ernie_toolkit.inference.engines.gpu import GpuOptions
 from ernie_toolkit.inference.engines.selection import choose, open_runtime
@@ -111,10 +113,36 @@ class BundlePredictor:
         threshold: float | None = None,
     ) -> None:
         self.bundle = bundle
-        info = with_threshold(limited(bundle.info, max_seq_length, limits), threshold)
-        self.task = bundle_task(info, bundle.directory)
+        self.task = self._task_with(max_seq_length, limits, threshold)
         self.tokenizer = load_tokenizer(bundle.path("tokenizer"))
         self.runtime = runtime
+
+    def _task_with(self, max_seq_length: int | None, limits: dict[str, int] | None, threshold: float | None) -> Task:
+        info = with_threshold(limited(self.bundle.info, max_seq_length, limits), threshold)
+        return bundle_task(info, self.bundle.directory)
+
+    def tasks_with(
+        self,
+        max_seq_length: int | None = None,
+        limits: dict[str, int] | None = None,
+        threshold: float | None = None,
+    ) -> PartTasks:
+        """The task with other settings than the predictor's own; of a cascade, that of each part.
+
+        Args:
+            max_seq_length: The longest sequence in tokens; None: the bundle's own.
+            limits: Settings of the task by name that replace the bundle's own; None: none.
+            threshold: See `with_threshold`.
+
+        Raises:
+            ConfigError: On a length, a limit or a threshold that the bundle cannot have.
+        """
+        return PartTasks((self._task_with(max_seq_length, limits, threshold),))
+
+    @property
+    def tasks(self) -> PartTasks:
+        """What encodes texts and decodes the logits of `run`: the task, or those of a cascade's parts."""
+        return PartTasks((self.task,))
 
     def compute(self, batch: Batch) -> typing.Sequence[np.ndarray]:
         """The model's outputs for a batch (see `Run`).
@@ -182,18 +210,18 @@ class BundlePredictor:
         """
         inputs = as_inputs(texts, self.task.text_format)
         rows = self.task.encode(self.tokenizer, inputs)
-        return list(self.task.decode(rows, self.run(rows, batch_size), inputs))
+        return list(self.tasks.decode(rows, self.run(rows, batch_size), inputs))
 
 
 class Predictor(BundlePredictor):
-    """Answers for texts from an exported bundle, in one of the engines.
+    """Answers for texts from an exported bundle, in one of the engines, or from a cascade of several bundles.
 
         Predictor("best_models/afqmc/export").predict([("怎么还款", "如何还款")])
 
     An object may be used by several threads at once.
 
     Args:
-        bundle: The bundle's directory, or what `read_bundle` and `Session.export` return.
+        bundle: The bundle's directory, or what `open_bundle`, `read_bundle` and `Session.export` return.
         device: "cpu" or "gpu".
         num_threads: Threads that compute one batch; None: as many as there are processors available.
         precision: "fp32", "bf16", "int8", "fp16", or "auto" (see `choose`).
@@ -209,7 +237,8 @@ class Predictor(BundlePredictor):
         workload: "throughput" or "latency": which of the bundle's recommendations counts (see `choose`).
 
     Attributes:
-        choice: The engine and the precision taken, and why.
+        choice: The engine and the precision taken, and why; of a cascade, those of all parts.
+        cascade: The parts of a cascade; None where the bundle has one model.
 
     Raises:
         BundleError: Where the directory is not a whole bundle (see `read_bundle`), or has not the model asked for.
@@ -234,10 +263,33 @@ class Predictor(BundlePredictor):
         engine_cache: str | Path | None = None,
         workload: str = THROUGHPUT,
     ) -> None:
-        bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle, verify)
+        bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle, verify)
         with_threshold(limited(bundle.info, max_seq_length, limits), threshold)  # before a session of seconds is opened
         if num_threads is not None:
             check_number(num_threads, int, THREADS, "num_threads")
+        self.cascade: Cascade | None = None
+        if isinstance(bundle, CascadeBundle):
+            # Before the first part is opened, which takes seconds too.
+            choices = [choose(part, engine, precision, device, workload) for part in bundle.parts]
+            shared = (max_seq_length, limits, gpu, threshold, verify)
+            parts = [
+                Predictor(
+                    part,
+                    device,
+                    num_threads,
+                    taken.precision,
+                    *shared,
+                    taken.engine,
+                    callers,
+                    steady_memory,
+                    engine_cache,
+                )
+                for part, taken in strict_zip(bundle.parts, choices)
+            ]
+            self.cascade = Cascade(bundle.cascade, parts, choices)
+            self.choice = self.cascade.choice
+            super().__init__(bundle, self.cascade, max_seq_length, limits, threshold)
+            return
         self.choice = choose(bundle, engine, precision, device, workload)
         options = EngineOptions(
             num_threads,
@@ -247,3 +299,32 @@ class Predictor(BundlePredictor):
             cache=engine_cache,
         )
         super().__init__(bundle, open_runtime(bundle, self.choice, options), max_seq_length, limits, threshold)
+
+    @property
+    def tasks(self) -> PartTasks:
+        """What encodes texts and decodes the logits of `run`: the task, or those of a cascade's parts."""
+        return super().tasks if self.cascade is None else PartTasks(tuple(part.task for part in self.cascade.parts))
+
+    def tasks_with(
+        self,
+        max_seq_length: int | None = None,
+        limits: dict[str, int] | None = None,
+        threshold: float | None = None,
+    ) -> PartTasks:
+        """As that of `BundlePredictor`; which part of a cascade answers depends on the predictor's own settings."""
+        if self.cascade is None:
+            return super().tasks_with(max_seq_length, limits, threshold)
+        found = (part.tasks_with(max_seq_length, limits, threshold).tasks for part in self.cascade.parts)
+        return PartTasks(tuple(task for tasks in found for task in tasks))
+
+    def run(self, rows: EncodedDataset, batch_size: int = 32) -> Outputs:
+        """Logits of encoded rows; those of a cascade have one more column, for `tasks` (see `Cascade.run`)."""
+        if self.cascade is None:
+            return super().run(rows, batch_size)
+        check_number(batch_size, int, BATCH_SIZE, "batch_size")
+        return self.cascade.run(rows, batch_size)
+
+    def logits(self, texts: Texts, batch_size: int = 32) -> Outputs:
+        """As that of `BundlePredictor`; of a cascade, those of the part that answers."""
+        found = super().logits(texts, batch_size)
+        return found if self.cascade is None or not len(found) else typing.cast(Outputs, unmarked(found)[0])

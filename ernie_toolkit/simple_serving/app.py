@@ -235,9 +235,10 @@ def create_app(options: ServingOptions) -> ASGIApp:
     """
     limit = options.connections()  # an error before the bundle is opened
     metrics = Metrics()
-    service = Service(options, metrics.on_batch)
+    service = Service(options, metrics.on_batch, metrics.on_part)
     choice = service.choice
-    metrics.on_engine(choice.engine, choice.precision)
+    for taken in service.choices:
+        metrics.on_engine(taken.engine, taken.precision)
     budget = ByteBudget(options.max_pending_bytes)
 
     def on_sweep(connections: int, unsent: int) -> None:

@@ -24,8 +24,9 @@ class Metrics:
     """The metrics of one service.
 
     `requests` by path and HTTP status, `seconds` from the first byte of a request to the last of its answer, `texts`
-    answered, `batch_rows` and `batch_requests` of each batch computed, the queue's length, what was refused before it
-    was a request, by reason, and, as of the last second, the connections and the bytes that they hold.
+    answered, `batch_rows` and `batch_requests` of each batch computed, `cascade_rows` that each part of a cascade
+    answered, the queue's length, what was refused before it was a request, by reason, and, as of the last second, the
+    connections and the bytes that they hold.
 
     Raises:
         ConfigError: Where PROMETHEUS_MULTIPROC_DIR is set to what is no folder.
@@ -43,6 +44,9 @@ class Metrics:
         self.batch_rows = Histogram(f"{name}_batch_rows", "Rows of a batch", buckets=ROWS, registry=registry)
         self.batch_requests = Histogram(
             f"{name}_batch_requests", "Requests that share a batch", buckets=ROWS, registry=registry
+        )
+        self.cascade_rows = Counter(
+            f"{name}_cascade_rows", "Rows that a part of a cascade has answered", ("part",), registry=registry
         )
         self.queue = Gauge(
             f"{name}_queue_length",
@@ -90,6 +94,15 @@ class Metrics:
         """
         self.batch_rows.observe(rows)
         self.batch_requests.observe(requests)
+
+    def on_part(self, name: str, rows: int) -> None:
+        """Count the rows that a part of a cascade has answered.
+
+        Args:
+            name: The part.
+            rows: How many.
+        """
+        self.cascade_rows.labels(name).inc(rows)
 
     def text(self) -> bytes:
         """Prometheus' text format: the metrics of all workers where there are several."""

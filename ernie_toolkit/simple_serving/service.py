@@ -4,23 +4,23 @@ import asyncio
 import dataclasses
 import gc
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from ernie_toolkit.bundle import BundleInfo, read_bundle
+from ernie_toolkit.bundle import BundleInfo, open_bundle
 from ernie_toolkit.bundle.info import LATENCY
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.cascade.running import PartTasks
 from ernie_toolkit.inference.console import examples_of
 from ernie_toolkit.inference.engines.selection import Choice
-from ernie_toolkit.inference.predictor import bundle_task, limited, with_threshold
 from ernie_toolkit.simple_serving.batcher import Batcher, QueueFullError
 from ernie_toolkit.simple_serving.gate import Gate
 from ernie_toolkit.simple_serving.memory import LARGE_BODY, give_back, tune_allocator
 from ernie_toolkit.simple_serving.options import ServingOptions
 from ernie_toolkit.simple_serving.wire import RequestError, Settings, WireRequest, parse_request
-from ernie_toolkit.tasks import TASKS, Task
+from ernie_toolkit.tasks import TASKS
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ def open_predictor(options: ServingOptions) -> Predictor:
         ConfigError: Where the bundle is of another task.
         BundleError: Where it cannot be used.
     """
-    info = read_bundle(options.model_path, options.verify).info
+    info = open_bundle(options.model_path, options.verify).info
     if info.task != options.task:
         raise ConfigError(
             f"{options.model_path} is a bundle for the task '{info.task}', this server's is '{options.task}': "
@@ -53,11 +53,12 @@ def open_predictor(options: ServingOptions) -> Predictor:
         engine_cache=options.engine_cache,
         workload=LATENCY,
     )
-    predictor.predict(examples_of(info))
+    for part in [predictor] if predictor.cascade is None else predictor.cascade.parts:
+        part.predict(examples_of(info))
     return predictor
 
 
-def _too_many_windows(count: str, task: Task, most: int) -> RequestError:
+def _too_many_windows(count: str, task: PartTasks, most: int) -> RequestError:
     return RequestError(
         f"the texts make {count} windows of {task.max_seq_length} tokens, a request may make {most}: send less at once"
     )
@@ -69,17 +70,23 @@ class Service:
     Args:
         options: The service's settings.
         on_batch: Is called with the rows and the requests of each batch.
+        on_part: Is called with the name of a cascade's part and how many rows of a batch it has answered.
 
     Raises:
         ToolkitError: As `open_predictor`.
     """
 
     def __init__(
-        self, options: ServingOptions, on_batch: Callable[[int, int], None] = lambda rows, requests: None
+        self,
+        options: ServingOptions,
+        on_batch: Callable[[int, int], None] = lambda rows, requests: None,
+        on_part: Callable[[str, int], None] = lambda name, rows: None,
     ) -> None:
         self.options = options
         tune_allocator()
         self._predictor = open_predictor(options)
+        if self._predictor.cascade is not None:
+            self._predictor.cascade.on_rows = on_part
         self._batcher = Batcher(
             lambda rows: self._predictor.run(rows, len(rows)),
             options.threads,
@@ -105,8 +112,14 @@ class Service:
 
     @property
     def choice(self) -> Choice:
-        """The engine and the precision that answers are computed in."""
+        """The engine and the precision that answers are computed in; of a cascade, those of all parts."""
         return self._predictor.choice
+
+    @property
+    def choices(self) -> Sequence[Choice]:
+        """The engine and the precision of each model: one, or one for each part of a cascade."""
+        cascade = self._predictor.cascade
+        return [self.choice] if cascade is None else cascade.choices
 
     def trouble(self) -> str | None:
         """Why the service cannot take a request now; None where it can."""
@@ -180,16 +193,15 @@ class Service:
     async def _in_pool(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def _task(self, settings: Settings) -> Task:
+    def _task(self, settings: Settings) -> PartTasks:
         """The bundle's task with a request's settings; a length over the bundle's own is the bundle's own."""
         info = self.info
         length = min(settings.max_seq_length or info.max_seq_length, info.max_seq_length)
         if dataclasses.replace(settings, max_seq_length=length) == Settings(info.max_seq_length):
-            return self._predictor.task
-        info = with_threshold(limited(info, length, dict(settings.limits)), settings.threshold)
-        return bundle_task(info, self._predictor.bundle.directory)
+            return self._predictor.tasks
+        return self._predictor.tasks_with(length, dict(settings.limits), settings.threshold)
 
-    def _read(self, body: bytes) -> tuple[WireRequest, Task, EncodedDataset]:
+    def _read(self, body: bytes) -> tuple[WireRequest, PartTasks, EncodedDataset]:
         request = parse_request(body, self.info.task, self.info.text_format, self.options.max_texts)
         task = self._task(request.settings)
         least, most = task.least_rows(request.inputs), self.options.max_rows
@@ -200,7 +212,7 @@ class Service:
             raise _too_many_windows(str(len(rows)), task, most)
         return request, task, rows
 
-    def _write(self, request: WireRequest, task: Task, rows: EncodedDataset, logits: Outputs) -> bytes:
+    def _write(self, request: WireRequest, task: PartTasks, rows: EncodedDataset, logits: Outputs) -> bytes:
         answers = task.decode(rows, logits, request.inputs)
         result = task.service_result(request.inputs, answers, logits, request.words)
         return json.dumps({"result": result}, ensure_ascii=False, allow_nan=False).encode()

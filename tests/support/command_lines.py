@@ -43,6 +43,7 @@ SCRIPTS = (
     "multi_label/deploy/triton_serving/seqcls_grpc_client.py",
     *("multi_label/deploy/predictor/infer.py", "ernie_toolkit/export/__main__.py", "scripts/compare_reports.py"),
     "ernie_toolkit/commands/export_hf.py",
+    "ernie_toolkit/commands/cascade.py",
 )
 NUMBERS = (
     "nan",

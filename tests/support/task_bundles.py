@@ -35,13 +35,16 @@ def make_task(name: str, labels: tuple[str, ...]) -> Task:
     return QuestionAnswering(64, doc_stride=16) if name == "qa" else TokenClassification(labels, 32, window_overlap=6)
 
 
-def make_task_bundle(name: str, vocabulary: Vocabulary, root: Path) -> Bundle:
-    """Export a model for one of `SETS` to `root/export`; the model itself is saved in `root`."""
+def make_task_bundle(name: str, vocabulary: Vocabulary, root: Path, **shape: object) -> Bundle:
+    """Export a model for one of `SETS` to `root/export`; the model itself is saved in `root`.
+
+    `shape`: settings of the model other than those of `make_tiny_model`.
+    """
     from ernie_toolkit.session import Session
     from ernie_toolkit.training import predict_logits
 
     data = load_dataset(SETS[name], data_source="sample", limits={"train": 20, "dev": 40})
-    model = make_tiny_model(vocabulary, data.spec.labels or ("0", "1"), name, initializer_range=0.2)
+    model = make_tiny_model(vocabulary, data.spec.labels or ("0", "1"), name, **{"initializer_range": 0.2, **shape})
     session = Session(model, data, make_task(name, data.spec.labels))
     if name == "seq_cls":  # so that both labels are given
         rows = session.task.encode(session.tokenizer, INPUTS[name])
@@ -51,13 +54,13 @@ def make_task_bundle(name: str, vocabulary: Vocabulary, root: Path) -> Bundle:
     return bundle
 
 
-def make_multi_label_bundle(vocabulary: Vocabulary, root: Path) -> Bundle:
-    """Export a multi-label model with a threshold of its own for each label to `root/export`."""
+def make_multi_label_bundle(vocabulary: Vocabulary, root: Path, **shape: object) -> Bundle:
+    """Export a multi-label model with a threshold of its own for each label to `root/export` (`shape`: as above)."""
     from ernie_toolkit.export import Origin, export_bundle
     from ernie_toolkit.text.tokenization import build_tokenizer
     from ernie_toolkit.training import predict_logits
 
-    loaded = make_tiny_model(vocabulary, LABELS, "multi_label", initializer_range=0.3)
+    loaded = make_tiny_model(vocabulary, LABELS, "multi_label", **{"initializer_range": 0.3, **shape})
     tokenizer = build_tokenizer(vocabulary.tokens, vocabulary.do_lower_case)
     task = MultiLabelClassification(LABELS, 48)
     rows = task.encode(tokenizer, TEXTS)
