@@ -27,6 +27,8 @@ SCRIPT_SIDE = {
 OTHERS = {
     "training/devices.py": "--gpus",
     "triton/server.py": "--model-repository --backend-directory",
+    # The page that lists the flags.
+    "reference.py": "--dataset --verbose --{}",
 }
 # A command to type, with its flags: "compress_*.py --fp16", "python -m ernie_toolkit.export --legacy_pdmodel ...".
 COMMAND = re.compile(r"(?:[\w*]+\.py|python -m [\w.]+|pip install)(?: --?[a-z][\w-]*(?: [\w./*-]+| \{\})?)+")
