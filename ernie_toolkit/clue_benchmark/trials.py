@@ -31,7 +31,7 @@ from ernie_toolkit.commands.config import CONFIG_OPTIONS, default_config, task_l
 from ernie_toolkit.compat import lock
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import write_json
-from ernie_toolkit.files.parsing import read_json_object
+from ernie_toolkit.files.parsing import decode_json, read_json_object
 from ernie_toolkit.formats.weights import weights_sha256
 from ernie_toolkit.models import check_model_directory, is_local
 from ernie_toolkit.models.directory import directory_weights
@@ -184,7 +184,7 @@ def _shared(options: GridOptions, model: str, grid: DatasetGrid) -> dict[str, An
         "limits": task_limits(task, config, Namespace()),
         "early_stopping": options.early_stopping,
     }
-    found: dict[str, Any] = json.loads(json.dumps(shared))
+    found: dict[str, Any] = decode_json(json.dumps(shared))
     return found
 
 

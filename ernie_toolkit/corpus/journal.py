@@ -19,7 +19,7 @@ from ernie_toolkit.corpus.chunks import Result
 from ernie_toolkit.corpus.inputs import InputFile
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import check_output_file, no_room, sync_directory, write_json, writing
-from ernie_toolkit.files.parsing import read_json_object
+from ernie_toolkit.files.parsing import JsonError, decode_json, read_json_object
 
 MANIFEST, JOURNAL = "predict.json", ".predict.journal"
 START_ANEW = "start anew with `overwrite`, or give another `output`"
@@ -67,7 +67,7 @@ class Journal:
     def __init__(self, output: Path, files: tuple[InputFile, ...], manifest: Mapping[str, Any]) -> None:
         self._output = output
         self._files = files
-        self._manifest = json.loads(json.dumps(manifest))
+        self._manifest = decode_json(json.dumps(manifest))
         self._journal: BinaryIO | None = None
         self._open_file = -1
         self._parts: list[BinaryIO] = []
@@ -244,8 +244,8 @@ class Journal:
 def _state_of(raw: bytes, files: int) -> tuple[int, FileState] | None:
     """The file and its state of a line of the journal, None of one that is not whole."""
     try:
-        fields = json.loads(raw) if raw.endswith(b"\n") else None
-    except ValueError:
+        fields = decode_json(raw) if raw.endswith(b"\n") else None
+    except JsonError:
         return None
     if not isinstance(fields, dict) or fields.keys() != {"file", *asdict(FileState())}:
         return None

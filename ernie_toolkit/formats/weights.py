@@ -231,6 +231,9 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     expected = _metadata(path).get(_TENSORS)
     try:
         state: dict[str, np.ndarray] = load_file(str(path))
+        if any(value.dtype.name == "bfloat16" for value in state.values()):
+            # ml_dtypes, which other packages import, gives NumPy the type; what computes here does not know it.
+            state = _read_with_bfloat16(path, TypeError("bfloat16"))
     except OSError as error:
         raise _broken(path, error.strerror or error) from None
     except SafetensorError as error:

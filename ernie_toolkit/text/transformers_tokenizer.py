@@ -5,7 +5,6 @@ The toolkit's own file has neither (see `tokenization`): its tasks put the speci
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from tokenizers import AddedToken
 from tokenizers.processors import TemplateProcessing
 
 from ernie_toolkit.errors import ModelError
-from ernie_toolkit.files.parsing import read_json_object
+from ernie_toolkit.files.parsing import decode_json, read_json_object
 from ernie_toolkit.text.tokenization import (
     CONTINUATION,
     MAX_CHARS_PER_WORD,
@@ -119,7 +118,7 @@ def _lower_case(path: Path, normalizer: Any, splitter: Any) -> bool:
             raise _other(path, "its pre-tokenizer is not BertPreTokenizer")
         return lower
     for lower in (True, False):
-        own = json.loads(build_tokenizer(SPECIAL_TOKENS, lower).tokenizer.to_str())
+        own = decode_json(build_tokenizer(SPECIAL_TOKENS, lower).tokenizer.to_str())
         if (own["normalizer"], own["pre_tokenizer"]) == (normalizer, splitter):
             return lower
     raise _other(path, f"its normalizer is {kind!r:.40}, not BertNormalizer")

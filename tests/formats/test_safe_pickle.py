@@ -247,6 +247,8 @@ def test_nothing_else_loads_pickles(root: Path) -> None:
                 name = ast.unparse(node.func)
                 others = ("config", "tokenizer")
                 weights = name.endswith(".from_pretrained") and not any(word in name.lower() for word in others)
-                if weights or name in ("paddle.load", "np.load", "numpy.load"):
+                arrays = name in ("np.load", "numpy.load") and "allow_pickle=False" not in ast.unparse(node)
+                if weights or arrays or name == "paddle.load":
                     found.append((path.name, name))
-    assert found == [("loading.py", "model_class.from_pretrained")]
+    # What actors of one run send each other through Ray's memory: no file, and Ray itself pickles all else.
+    assert sorted(found) == [("cluster.py", "pickle"), ("loading.py", "model_class.from_pretrained")]
