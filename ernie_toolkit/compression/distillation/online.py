@@ -24,7 +24,7 @@ from ernie_toolkit.models import Vocabulary, save_model
 from ernie_toolkit.models.sizes import evenly_spaced
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 from ernie_toolkit.training.loss import evaluating
-from ernie_toolkit.training.selection import rank
+from ernie_toolkit.training.selection import is_best_yet, joined_metrics
 from ernie_toolkit.training.trainer import ToolkitTrainer, model_logits
 
 
@@ -186,20 +186,14 @@ class OnlineTrainer(ToolkitTrainer):
 
     def dev_metrics(self) -> dict[str, float]:
         """Metrics of the dev set for each student; one that is better than ever before is saved."""
-        found: dict[str, float] = {}
+        found: dict[str, dict[str, float]] = {}
         measured = self._held_out_losses() if self.objective.soft_loss is None else {}
         for student in self.students:
             name = student.name
-            metrics = measured.get(name) or self._scores(student)
-            prefix = f"eval_{name}/"
-            earlier = [rank(entry, self.metric, prefix) for entry in self.state.log_history if prefix + "loss" in entry]
-            own = rank(metrics, self.metric)
-            if self.args.should_save and all(own >= other for other in earlier):
+            found[name] = measured.get(name) or self._scores(student)
+            if self.args.should_save and is_best_yet(found[name], self.state.log_history, self.metric, name):
                 save_model(student.model, self.vocabulary, self.best_dir / name)
-            found |= {f"{name}/{metric}": value for metric, value in metrics.items() if "/" not in metric}
-        for metric in dict.fromkeys([key.rpartition("/")[2] for key in found]):
-            found[metric] = float(np.mean([found[f"{student.name}/{metric}"] for student in self.students]))
-        return found
+        return joined_metrics(found)
 
     def _scores(self, student: Student) -> dict[str, float]:
         return self.score(model_logits(student.model, self.dev_set, self.args.per_device_eval_batch_size))

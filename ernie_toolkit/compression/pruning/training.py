@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import paddle
 from paddle import nn
 from paddlenlp.trainer import TrainerCallback
@@ -17,7 +16,7 @@ from ernie_toolkit.compression.distillation.trainer import DistillationTrainer
 from ernie_toolkit.compression.pruning.elastic import cut_out, using
 from ernie_toolkit.models import Vocabulary, save_model
 from ernie_toolkit.models.sizes import ModelSlice
-from ernie_toolkit.training.selection import rank
+from ernie_toolkit.training.selection import is_best_yet, joined_metrics
 from ernie_toolkit.training.trainer import ToolkitTrainer
 
 
@@ -77,16 +76,10 @@ class ElasticTrainer(DistillationTrainer):
 
     def dev_metrics(self) -> dict[str, float]:
         """Metrics of the dev set at each size; a size that is better than ever before is saved."""
-        found: dict[str, float] = {}
+        found: dict[str, dict[str, float]] = {}
         for name, size in self.sizes.items():
             with using(self.model, size):
-                metrics = super().dev_metrics()
-            prefix = f"eval_{name}/"
-            earlier = [rank(entry, self.metric, prefix) for entry in self.state.log_history if prefix + "loss" in entry]
-            own = rank(metrics, self.metric)
-            if self.args.should_save and all(own >= other for other in earlier):
+                found[name] = super().dev_metrics()
+            if self.args.should_save and is_best_yet(found[name], self.state.log_history, self.metric, name):
                 save_model(cut_out(self.model, size), self.vocabulary, self.best_dir / name)
-            found |= {f"{name}/{metric}": value for metric, value in metrics.items() if "/" not in metric}
-        for metric in dict.fromkeys([key.rpartition("/")[2] for key in found]):
-            found[metric] = float(np.mean([found[f"{name}/{metric}"] for name in self.sizes]))
-        return found
+        return joined_metrics(found)
