@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import default_values
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import Bundle, read_bundle
 from ernie_toolkit.commands.config import (
     CONFIG_OPTIONS,
     SOURCE_NAMES,
     config_path,
+    defaults_of,
     dump_config,
     task_limits,
     with_config,
 )
-from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
+from ernie_toolkit.commands.model_source import rows_of_a_model, trained_labels
 from ernie_toolkit.commands.options import SettingsOptions, SourceOptions, values_of
 from ernie_toolkit.compression.options import (
     CompressionOptions,
@@ -72,14 +72,7 @@ class CompressArguments(SourceOptions):
     @property
     def source(self) -> dict[str, Any]:
         """Keyword arguments of `load_dataset`: where the rows are; the sample's for a model of the sample."""
-        limits = {"train": self.max_train_samples, "dev": self.max_dev_samples}
-        return dataset_arguments(with_own_source(self, self.record)) | {
-            "task": self.task_name,
-            "splits": list(limits),
-            "limits": {split: rows for split, rows in limits.items() if rows},
-            "options": self.files,
-            "labels": self.labels,
-        }
+        return rows_of_a_model(self, self.record, self.task_name, self.files, self.labels)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -118,8 +111,7 @@ class CompressArguments(SourceOptions):
 
 
 def _defaults(task: str) -> dict[str, Any]:
-    classes = (SourceOptions, FileOptions, CompressionOptions, TrainingOptions, TASKS[task].options_class)
-    return default_values(*(options_class for options_class in classes if options_class is not None))
+    return defaults_of(task, SourceOptions, FileOptions, CompressionOptions, TrainingOptions)
 
 
 def build_parser(task: str, dataset: str, description: str | None) -> OneLineParser:

@@ -8,7 +8,7 @@ from typing import Any
 
 import ernie_toolkit
 from ernie_toolkit.arguments.guide_flags import not_needed
-from ernie_toolkit.arguments.options import dataset_name
+from ernie_toolkit.arguments.options import dataset_name, default_values
 from ernie_toolkit.arguments.settings import DEFAULTS, TASK_SECTIONS, config_sections, read_config, resolve_options
 from ernie_toolkit.commands.options import RunOptions, SourceOptions
 from ernie_toolkit.compression.options import CompressionOptions
@@ -98,6 +98,17 @@ def config_notices(path: Path, task: str, dataset: str, names: Collection[str]) 
             elif key in _OF_A_RUN and key not in names:
                 notices.append(f"{place} is left out: give --{key} on the command line")
     return notices
+
+
+def defaults_of(task: str, *options_classes: type) -> dict[str, Any]:
+    """What options of a script are where nobody chose, those of the task among them.
+
+    Args:
+        task: The task's name.
+        *options_classes: Dataclasses of the script's other options.
+    """
+    own = TASKS[task].options_class
+    return default_values(*options_classes, *([own] if own is not None else []))
 
 
 def dump_config(

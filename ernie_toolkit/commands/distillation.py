@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ernie_toolkit.arguments.options import ScreenOptions, default_values, option
+from ernie_toolkit.arguments.options import ScreenOptions, option
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.commands.compression import OF_THE_MODEL
-from ernie_toolkit.commands.config import CONFIG_OPTIONS, SOURCE_NAMES, config_path, task_limits, with_config
-from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
+from ernie_toolkit.commands.config import (
+    CONFIG_OPTIONS,
+    SOURCE_NAMES,
+    config_path,
+    defaults_of,
+    task_limits,
+    with_config,
+)
+from ernie_toolkit.commands.model_source import rows_of_a_model, trained_labels
 from ernie_toolkit.commands.options import SourceOptions, values_of
 from ernie_toolkit.compression.distillation.options import (
     GENERAL,
@@ -86,14 +93,7 @@ class DistillArguments(SourceOptions):
     @property
     def source(self) -> dict[str, Any]:
         """Keyword arguments of `load_dataset`: where the rows are; the sample's for a teacher of the sample."""
-        limits = {"train": self.max_train_samples, "dev": self.max_dev_samples}
-        return dataset_arguments(with_own_source(self, self.record)) | {
-            "task": self.task_name,
-            "splits": list(limits),
-            "limits": {split: rows for split, rows in limits.items() if rows},
-            "options": self.files,
-            "labels": self.labels,
-        }
+        return rows_of_a_model(self, self.record, self.task_name, self.files, self.labels)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -147,9 +147,7 @@ class DistillArguments(SourceOptions):
     def print_settings(self) -> None:
         """Print the options that differ from the defaults, or all of them."""
         classes = (TeacherOptions, SourceOptions, FileOptions, DistillationOptions, TrainingOptions)
-        own = TASKS[self.task_name].options_class
-        defaults = default_values(*classes, *([own] if own is not None else []))
-        print_settings(plain(self.settings), plain(defaults), self.verbose)
+        print_settings(plain(self.settings), plain(defaults_of(self.task_name, *classes)), self.verbose)
 
 
 def build_parser(description: str | None) -> OneLineParser:

@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from ernie_toolkit.arguments.guide_flags import add_guide_flags
-from ernie_toolkit.arguments.options import default_values
 from ernie_toolkit.arguments.settings import add_options, read_config, resolve_options
 from ernie_toolkit.bundle import EXPORT_DIRECTORY
-from ernie_toolkit.commands.config import CONFIG_OPTIONS, RUN_NAMES, config_path, dump_config, task_limits, with_config
+from ernie_toolkit.commands.config import (
+    CONFIG_OPTIONS,
+    RUN_NAMES,
+    config_path,
+    defaults_of,
+    dump_config,
+    task_limits,
+    with_config,
+)
 from ernie_toolkit.commands.model_source import dataset_arguments, trained_labels, with_own_source
 from ernie_toolkit.commands.options import STAGES, RunOptions, SettingsOptions, SourceOptions, values_of
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_settings, say
@@ -129,7 +136,7 @@ def _options_classes(task: str) -> list[type]:
 
 
 def _defaults(task: str) -> dict[str, Any]:
-    return default_values(*_options_classes(task))
+    return defaults_of(task, RunOptions, FileOptions, TrainingOptions)
 
 
 def build_parser(task: str, dataset: str, description: str | None) -> OneLineParser:

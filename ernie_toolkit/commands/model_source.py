@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ernie_toolkit.commands.options import SourceOptions
+from ernie_toolkit.data.file_options import FileOptions
 from ernie_toolkit.data.registry import CUSTOM
 from ernie_toolkit.errors import ModelError
 from ernie_toolkit.models import is_local
@@ -49,6 +50,28 @@ def with_own_source(source: Source, record: Mapping[str, Any]) -> Source:
     if named or record.get("data_source") != SAMPLE:
         return source
     return dataclasses.replace(source, data_source=SAMPLE)
+
+
+def rows_of_a_model(
+    source: SourceOptions, record: Mapping[str, Any], task: str, files: FileOptions, labels: tuple[str, ...] | None
+) -> dict[str, Any]:
+    """Keyword arguments of `load_dataset` for what goes on from a trained model: its train and dev rows.
+
+    Args:
+        source: The options.
+        record: See `with_own_source`.
+        task: The task's name.
+        files: How the user's files are read.
+        labels: Those that the model was trained for; None: nothing names them.
+    """
+    limits = {"train": source.max_train_samples, "dev": source.max_dev_samples}
+    return dataset_arguments(with_own_source(source, record)) | {
+        "task": task,
+        "splits": list(limits),
+        "limits": {split: rows for split, rows in limits.items() if rows},
+        "options": files,
+        "labels": labels,
+    }
 
 
 def dataset_arguments(source: SourceOptions) -> dict[str, Any]:
