@@ -1,6 +1,7 @@
 """A small compression run, halted where a test wants it, and what it has to leave."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,18 @@ class Halt(Exception):
     """Ends a run as a kill would, at a line that it says."""
 
 
+def halting(halt: str, said: list[str] | None) -> Callable[[str], None]:
+    """A `say` that keeps its lines in `said`, and raises `Halt` at one that begins with `halt`, where that is any."""
+
+    def say(line: str) -> None:
+        if said is not None:
+            said.append(line)
+        if halt and line.startswith(halt):
+            raise Halt(line)
+
+    return say
+
+
 def run(
     loaded: "LoadedModel | Path",
     data: DataSet,
@@ -58,13 +71,6 @@ def run(
     **values: object,
 ) -> Report:
     """Compress; stop with `Halt` after the line that begins with `halt`."""
-
-    def say(line: str) -> None:
-        if said is not None:
-            said.append(line)
-        if halt and line.startswith(halt):
-            raise Halt(line)
-
     options = dataclasses.replace(OPTIONS, **values)  # type: ignore[arg-type]
     return compress(
         loaded,
@@ -78,7 +84,7 @@ def run(
         TRAINING,
         resume=resume,
         overwrite=overwrite,
-        say=say,
+        say=halting(halt, said),
     )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from compression_runs import TRAINING, Halt
+from compression_runs import TRAINING, halting
 from tiny import PAIRS
 
 from ernie_toolkit.compression.distillation.options import DistillationOptions
@@ -36,16 +36,9 @@ def run_distillation(
     **values: object,
 ) -> Report:
     """Distil; stop with `Halt` after the line that begins with `halt`."""
-
-    def say(line: str) -> None:
-        if said is not None:
-            said.append(line)
-        if halt and line.startswith(halt):
-            raise Halt(line)
-
     options = dataclasses.replace(OPTIONS, **values)  # type: ignore[arg-type]
     request = DistillationRequest(options, training, directory, resume, overwrite)
-    return distill(Session(loaded, data, task), request, texts, say)
+    return distill(Session(loaded, data, task), request, texts, halting(halt, said))
 
 
 def weights_of(directory: Path) -> dict[str, np.ndarray]:

@@ -180,45 +180,27 @@ PRUNE = (
 )
 
 
+def _fine_tuning(script: str, arguments: tuple[str, ...], dataset: str, submission: str) -> Case:
+    """A run that replaces a trained model, its predictions and its bundle."""
+    place = f"best/{dataset}"
+    model = ("config.json", "model_state.pdparams", "model_state.safetensors", "vocab.txt", "metrics.json")
+    return Case(
+        script,
+        (*arguments, "--overwrite_output_dir", "--seed", "7"),
+        ((script, arguments),),
+        (
+            tuple(f"{place}/{name}" for name in (*model, "training_curve.png")),
+            (f"{place}/test_results.json", f"{place}/{submission}"),
+            (f"{place}/export/*",),
+        ),
+        rerun=("--resume",),
+        may_go=(f"{place}/export/",),
+    )
+
+
 CASES = {
-    "run_seq_cls": Case(
-        "run_seq_cls.py",
-        (*SEQ_CLS, "--overwrite_output_dir", "--seed", "7"),
-        (("run_seq_cls.py", SEQ_CLS),),
-        (
-            (
-                "best/afqmc/config.json",
-                "best/afqmc/model_state.pdparams",
-                "best/afqmc/model_state.safetensors",
-                "best/afqmc/vocab.txt",
-                "best/afqmc/metrics.json",
-                "best/afqmc/training_curve.png",
-            ),
-            ("best/afqmc/test_results.json", "best/afqmc/afqmc_predict.json"),
-            ("best/afqmc/export/*",),
-        ),
-        rerun=("--resume",),
-        may_go=("best/afqmc/export/",),
-    ),
-    "run_multiple_choice": Case(
-        "run_multiple_choice.py",
-        (*MULTIPLE_CHOICE, "--overwrite_output_dir", "--seed", "7"),
-        (("run_multiple_choice.py", MULTIPLE_CHOICE),),
-        (
-            (
-                "best/c3/config.json",
-                "best/c3/model_state.pdparams",
-                "best/c3/model_state.safetensors",
-                "best/c3/vocab.txt",
-                "best/c3/metrics.json",
-                "best/c3/training_curve.png",
-            ),
-            ("best/c3/test_results.json", "best/c3/c311_predict.json"),
-            ("best/c3/export/*",),
-        ),
-        rerun=("--resume",),
-        may_go=("best/c3/export/",),
-    ),
+    "run_seq_cls": _fine_tuning("run_seq_cls.py", SEQ_CLS, "afqmc", "afqmc_predict.json"),
+    "run_multiple_choice": _fine_tuning("run_multiple_choice.py", MULTIPLE_CHOICE, "c3", "c311_predict.json"),
     "compress_seq_cls": Case(
         "compress_seq_cls.py",
         (*COMPRESS, "--overwrite_output_dir", "--seed", "7"),
