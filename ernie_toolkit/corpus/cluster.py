@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ernie_toolkit.corpus.chunks import Chunk, ChunkSource, Result
+from ernie_toolkit.corpus.processes import MAX_DEATHS, too_many_deaths
 from ernie_toolkit.corpus.worker import ChunkPredictor, Failure, WorkerSettings
 from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.ray_cluster import ray_cluster
@@ -21,15 +22,47 @@ class ActorPredictor:
 
     Args:
         settings: What the predictor needs to know.
+        attempts: The actor of `Attempts`, which outlives this one.
     """
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, attempts: Any) -> None:
+        self._settings = settings
         self._predictor = ChunkPredictor(settings)
+        self._attempts = attempts
 
     def __call__(self, table: Any) -> Any:
         """The table of the results."""
         given = (pickle.loads(value.as_py()) for value in table.column(_COLUMN))
-        return _table(item if isinstance(item, Failure) else self._predictor(item) for item in given)
+        return _table(item if isinstance(item, Failure) else self._answer(item) for item in given)
+
+    def _answer(self, chunk: Chunk) -> Result | Failure:
+        import ray
+
+        if ray.get(self._attempts.begin.remote(chunk.number)) > MAX_DEATHS:
+            return Failure(too_many_deaths("an actor of the cluster", self._settings.layouts, chunk), True)
+        answer = self._predictor(chunk)
+        ray.get(self._attempts.end.remote(chunk.number))
+        return answer
+
+
+class Attempts:
+    """How often each chunk was begun and not finished.
+
+    Ray begins the work of an actor that has ended again without end, and what it can count itself goes up as well where
+    a machine is lost for a while.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[int, int] = {}
+
+    def begin(self, number: int) -> int:
+        """The number of attempts at a chunk, with this one."""
+        self._begun[number] = self._begun.get(number, 0) + 1
+        return self._begun[number]
+
+    def end(self, number: int) -> None:
+        """Forget a chunk that is answered."""
+        self._begun.pop(number, None)
 
 
 def _table(values: Iterable[Any]) -> Any:
@@ -92,7 +125,7 @@ class RayWorkers:
         chunks = ray.data.read_datasource(_datasource(source), override_num_blocks=1, **_here(ray))
         return chunks.map_batches(
             ActorPredictor,
-            fn_constructor_args=(self._settings,),
+            fn_constructor_args=(self._settings, _attempts(ray)),
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=count),
@@ -119,6 +152,14 @@ def _here(ray: Any) -> dict[str, Any]:
     # Ray before 2.50 or so knows no labels.
     strategy = NodeAffinitySchedulingStrategy(node, soft=False)
     return {"ray_remote_args": {"num_cpus": 0, "scheduling_strategy": strategy}}
+
+
+def _attempts(ray: Any) -> Any:
+    """The actor that counts, on this machine: it ends with the run."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(Attempts).options(num_cpus=0, scheduling_strategy=here).remote()
 
 
 def _read(source: ChunkSource) -> Iterator[Chunk | Failure]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from ernie_toolkit.console import notice
 from ernie_toolkit.corpus.chunks import Chunk, ChunkSource, Result
-from ernie_toolkit.corpus.rows import place_of
+from ernie_toolkit.corpus.rows import Layout, place_of
 from ernie_toolkit.corpus.worker import ChunkPredictor, Failure, WorkerSettings
 from ernie_toolkit.errors import ToolkitError
 
@@ -142,14 +142,10 @@ class LocalWorkers:
         worker.process.join(_STOP_SECONDS)
         self._workers.remove(worker)
         deaths = self._deaths[chunk.number] = self._deaths.get(chunk.number, 0) + 1
-        layout = self._settings.layouts[chunk.file]
-        rows = f"{place_of(layout, chunk.records[0].line)} to {chunk.records[-1].line}" if chunk.records else "no rows"
         how = _ending(worker.process.exitcode)
         if deaths >= MAX_DEATHS:
-            raise ToolkitError(
-                f"a worker process ended {deaths} times ({how}) over {rows}: "
-                "where memory runs out give fewer `workers` or a smaller `batch_size`"
-            )
+            raise ToolkitError(too_many_deaths("a worker process", self._settings.layouts, chunk, f" ({how})"))
+        rows = _rows(self._settings.layouts, chunk)
         notice(f"a worker process ended ({how}): a new one does its rows again ({rows})")
         self._again.append(chunk)
 
@@ -160,6 +156,27 @@ class LocalWorkers:
         for worker in self._workers:
             worker.process.join(_STOP_SECONDS)
         self._workers.clear()
+
+
+def too_many_deaths(who: str, layouts: Sequence[Layout], chunk: Chunk, how: str = "") -> str:
+    """What is said of rows over which workers end again and again.
+
+    Args:
+        who: What ends, as "a worker process".
+        layouts: The files'.
+        chunk: The rows.
+        how: How the last one ended, in brackets.
+    """
+    return (
+        f"{who} ended {MAX_DEATHS} times{how} over {_rows(layouts, chunk)}: "
+        "where memory runs out give fewer `workers` or a smaller `batch_size`"
+    )
+
+
+def _rows(layouts: Sequence[Layout], chunk: Chunk) -> str:
+    if not chunk.records:
+        return "no rows"
+    return f"{place_of(layouts[chunk.file], chunk.records[0].line)} to {chunk.records[-1].line}"
 
 
 def _ending(code: int | None) -> str:

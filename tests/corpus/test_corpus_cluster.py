@@ -1,5 +1,6 @@
 """A corpus on the machines of a Ray cluster: the same files as on one machine, though a machine is lost."""
 
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,10 @@ import pytest
 from corpora import FORMS, command, files_of, pairs, predict, run, write_rows
 
 from ernie_toolkit.bundle import Bundle
+from ernie_toolkit.corpus import cluster as actors
 from ernie_toolkit.corpus.journal import JOURNAL
+from ernie_toolkit.corpus.worker import WorkerSettings
+from ernie_toolkit.errors import ToolkitError
 
 NODE = {"num_cpus": 1, "object_store_memory": 150 << 20}
 
@@ -89,6 +93,31 @@ def test_a_run_of_a_cluster_that_is_killed_goes_on_without_one(bundle: Bundle, c
     process.wait()
     done = run(bundle, paths, tmp_path / "out", *more, "--resume")
     assert done.returncode == 0 and "row(s) are done already" in done.stdout, done.stderr
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "here")
+
+
+@pytest.mark.slow
+def test_rows_that_end_every_actor(
+    bundle: Bundle, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ends after a few times, and keeps what was done before those rows."""
+    [path] = [write_rows(tmp_path / "in" / "rows.jsonl", pairs(40))]
+
+    class Ending(actors.ActorPredictor):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            real = self._predictor
+            self._predictor = lambda chunk: os._exit(3) if chunk.number == 3 else real(chunk)  # type: ignore[assignment]
+
+    def on_the_cluster(settings: WorkerSettings) -> actors.RayWorkers:
+        return actors.RayWorkers(settings, 2, cluster.address)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(actors, "ActorPredictor", Ending)
+        with pytest.raises(ToolkitError, match=r"ended 3 times over .*rows.jsonl:16 to 20: where memory"):
+            predict(bundle, [path], tmp_path / "out", on_the_cluster)
+    predict(bundle, [path], tmp_path / "out", on_the_cluster, resume=True)
+    predict(bundle, [path], tmp_path / "here")
     assert files_of(tmp_path / "out") == files_of(tmp_path / "here")
 
 

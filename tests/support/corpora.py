@@ -13,7 +13,7 @@ from typing import Any
 from ernie_toolkit.bundle import Bundle
 from ernie_toolkit.corpus.chunks import ChunkSource, Result
 from ernie_toolkit.corpus.options import CorpusOptions
-from ernie_toolkit.corpus.run import Summary, predict_corpus
+from ernie_toolkit.corpus.run import MakeExecutor, Summary, predict_corpus
 from ernie_toolkit.corpus.worker import ChunkPredictor, Failure, WorkerSettings
 
 FORMS = ("jsonl", "txt", "csv", "tsv", "parquet")
@@ -73,10 +73,12 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     return path
 
 
-def predict(bundle: Bundle, inputs: Sequence[Path], output: Path, **options: Any) -> Summary:
-    """Predict files in this process, with FP32 of ONNX Runtime."""
+def predict(
+    bundle: Bundle, inputs: Sequence[Path], output: Path, executor: MakeExecutor = ThisProcess, **options: Any
+) -> Summary:
+    """Predict files in this process, or by another executor, with FP32 of ONNX Runtime."""
     given = {"engine": "onnxruntime", "precision": "fp32", "chunk_rows": 5, **options}
-    return predict_corpus(bundle, CorpusOptions(tuple(map(str, inputs)), str(output), **given), ThisProcess)
+    return predict_corpus(bundle, CorpusOptions(tuple(map(str, inputs)), str(output), **given), executor)
 
 
 def command(bundle: Bundle, inputs: Sequence[Path | str], output: Path, *more: str) -> list[str]:
