@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ernie_toolkit.data import DataSet as DataSet
     from ernie_toolkit.data import load_dataset as load_dataset
     from ernie_toolkit.data import make_dataset as make_dataset
+    from ernie_toolkit.decoding import AnswerOptions as AnswerOptions
     from ernie_toolkit.errors import ToolkitError as ToolkitError
     from ernie_toolkit.inference import Predictor as Predictor
     from ernie_toolkit.models import load_model as load_model
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 # Where each public name is defined.
 _PLACES = {
+    "AnswerOptions": "decoding",
     "Bundle": "bundle",
     "CompressionOptions": "compression",
     "DataSet": "data",

@@ -46,25 +46,26 @@ LONGEST_ERROR = 1000
 
 # Parameters that messages of the library name, in backquotes, and scripts take as flags of the same name.
 _OPTIONS = """
-    activation_quantize_type adam_beta1 adam_beta2 adam_epsilon algo_list allowed_hosts answer_prefix assistant
-    attention_probs_dropout_prob aug_path aug_percent aug_strategy aug_type backend bad_case_file batch_num_list
-    batch_size batch_size_list bf16 bias_correction bundles calibration_rows confidence config cpus_per_trial create_n
-    data_dir data_file data_source dataloader_num_workers dataset_dir datasets depth_mult_list dev_file device
-    dirty_file dirty_num dirty_threshold doc_stride doccano_file early_stop_nums early_stopping
-    early_stopping_patience early_stopping_threshold encoding engine_list epochs eval_steps evaluation_strategy every
-    fp16 general_epochs general_learning_rate general_max_steps gpus_per_trial gradient_accumulation_steps
-    hidden_dropout_prob hidden_weight host input input_infer_model_path keep_checkpoints keep_fp32 label_column
-    label_file label_weight learning_rate load_best_model_at_end local logging_steps logging_strategy lr_end
-    max_answer_length max_bad_rows max_dev_samples max_drop max_grad_norm max_seq_length max_steps max_test_samples
-    max_train_samples max_vocab_size method_list metric_for_best_model model_path models moving_rate n_best_size
-    negative_window_ratio nncf_bias_list num_cycles num_threads num_train_epochs on_error output output_dir
-    output_file output_path partial per_device_eval_batch_size per_device_train_batch_size port power prune_embeddings
-    prune_vocab quality rationale_num_sparse rationale_num_support ray_address recompute relation_heads relation_layer
-    relation_weight relations report_file rest_file resume retries round_type save_steps save_strategy
-    save_total_limit scale_loss seed seeds smooth_quant_list soft_weight sparse_file sparse_num splits stage strategy
-    students submitted_model support_file support_num support_threshold tag_column tag_scheme task_type temperature
-    test_file text_column text_pair_column threshold to_doccano train_file train_path unlabeled_file unlabelled url
-    use_fp16 use_pact use_trt warmup_ratio warmup_steps weight_decay weight_quantize_type width_mult_list workers
+    abstain_below activation_quantize_type adam_beta1 adam_beta2 adam_epsilon algo_list all_scores allowed_hosts
+    answer_prefix assistant attention_probs_dropout_prob aug_path aug_percent aug_strategy aug_type backend
+    bad_case_file batch_num_list batch_size batch_size_list bf16 bias_correction bundles calibration_rows confidence
+    config cpus_per_trial create_n data_dir data_file data_source dataloader_num_workers dataset_dir datasets
+    depth_mult_list dev_file device dirty_file dirty_num dirty_threshold doc_stride doccano_file early_stop_nums
+    early_stopping early_stopping_patience early_stopping_threshold encoding engine_list epochs eval_steps
+    evaluation_strategy every fp16 general_epochs general_learning_rate general_max_steps gpus_per_trial
+    gradient_accumulation_steps hidden_dropout_prob hidden_weight host input input_infer_model_path keep_checkpoints
+    keep_fp32 label_column label_file label_weight learning_rate load_best_model_at_end local logging_steps
+    logging_strategy lr_end max_answer_length max_bad_rows max_dev_samples max_drop max_grad_norm max_labels
+    max_seq_length max_steps max_test_samples max_train_samples max_vocab_size method_list metric_for_best_model
+    min_confidence min_labels model_path models moving_rate n_best n_best_size negative_window_ratio nncf_bias_list
+    num_cycles num_threads num_train_epochs on_error output output_dir output_file output_path partial
+    per_device_eval_batch_size per_device_train_batch_size port power prune_embeddings prune_vocab quality
+    rationale_num_sparse rationale_num_support ray_address recompute relation_heads relation_layer relation_weight
+    relations report_file rest_file resume retries round_type save_steps save_strategy save_total_limit scale_loss seed
+    seeds smooth_quant_list soft_weight sparse_file sparse_num splits stage strategy students submitted_model
+    support_file support_num support_threshold tag_column tag_scheme task_type temperature test_file text_column
+    text_pair_column threshold to_doccano top_k train_file train_path unlabeled_file unlabelled url use_fp16 use_pact
+    use_trt warmup_ratio warmup_steps weight_decay weight_quantize_type width_mult_list workers
 """
 # All parameters (and functions) that they name, and what stands for them on a command line.
 FLAGS = {

@@ -12,8 +12,10 @@ from ernie_toolkit.arguments.guide_flags import add_guide_flags
 from ernie_toolkit.arguments.options import device_of, split_device
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error, print_line
 from ernie_toolkit.data.inputs import texts_to_predict
+from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.formats.ranges import COUNT_OR_NONE, THREADS, in_range
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.answer_arguments import answer_options
 from ernie_toolkit.inference.cli import build_parser, find_bundle, print_choice, task_of_dataset
 from ernie_toolkit.inference.console import inputs_of, report
 from ernie_toolkit.inference.engine_arguments import add_engine_arguments
@@ -51,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     device, card = split_device(args.device)
     with exit_on_toolkit_error(parser.prog):
         bundle = find_bundle(args)
+        options = answer_options(args, bundle.info, bundle.directory)
+        if args.perf and options.given:
+            raise ConfigError(f"--perf prints no answers: leave `{options.given[0]}` out")
         rows = inputs_of(args, bundle.info)
         texts = texts_to_predict(rows)
         predictor = Predictor(
@@ -67,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             print_choice(predictor)
             print_line(str(measure_speed(predictor, texts, args.batch_size, args.perf_warmup_steps)))
             return
-        report(rows, predictor.predict(texts, args.batch_size), bundle.info, args.output_file)
+        answers = predictor.predict(texts, args.batch_size, options)
+        report(rows, answers, bundle.info, args.output_file, options)
         print_choice(predictor)
 
 

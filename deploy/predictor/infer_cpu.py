@@ -24,6 +24,7 @@ from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.formats.ranges import THREADS, in_range
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.answer_arguments import answer_options
 from ernie_toolkit.inference.cli import build_parser, find_bundle, print_choice, print_speed
 from ernie_toolkit.inference.console import inputs_of, report
 from ernie_toolkit.inference.engine_arguments import add_engine_arguments
@@ -48,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     with exit_on_toolkit_error(parser.prog):
         corpus = corpus_options(args)
         bundle = find_bundle(args, cascades=True)
+        options = answer_options(args, bundle.info, bundle.directory)
         if corpus is not None:
+            if options.given:
+                raise ConfigError(f"`{options.given[0]}` is not for files of `input` yet: give --input_file")
             if isinstance(bundle, CascadeBundle):
                 part = bundle.parts[-1].directory
                 raise ConfigError(f"--input takes no cascade yet: give --input_file, or one of its parts ({part})")
@@ -60,9 +64,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         started = time.perf_counter()
         predictor = Predictor(bundle, *settings, engine=args.engine, engine_cache=args.engine_cache)
         ready = time.perf_counter()
-        answers = predictor.predict(texts, args.batch_size)
+        answers = predictor.predict(texts, args.batch_size, options)
         done = time.perf_counter()
-        report(rows, answers, bundle.info, args.output_file)
+        report(rows, answers, bundle.info, args.output_file, options)
         print_choice(predictor)
         print_speed(len(texts), ready - started, done - ready)
 

@@ -15,6 +15,7 @@ from ernie_toolkit.arguments.guide_flags import add_guide_flags
 from ernie_toolkit.console import OneLineParser, exit_on_toolkit_error
 from ernie_toolkit.data.inputs import texts_to_predict
 from ernie_toolkit.inference import Predictor
+from ernie_toolkit.inference.answer_arguments import answer_options
 from ernie_toolkit.inference.cli import add_gpu_arguments, build_parser, find_bundle, print_speed, shape_profile
 from ernie_toolkit.inference.console import inputs_of, report
 from ernie_toolkit.inference.engines.gpu import GpuOptions, warm_up
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with exit_on_toolkit_error(parser.prog):
         bundle = find_bundle(args)
+        options = answer_options(args, bundle.info, bundle.directory)
         rows = inputs_of(args, bundle.info)
         texts = texts_to_predict(rows)
         started = time.perf_counter()
@@ -44,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not args.no_warm_up:
             warm_up(predictor.compute, [profile.smallest, profile.usual, profile.largest])
         ready = time.perf_counter()
-        answers = predictor.predict(texts, args.batch_size)
+        answers = predictor.predict(texts, args.batch_size, options)
         done = time.perf_counter()
-        report(rows, answers, bundle.info, args.output_file)
+        report(rows, answers, bundle.info, args.output_file, options)
         print_speed(len(texts), ready - started, done - ready)
 
 

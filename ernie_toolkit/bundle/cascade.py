@@ -30,6 +30,7 @@ from ernie_toolkit.bundle.info import (
     DescriptionReader,
     description_sha256,
 )
+from ernie_toolkit.decoding.calibration import TEMPERATURE
 from ernie_toolkit.errors import BundleError
 from ernie_toolkit.files import sha256_of, write_json
 from ernie_toolkit.formats.ranges import BATCH_SIZE, COUNT_OR_NONE, FIGURE, SEED, SHARE, Range
@@ -43,7 +44,6 @@ MIN_PARTS, MAX_PARTS = 2, 5
 EVERY_ROW_DEFERRED = 2.0
 """A threshold that no confidence reaches."""
 THRESHOLD = Range(0, EVERY_ROW_DEFERRED)
-TEMPERATURE = Range(0.01, 100)
 POINTS = Range(0, 100)
 # What all parts have in common, with its name for people.
 _SHARED = {

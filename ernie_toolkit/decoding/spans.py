@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.decoding.labels import softmax
+from ernie_toolkit.decoding.labels import ABSTAINED, more_fields, softmax
+from ernie_toolkit.decoding.options import NO_OPTIONS, AnswerOptions
 
 
 @dataclass(frozen=True)
@@ -38,23 +39,27 @@ class SpanAnswer:
     Where a context has no token at all, the text is empty, the place [0, 0) and the confidence 0.
 
     Attributes:
-        text: The best candidate's text.
-        start: Its first character in the context.
-        end: The character after its last one.
-        confidence: Its confidence (see `SpanCandidate`).
-        candidates: All candidates, best first.
+        text: The best candidate's text; None where the answer abstains.
+        start: Its first character in the context; None where the answer abstains.
+        end: The character after its last one; None where the answer abstains.
+        confidence: The best candidate's confidence (see `SpanCandidate`).
+        candidates: All candidates, best first, or as many as were asked for.
+        abstained: Whether no answer is given; None where nobody asked for that.
+        lists_candidates: Whether people see the candidates too.
     """
 
-    text: str
-    start: int
-    end: int
+    text: str | None
+    start: int | None
+    end: int | None
     confidence: float
     candidates: tuple[SpanCandidate, ...]
+    abstained: bool | None = None
+    lists_candidates: bool = False
 
     FIELDS: ClassVar[tuple[str, ...]] = ("answer", "start", "end", "confidence", "n_best")
 
     def fields(self) -> dict[str, Any]:
-        """`answer`, `start`, `end` and `confidence`, and in `n_best` the same of each candidate."""
+        """`answer`, `start`, `end` and `confidence`, in `n_best` the same of each candidate; `abstained` if asked."""
         candidates = [
             {
                 "text": item.text,
@@ -71,16 +76,26 @@ class SpanAnswer:
             "end": self.end,
             "confidence": round(self.confidence, 6),
             "n_best": candidates,
+            **more_fields(None, self.abstained),
         }
 
     @property
-    def content(self) -> tuple[int, int]:
+    def content(self) -> tuple[int | None, int | None]:
         """Where the answer begins and ends."""
         return self.start, self.end
 
     def lines(self) -> list[str]:
-        """The answer, its first and last character, and its confidence."""
-        return [f"answer: {self.text}  pos: [{self.start}, {self.end - 1}]  confidence: {self.confidence:.4f}"]
+        """The answer, its first and last character, and its confidence; then the candidates, where asked for."""
+        shown = ABSTAINED if self.start is None or self.end is None else _place_line(self.text, self.start, self.end)
+        ranked = self.candidates if self.lists_candidates else ()
+        return [
+            f"answer: {shown}  confidence: {self.confidence:.4f}",
+            *(f"  {_place_line(item.text, item.start, item.end)}  {item.confidence:.4f}" for item in ranked),
+        ]
+
+
+def _place_line(text: str | None, start: int, end: int) -> str:
+    return f"{text}  pos: [{start}, {end - 1}]"
 
 
 @dataclass(frozen=True)
@@ -132,7 +147,13 @@ def best_spans(window: WindowLogits, n_best_size: int, max_answer_length: int) -
         count *= 2
 
 
-def decode_spans(windows: Sequence[WindowLogits], context: str, n_best_size: int, max_answer_length: int) -> SpanAnswer:
+def decode_spans(
+    windows: Sequence[WindowLogits],
+    context: str,
+    n_best_size: int,
+    max_answer_length: int,
+    options: AnswerOptions = NO_OPTIONS,
+) -> SpanAnswer:
     """The answer to a question from all windows of its context, by n-best search.
 
     A place that several windows offer counts with its best score; of equal scores the earlier and then the shorter
@@ -141,20 +162,26 @@ def decode_spans(windows: Sequence[WindowLogits], context: str, n_best_size: int
     Args:
         windows: The logits of each window.
         context: The text whose characters `context[start:end]` are a candidate's text.
-        n_best_size: Candidates that are kept.
+        n_best_size: Candidates that are kept, of which confidences are shares; more are kept where `options` list more.
         max_answer_length: Tokens of the longest answer.
+        options: What is asked of the answer.
     """
+    n_best_size = max(n_best_size, options.n_best or 0)
     scores: dict[tuple[int, int], float] = {}
     for window in windows:
         for place, score in best_spans(window, n_best_size, max_answer_length).items():
             scores[place] = max(score, scores.get(place, -np.inf))
     ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:n_best_size]
     if not ranked:
-        return SpanAnswer("", 0, 0, 0.0, ())
+        abstained = options.abstained(0.0)
+        return SpanAnswer(None, None, None, 0.0, (), True) if abstained else SpanAnswer("", 0, 0, 0.0, (), abstained)
     confidences = softmax(np.array([score for _, score in ranked])).tolist()
     candidates = tuple(
         SpanCandidate(context[start:end], start, end, score, confidence)
         for ((start, end), score), confidence in strict_zip(ranked, confidences)
     )
     best = candidates[0]
-    return SpanAnswer(best.text, best.start, best.end, best.confidence, candidates)
+    abstained = options.abstained(best.confidence)
+    kept, listed = candidates[: options.n_best], options.n_best is not None
+    answer = SpanAnswer(best.text, best.start, best.end, best.confidence, kept, abstained, listed)
+    return replace(answer, text=None, start=None, end=None) if abstained else answer

@@ -12,6 +12,7 @@ import numpy as np
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.decoding.bio import entity_spans
 from ernie_toolkit.decoding.labels import softmax
+from ernie_toolkit.decoding.options import NO_OPTIONS, AnswerOptions
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Entity:
         type: Its type, as in B-TYPE.
         start: Its first character in the text.
         end: The character after its last one.
-        confidence: The mean probability of the tags of its tokens, between 0 and 1.
+        confidence: The mean over its tokens of the probability of the token's tag, between 0 and 1.
     """
 
     text: str
@@ -205,7 +206,9 @@ def mean_confidences(confidence: np.ndarray, offsets: np.ndarray, places: Sequen
     return means
 
 
-def decode_tags(logits: np.ndarray, offsets: np.ndarray, text: str, labels: Sequence[str]) -> TaggedText:
+def decode_tags(
+    logits: np.ndarray, offsets: np.ndarray, text: str, labels: Sequence[str], options: AnswerOptions = NO_OPTIONS
+) -> TaggedText:
     """The most probable tags of all tokens, those of all characters, and the entities that they make.
 
     The tags are those of `best_tags`, so every I tag continues an entity that a B tag began: runs are never broken,
@@ -216,6 +219,7 @@ def decode_tags(logits: np.ndarray, offsets: np.ndarray, text: str, labels: Sequ
         offsets: Integers of shape (tokens, 2), the characters [start, end) of `text` that each token was made of.
         text: The text.
         labels: The tags in the order of the logits.
+        options: What is asked of the answer: entities below `min_confidence` are left out, and their tags are "O".
 
     Raises:
         ValueError: Where shapes do not fit.
@@ -232,7 +236,13 @@ def decode_tags(logits: np.ndarray, offsets: np.ndarray, text: str, labels: Sequ
     tags = character_tags([labels[index] for index in best.tolist()], offsets, len(text))
     spans = entity_spans(tags)
     means = mean_confidences(confidence, offsets, [(start, end) for _, start, end in spans])
+    least = options.min_confidence or 0.0
+    for (_, start, end), mean in strict_zip(spans, means):
+        if mean < least:
+            tags[start:end] = ["O"] * (end - start)
     entities = tuple(
-        Entity(text[start:end], kind, start, end, mean) for (kind, start, end), mean in strict_zip(spans, means)
+        Entity(text[start:end], kind, start, end, mean)
+        for (kind, start, end), mean in strict_zip(spans, means)
+        if mean >= least
     )
     return TaggedText(text, tuple(tags), entities)

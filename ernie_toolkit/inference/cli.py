@@ -13,6 +13,7 @@ from ernie_toolkit.data.registry import DATASETS
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.paths import path_text
 from ernie_toolkit.formats.ranges import BATCH_SIZE, DEVICE_NUMBER, SEQUENCE_LENGTH, in_range
+from ernie_toolkit.inference.answer_arguments import add_answer_arguments
 from ernie_toolkit.inference.console import add_input_arguments, inputs_of
 from ernie_toolkit.inference.engines.base import AUTO, Runtime
 from ernie_toolkit.inference.engines.gpu import (
@@ -49,6 +50,7 @@ def build_parser(prog: str, description: str | None, datasets: bool = False) -> 
         help="bundle, or DIR/float32 of it (default: best_models/NAME/export, NAME as run_*.py makes it)",
     )
     add_input_arguments(parser)
+    add_answer_arguments(parser)
     parser.add_argument("--batch_size", type=in_range(int, BATCH_SIZE), default=32, help="(default: %(default)s)")
     parser.add_argument(
         "--max_seq_length", type=in_range(int, SEQUENCE_LENGTH), help="at most the bundle's own, which is the default"

@@ -15,7 +15,7 @@ from ernie_toolkit.console import notice, print_line, warn, with_flags
 from ernie_toolkit.data.file_options import ENCODINGS, ON_ERROR, FileOptions, FileRecord
 from ernie_toolkit.data.inputs import InputRow, read_input_rows, skipped_notice, with_answers
 from ernie_toolkit.data.lines import check_text
-from ernie_toolkit.decoding import Answer
+from ernie_toolkit.decoding import NO_OPTIONS, Answer, AnswerOptions
 from ernie_toolkit.errors import ConfigError, DataError
 from ernie_toolkit.files import check_output_file, write_text
 from ernie_toolkit.files.paths import path_text
@@ -190,7 +190,7 @@ def choice_inputs(args: argparse.Namespace, cloze: bool) -> list[TextInput]:
     return [(context, question, *choices) for context, question in pairs]
 
 
-def fields_of(row: InputRow, answer: Answer | None, task: str) -> dict[str, Any]:
+def fields_of(row: InputRow, answer: Answer | None, task: str, options: AnswerOptions = NO_OPTIONS) -> dict[str, Any]:
     """One line of the output file: `line` (or `id`) of a file's row, `text`, and `Answer.fields`.
 
     Of a row that could not be read all is null but its place and its `reason`.
@@ -199,22 +199,31 @@ def fields_of(row: InputRow, answer: Answer | None, task: str) -> dict[str, Any]
         row: The row.
         answer: Its answer, None where it could not be read.
         task: The task's name, as in `TASKS`.
+        options: What was asked of the answers.
     """
     place = {} if row.place is None else {"line" if isinstance(row.place, int) else "id": row.place}
     if answer is None or row.text is None:
-        return {**place, "text": None, **dict.fromkeys(TASKS[task].answer.FIELDS), "reason": with_flags(row.reason)}
+        return {
+            **place,
+            "text": None,
+            **dict.fromkeys(TASKS[task].answer_names(options)),
+            "reason": with_flags(row.reason),
+        }
     return {**place, "text": row.text if isinstance(row.text, str) else list(row.text), **answer.fields()}
 
 
-def output_lines(rows: Iterable[InputRow], answers: Iterable[Answer], task: str) -> str:
+def output_lines(
+    rows: Iterable[InputRow], answers: Iterable[Answer], task: str, options: AnswerOptions = NO_OPTIONS
+) -> str:
     """The output file: a JSON object a line for each row.
 
     Args:
         rows: The rows that were read.
         answers: One for each row that has a text.
         task: The task's name, as in `TASKS`.
+        options: What was asked of the answers.
     """
-    found = (fields_of(row, answer, task) for row, answer in with_answers(rows, answers))
+    found = (fields_of(row, answer, task, options) for row, answer in with_answers(rows, answers))
     return "".join(json.dumps(fields, ensure_ascii=False) + "\n" for fields in found)
 
 
@@ -247,7 +256,13 @@ def show_labels(text: str, names: Sequence[str], confidences: Sequence[float]) -
     return "\n".join(map(terminal_line, lines))
 
 
-def report(rows: Sequence[InputRow], answers: Sequence[Answer], info: BundleInfo, output_file: str | None) -> None:
+def report(
+    rows: Sequence[InputRow],
+    answers: Sequence[Answer],
+    info: BundleInfo,
+    output_file: str | None,
+    options: AnswerOptions = NO_OPTIONS,
+) -> None:
     """Write the answers to a file, or print them, beside what there is to warn about.
 
     Args:
@@ -255,9 +270,10 @@ def report(rows: Sequence[InputRow], answers: Sequence[Answer], info: BundleInfo
         answers: One for each row that has a text.
         info: What the bundle says.
         output_file: Path for one JSON object a line; None prints.
+        options: What was asked of the answers.
     """
     if output_file:
-        write_text(Path(output_file), output_lines(rows, answers, info.task))
+        write_text(Path(output_file), output_lines(rows, answers, info.task, options))
     warn_of(rows, info)
     if output_file:
         print_line(f"{len(rows)} answers in {output_file}")

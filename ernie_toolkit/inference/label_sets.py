@@ -164,7 +164,7 @@ def show(predictor: Predictor, rows: Sequence[InputRow], batch_size: int) -> Non
     for row, answer in with_answers(rows, predictor.predict(texts_to_predict(rows), batch_size)):
         if isinstance(answer, LabelSetAnswer):
             print_line(f"input data: {row.text}")
-            print_line(f"label: {', '.join(answer.names)}")
+            print_line(f"label: {', '.join(answer.names or ())}")
         else:
             print_line("input data: (none)")
             print_line(f"no answer: {with_flags(row.reason)}")

@@ -12,7 +12,7 @@ from ernie_toolkit.bundle import Bundle, BundleInfo, CascadeBundle, open_bundle
 from ernie_toolkit.bundle.graph import check_logits
 from ernie_toolkit.bundle.info import THROUGHPUT
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.decoding import Answer
+from ernie_toolkit.decoding import NO_OPTIONS, Answer, AnswerOptions
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.formats.ranges import BATCH_SIZE, SHARE, THREADS, check_number
 from ernie_toolkit.inference.cascade.running import Cascade, PartTasks, unmarked
@@ -191,7 +191,7 @@ class BundlePredictor:
             return typing.cast(Outputs, np.zeros((0, self.task.num_classes(self.labels) or 0), dtype=np.float32))
         return found
 
-    def predict(self, texts: Texts, batch_size: int = 32) -> list[Answer]:
+    def predict(self, texts: Texts, batch_size: int = 32, options: AnswerOptions = NO_OPTIONS) -> list[Answer]:
         """The answer to each input, in the order asked, whatever the batch size.
 
         Args:
@@ -199,6 +199,7 @@ class BundlePredictor:
                 texts, an input is a text; where it reads pairs, a tuple of two texts; a tuple of texts is always one
                 input (see `as_inputs`).
             batch_size: Rows that are computed at once.
+            options: What is asked of the answers beside; the defaults change nothing.
 
         Returns:
             As the bundle's task is: a `LabelAnswer` or a `LabelSetAnswer` for each text or pair, a `TaggedText` for
@@ -207,10 +208,12 @@ class BundlePredictor:
 
         Raises:
             DataError: Where an input is empty, or not of the kind that the model reads.
+            ConfigError: On an option that the bundle's task does not take.
         """
+        tasks = self.tasks.answering(options)
         inputs = as_inputs(texts, self.task.text_format)
         rows = self.task.encode(self.tokenizer, inputs)
-        return list(self.tasks.decode(rows, self.run(rows, batch_size), inputs))
+        return list(tasks.decode(rows, self.run(rows, batch_size), inputs))
 
 
 class Predictor(BundlePredictor):

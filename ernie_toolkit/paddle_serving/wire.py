@@ -142,8 +142,8 @@ def answer_columns(answers: Sequence[LabelSetAnswer]) -> dict[str, str]:
     """
     columns = {
         "label": [",".join(map(str, answer.indices)) for answer in answers],
-        "label_name": [list(answer.names) for answer in answers],
-        "confidence": [[round(value, 6) for value in answer.confidences] for answer in answers],
+        "label_name": [list(answer.names or ()) for answer in answers],
+        "confidence": [[round(value, 6) for value in answer.confidences or ()] for answer in answers],
     }
     return {name: json.dumps(column, ensure_ascii=False) for name, column in columns.items()}
 

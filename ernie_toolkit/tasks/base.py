@@ -5,12 +5,12 @@ from __future__ import annotations
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ernie_toolkit.decoding import Answer, softmax
+from ernie_toolkit.decoding import NO_OPTIONS, Answer, AnswerOptions, softmax
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.formats.ranges import Range
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
@@ -63,6 +63,7 @@ class TaskSettings:
         label_names: Readable names in the labels' order, or None.
         limits: Further settings by name (see `Task.LIMITS`).
         thresholds: Probabilities from 0 to 1, one for each label.
+        temperature: What logits are divided by for probabilities.
     """
 
     labels: tuple[str, ...]
@@ -71,6 +72,7 @@ class TaskSettings:
     label_names: tuple[str, ...] | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     thresholds: tuple[float, ...] = ()
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,10 @@ class Task(ABC):
     """How the texts of an example are read (see `features.texts_of`)."""
     max_seq_length: int
     """The longest sequence in tokens."""
+    temperature: float = 1.0
+    """What logits are divided by for probabilities; it changes no answer."""
+    answer_options: AnswerOptions = NO_OPTIONS
+    """What is asked of the answers (see `answering`)."""
 
     name: ClassVar[str]
     """As in `DatasetSpec.task_name` and `bundle.json`."""
@@ -167,6 +173,8 @@ class Task(ABC):
     """
     answer: ClassVar[type[Answer]]
     """The class of its answers."""
+    ANSWER_OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The options that it takes of `AnswerOptions`, with the fields that each adds to an answer's."""
     head: ClassVar[str] = "sequence"
     """One of `HEADS`."""
     problem_type: ClassVar[str | None] = None
@@ -239,6 +247,27 @@ class Task(ABC):
     def shown_names(self) -> tuple[str, ...]:
         """A name for people for each label: the label itself where it has no other."""
         return self.label_names or self.labels
+
+    @classmethod
+    def answer_names(cls, options: AnswerOptions) -> tuple[str, ...]:
+        """The names of an answer's fields with these options."""
+        more = (name for option in options.given for name in cls.ANSWER_OPTIONS.get(option, ()))
+        return tuple(dict.fromkeys((*cls.answer.FIELDS, *more)))
+
+    def answering(self, options: AnswerOptions) -> Task:
+        """The task whose answers are as the options ask.
+
+        Args:
+            options: What is asked of the answers; those of an earlier call are given up.
+
+        Raises:
+            ConfigError: On an option that the task does not take, or a value that does not fit its labels.
+        """
+        check_answer_options(type(self), options)
+        if options == self.answer_options:
+            return self
+        changed: Any = self  # every task that takes an option is a dataclass with this field
+        return typing.cast(Task, replace(changed, answer_options=options))
 
     def inputs(self, examples: Sequence[Example]) -> list[TextInput]:
         """What the model reads of some examples of a data set."""
@@ -388,3 +417,19 @@ def check_limits(task: type[Task], limits: Mapping[str, int]) -> None:
     for name in limits:
         if name not in task.LIMITS:
             raise ConfigError(f"task '{task.name}' has no setting '{name}': leave it out")
+
+
+def check_answer_options(task: type[Task], options: AnswerOptions) -> None:
+    """Check that a task takes the options that are given.
+
+    Args:
+        task: The task's class.
+        options: What is asked of the answers.
+
+    Raises:
+        ConfigError: On the first option that it does not take.
+    """
+    for name in options.given:
+        if name not in task.ANSWER_OPTIONS:
+            known = ", ".join(f"`{option}`" for option in task.ANSWER_OPTIONS) or "none"
+            raise ConfigError(f"a model for the task '{task.name}' takes no `{name}`, only {known}: leave it out")

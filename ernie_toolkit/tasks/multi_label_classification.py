@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from ernie_toolkit.decoding import Answer, LabelSetAnswer, decode_label_sets, label_sets, sigmoid
-from ernie_toolkit.decoding.label_sets import THRESHOLD
+from ernie_toolkit.decoding import (
+    NO_OPTIONS,
+    Answer,
+    AnswerOptions,
+    LabelSetAnswer,
+    decode_label_sets,
+    label_sets,
+    sigmoid,
+)
+from ernie_toolkit.decoding.label_sets import THRESHOLD, moved_thresholds
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files.parsing import decode_json
 from ernie_toolkit.formats.ranges import SHARE
@@ -41,9 +49,11 @@ class MultiLabelClassification(Task):
     Attributes:
         labels: Label identifiers in the order of the logits.
         max_seq_length: The longest sequence in tokens.
-        thresholds: The probability that each label has to be above; empty: 0.5 for all.
+        thresholds: The probability, at temperature 1, that each label has to be above; empty: 0.5 for all.
         label_names: Readable names in the labels' order, or None.
         text_format: How texts are read, one of `TEXT_FORMATS`.
+        temperature: What logits are divided by for probabilities.
+        answer_options: What is asked of the answers.
 
     Raises:
         ConfigError: On thresholds that are not one for each label, or not from 0 to 1.
@@ -54,12 +64,21 @@ class MultiLabelClassification(Task):
     thresholds: tuple[float, ...] = ()
     label_names: tuple[str, ...] | None = None
     text_format: str = "sentence"
+    temperature: float = 1.0
+    answer_options: AnswerOptions = NO_OPTIONS
 
     name: ClassVar[str] = "multi_label"
     title: ClassVar[tuple[str, str]] = ("多标签分类", "multi-label classification")
     script: ClassVar[str] = "multi_label/train.py"
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "micro_f1", "accuracy", "loss")
     answer: ClassVar[type[Answer]] = LabelSetAnswer
+    ANSWER_OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "all_scores": ("scores",),
+        "min_labels": (),
+        "max_labels": (),
+        "threshold": (),
+        "abstain_below": ("set_confidence", "abstained"),
+    }
     # As in transformers' configurations: distinguishes a head for sets of labels from one for a single label.
     problem_type: ClassVar[str | None] = "multi_label_classification"
     soft_loss: ClassVar[str] = "sets"
@@ -100,7 +119,34 @@ class MultiLabelClassification(Task):
             settings.thresholds,
             settings.label_names,
             settings.text_format,
+            settings.temperature,
         )
+
+    def answering(self, options: AnswerOptions) -> MultiLabelClassification:
+        """As `Task.answering`; a threshold of the options is one of probabilities as answers show them."""
+        if options.min_labels is not None and options.min_labels > len(self.labels):
+            raise ConfigError(f"`min_labels` is {options.min_labels}, and the model has {len(self.labels)} labels")
+        task = cast("MultiLabelClassification", super().answering(options))
+        given = options.threshold
+        if given is None:
+            return task
+        by_label = given if isinstance(given, Mapping) else dict.fromkeys(self.labels, given)
+        unknown = next((label for label in by_label if label not in self.labels), None)
+        if unknown is not None:
+            raise ConfigError(
+                f"`threshold` names {unknown!r:.60}, which is none of the model's {len(self.labels)} labels"
+            )
+        own = list(self.used_thresholds)
+        for label, value in by_label.items():
+            own[self.labels.index(label)] = float(moved_thresholds((value,), 1 / self.temperature)[0])
+        return replace(task, thresholds=tuple(own))
+
+    @property
+    def shown_thresholds(self) -> tuple[float, ...]:
+        """One for each label, in probabilities as answers show them."""
+        if self.temperature == 1.0:
+            return self.used_thresholds
+        return tuple(round(value, 6) for value in moved_thresholds(self.used_thresholds, self.temperature).tolist())
 
     @property
     def used_thresholds(self) -> tuple[float, ...]:
@@ -126,7 +172,8 @@ class MultiLabelClassification(Task):
 
     def decode(self, rows: EncodedDataset, logits: Outputs, inputs: Sequence[TextInput]) -> list[LabelSetAnswer]:
         """The labels of each text, by the thresholds."""
-        return decode_label_sets(self.table(logits), self.labels, self.used_thresholds, self.label_names)
+        settings = (self.label_names, self.answer_options, self.temperature)
+        return decode_label_sets(self.table(logits), self.labels, self.used_thresholds, *settings)
 
     def score(
         self,
@@ -159,16 +206,31 @@ class MultiLabelClassification(Task):
         logits: Sequence[np.ndarray],
         words: Sequence[Sequence[str] | None],
     ) -> dict[str, Any]:
-        """Lists of lists, in the labels' order; `top` has all labels of a text and the most probable others."""
+        """Lists of lists, in the labels' order; `top` has all labels of a text and the most probable others.
+
+        Where asked for, `scores` (all labels, entries as in `top`), `set_confidence` and `abstained`.
+        """
+        found = [answer.fields() for answer in answers]
         return {
-            "label": [list(answer.indices) for answer in answers],
-            "confidence": [[round(value, 6) for value in answer.confidences] for answer in answers],
-            "label_id": [list(answer.labels) for answer in answers],
-            "label_name": [list(answer.names) for answer in answers],
-            "top": [self._top(answer) for answer in answers],
+            "label": [None if answer.abstained else list(answer.indices) for answer in answers],
+            "confidence": [item["confidences"] for item in found],
+            "label_id": [item["labels"] for item in found],
+            "label_name": [item["label_names"] for item in found],
+            "top": [self._top(answer, TOP_LABELS) for answer in answers],
+            **self._more(answers, found),
         }
 
-    def _top(self, answer: LabelSetAnswer) -> list[dict[str, Any]]:
+    def _more(self, answers: Sequence[LabelSetAnswer], found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the answer options ask for beside."""
+        more: dict[str, Any] = {}
+        if self.answer_options.lists_scores:
+            more["scores"] = [self._top(answer, len(self.labels)) for answer in answers]
+        if self.answer_options.abstain_below is not None:
+            more["set_confidence"] = [item["set_confidence"] for item in found]
+            more["abstained"] = [item["abstained"] for item in found]
+        return more
+
+    def _top(self, answer: LabelSetAnswer, count: int) -> list[dict[str, Any]]:
         order = sorted(range(len(self.labels)), key=lambda index: -answer.probabilities[index])
         return [
             {
@@ -176,11 +238,11 @@ class MultiLabelClassification(Task):
                 "label_id": self.labels[index],
                 "label_name": self.shown_names[index],
                 "confidence": round(answer.probabilities[index], 6),
-                "threshold": self.used_thresholds[index],
+                "threshold": self.shown_thresholds[index],
                 "chosen": index in answer.indices,
             }
             for place, index in enumerate(order)
-            if place < TOP_LABELS or index in answer.indices
+            if place < count or index in answer.indices
         ]
 
     def answer_arrays(self, answers: Sequence[LabelSetAnswer]) -> list[np.ndarray]:
@@ -190,8 +252,8 @@ class MultiLabelClassification(Task):
         confidences = np.zeros((len(answers), widest), dtype=np.float32)
         for row, answer in enumerate(answers):
             indices[row, : len(answer.indices)] = answer.indices
-            confidences[row, : len(answer.indices)] = answer.confidences
-        names = [[json.dumps(answer.names, ensure_ascii=False).encode()] for answer in answers]
+            confidences[row, : len(answer.indices)] = answer.confidences or ()
+        names = [[json.dumps(answer.names or (), ensure_ascii=False).encode()] for answer in answers]
         return [indices, confidences, np.array(names, dtype=np.object_)]
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from ernie_toolkit.decoding import Answer, ChoiceAnswer, decode_choices, split_logits
+from ernie_toolkit.decoding import NO_OPTIONS, Answer, AnswerOptions, ChoiceAnswer, decode_choices, split_logits
 from ernie_toolkit.errors import DataError
 from ernie_toolkit.tasks.base import (
     Ensemble,
@@ -42,12 +42,16 @@ class MultipleChoice(Task):
         max_seq_length: The longest sequence in tokens.
         text_format: How texts are read: "choices", or "cloze" where the question is a blank of the context, and the
             blanks of one context that are asked together get a different choice each.
+        temperature: What logits are divided by for probabilities.
+        answer_options: What is asked of the answers.
     """
 
     max_seq_length: int
     text_format: str = "choices"
     labels: tuple[str, ...] = field(default=(), init=False)
     label_names: tuple[str, ...] | None = field(default=None, init=False)
+    temperature: float = 1.0
+    answer_options: AnswerOptions = NO_OPTIONS
 
     name: ClassVar[str] = "multiple_choice"
     title: ClassVar[tuple[str, str]] = ("多项选择", "multiple choice")
@@ -55,6 +59,11 @@ class MultipleChoice(Task):
     config_section: ClassVar[str | None] = "MultipleChoice"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
     answer: ClassVar[type[Answer]] = ChoiceAnswer
+    ANSWER_OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "top_k": ("scores",),
+        "all_scores": ("scores",),
+        "abstain_below": ("abstained",),
+    }
     head: ClassVar[str] = "choice"
     soft_loss: ClassVar[str] = "choices"
     data_form: ClassVar[str] = "choices"
@@ -81,7 +90,7 @@ class MultipleChoice(Task):
     @classmethod
     def make(cls, settings: TaskSettings) -> MultipleChoice:
         """The task for sequences of this length."""
-        return cls(settings.max_seq_length, settings.text_format)
+        return cls(settings.max_seq_length, settings.text_format, temperature=settings.temperature)
 
     @classmethod
     def num_classes(cls, labels: Sequence[str]) -> int | None:
@@ -146,7 +155,8 @@ class MultipleChoice(Task):
     ) -> list[ChoiceAnswer]:
         choices = [given[2:] for given in inputs]
         table = logits_table(logits, 1)[:, 0]
-        return decode_choices(split_logits(table, list(map(len, choices))), choices, passages)
+        parts = split_logits(table, list(map(len, choices)))
+        return decode_choices(parts, choices, passages, self.answer_options, self.temperature)
 
     def score(
         self,
@@ -186,7 +196,7 @@ class MultipleChoice(Task):
         return {
             "question": [self._asked(given) for given in inputs],
             "choices": [list(given[2:]) for given in inputs],
-            **{name: [item[name] for item in found] for name in self.answer.FIELDS},
+            **{name: [item[name] for item in found] for name in self.answer_names(self.answer_options)},
         }
 
     def _asked(self, given: TextInput) -> str:
@@ -194,7 +204,7 @@ class MultipleChoice(Task):
 
     def answer_arrays(self, answers: Sequence[ChoiceAnswer]) -> list[np.ndarray]:
         """Text, place and probability of each choice."""
-        rows = [(answer.choice.encode(), answer.index, answer.confidence) for answer in answers]
+        rows = [(str(answer.choice).encode(), answer.index, answer.confidence) for answer in answers]
         return arrays_of(rows, self.ensemble.answers)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ernie_toolkit.arguments.options import ReadingOptions
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.decoding import Answer, SpanAnswer, WindowLogits, decode_spans
+from ernie_toolkit.decoding import NO_OPTIONS, Answer, AnswerOptions, SpanAnswer, WindowLogits, decode_spans
 from ernie_toolkit.metrics import reading_scores
 from ernie_toolkit.tasks.base import (
     Ensemble,
@@ -44,6 +44,7 @@ class QuestionAnswering(Task):
         n_best_size: Candidates kept for a question.
         max_answer_length: Tokens of the longest answer.
         text_format: How texts are read: "question_context".
+        answer_options: What is asked of the answers.
     """
 
     max_seq_length: int
@@ -53,6 +54,7 @@ class QuestionAnswering(Task):
     text_format: str = "question_context"
     labels: tuple[str, ...] = field(default=(), init=False)
     label_names: tuple[str, ...] | None = field(default=None, init=False)
+    answer_options: AnswerOptions = NO_OPTIONS
 
     name: ClassVar[str] = "qa"
     title: ClassVar[tuple[str, str]] = ("阅读理解", "question answering")
@@ -61,6 +63,7 @@ class QuestionAnswering(Task):
     metrics: ClassVar[tuple[str, ...]] = ("f1", "exact_match", "loss")
     published_metrics: ClassVar[Mapping[str, str]] = {"exact_match": "EM", "f1": "F1"}
     answer: ClassVar[type[Answer]] = SpanAnswer
+    ANSWER_OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"n_best": (), "abstain_below": ("abstained",)}
     head: ClassVar[str] = "span"
     soft_loss: ClassVar[str] = "positions"
     data_form: ClassVar[str] = "questions"
@@ -136,7 +139,8 @@ class QuestionAnswering(Task):
                 WindowLogits(values[0, window.place], values[1, window.place], window.offsets)
                 for window, values in group
             ]
-            answers.append(decode_spans(found, inputs[source][1], self.n_best_size, self.max_answer_length))
+            limits = (self.n_best_size, self.max_answer_length, self.answer_options)
+            answers.append(decode_spans(found, inputs[source][1], *limits))
         return answers
 
     def score(
@@ -153,7 +157,7 @@ class QuestionAnswering(Task):
         """
         answers = self.decode(rows, logits, self.inputs(examples)) if answers is None else answers
         golds = [None if example.get("is_impossible") else example["answers"] for example in examples]
-        scores = reading_scores([answer.text for answer in answers], golds)
+        scores = reading_scores([answer.text or "" for answer in answers], golds)
         losses = []
         for index, name in enumerate(TARGETS):
             gold = np.asarray(rows.targets[name])
@@ -182,11 +186,16 @@ class QuestionAnswering(Task):
             "context": [item[1] for item in inputs],
             "question": [item[0] for item in inputs],
             **{name: [item[name] for item in found] for name in ("answer", "confidence", "start", "end", "n_best")},
+            **(
+                {}
+                if self.answer_options.abstain_below is None
+                else {"abstained": [item["abstained"] for item in found]}
+            ),
         }
 
     def answer_arrays(self, answers: Sequence[SpanAnswer]) -> list[np.ndarray]:
         """Text, probability and place (characters [start, end)) of each answer."""
-        rows = [(answer.text.encode(), answer.confidence, answer.start, answer.end) for answer in answers]
+        rows = [(str(answer.text).encode(), answer.confidence, answer.start, answer.end) for answer in answers]
         return arrays_of(rows, self.ensemble.answers)
 
 

@@ -46,6 +46,7 @@ def make_task(
     label_names: Sequence[str] | None = None,
     limits: Mapping[str, int] | None = None,
     thresholds: Sequence[float] = (),
+    temperature: float = 1.0,
 ) -> Task:
     """The task of this name, set up as a data set or a bundle says.
 
@@ -57,6 +58,7 @@ def make_task(
         label_names: Readable names in the labels' order, or None.
         limits: Further settings of the task, by the names of its own fields; its defaults where left out.
         thresholds: Of a multi-label task, the probability that each label has to be above; none: 0.5 for all.
+        temperature: What logits are divided by for probabilities.
 
     Raises:
         ConfigError: On a task or a limit that is not known.
@@ -65,5 +67,7 @@ def make_task(
     check_limits(task, limits or {})
     names = None if label_names is None else tuple(label_names)
     return task.make(
-        TaskSettings(tuple(labels), max_seq_length, text_format, names, dict(limits or {}), tuple(thresholds))
+        TaskSettings(
+            tuple(labels), max_seq_length, text_format, names, dict(limits or {}), tuple(thresholds), temperature
+        )
     )

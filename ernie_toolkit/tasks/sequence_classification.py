@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.decoding import Answer, LabelAnswer, decode_labels, softmax
+from ernie_toolkit.decoding import NO_OPTIONS, Answer, AnswerOptions, LabelAnswer, decode_labels, softmax
+from ernie_toolkit.decoding.labels import scaled
 from ernie_toolkit.metrics import accuracy
 from ernie_toolkit.tasks.base import (
     TOP_LABELS,
@@ -36,12 +37,16 @@ class SequenceClassification(Task):
         max_seq_length: The longest sequence in tokens.
         label_names: Readable names in the labels' order, or None.
         text_format: How texts are read, one of `TEXT_FORMATS`.
+        temperature: What logits are divided by for probabilities.
+        answer_options: What is asked of the answers.
     """
 
     labels: tuple[str, ...]
     max_seq_length: int
     label_names: tuple[str, ...] | None = None
     text_format: str = "sentence"
+    temperature: float = 1.0
+    answer_options: AnswerOptions = NO_OPTIONS
 
     name: ClassVar[str] = "seq_cls"
     title: ClassVar[tuple[str, str]] = ("文本分类", "text classification")
@@ -49,6 +54,11 @@ class SequenceClassification(Task):
     config_section: ClassVar[str | None] = "SequenceClassification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
     answer: ClassVar[type[Answer]] = LabelAnswer
+    ANSWER_OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "top_k": ("scores",),
+        "all_scores": ("scores",),
+        "abstain_below": ("abstained",),
+    }
     # PaddleNLP fills it in itself, but only in a training step.
     problem_type: ClassVar[str | None] = "single_label_classification"
     model_path: ClassVar[str] = "best_models/afqmc/export"
@@ -67,7 +77,13 @@ class SequenceClassification(Task):
     @classmethod
     def make(cls, settings: TaskSettings) -> SequenceClassification:
         """The task for these labels."""
-        return cls(settings.labels, settings.max_seq_length, settings.label_names, settings.text_format)
+        return cls(
+            settings.labels,
+            settings.max_seq_length,
+            settings.label_names,
+            settings.text_format,
+            settings.temperature,
+        )
 
     def encode(self, tokenizer: WordPieceTokenizer, inputs: Texts) -> EncodedDataset:
         """One row for each input."""
@@ -82,7 +98,8 @@ class SequenceClassification(Task):
 
     def decode(self, rows: EncodedDataset, logits: Outputs, inputs: Sequence[TextInput]) -> list[LabelAnswer]:
         """The most probable label of each input."""
-        return decode_labels(logits_table(logits, len(self.labels)), self.labels, self.label_names)
+        table = logits_table(logits, len(self.labels))
+        return decode_labels(table, self.labels, self.label_names, self.answer_options, self.temperature)
 
     def score(
         self,
@@ -103,7 +120,10 @@ class SequenceClassification(Task):
         logits: Sequence[np.ndarray],
         words: Sequence[Sequence[str] | None],
     ) -> dict[str, Any]:
-        """Index, probability, identifier and name of each label, and the most probable labels in `top`."""
+        """Index, probability, identifier and name of each label, and the most probable labels in `top`.
+
+        Where asked for, `scores` (entries as in `top`) and `abstained`.
+        """
         table = logits_table(logits, len(self.labels))
         best = np.argsort(-table, axis=1, kind="stable")[:, :TOP_LABELS]
         return {
@@ -113,9 +133,21 @@ class SequenceClassification(Task):
             "label_name": [answer.name for answer in answers],
             "top": [
                 [self._entry(index, float(row[index])) for index in chosen.tolist()]
-                for chosen, row in strict_zip(best, softmax(table))
+                for chosen, row in strict_zip(best, softmax(scaled(table, self.temperature)))
             ],
+            **self._more(answers),
         }
+
+    def _more(self, answers: Sequence[LabelAnswer]) -> dict[str, Any]:
+        """What the answer options ask for beside."""
+        found: dict[str, Any] = {}
+        if self.answer_options.lists_scores:
+            found["scores"] = [
+                [self._entry(item.index, item.confidence) for item in answer.scores or ()] for answer in answers
+            ]
+        if self.answer_options.abstain_below is not None:
+            found["abstained"] = [answer.abstained for answer in answers]
+        return found
 
     def _entry(self, index: int, probability: float) -> dict[str, Any]:
         return {
@@ -127,5 +159,5 @@ class SequenceClassification(Task):
 
     def answer_arrays(self, answers: Sequence[LabelAnswer]) -> list[np.ndarray]:
         """Index, probability and name of each label."""
-        rows = [(answer.index, answer.confidence, answer.name.encode()) for answer in answers]
+        rows = [(answer.index, answer.confidence, str(answer.name).encode()) for answer in answers]
         return arrays_of(rows, self.ensemble.answers)

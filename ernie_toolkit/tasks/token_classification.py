@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.decoding import Answer, TaggedText, decode_tags, entity_spans
+from ernie_toolkit.decoding import NO_OPTIONS, Answer, AnswerOptions, TaggedText, decode_tags, entity_spans
 from ernie_toolkit.files.parsing import decode_json
 from ernie_toolkit.metrics import entity_scores
 from ernie_toolkit.tasks.base import Ensemble, Example, Task, TaskSettings, Tensor, arrays_of, cross_entropy
@@ -34,6 +34,7 @@ class TokenClassification(Task):
         max_seq_length: The longest window in tokens.
         window_overlap: Tokens that neighbouring windows share, at most half of a window.
         text_format: How texts are read: "characters".
+        answer_options: What is asked of the answers.
     """
 
     labels: tuple[str, ...]
@@ -41,6 +42,7 @@ class TokenClassification(Task):
     window_overlap: int = WINDOW_OVERLAP
     text_format: str = "characters"
     label_names: tuple[str, ...] | None = field(default=None, init=False)
+    answer_options: AnswerOptions = NO_OPTIONS
 
     name: ClassVar[str] = "token_cls"
     title: ClassVar[tuple[str, str]] = ("命名实体识别", "named entities")
@@ -48,6 +50,7 @@ class TokenClassification(Task):
     config_section: ClassVar[str | None] = "TokenClassification"
     metrics: ClassVar[tuple[str, ...]] = ("f1", "precision", "recall", "loss")
     answer: ClassVar[type[Answer]] = TaggedText
+    ANSWER_OPTIONS: ClassVar[Mapping[str, tuple[str, ...]]] = {"min_confidence": ()}
     head: ClassVar[str] = "token"
     data_form: ClassVar[str] = "tags"
     LIMITS: ClassVar[tuple[str, ...]] = ("window_overlap",)
@@ -97,7 +100,7 @@ class TokenClassification(Task):
                 (window.offsets[start:end], values[window.place][start:end]) for window, (start, end), values in group
             ]
             offsets, values = (np.concatenate(arrays) for arrays in strict_zip(*kept))
-            answers.append(decode_tags(values, offsets, str(inputs[source]), self.labels))
+            answers.append(decode_tags(values, offsets, str(inputs[source]), self.labels, self.answer_options))
         return answers
 
     def score(

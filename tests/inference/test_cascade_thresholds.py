@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from ernie_toolkit.bundle.cascade import CONFIDENCES, EVERY_ROW_DEFERRED
 from ernie_toolkit.decoding import label_sets, sigmoid, softmax
-from ernie_toolkit.inference.cascade.confidence import (
+from ernie_toolkit.decoding.calibration import (
     HIGHEST,
     LOWEST,
-    confidences,
     fit_temperature,
     golden_section,
     minimum,
     negative_log_likelihood,
 )
+from ernie_toolkit.inference.cascade.confidence import confidences
 from ernie_toolkit.inference.cascade.thresholds import (
     Counts,
     answered_counts,

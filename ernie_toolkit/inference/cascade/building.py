@@ -23,10 +23,11 @@ from ernie_toolkit.bundle.directory import part_name
 from ernie_toolkit.compat import strict_zip
 from ernie_toolkit.data import DataSet
 from ernie_toolkit.decoding import Answer, LabelAnswer, LabelSetAnswer
+from ernie_toolkit.decoding.calibration import LEAST_ROWS, fit_temperature, halves
 from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.files import sha256_of
 from ernie_toolkit.formats.ranges import BATCH_SIZE, SEED, THREADS, check_number
-from ernie_toolkit.inference.cascade.confidence import confidences, fit_temperature
+from ernie_toolkit.inference.cascade.confidence import confidences
 from ernie_toolkit.inference.cascade.running import Cascade, PartTasks
 from ernie_toolkit.inference.cascade.thresholds import Counts, choose_thresholds, counts_of, micro_f1
 from ernie_toolkit.inference.engines.base import AUTO
@@ -36,8 +37,6 @@ from ernie_toolkit.tasks import MultiLabelClassification, Task
 from ernie_toolkit.tasks.base import Example, logits_table
 from ernie_toolkit.text.features import TextInput
 
-# Fewer dev rows make neither thresholds nor metrics.
-LEAST_ROWS = 40
 # Rows that speed is measured on at most, and how often: the parts and the cascade take turns, so that a machine that is
 # busy for a while slows all of them.
 SPEED_ROWS, SPEED_ROUNDS = 512, 5
@@ -102,17 +101,6 @@ class DevRows:
     def subset(self, rows: Sequence[int]) -> DevRows:
         """Some of the rows."""
         return DevRows([self.inputs[row] for row in rows], self.gold[list(rows)])
-
-
-def halves(rows: int, seed: int) -> tuple[list[int], list[int]]:
-    """The dev rows to choose on, and those to measure on, drawn at random, each in the rows' order.
-
-    Args:
-        rows: How many there are.
-        seed: Of the draw.
-    """
-    order = np.random.default_rng(seed).permutation(rows)
-    return sorted(order[: rows // 2].tolist()), sorted(order[rows // 2 :].tolist())
 
 
 def _gold(task: Task, examples: Sequence[Example]) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ernie_toolkit.bundle.cascade import CascadeInfo
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.decoding import Answer
+from ernie_toolkit.decoding import Answer, AnswerOptions
 from ernie_toolkit.inference.cascade.confidence import confidences
 from ernie_toolkit.inference.engines.selection import Choice
 from ernie_toolkit.tasks import Task
@@ -38,6 +38,17 @@ class PartTasks:
     def max_seq_length(self) -> int:
         """The longest sequence in tokens."""
         return self.tasks[0].max_seq_length
+
+    def answering(self, options: AnswerOptions) -> PartTasks:
+        """As `Task.answering`, of each part; which part answers does not depend on it.
+
+        Args:
+            options: What is asked of the answers.
+
+        Raises:
+            ConfigError: As `Task.answering`.
+        """
+        return PartTasks(tuple(task.answering(options) for task in self.tasks))
 
     def least_rows(self, inputs: Sequence[TextInput]) -> int:
         """As `Task.least_rows`."""
