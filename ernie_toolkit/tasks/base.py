@@ -5,14 +5,14 @@ from __future__ import annotations
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from ernie_toolkit.decoding import NO_OPTIONS, Answer, AnswerOptions, softmax
-from ernie_toolkit.errors import ConfigError
 from ernie_toolkit.formats.ranges import Range
+from ernie_toolkit.tasks.settings import TaskSettings, check_answer_options
 from ernie_toolkit.text.dataset import EncodedDataset, Outputs
 from ernie_toolkit.text.features import TextInput, Texts, texts_of
 from ernie_toolkit.text.formats import PAIR_FORMATS
@@ -50,29 +50,6 @@ HEADS = {
     "choice": HeadShape(1, False, True),
 }
 """Heads by name; `models.families.base.HEAD_CLASSES` has the Paddle class of each."""
-
-
-@dataclass(frozen=True)
-class TaskSettings:
-    """What a task is made from, as a data set or a bundle records it.
-
-    Attributes:
-        labels: Label identifiers in the order of the logits; empty where the task has none.
-        max_seq_length: The longest sequence in tokens.
-        text_format: How texts are read, one of `TEXT_FORMATS`.
-        label_names: Readable names in the labels' order, or None.
-        limits: Further settings by name (see `Task.LIMITS`).
-        thresholds: Probabilities from 0 to 1, one for each label.
-        temperature: What logits are divided by for probabilities.
-    """
-
-    labels: tuple[str, ...]
-    max_seq_length: int
-    text_format: str
-    label_names: tuple[str, ...] | None = None
-    limits: Mapping[str, int] = field(default_factory=dict)
-    thresholds: tuple[float, ...] = ()
-    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -402,34 +379,3 @@ def arrays_of(rows: Sequence[Sequence[Any]], tensors: Sequence[Tensor]) -> list[
         np.array([row[place] for row in rows], dtype=_KINDS[tensor.type]).reshape(-1, 1)
         for place, tensor in enumerate(tensors)
     ]
-
-
-def check_limits(task: type[Task], limits: Mapping[str, int]) -> None:
-    """Check that a task has the settings that are given.
-
-    Args:
-        task: The task's class.
-        limits: Values of its settings by name.
-
-    Raises:
-        ConfigError: On a name that the task does not have.
-    """
-    for name in limits:
-        if name not in task.LIMITS:
-            raise ConfigError(f"task '{task.name}' has no setting '{name}': leave it out")
-
-
-def check_answer_options(task: type[Task], options: AnswerOptions) -> None:
-    """Check that a task takes the options that are given.
-
-    Args:
-        task: The task's class.
-        options: What is asked of the answers.
-
-    Raises:
-        ConfigError: On the first option that it does not take.
-    """
-    for name in options.given:
-        if name not in task.ANSWER_OPTIONS:
-            known = ", ".join(f"`{option}`" for option in task.ANSWER_OPTIONS) or "none"
-            raise ConfigError(f"a model for the task '{task.name}' takes no `{name}`, only {known}: leave it out")

@@ -7,7 +7,8 @@ from typing import Type, TypeVar
 
 from ernie_toolkit.arguments.settings import TASK_SECTIONS
 from ernie_toolkit.errors import ConfigError
-from ernie_toolkit.tasks.base import Task, TaskSettings, check_limits
+from ernie_toolkit.tasks.base import Task
+from ernie_toolkit.tasks.settings import TaskSettings, check_limits
 
 TASKS: dict[str, type[Task]] = {}
 """Every task that data sets, models and deployments may name."""
