@@ -15,6 +15,8 @@ from ernie_toolkit.errors import ConfigError, ToolkitError
 from ernie_toolkit.ray_cluster import ray_cluster
 
 _COLUMN = "chunk"
+# The argument of newer Rays that says on which machine something runs.
+LABELS = "label_selector"
 
 
 class ActorPredictor:
@@ -122,10 +124,13 @@ class RayWorkers:
         # A block is a chunk: who writes it waits for no other.
         context.target_max_block_size = 1
         count = self._count or max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        chunks = ray.data.read_datasource(_datasource(source), override_num_blocks=1, **_here(ray))
+        here = _here(ray)
+        reading = here if LABELS in here else {"ray_remote_args": here}
+        chunks = ray.data.read_datasource(_datasource(source), override_num_blocks=1, **reading)
+        attempts = ray.remote(Attempts).options(**here).remote()  # ends with the run
         return chunks.map_batches(
             ActorPredictor,
-            fn_constructor_args=(self._settings, _attempts(ray)),
+            fn_constructor_args=(self._settings, attempts),
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=count),
@@ -143,23 +148,14 @@ def _lost(error: Exception) -> ToolkitError:
 
 
 def _here(ray: Any) -> dict[str, Any]:
-    """What keeps the reading on this machine, which has the files; it takes no processor from the actors."""
+    """What keeps a task or an actor on this machine, as the reading, since it has the files; no processor is taken."""
     node = ray.get_runtime_context().get_node_id()
-    if "label_selector" in inspect.signature(ray.data.read_datasource).parameters:
-        return {"num_cpus": 0, "label_selector": {"ray.io/node-id": node}}
+    if LABELS in inspect.signature(ray.data.read_datasource).parameters:
+        return {"num_cpus": 0, LABELS: {"ray.io/node-id": node}}
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     # Ray before 2.50 or so knows no labels.
-    strategy = NodeAffinitySchedulingStrategy(node, soft=False)
-    return {"ray_remote_args": {"num_cpus": 0, "scheduling_strategy": strategy}}
-
-
-def _attempts(ray: Any) -> Any:
-    """The actor that counts, on this machine: it ends with the run."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Attempts).options(num_cpus=0, scheduling_strategy=here).remote()
+    return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
 
 
 def _read(source: ChunkSource) -> Iterator[Chunk | Failure]:
