@@ -19,8 +19,6 @@ RANGES: Mapping[str, tuple[type, Range]] = {
     "abstain_below": (float, SHARE),
 }
 """The options that are numbers: their type and their range."""
-THRESHOLDS = "threshold"
-SWITCH = "all_scores"
 
 
 def _check_threshold(threshold: Any) -> None:
@@ -97,12 +95,6 @@ class AnswerOptions:
     def abstained(self, confidence: float) -> bool | None:
         """Whether an answer of this confidence is not given; None where nobody asked for that."""
         return None if self.abstain_below is None else confidence < self.abstain_below
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The options that are given, by name, as JSON has them."""
-        found = {name: getattr(self, name) for name in self.given}
-        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in found.items()}
 
 
 NO_OPTIONS = AnswerOptions()
