@@ -21,7 +21,7 @@ from ernie_toolkit.bundle import BUNDLE_FILE, Bundle, CascadeBundle, open_bundle
 from ernie_toolkit.bundle.cascade import CONFIDENCES, EVERY_ROW_DEFERRED, write_cascade_info
 from ernie_toolkit.bundle.info import CHECKSUM_KEY, description_sha256
 from ernie_toolkit.data.sample import generate
-from ernie_toolkit.decoding import Answer
+from ernie_toolkit.decoding import Answer, AnswerOptions
 from ernie_toolkit.errors import BundleError, ConfigError
 from ernie_toolkit.inference import Predictor
 from ernie_toolkit.inference.cascade.confidence import confidences
@@ -114,6 +114,28 @@ def test_each_row_has_the_answer_of_the_first_part_that_is_sure(
             ]
     batch = rows.collate(range(len(rows)))
     np.testing.assert_allclose(cascade.compute(batch)[0], np.asarray(logits)[:, :-1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("seq_cls", AnswerOptions(top_k=2, abstain_below=0.6)),
+        ("multi_label", AnswerOptions(all_scores=True, min_labels=1, threshold=0.4)),
+    ],
+)
+def test_answers_as_wanted_are_those_of_the_part(
+    parts: dict[str, list[Bundle]], task: str, options: AnswerOptions, tmp_path: Path
+) -> None:
+    for threshold, part in ((0.0, parts[task][0]), (EVERY_ROW_DEFERRED, parts[task][1])):
+        cascade = make_cascade(tmp_path / str(threshold), parts[task][:2], [threshold])
+        got = opened(cascade.directory).predict(INPUTS_OF[task], options=options)
+        expected = opened(part).predict(INPUTS_OF[task], options=options)
+        for one, other in zip(got, expected, strict=True):
+            assert one.content == other.content
+            ours, theirs = one.fields(), other.fields()
+            assert list(ours) == list(theirs) and [item["label"] for item in ours["scores"]] == [
+                item["label"] for item in theirs["scores"]
+            ]
 
 
 def test_settings_go_to_every_part(parts: dict[str, list[Bundle]], tmp_path: Path) -> None:
