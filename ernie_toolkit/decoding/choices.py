@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ernie_toolkit.compat import strict_zip
-from ernie_toolkit.decoding.labels import ABSTAINED, more_fields, scaled, softmax
+from ernie_toolkit.decoding.labels import ABSTAINED, largest, more_fields, scaled, softmax
 from ernie_toolkit.decoding.options import NO_OPTIONS, AnswerOptions
 from ernie_toolkit.errors import ConfigError
 
@@ -137,7 +137,7 @@ def _answer(
     """The answer to one question, with what the options ask for."""
     scores = None
     if options.lists_scores:
-        order = np.argsort(-logits, kind="stable")[: options.listed(len(texts))].tolist()
+        order = largest(logits, options.listed(len(texts)))
         scores = tuple(ChoiceScore(place, texts[place], float(probabilities[place])) for place in order)
     confidence = float(probabilities[index])
     abstained = options.abstained(confidence)

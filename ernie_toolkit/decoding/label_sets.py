@@ -121,6 +121,16 @@ def bounded_sets(chosen: np.ndarray, probabilities: np.ndarray, least: int, most
     return bounded
 
 
+def set_confidences(chosen: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """The probability that each set is right as a whole, of the shape of the others without its last axis.
+
+    Args:
+        chosen: The sets, bool of shape (..., classes).
+        probabilities: Floats of the same shape.
+    """
+    return np.asarray(np.where(chosen, probabilities, 1 - probabilities).prod(axis=-1))
+
+
 def decode_label_sets(
     logits: np.ndarray,
     labels: Sequence[str],
@@ -172,7 +182,7 @@ def _answer(
     if options.lists_scores:
         scores = ranked_labels(logits, row, labels, names, options.listed(len(labels)))
     if options.abstain_below is not None:
-        confidence = float(np.where(chosen, row, 1 - row).prod())
+        confidence = float(set_confidences(chosen, row))
         abstained = options.abstained(confidence)
     values = tuple(row.tolist())
     if abstained:

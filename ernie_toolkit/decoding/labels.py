@@ -114,6 +114,17 @@ def scaled(logits: np.ndarray, temperature: float) -> np.ndarray:
     return logits if temperature == 1.0 else logits.astype(np.float64) / temperature
 
 
+def largest(values: np.ndarray, count: int) -> list[int]:
+    """The places of the largest values, largest first; of equal ones the first.
+
+    Args:
+        values: Floats of shape (n,).
+        count: How many places at most.
+    """
+    places: list[int] = np.argsort(-values, kind="stable")[:count].tolist()
+    return places
+
+
 def ranked_labels(
     values: np.ndarray, probabilities: np.ndarray, labels: Sequence[str], names: Sequence[str], count: int
 ) -> tuple[LabelScore, ...]:
@@ -126,8 +137,9 @@ def ranked_labels(
         names: Readable names in the labels' order.
         count: How many at most.
     """
-    order = np.argsort(-values, kind="stable")[:count].tolist()
-    return tuple(LabelScore(place, labels[place], names[place], float(probabilities[place])) for place in order)
+    return tuple(
+        LabelScore(place, labels[place], names[place], float(probabilities[place])) for place in largest(values, count)
+    )
 
 
 def decode_labels(

@@ -182,15 +182,12 @@ class QuestionAnswering(Task):
     ) -> dict[str, Any]:
         """Context and question of each input, and the fields of its answer."""
         found = [answer.fields() for answer in answers]
+        # The order of a service's answers, which is not that of files; then what the answer options add.
+        names = ("answer", "confidence", "start", "end", "n_best", *self.answer_names(self.answer_options))
         return {
             "context": [item[1] for item in inputs],
             "question": [item[0] for item in inputs],
-            **{name: [item[name] for item in found] for name in ("answer", "confidence", "start", "end", "n_best")},
-            **(
-                {}
-                if self.answer_options.abstain_below is None
-                else {"abstained": [item["abstained"] for item in found]}
-            ),
+            **{name: [item[name] for item in found] for name in dict.fromkeys(names)},
         }
 
     def answer_arrays(self, answers: Sequence[SpanAnswer]) -> list[np.ndarray]:

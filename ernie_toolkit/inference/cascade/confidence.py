@@ -6,7 +6,7 @@ import numpy as np
 
 from ernie_toolkit.bundle.cascade import MAX_PROBABILITY
 from ernie_toolkit.decoding import sigmoid, softmax
-from ernie_toolkit.decoding.label_sets import moved_thresholds
+from ernie_toolkit.decoding.label_sets import moved_thresholds, set_confidences
 from ernie_toolkit.tasks import MultiLabelClassification, Task
 
 
@@ -27,8 +27,7 @@ def confidences(logits: np.ndarray, task: Task, kind: str, temperature: float) -
         probability = sigmoid(logits / temperature)
         thresholds = moved_thresholds(task.used_thresholds, temperature)
         if kind == MAX_PROBABILITY:
-            decided = np.where(probability > thresholds, probability, 1 - probability)
-            return np.asarray(decided.prod(axis=1))
+            return set_confidences(probability > thresholds, probability)
         return np.asarray(np.abs(probability - thresholds).min(axis=1))
     probability = softmax(logits / temperature)
     if kind == MAX_PROBABILITY:
