@@ -26,7 +26,7 @@ def answer_lines(rows: Sequence[InputRow], answers: Sequence[LabelSetAnswer], pa
     if is_json(path):
         return output_lines(rows, answers, "multi_label")
     found = with_answers(rows, answers)
-    return "".join("\n" if answer is None else format_line(str(row.text), answer.labels) for row, answer in found)
+    return "".join("\n" if answer is None else format_line(str(row.text), answer.labels or ()) for row, answer in found)
 
 
 def build_parser() -> OneLineParser:

@@ -22,6 +22,7 @@ TASK = "qa"
 
 def show(number: int, text: TextInput, answer: SpanAnswer) -> str:
     """A question and its answer; positions are first and last character in the context."""
+    assert answer.start is not None and answer.end is not None  # nobody asks here to abstain
     place = f"pos: [{answer.start}, {answer.end - 1}]"
     lines = (f"question: {text[0]}", f"answer: {answer.text}   {place}   confidence: {answer.confidence:.4f}")
     return "\n".join(map(terminal_line, lines))
